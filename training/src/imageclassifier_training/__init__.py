@@ -1,0 +1,1 @@
+"""Trains image classifiers and exports them as SavedModels that describe themselves."""
