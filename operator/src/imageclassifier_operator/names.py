@@ -1,0 +1,137 @@
+"""What things are called: the API group, labels and annotations, and the names of an ImageClassifier's
+children.
+
+Every child's name derives from the ImageClassifier's own, so it can be computed and never has to be
+remembered.
+"""
+
+import hashlib
+from typing import Any, Literal
+
+GROUP = "imageclassifier.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "ImageClassifier"
+PLURAL = "imageclassifiers"
+
+Component = Literal["serving", "gateway", "verify"]
+
+LABEL_NAME = "app.kubernetes.io/name"
+LABEL_INSTANCE = "app.kubernetes.io/instance"
+LABEL_COMPONENT = "app.kubernetes.io/component"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_MODEL_VERSION = f"{GROUP}/version"
+APP = "imageclassifier"
+MANAGER = "imageclassifier-operator"
+
+CHILDREN_SELECTOR = f"{LABEL_NAME}={APP},{LABEL_MANAGED_BY}={MANAGER}"
+"""Label selector that every child of every ImageClassifier matches, and nothing else should."""
+
+ANNOTATION_INPUT_HASH = f"{GROUP}/input-hash"
+ANNOTATION_SOURCE_HASH = f"{GROUP}/source-hash"
+ANNOTATION_SERVED_VERSION = f"{GROUP}/served-version"
+ANNOTATION_HAS_SERVED = f"{GROUP}/has-served"
+ANNOTATION_MODEL_CONFIG = f"{GROUP}/models.config"
+ANNOTATION_BATCHING_CONFIG = f"{GROUP}/batching.config"
+
+MODEL_GRPC_PORT = 8500
+GATEWAY_PORT = 9696
+GATEWAY_INTERNAL_PORT = 9697
+
+_MAX_LABEL_CHARACTERS = 63  # a Job's name becomes a label of its pods
+
+
+def serving_name(name: str, version: int) -> str:
+    """Deployment, headless Service and PodDisruptionBudget of one version.
+
+    >>> serving_name("pizza", 2)
+    'pizza-serving-v2'
+    """
+    return f"{name}-serving-v{version}"
+
+
+def serving_target(name: str, namespace: str, version: int) -> str:
+    """gRPC target that resolves to every ready pod of one version.
+
+    >>> serving_target("pizza", "default", 2)
+    'dns:///pizza-serving-v2.default.svc:8500'
+    """
+    return f"dns:///{serving_name(name, version)}.{namespace}.svc:{MODEL_GRPC_PORT}"
+
+
+def gateway_name(name: str) -> str:
+    """Deployment, Service, PodDisruptionBudget, NetworkPolicy and Ingress of the gateway."""
+    return f"{name}-gateway"
+
+
+def routing_name(name: str) -> str:
+    """ConfigMap that holds the routing file and the rollout's state."""
+    return f"{name}-routing"
+
+
+def verify_name(name: str, version: int, input_hash: str) -> str:
+    """Job that verifies one version, and the ConfigMap of its plan.
+
+    The name ends in `input_hash`; where that would be too long for a label, the front is cut and a digest
+    of the whole stands at the end.
+
+    >>> verify_name("pizza", 2, "0123456789ab")
+    'pizza-verify-v2-0123456789ab'
+    """
+    full = f"{name}-verify-v{version}-{input_hash}"
+    if len(full) <= _MAX_LABEL_CHARACTERS:
+        return full
+    digest = hashlib.sha256(full.encode()).hexdigest()[:12]
+    end = f"-verify-v{version}-{digest}"
+    return name[: _MAX_LABEL_CHARACTERS - len(end)].rstrip("-") + end
+
+
+def serving_policy_name(name: str) -> str:
+    """NetworkPolicy of all model servers."""
+    return f"{name}-serving"
+
+
+def verify_policy_name(name: str) -> str:
+    """NetworkPolicy of the verification Jobs."""
+    return f"{name}-verify"
+
+
+def autoscaler_name(name: str) -> str:
+    """HorizontalPodAutoscaler."""
+    return name
+
+
+def selector(name: str, component: Component, version: int | None = None) -> dict[str, str]:
+    """The labels that select the pods of one component, and of one model version when given."""
+    labels = {LABEL_NAME: APP, LABEL_INSTANCE: name, LABEL_COMPONENT: component}
+    if version is not None:
+        labels[LABEL_MODEL_VERSION] = str(version)
+    return labels
+
+
+def labels(name: str, component: Component | None = None, version: int | None = None) -> dict[str, str]:
+    """The labels that a child carries."""
+    result = {LABEL_NAME: APP, LABEL_INSTANCE: name, LABEL_MANAGED_BY: MANAGER}
+    if component is not None:
+        result[LABEL_COMPONENT] = component
+    if version is not None:
+        result[LABEL_MODEL_VERSION] = str(version)
+    return result
+
+
+def selector_string(matching: dict[str, str]) -> str:
+    """Labels in the form of the scale subresource and of `kubectl -l`.
+
+    >>> selector_string({"a": "1", "b": "2"})
+    'a=1,b=2'
+    """
+    return ",".join(f"{key}={value}" for key, value in sorted(matching.items()))
+
+
+def owner_reference(name: str, uid: str) -> dict[str, Any]:
+    """The reference by which Kubernetes deletes a child together with its ImageClassifier.
+
+    `blockOwnerDeletion` is left out: it would need rights on the ImageClassifier's finalizers, and only
+    delays a deletion in the foreground.
+    """
+    return {"apiVersion": API_VERSION, "kind": KIND, "name": name, "uid": uid, "controller": True}
