@@ -1,0 +1,351 @@
+"""One control plane on loopback: starting it, asking it, breaking it."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from http.client import HTTPException, HTTPSConnection
+from pathlib import Path
+from typing import Any
+
+from bare_apiserver import audit, credentials, fake_nodes
+from bare_apiserver.proxy import SeverableProxy
+
+_START_DEADLINE_SECONDS = 120.0  # two cores shared by several test runs; alone it takes about five
+_POLL_SECONDS = 0.05
+_LOG_LINES_SHOWN = 15
+
+
+class ApiError(Exception):
+    """The API server refused a request; `status_code` and `message` are its answer's."""
+
+    def __init__(self, status_code: int, message: str) -> None:
+        super().__init__(f"{status_code}: {message}")
+        self.status_code = status_code
+        self.message = message
+
+
+class ControlPlane:
+    """etcd, kube-apiserver, kube-controller-manager and kube-scheduler, with RBAC and an audit log.
+
+    `program` is the one Kubernetes binary, which becomes the component that argv[0] names. Everything lives
+    in one temporary directory. Use it as a context manager; leaving it kills the processes and removes the
+    directory, and so does the end of this Python process, in whatever way it ends.
+    """
+
+    def __init__(self, program: Path) -> None:
+        self._program = program
+        self.directory = Path(tempfile.mkdtemp(prefix="bare-apiserver-"))
+        self._supervisor = subprocess.Popen(
+            [sys.executable, "-I", str(Path(__file__).with_name("supervisor.py")), str(self.directory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C in the terminal ends pytest, which then ends this
+        )
+        # Bound but never listening: the kernel gives the port to nobody else, and kube-apiserver, which binds
+        # with SO_REUSEPORT too (--permit-port-sharing), finds it free now and after each restart.
+        self._reservation = socket.socket()
+        self._reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._reservation.bind(("127.0.0.1", 0))
+        self.port: int = self._reservation.getsockname()[1]
+        self.url = f"https://127.0.0.1:{self.port}"
+        self.certificate, self._key = credentials.make_certificate(self.directory)
+        self._tls = ssl.create_default_context(cafile=str(self.certificate))
+        self._users = credentials.make_users()
+        self._write("tokens.csv", credentials.token_file(self._users))
+        self._write("audit-policy.json", audit.POLICY)
+        self._audit_log = self.directory / "audit.log"
+        (self.directory / "kubectl").symlink_to(program)
+        self.kubeconfig: Path = self._kubeconfig_of(credentials.ADMIN)
+
+    def __enter__(self) -> "ControlPlane":
+        try:
+            self._start_everything()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Kill the processes, remove the directory."""
+        assert self._supervisor.stdin is not None
+        assert self._supervisor.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._supervisor.stdin.close()
+        self._supervisor.wait()
+        self._supervisor.stdout.close()
+        self._reservation.close()
+        shutil.rmtree(self.directory, ignore_errors=True)  # in case the supervisor itself was killed
+
+    # Starting, stopping, breaking
+
+    def start(self, component: str) -> None:
+        """Start `etcd`, `kube-apiserver` (and wait until it is ready), `kube-controller-manager`,
+        `kube-scheduler` or `kwok`. Raises RuntimeError with the end of its log when the API server exits.
+        """
+        argv = [component, *self._flags()[component]]
+        self._ask({"start": component, "argv": argv, "executable": str(self._program)})
+        if component == "kube-apiserver":
+            self.wait_for(self._is_ready, "kube-apiserver to be ready")
+
+    def kill(self, component: str) -> None:
+        """Kill a component at once (SIGKILL); `start` brings it back with all its data, on the same port.
+
+        After kill and start of `kube-apiserver` its watch cache is empty: a watch from an older
+        resourceVersion is answered with 410 Gone.
+        """
+        self._ask({"kill": component})
+
+    def proxy(self) -> SeverableProxy:
+        """A new proxy in front of the API server, to be closed after use; see `kubeconfig_for`."""
+        return SeverableProxy(("127.0.0.1", self.port))
+
+    def kubeconfig_for(self, proxy: SeverableProxy) -> Path:
+        """A kubeconfig file of the administrator whose requests go through `proxy`."""
+        return self._write(
+            f"proxy-{proxy.port}.kubeconfig",
+            credentials.kubeconfig(
+                f"https://127.0.0.1:{proxy.port}", self.certificate, self._users[credentials.ADMIN].token
+            ),
+        )
+
+    def kubeconfig_of_service_account(self, namespace: str, name: str) -> Path:
+        """A kubeconfig file of a service account, bound by RBAC as in a cluster. The account has to exist."""
+        answer = self.request(
+            "POST",
+            f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token",
+            {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}},
+        )
+        text = credentials.kubeconfig(self.url, self.certificate, answer["status"]["token"], namespace)
+        return self._write(f"{namespace}-{name}.kubeconfig", text)
+
+    # Asking
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run kubectl as the administrator and return its standard output.
+
+        Raises RuntimeError with what it said when it fails.
+        """
+        result = subprocess.run(
+            [str(self.directory / "kubectl"), *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env={
+                "PATH": os.environ.get("PATH", ""),
+                "KUBECONFIG": str(self.kubeconfig),
+                "KUBECACHEDIR": str(self.directory / "kubectl-cache"),
+                "KUBERC": "off",
+            },
+        )
+        if result.returncode:
+            raise RuntimeError(f"kubectl {' '.join(arguments)}: {result.stderr.strip()}")
+        return result.stdout
+
+    def request(
+        self, method: str, path: str, body: object = None, content_type: str = "application/json"
+    ) -> Any:
+        """One request as the administrator; returns the answer's JSON, None when there is none.
+
+        Much quicker than kubectl. For a patch give `content_type`, as application/merge-patch+json. Raises
+        ApiError when the server refuses.
+        """
+        connection = HTTPSConnection("127.0.0.1", self.port, context=self._tls, timeout=60)
+        with contextlib.closing(connection):
+            connection.request(
+                method,
+                path,
+                body=None if body is None else json.dumps(body),
+                headers={
+                    "Authorization": f"Bearer {self._users[credentials.ADMIN].token}",
+                    "Accept": "application/json",
+                    "Content-Type": content_type,
+                },
+            )
+            response = connection.getresponse()
+            text = response.read().decode()
+        is_json = response.headers.get_content_type() == "application/json"
+        if response.status >= 400:
+            raise ApiError(response.status, json.loads(text)["message"] if is_json else text)
+        return json.loads(text) if is_json else None
+
+    def wait_for(
+        self, condition: Callable[[], object], what: str, timeout_seconds: float = _START_DEADLINE_SECONDS
+    ) -> None:
+        """Return once `condition` gives something true; TimeoutError naming `what` after the deadline."""
+        deadline = time.monotonic() + timeout_seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"waited {timeout_seconds:.0f} s for {what}; logs are in {self.directory}")
+            time.sleep(_POLL_SECONDS)
+
+    # Namespaces and nodes
+
+    @contextlib.contextmanager
+    def namespace(self) -> Iterator[str]:
+        """A fresh namespace, ready for pods; it is deleted afterwards (without waiting for that)."""
+        name = f"test-{uuid.uuid4().hex[:10]}"
+        self.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        self.wait_for(
+            lambda: self.request("GET", f"/api/v1/namespaces/{name}/serviceaccounts")["items"],
+            f"the default service account of namespace {name}",
+        )
+        try:
+            yield name
+        finally:
+            with contextlib.suppress(ApiError, OSError, HTTPException):  # the test may have broken the server
+                self.request("DELETE", f"/api/v1/namespaces/{name}")
+
+    def ensure_nodes(self, count: int = 1) -> None:
+        """See to it that there are at least `count` fake nodes that take pods (see `fake_nodes`)."""
+        if not self._ask({"poll": "kwok"})["running"]:
+            self._write("kwok.yaml", fake_nodes.STAGES)
+            self.start("kwok")
+        present = {node["metadata"]["name"] for node in self.request("GET", "/api/v1/nodes")["items"]}
+        for index in range(count):
+            if fake_nodes.name_of(index) not in present:
+                self.request("POST", "/api/v1/nodes", fake_nodes.node(index))
+        self.wait_for(self._all_nodes_take_pods, f"{count} fake nodes to be ready")
+
+    def _all_nodes_take_pods(self) -> bool:
+        return not any(node["spec"].get("taints") for node in self.request("GET", "/api/v1/nodes")["items"])
+
+    # The audit log
+
+    def audit_mark(self) -> int:
+        """The end of the audit log now; give it to `audit_events` to see only what came later."""
+        self._flush_audit_log()
+        return self._audit_log.stat().st_size
+
+    def audit_events(self, since: int = 0) -> list[audit.AuditEvent]:
+        """All requests since a mark, of every client, oldest first, up to the moment of this call."""
+        self._flush_audit_log()
+        with self._audit_log.open(encoding="utf-8") as log:
+            log.seek(since)
+            return [event for event in audit.parse_audit_log(log) if "audit-marker" not in event.uri]
+
+    def _flush_audit_log(self) -> None:
+        """Send a request and wait until it is in the log: what was answered before it then is too."""
+        marker = f"/version?audit-marker={uuid.uuid4().hex}"
+        before = self._audit_log.stat().st_size
+        self.request("GET", marker)
+
+        def logged() -> bool:
+            with self._audit_log.open(encoding="utf-8") as log:
+                log.seek(before)
+                return marker in log.read()
+
+        self.wait_for(logged, "the audit log")
+
+    # Insides
+
+    def _start_everything(self) -> None:
+        self.start("etcd")
+        self.start("kube-apiserver")
+        self.start("kube-controller-manager")
+        self.start("kube-scheduler")
+        self.wait_for(self._default_service_account_exists, "kube-controller-manager to work")
+
+    def _default_service_account_exists(self) -> bool:
+        self._raise_if_ended("kube-controller-manager")
+        self._raise_if_ended("kube-scheduler")
+        return bool(self.request("GET", "/api/v1/namespaces/default/serviceaccounts")["items"])
+
+    def _is_ready(self) -> bool:
+        self._raise_if_ended("kube-apiserver")
+        try:
+            self.request("GET", "/readyz")
+        except (ApiError, OSError, HTTPException):
+            return False
+        return True
+
+    def _raise_if_ended(self, component: str) -> None:
+        state = self._ask({"poll": component})
+        if not state["running"]:
+            log = (self.directory / f"{component}.log").read_text(encoding="utf-8", errors="replace")
+            end = "\n".join(log.splitlines()[-_LOG_LINES_SHOWN:])
+            raise RuntimeError(
+                f"{component} ended with exit code {state['exit_code']}; the end of its log:\n{end}"
+            )
+
+    def _ask(self, request: dict[str, object]) -> dict[str, object]:
+        assert self._supervisor.stdin is not None
+        assert self._supervisor.stdout is not None
+        print(json.dumps(request), file=self._supervisor.stdin, flush=True)
+        answer: dict[str, object] = json.loads(self._supervisor.stdout.readline())
+        return answer
+
+    def _write(self, name: str, text: str) -> Path:
+        path = self.directory / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def _kubeconfig_of(self, user: str) -> Path:
+        text = credentials.kubeconfig(self.url, self.certificate, self._users[user].token)
+        return self._write(f"{user.replace(':', '-')}.kubeconfig", text)
+
+    def _flags(self) -> dict[str, list[str]]:
+        """Each component's flags. Only the API server has a port; etcd has sockets in the directory."""
+        here = self.directory
+        alone = ["--leader-elect=false", "--secure-port=0"]
+        return {
+            "etcd": [
+                f"--data-dir={here}/etcd",
+                f"--listen-client-urls=unix://{here}/etcd.sock",
+                f"--advertise-client-urls=unix://{here}/etcd.sock",
+                f"--listen-peer-urls=unix://{here}/peer.sock",
+                f"--initial-advertise-peer-urls=unix://{here}/peer.sock",
+                f"--initial-cluster=default=unix://{here}/peer.sock",
+                "--unsafe-no-fsync",  # the data is worth nothing after the test
+                "--log-level=warn",
+            ],
+            "kube-apiserver": [
+                f"--etcd-servers=unix://{here}/etcd.sock",
+                "--bind-address=127.0.0.1",
+                "--advertise-address=127.0.0.1",
+                "--endpoint-reconciler-type=none",  # loopback addresses may not be endpoints
+                f"--secure-port={self.port}",
+                "--permit-port-sharing",
+                f"--tls-cert-file={self.certificate}",
+                f"--tls-private-key-file={self._key}",
+                f"--token-auth-file={here}/tokens.csv",
+                "--authorization-mode=RBAC",
+                "--allow-privileged",
+                "--service-cluster-ip-range=10.96.0.0/16",
+                "--service-account-issuer=https://kubernetes.default.svc",
+                f"--service-account-key-file={self._key}",
+                f"--service-account-signing-key-file={self._key}",
+                f"--audit-policy-file={here}/audit-policy.json",
+                f"--audit-log-path={self._audit_log}",
+                "--audit-log-mode=blocking",  # a request is in the log when it has been answered
+            ],
+            "kube-controller-manager": [
+                *alone,
+                f"--kubeconfig={self._kubeconfig_of(credentials.CONTROLLER_MANAGER)}",
+                f"--service-account-private-key-file={self._key}",
+                f"--root-ca-file={self.certificate}",
+            ],
+            "kube-scheduler": [
+                *alone,
+                f"--kubeconfig={self._kubeconfig_of(credentials.SCHEDULER)}",
+            ],
+            "kwok": [
+                f"--kubeconfig={self._kubeconfig_of(credentials.KWOK)}",
+                f"--config={here}/kwok.yaml",
+                f"--manage-nodes-with-label-selector={fake_nodes.LABEL}=true",
+                "--cidr=10.244.0.1/16",
+                f"--node-lease-duration-seconds={fake_nodes.LEASE_SECONDS}",
+            ],
+        }
