@@ -74,7 +74,7 @@ class GatewaySettings:
     service: GatewayService = field(default_factory=GatewayService)
     ingress: GatewayIngress | None = None
     urls: GatewayUrls = field(default_factory=GatewayUrls)
-    max_image_bytes: int = 10_485_760
+    max_image_bytes: int = 20_971_520
     timeout_seconds: int = 10
 
     @classmethod
@@ -85,7 +85,7 @@ class GatewaySettings:
             image_pull_policy=gateway.get("imagePullPolicy"),
             image_pull_secrets=tuple(secret["name"] for secret in gateway.get("imagePullSecrets") or ()),
             replicas=gateway.get("replicas", cls.replicas),
-            resources=canonical_resources(gateway.get("resources") or GATEWAY_RESOURCES),
+            resources=canonical_resources(gateway.get("resources", GATEWAY_RESOURCES)),
             service=GatewayService.parse(gateway.get("service") or {}),
             ingress=None if ingress is None else GatewayIngress.parse(ingress),
             urls=GatewayUrls.parse(gateway.get("urls") or {}),

@@ -7,7 +7,7 @@ of suffixes in which it was written; a binary number below 1024 is written in th
 """
 
 import re
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Final
 
 from imageclassifier_operator.spec.errors import InvalidSpec
@@ -34,7 +34,10 @@ def canonical(value: str | float) -> str:
         number = number.scaleb(int(exponent))
     else:
         number = number.scaleb(_DECIMAL[suffix])
-    number = number.quantize(_NANO, ROUND_CEILING)
+    try:
+        number = number.quantize(_NANO, ROUND_CEILING)
+    except InvalidOperation:
+        raise InvalidSpec(f"the quantity «{value}» is larger than anything there is") from None
     if number == 0:
         return "0"
     if suffix in _BINARY and abs(number) >= 1024:

@@ -99,7 +99,7 @@ class ServingSettings:
         return cls(
             image=serving.get("image"),
             image_pull_policy=serving.get("imagePullPolicy"),
-            resources=canonical_resources(serving.get("resources") or SERVING_RESOURCES),
+            resources=canonical_resources(serving.get("resources", SERVING_RESOURCES)),
             batching=None
             if batching is None
             else Batching(
