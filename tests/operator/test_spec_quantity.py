@@ -65,7 +65,7 @@ def test_the_canonical_form_says_the_same_amount(text: str) -> None:
             head, _, tail = text.partition(letter)
             if tail.lstrip("+-").isdigit():
                 mantissa, exponent = head, int(tail)
-        return parse_quantity(mantissa).scaleb(exponent)
+        return Decimal(parse_quantity(mantissa)).scaleb(exponent)  # type: ignore[no-untyped-call]
 
     assert abs(amount(quantity.canonical(text)) - amount(text)) <= Decimal("1e-9")
 
