@@ -1,0 +1,276 @@
+"""When a transition may happen. A guard is a pure question; one that takes a version back answers with the
+reason.
+"""
+
+from imageclassifier_operator import judge
+from imageclassifier_operator.decide.scene import Scene
+from imageclassifier_operator.observed import Problem
+from imageclassifier_operator.reasons import Reason
+from imageclassifier_operator.spec import ServedVersion
+
+
+def something_serves(scene: Scene) -> bool:
+    return scene.state.serving is not None
+
+
+# -- what is wanted -------------------------------------------------------------------------------------
+
+
+def another_is_wanted(scene: Scene) -> bool:
+    """A version other than the serving one is wanted, and it has not failed as it is."""
+    state, wanted = scene.state, scene.goal.wanted
+    if state.serving is not None and state.serving.version == wanted.version:
+        return False
+    return not state.has_failed(scene.goal.attempt)
+
+
+def candidate_is_replaced(scene: Scene) -> bool:
+    candidate = scene.state.candidate
+    return (
+        candidate is not None
+        and candidate.input_hash != scene.goal.wanted.input_hash
+        and another_is_wanted(scene)
+    )
+
+
+def candidate_is_unwanted(scene: Scene) -> bool:
+    """The serving version is wanted again, or what is wanted has failed already, by these rules."""
+    candidate = scene.state.candidate
+    return candidate is not None and (
+        candidate.input_hash != scene.goal.wanted.input_hash or scene.state.has_failed(scene.goal.attempt)
+    )
+
+
+def rules_changed(scene: Scene) -> bool:
+    """The version on trial stays, but it is judged by other rules, or asked to be tried anew."""
+    state = scene.state
+    on_trial = state.candidate or state.serving
+    return (
+        on_trial is not None
+        and on_trial.input_hash == scene.goal.wanted.input_hash
+        and state.attempt != scene.goal.attempt
+    )
+
+
+def settings_changed_in_place(scene: Scene) -> bool:
+    """The serving version keeps its files but is to run with other settings: its Deployment is rolled, not
+    the model.
+    """
+    serving, wanted = scene.state.serving, scene.goal.wanted
+    return (
+        serving is not None
+        and serving.version == wanted.version
+        and serving.input_hash != wanted.input_hash
+        and serving.source_hash == wanted.source_hash
+    )
+
+
+def previous_is_wanted_and_warm(scene: Scene) -> bool:
+    """Every gateway is connected to it already: it stands in the routing file with 0 percent."""
+    previous = scene.state.previous
+    if previous is None or previous.input_hash != scene.goal.wanted.input_hash:
+        return False
+    seen = scene.seen.versions.get(previous.version)
+    return seen is not None and seen.ready_pods > 0 and seen.input_hash == previous.input_hash
+
+
+# -- loading --------------------------------------------------------------------------------------------
+
+
+def candidate_is_loaded(scene: Scene) -> bool:
+    candidate = scene.state.candidate
+    return candidate is not None and is_loaded(scene, candidate)
+
+
+def is_loaded(scene: Scene, served: ServedVersion) -> bool:
+    seen = scene.seen.versions.get(served.version)
+    return seen is not None and seen.complete and seen.ready_pods > 0 and seen.input_hash == served.input_hash
+
+
+def candidate_cannot_load(scene: Scene) -> Problem | None:
+    """What waiting will not mend, or the deadline; only where something else serves meanwhile."""
+    candidate = scene.state.candidate
+    if candidate is None or scene.state.serving is None:
+        return None
+    problem = scene.seen.problem(candidate.version)
+    if problem is not None and problem.fatal:
+        return problem
+    deadline = scene.goal.rollout.progress_deadline_seconds
+    if scene.state.paused_since is not None or scene.seconds_in_phase < deadline:
+        return None
+    said = f": {problem.message}" if problem is not None else ""
+    return Problem(
+        problem.reason if problem is not None else Reason.PROGRESS_DEADLINE_EXCEEDED,
+        f"version {candidate.version} was not up within {deadline} s{said}",
+    )
+
+
+# -- verifying ------------------------------------------------------------------------------------------
+
+
+def candidate_passed(scene: Scene) -> bool:
+    verdict = scene.seen.verdict
+    return verdict is not None and verdict.conclusive and verdict.passed
+
+
+def candidate_was_refused(scene: Scene) -> Problem | None:
+    verdict = scene.seen.verdict
+    if verdict is not None and verdict.conclusive and not verdict.passed:
+        return Problem(verdict.reason, verdict.message)
+    deadline = scene.goal.rollout.progress_deadline_seconds
+    if candidate_passed(scene) or scene.state.paused_since is not None or scene.seconds_in_phase < deadline:
+        return None
+    said = f": {verdict.message}" if verdict is not None else ""
+    return Problem(Reason.VERIFICATION_FAILED, f"the verification gave no verdict within {deadline} s{said}")
+
+
+def candidate_broke_before_traffic(scene: Scene) -> Problem | None:
+    candidate = scene.state.candidate
+    problem = None if candidate is None else scene.seen.problem(candidate.version)
+    return problem if problem is not None and problem.fatal else None
+
+
+# -- shifting -------------------------------------------------------------------------------------------
+
+
+def can_take_share(scene: Scene, served: ServedVersion) -> bool:
+    """It has ready pods with these inputs, and every ready gateway is connected to it and has acknowledged
+    so.
+    """
+    seen, gateways = scene.seen.versions.get(served.version), scene.seen.ready_gateways
+    if seen is None or seen.ready_pods == 0 or seen.input_hash != served.input_hash:
+        return False
+    if scene.seen.acknowledged_seconds is None or not gateways:
+        return False
+    return all(
+        gateway.report is not None
+        and served.version in gateway.report.versions
+        and gateway.report.versions[served.version].ready
+        for gateway in gateways
+    )
+
+
+def may_go_on(scene: Scene) -> bool:
+    """Not paused, or promoted by hand since."""
+    return not scene.goal.rollout.pause or scene.goal.promote not in ("", scene.state.promoted)
+
+
+def is_passed_and_listening(scene: Scene) -> bool:
+    candidate = scene.state.candidate
+    return (
+        candidate is not None
+        and candidate_passed(scene)
+        and is_loaded(scene, candidate)
+        and can_take_share(scene, candidate)
+        and may_go_on(scene)
+    )
+
+
+def shadow_comes_first(scene: Scene) -> bool:
+    return is_passed_and_listening(scene) and scene.goal.rollout.shadow is not None
+
+
+def first_step_is_due(scene: Scene) -> bool:
+    return is_passed_and_listening(scene) and bool(scene.goal.steps)
+
+
+def candidate_fails_under_traffic(scene: Scene) -> Problem | None:
+    """Its pods are gone or broken, or its figures are bad: whatever is seen first."""
+    candidate, serving = scene.state.candidate, scene.state.serving
+    if candidate is None or serving is None:
+        return None
+    problem = scene.seen.problem(candidate.version)
+    if problem is not None and problem.fatal:
+        return problem
+    if scene.seen.ready_pods(candidate.version) == 0:
+        return problem or _gone(candidate)
+    rollout, since, reports = scene.goal.rollout, scene.state.baseline, scene.seen.reports
+    if scene.state.shadow_percent:
+        return _disagreement(scene, candidate)
+    return judge.complaint(
+        candidate.version,
+        judge.window(candidate.version, since, reports),
+        judge.window(serving.version, since, reports),
+        rollout.limits,
+        rollout.min_requests,
+    )
+
+
+def _gone(served: ServedVersion) -> Problem:
+    return Problem(
+        Reason.CANDIDATE_UNAVAILABLE, f"version {served.version} has no ready pod while it has traffic"
+    )
+
+
+def _disagreement(scene: Scene, candidate: ServedVersion) -> Problem | None:
+    shadow = scene.goal.rollout.shadow
+    if shadow is None or shadow.min_agreement is None:
+        return None
+    seen = judge.shadow_window(candidate.version, scene.state.baseline, scene.seen.reports)
+    if seen.compared < max(1, shadow.min_compared) or seen.agreed >= shadow.min_agreement * seen.compared:
+        return None
+    most = f"; most often {seen.confusion[0][0]} became {seen.confusion[0][1]}" if seen.confusion else ""
+    return Problem(
+        Reason.DISAGREES,
+        f"version {candidate.version} agreed with the serving version on {seen.agreed} of {seen.compared} "
+        "requests; "
+        f"spec.rollout.shadow.minAgreement asks for {shadow.min_agreement:g}{most}",
+    )
+
+
+def step_is_over(scene: Scene) -> bool:
+    """The share was held long enough, by enough requests, with all gateways on it, and nothing speaks
+    against more.
+    """
+    candidate, state = scene.state.candidate, scene.state
+    if candidate is None or not may_go_on(scene) or not can_take_share(scene, candidate):
+        return False
+    if state.shadow_percent:
+        shadow = scene.goal.rollout.shadow
+        compared = judge.shadow_window(candidate.version, state.baseline, scene.seen.reports).compared
+        return shadow is None or compared >= shadow.min_compared
+    step = scene.goal.step(state.percent)
+    if step is None:
+        return True
+    requests = judge.window(candidate.version, state.baseline, scene.seen.reports).requests
+    return scene.seconds_in_phase >= step.duration_seconds and requests >= scene.goal.rollout.min_requests
+
+
+def next_step_is_due(scene: Scene) -> bool:
+    return step_is_over(scene) and scene.goal.next_percent(scene.state.percent) < 100
+
+
+def last_step_is_over(scene: Scene) -> bool:
+    return step_is_over(scene) and scene.goal.next_percent(scene.state.percent) == 100
+
+
+# -- settling and retiring ------------------------------------------------------------------------------
+
+
+def new_version_fails(scene: Scene) -> Problem | None:
+    """The version that took over is bad, and the one before still stands ready."""
+    serving, previous = scene.state.serving, scene.state.previous
+    if serving is None or previous is None or scene.seen.ready_pods(previous.version) == 0:
+        return None
+    if not scene.state.attempt:
+        return None  # gone back to by hand: judging it would make the traffic swing to and fro
+    problem = scene.seen.problem(serving.version)
+    if problem is not None and problem.fatal:
+        return problem
+    if scene.seen.ready_pods(serving.version) == 0:
+        return problem or _gone(serving)
+    judged = judge.window(serving.version, scene.state.baseline, scene.seen.reports)
+    return judge.complaint(
+        serving.version, judged, None, scene.goal.rollout.limits, scene.goal.rollout.min_requests
+    )
+
+
+def previous_was_kept_long_enough(scene: Scene) -> bool:
+    return (
+        scene.seconds_in_phase >= scene.goal.rollout.keep_previous_seconds
+        and scene.seen.acknowledged_seconds is not None
+    )
+
+
+def nothing_is_left_over(scene: Scene) -> bool:
+    return set(scene.seen.versions) <= set(scene.state.kept)

@@ -1,0 +1,24 @@
+"""One moment of one ImageClassifier, as guards and actions look at it."""
+
+from dataclasses import dataclass
+
+from imageclassifier_operator.decide.goal import Goal
+from imageclassifier_operator.observed import Observed, Problem
+from imageclassifier_operator.state import State
+
+
+@dataclass(frozen=True)
+class Scene:
+    """`blame` is set by the guard of a failing transition: why the version is taken back."""
+
+    goal: Goal
+    state: State
+    seen: Observed
+    now: float
+    blame: Problem | None = None
+
+    @property
+    def seconds_in_phase(self) -> float:
+        """Since the phase or step began; while the rollout is paused this clock stands still."""
+        until = self.now if self.state.paused_since is None else self.state.paused_since
+        return max(0.0, until - self.state.since)

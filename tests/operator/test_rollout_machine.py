@@ -1,0 +1,427 @@
+"""The rollout as a whole: random histories of specs, pods, verdicts, gateways, time and accidents."""
+
+import dataclasses
+import json
+from dataclasses import replace
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from imageclassifier_operator import names, routing
+from imageclassifier_operator.decide import Goal, decide
+from imageclassifier_operator.observed import (
+    Counters,
+    GatewayObserved,
+    GatewayReport,
+    Observed,
+    Problem,
+    ShadowReport,
+    Verdict,
+    VersionObserved,
+    VersionReport,
+)
+from imageclassifier_operator.reasons import Reason
+from imageclassifier_operator.recover import recover
+from imageclassifier_operator.spec import (
+    ImageSource,
+    Limits,
+    RolloutSettings,
+    ServedVersion,
+    ServingSettings,
+    Shadow,
+    Step,
+)
+from imageclassifier_operator.state import Phase, State
+
+VERSIONS = (1, 2, 3)
+STRATEGIES = {
+    "at once": RolloutSettings(keep_previous_seconds=60, progress_deadline_seconds=100),
+    "in steps": RolloutSettings(
+        keep_previous_seconds=60,
+        progress_deadline_seconds=100,
+        steps=(Step(10, 30), Step(50, 30)),
+        min_requests=10,
+    ),
+    "in the shadow": RolloutSettings(
+        keep_previous_seconds=0,
+        progress_deadline_seconds=100,
+        shadow=Shadow(50, 0.9, 10),
+        limits=Limits(0.05, 100),
+        min_requests=10,
+    ),
+    "paused": RolloutSettings(
+        pause=True, progress_deadline_seconds=100, steps=(Step(20, 5),), min_requests=0
+    ),
+}
+EMPTY_BUCKETS = {"0.05": 0, "0.5": 0, "+Inf": 0}
+
+
+def served(version: int, memory: str = "1Gi") -> ServedVersion:
+    serving = ServingSettings(resources={"requests": {"memory": memory}})
+    return ServedVersion(version, "pizza", ImageSource(f"pizza:{version}"), serving, None, "tf")
+
+
+@dataclasses.dataclass
+class Gateway:
+    """A gateway process that reads the routing file when the kubelet gets round to it."""
+
+    start_id: str
+    file: dict | None = None
+    counters: dict[int, tuple[int, int, int]] = dataclasses.field(default_factory=dict)
+    compared: int = 0
+    agreed: int = 0
+
+    def report(self, ready_versions: set[int]) -> GatewayReport:
+        entries = self.file["versions"] if self.file else []
+        shadow = (self.file or {}).get("shadow")
+        return GatewayReport(
+            start_id=self.start_id,
+            revision=self.file["revision"] if self.file else 0,
+            versions={
+                entry["version"]: VersionReport(
+                    ready=entry["version"] in ready_versions, counters=self.figures(entry["version"])
+                )
+                for entry in entries
+            },
+            shadow=None if shadow is None else ShadowReport(shadow["version"], self.compared, self.agreed),
+        )
+
+    def figures(self, version: int) -> Counters:
+        good, bad, slow = self.counters.get(version, (0, 0, 0))
+        total = good + bad + slow
+        return Counters(total, bad, {"0.05": good, "0.5": good + bad + slow, "+Inf": total})
+
+
+class Rollouts(RuleBasedStateMachine):
+    """The operator against a small world that does anything but keep still."""
+
+    @initialize(strategy=st.sampled_from(sorted(STRATEGIES)), version=st.sampled_from(VERSIONS))
+    def install(self, strategy, version):
+        self.now = 1_000.0
+        self.rollout = STRATEGIES[strategy]
+        self.wanted = served(version)
+        self.tried = ""
+        self.promote = ""
+        self.deployments: dict[int, dict] = {}  # version -> made from, ready, broken, has served
+        self.verdicts: dict[tuple[int, str], Verdict] = {}
+        self.gateways = [Gateway("g0"), Gateway("g1")]
+        self.config_map: dict | None = None
+        self.status: dict = {}
+        self.memory: State | None = None
+        self.acknowledged_since: tuple[int, float] | None = None
+        self.started_gateways = 2
+        self.state = State()
+        self.reconcile()
+
+    # -- the operator -----------------------------------------------------------------------------------
+
+    def goal(self, state: State) -> Goal:
+        wanted = self.wanted
+        for kept in (state.serving, state.candidate):
+            if kept is not None and kept.input_hash == wanted.input_hash:
+                wanted = kept
+        return Goal(
+            wanted=wanted,
+            attempt=f"{wanted.input_hash}{self.tried}{STRATEGY_NAMES[id(self.rollout)]}",
+            rollout=self.rollout,
+            promote=self.promote,
+            request_seconds=10,
+        )
+
+    def observed(self, state: State) -> Observed:
+        ready = {v for v, d in self.deployments.items() if d["ready"]}
+        gateways = tuple(GatewayObserved(g.start_id, True, g.report(ready)) for g in self.gateways)
+        if state.serving is not None and all(g.report.revision == state.revision for g in gateways):
+            if self.acknowledged_since is None or self.acknowledged_since[0] != state.revision:
+                self.acknowledged_since = (state.revision, self.now)
+        else:
+            self.acknowledged_since = None
+        candidate = state.candidate
+        return Observed(
+            versions={
+                version: VersionObserved(
+                    input_hash=d["served"].input_hash,
+                    complete=d["ready"],
+                    ready_pods=2 if d["ready"] else 0,
+                    problem=Problem(Reason.OUT_OF_MEMORY, "the container used too much", fatal=True)
+                    if d["broken"]
+                    else None,
+                )
+                for version, d in self.deployments.items()
+            },
+            gateways=gateways,
+            gateways_complete=True,
+            acknowledged_seconds=None
+            if self.acknowledged_since is None
+            else self.now - self.acknowledged_since[1],
+            verdict=None if candidate is None else self.verdicts.get((candidate.version, state.attempt)),
+        )
+
+    def reconcile(self):
+        """One pass as `reconcile` does it: recover, decide, write."""
+        state = recover(self.config_map, self.memory, self.status, self.as_deployments(), self.now)
+        seen = self.observed(state)
+        decision = decide(self.goal(state), state, seen, self.now)
+        self.check_shares(state, decision.state, seen)
+        again = decide(self.goal(decision.state), decision.state, self.observed(decision.state), self.now)
+        assert again.state == decision.state or again.happened, (
+            "a second pass changes what the first one left"
+        )
+        self.state = decision.state
+        for version, made in self.state.kept.items():
+            old = self.deployments.get(version)
+            if old is None or old["served"].input_hash != made.input_hash:
+                # In place: the pods of a serving version are replaced without a gap; others come up anew.
+                goes_on = old is not None and self.state.serving is not None
+                ready = bool(goes_on and old["ready"] and version == self.state.serving.version)
+                self.deployments[version] = {
+                    "served": made,
+                    "ready": ready,
+                    "broken": False,
+                    "has_served": False,
+                }
+            if self.state.serving is not None and self.state.serving.version == version:
+                self.deployments[version]["has_served"] = True
+        if decision.delete_others:
+            for version in set(self.deployments) - set(self.state.kept):
+                self.check_nobody_sends_to(version)
+                del self.deployments[version]
+        document = routing.routing_file("pizza", "default", self.state, self.rollout.sticky)
+        if document is not None:
+            text = routing.to_text(document)
+            data = {routing.ROUTING_KEY: text, routing.STATE_KEY: routing.sealed(self.state, text)}
+            if self.config_map is None or self.config_map["data"] != data:
+                self.config_map = {"data": data}
+                self.wrote = True
+        self.memory = self.state
+        self.status = {
+            "servingVersion": None if self.state.serving is None else self.state.serving.version,
+            "failedVersions": [
+                {
+                    "version": f.version,
+                    "inputHash": f.attempt,
+                    "reason": f.reason,
+                    "message": f.message,
+                    "time": "2026-01-01T00:00:00+00:00",
+                }
+                for f in self.state.failed
+            ],
+        }
+
+    def as_deployments(self):
+        return [
+            {
+                "metadata": {
+                    "annotations": {
+                        names.ANNOTATION_SERVED_VERSION: json.dumps(d["served"].to_json()),
+                        **({names.ANNOTATION_HAS_SERVED: "true"} if d["has_served"] else {}),
+                    }
+                },
+                "status": {"availableReplicas": 2 if d["ready"] else 0},
+            }
+            for d in self.deployments.values()
+        ]
+
+    # -- the world --------------------------------------------------------------------------------------
+
+    @rule(version=st.sampled_from(VERSIONS), memory=st.sampled_from(["1Gi", "1Gi", "2Gi"]))
+    def the_spec_changes(self, version, memory):
+        self.wanted = served(version, memory)
+        self.reconcile()
+
+    @rule(strategy=st.sampled_from(sorted(STRATEGIES)))
+    def the_strategy_changes(self, strategy):
+        self.rollout = STRATEGIES[strategy]
+        self.reconcile()
+
+    @rule(value=st.sampled_from("abc"))
+    def the_user_promotes(self, value):
+        self.promote = value
+        self.reconcile()
+
+    @rule(value=st.sampled_from("abc"))
+    def the_user_asks_for_another_try(self, value):
+        self.tried = value
+        self.reconcile()
+
+    @precondition(lambda self: self.deployments)
+    @rule(data=st.data())
+    def pods_become_ready(self, data):
+        version = data.draw(st.sampled_from(sorted(self.deployments)))
+        self.deployments[version].update(ready=True, broken=False)
+        self.reconcile()
+
+    @precondition(lambda self: self.deployments)
+    @rule(data=st.data(), broken=st.booleans())
+    def pods_go_away(self, data, broken):
+        version = data.draw(st.sampled_from(sorted(self.deployments)))
+        self.deployments[version].update(ready=False, broken=broken)
+        self.reconcile()
+
+    @precondition(lambda self: self.state.phase is Phase.VERIFY)
+    @rule(passed=st.booleans(), conclusive=st.sampled_from([True, True, False]))
+    def the_verification_ends(self, passed, conclusive):
+        key = (self.state.candidate.version, self.state.attempt)
+        self.verdicts.setdefault(
+            key, Verdict(passed, Reason.ACCEPTANCE_FAILED, "the salad is no pizza", conclusive)
+        )
+        self.reconcile()
+
+    @rule(which=st.integers(0, 1))
+    def a_gateway_reads_the_file(self, which):
+        if self.config_map is not None:
+            self.gateways[which].file = json.loads(self.config_map["data"][routing.ROUTING_KEY])
+        self.reconcile()
+
+    @rule(which=st.integers(0, 1))
+    def a_gateway_is_replaced(self, which):
+        self.gateways[which] = Gateway(f"g{self.started_gateways}")
+        self.started_gateways += 1
+        self.reconcile()
+
+    @rule(good=st.integers(0, 100), bad=st.sampled_from([0, 0, 20]), slow=st.sampled_from([0, 0, 50]))
+    def requests_come_in(self, good, bad, slow):
+        """`bad` and `slow` ones strike whatever version is on trial."""
+        for gateway in self.gateways:
+            for entry in gateway.file["versions"] if gateway.file else []:
+                if entry["percent"]:
+                    old = gateway.counters.get(entry["version"], (0, 0, 0))
+                    on_trial = entry["version"] == self.wanted.version
+                    new = (good, bad if on_trial else 0, slow if on_trial else 0)
+                    gateway.counters[entry["version"]] = tuple(a + b for a, b in zip(old, new, strict=True))
+            if gateway.file and "shadow" in gateway.file:
+                gateway.compared += good
+                gateway.agreed += good - (good // 2 if bad else 0)
+        self.reconcile()
+
+    @rule(seconds=st.sampled_from([0.2, 5, 40, 200]))
+    def time_passes(self, seconds):
+        self.now += seconds
+        self.reconcile()
+
+    # -- accidents --------------------------------------------------------------------------------------
+
+    @rule()
+    def the_operator_restarts(self):
+        self.memory = None
+        self.acknowledged_since = None
+        self.reconcile()
+
+    @rule(restarts=st.booleans())
+    def the_config_map_is_deleted(self, restarts):
+        self.config_map = None
+        self.memory = None if restarts else self.memory
+        self.reconcile()
+
+    @precondition(lambda self: self.config_map is not None)
+    @rule(percent=st.integers(0, 100), restarts=st.booleans())
+    def the_config_map_is_edited_by_hand(self, percent, restarts):
+        document = json.loads(self.config_map["data"][routing.ROUTING_KEY])
+        document["versions"] = [{**entry, "percent": percent} for entry in document["versions"]]
+        self.config_map["data"][routing.ROUTING_KEY] = json.dumps(document)
+        self.memory = None if restarts else self.memory
+        self.reconcile()
+
+    @rule(also_the_config_map=st.booleans())
+    def the_status_is_lost(self, also_the_config_map):
+        self.status = {}
+        if also_the_config_map:
+            self.config_map, self.memory = None, None
+        self.reconcile()
+
+    # -- what must hold ---------------------------------------------------------------------------------
+
+    @invariant()
+    def shares_sum_to_100(self):
+        shares = routing.shares(self.state)
+        assert not shares or sum(shares.values()) == 100
+        assert all(0 <= percent <= 100 for percent in shares.values())
+
+    @invariant()
+    def every_listed_version_keeps_its_pods(self):
+        assert set(routing.shares(self.state)) <= set(self.state.kept) <= set(self.deployments)
+
+    @invariant()
+    def a_failed_version_gets_no_share(self):
+        state = self.state
+        if state.candidate is not None:
+            assert not state.has_failed(state.attempt)
+
+    def check_shares(self, before: State, after: State, seen: Observed):
+        """A version only ever gains a share while its pods are ready."""
+        had, has = routing.shares(before), routing.shares(after)
+        for version, percent in has.items():
+            if before.serving is not None and percent > had.get(version, 0):
+                returned = before.serving.version == version  # a share comes back to where it was
+                assert seen.ready_pods(version) > 0 or returned, (
+                    f"{percent}% for {version}, which is not ready"
+                )
+        if routing.without_revision(routing.routing_file("", "", before, None)) != routing.without_revision(
+            routing.routing_file("", "", after, None)
+        ):
+            assert after.revision > before.revision
+
+    def check_nobody_sends_to(self, version: int):
+        for gateway in self.gateways:
+            if gateway.file is not None and self.state.serving is not None:
+                shares = {entry["version"]: entry["percent"] for entry in gateway.file["versions"]}
+                assert not shares.get(version), (
+                    f"version {version} is removed under {gateway.start_id}'s requests"
+                )
+
+    def teardown(self):
+        """Left alone, with pods up and gateways reading, it comes to rest, and then writes nothing."""
+        if not hasattr(self, "state"):
+            return
+        for _ in range(60):
+            for deployment in self.deployments.values():
+                deployment.update(ready=True, broken=False)
+            for gateway in self.gateways:
+                if self.config_map is not None:
+                    gateway.file = json.loads(self.config_map["data"][routing.ROUTING_KEY])
+            if self.state.phase is Phase.VERIFY:
+                key = (self.state.candidate.version, self.state.attempt)
+                if not self.verdicts.get(key, Verdict(True, Reason.READY, "", False)).conclusive:
+                    self.verdicts.pop(key, None)
+                self.verdicts.setdefault(key, Verdict(True, Reason.READY, ""))
+            self.promote = f"{len(self.promote)}{self.promote}"[:8]
+            for gateway in self.gateways:
+                for version in VERSIONS:
+                    good, bad, slow = gateway.counters.get(version, (0, 0, 0))
+                    gateway.counters[version] = (good + 200, bad, slow)
+                gateway.compared += 100
+                gateway.agreed += 100
+            self.now += 15
+            self.wrote = False
+            self.reconcile()
+        assert self.state.phase in (Phase.STABLE, Phase.PENDING), self.state.phase
+        assert not self.wrote
+        serving = self.state.serving
+        failed = self.state.has_failed(self.goal(self.state).attempt)
+        assert failed or (serving is not None and serving.version == self.wanted.version)
+        if serving is not None:
+            assert routing.shares(self.state) == {serving.version: 100}
+            assert set(self.deployments) == {serving.version}
+
+
+STRATEGY_NAMES = {id(rollout): name for name, rollout in STRATEGIES.items()}
+
+TestRollouts = Rollouts.TestCase
+TestRollouts.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def test_the_state_survives_its_json():
+    state = replace(
+        State(revision=3, phase=Phase.SHIFT, since=12.5, serving=served(1), candidate=served(2)),
+        attempt="a",
+        percent=10,
+        baseline={"g": {"2": {"requests": 1}}},
+    )
+    assert State.from_json(json.loads(json.dumps(state.to_json()))) == state
