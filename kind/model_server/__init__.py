@@ -1,0 +1,1 @@
+"""A stand-in for TensorFlow Serving on machines that cannot pull its image: see README.md."""

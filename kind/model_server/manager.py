@@ -1,0 +1,262 @@
+"""Versions of models: loaded, served, unloaded, and what is known of each.
+
+The manager is told which versions are wanted (`set_aspired`) and does one step at a time towards that, in the
+order of `version_policy.next_action`. A version that is unloaded first lets the requests under way finish.
+What became of a version is remembered, also after it is gone: that is what GetModelStatus tells.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Generic, Protocol, TypeVar
+
+from .status import Code, StatusError
+from .version_policy import Phase, Snapshot, next_action
+
+logger = logging.getLogger(__name__)
+
+
+class Servable(Protocol):
+    """What a loader makes of a version."""
+
+    def close(self) -> None:
+        """Free everything."""
+
+
+class State(IntEnum):
+    """ModelVersionStatus.State of get_model_status.proto."""
+
+    START = 10
+    LOADING = 20
+    AVAILABLE = 30
+    UNLOADING = 40
+    END = 50
+
+
+@dataclass(frozen=True)
+class VersionStatus:
+    """What is known of a version; `sequence` orders all changes of all versions."""
+
+    state: State
+    error: StatusError | None
+    sequence: int
+
+
+ServableT = TypeVar("ServableT", bound=Servable)
+Loader = Callable[[str, int, str], ServableT]
+
+
+class _Version(Generic[ServableT]):
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.phase = Phase.NEW
+        self.aspired = True
+        self.servable: ServableT | None = None
+        self.requests = 0
+
+
+def servable_id(name: str, version: int) -> str:
+    """How TensorFlow Serving prints a model's version."""
+    return f"{{name: {name} version: {version}}}"
+
+
+class Manager(Generic[ServableT]):
+    """Holds every version of every model; safe to use from any thread.
+
+    `loader` takes a model's name, version and path, and returns the servable or raises StatusError. Loads run
+    in `load_pool` (see `use_load_pool`), unloads in `unload_pool`.
+    """
+
+    def __init__(
+        self,
+        loader: "Loader[ServableT]",
+        load_pool: Executor,
+        unload_pool: Executor,
+        max_num_load_retries: int,
+        load_retry_interval_seconds: float,
+    ) -> None:
+        self._loader = loader
+        self._load_pool = load_pool
+        self._unload_pool = unload_pool
+        self._max_num_load_retries = max_num_load_retries
+        self._load_retry_interval_seconds = load_retry_interval_seconds
+        self._changed = threading.Condition()
+        self._versions: dict[str, dict[int, _Version[ServableT]]] = {}
+        self._wanted: dict[str, Mapping[int, str]] = {}
+        self._statuses: dict[str, dict[int, VersionStatus]] = {}
+        self._sequence = 0
+        threading.Thread(target=self._manage, name="manager", daemon=True).start()
+
+    def use_load_pool(self, pool: Executor) -> None:
+        """Run the loads from now on in another pool."""
+        with self._changed:
+            self._load_pool = pool
+
+    def set_aspired(self, name: str, paths: Mapping[int, str]) -> None:
+        """Say which versions of a model are wanted, and where each lies; none: the model goes."""
+        with self._changed:
+            self._wanted[name] = paths
+            self._changed.notify_all()
+
+    @contextmanager
+    def use(self, name: str, version: int | None) -> Iterator[tuple[int, ServableT]]:
+        """Hold a version (None: the highest that serves) while a request uses it.
+
+        Raises StatusError (NOT_FOUND) when it does not serve.
+        """
+        with self._changed:
+            serving = {v: s for v, s in self._versions.get(name, {}).items() if s.phase is Phase.READY}
+            number = max(serving, default=None) if version is None else version
+            held = serving.get(number) if number is not None else None
+            if held is None or held.servable is None or number is None:
+                request = f"Latest({name})" if version is None else f"Specific({name}, {version})"
+                raise StatusError(Code.NOT_FOUND, f"Servable not found for request: {request}")
+            held.requests += 1
+        try:
+            yield number, held.servable
+        finally:
+            with self._changed:
+                held.requests -= 1
+                if held.phase is Phase.UNLOADING and held.requests == 0:
+                    self._changed.notify_all()
+
+    def statuses(self, name: str) -> dict[int, VersionStatus]:
+        """What is known of each version of a model that was ever managed, highest first."""
+        with self._changed:
+            return dict(sorted(self._statuses.get(name, {}).items(), reverse=True))
+
+    def sequence(self) -> int:
+        """The number of the last change, to wait for what comes after it."""
+        with self._changed:
+            return self._sequence
+
+    def wait_until_available(self, names: Collection[str], noun: str, after: int = 0) -> None:
+        """Wait until of each model a version serves; changes up to the number `after` do not count.
+
+        The highest version that serves or has ended decides, as in servable_state_monitor.cc. Raises
+        StatusError (UNKNOWN) with the errors of the models that failed; `noun` is what that sentence calls
+        them.
+        """
+        with self._changed:
+            while None in (reached := {name: self._reached(name, after) for name in names}).values():
+                self._changed.wait()
+        failed = []
+        for name, version_and_status in reached.items():
+            version, status = version_and_status or (0, None)
+            if status is not None and status.state is not State.AVAILABLE:
+                cause = f" due to error: {status.error}" if status.error else ""
+                failed.append(f"{{{servable_id(name, version)}{cause}}}, ")
+        if failed:
+            raise StatusError(
+                Code.UNKNOWN, f"{len(failed)} {noun}(s) did not become available: {{{''.join(failed)}}}"
+            )
+
+    def _reached(self, name: str, after: int) -> tuple[int, VersionStatus] | None:
+        for version, status in sorted(self._statuses.get(name, {}).items(), reverse=True):
+            if status.sequence > after and status.state in (State.AVAILABLE, State.END):
+                return version, status
+        return None
+
+    def _publish(self, name: str, version: int, state: State, error: StatusError | None = None) -> None:
+        self._sequence += 1
+        self._statuses.setdefault(name, {})[version] = VersionStatus(state, error, self._sequence)
+        self._changed.notify_all()
+
+    def _manage(self) -> None:
+        while True:
+            with self._changed:
+                self._forget_what_is_gone()
+                self._take_up_what_is_wanted()
+                step = self._next_step()
+                if step is None:
+                    self._changed.wait()
+                    continue
+                name, number, loads = step
+                version = self._versions[name][number]
+                version.phase = Phase.LOADING if loads else Phase.UNLOADING
+                self._publish(name, number, State.LOADING if loads else State.UNLOADING)
+                pool = self._load_pool if loads else self._unload_pool
+            pool.submit(self._load if loads else self._unload, name, number, version)
+
+    def _forget_what_is_gone(self) -> None:
+        for versions in self._versions.values():
+            for number, version in list(versions.items()):
+                if not version.aspired and version.phase in (Phase.NEW, Phase.GONE, Phase.FAILED):
+                    del versions[number]
+
+    def _take_up_what_is_wanted(self) -> None:
+        for name, paths in list(self._wanted.items()):
+            versions = self._versions.setdefault(name, {})
+            if any(number in paths and not version.aspired for number, version in versions.items()):
+                continue  # wanted again while it still unloads: first it has to be gone
+            del self._wanted[name]
+            for number, version in versions.items():
+                version.aspired = number in paths
+            for number, path in paths.items():
+                if number not in versions:
+                    versions[number] = _Version(path)
+                    self._publish(name, number, State.START)
+
+    def _next_step(self) -> tuple[str, int, bool] | None:
+        actions = [
+            (name, action)
+            for name, versions in self._versions.items()
+            if (action := next_action({n: Snapshot(v.phase, v.aspired) for n, v in versions.items()}))
+        ]
+        actions.sort(key=lambda item: item[1].kind == "load")
+        return (actions[0][0], actions[0][1].version, actions[0][1].kind == "load") if actions else None
+
+    def _load(self, name: str, number: int, version: _Version[ServableT]) -> None:
+        described = servable_id(name, number)
+        logger.info("Loading servable version %s", described)
+        servable: ServableT | None = None
+        error: StatusError | None = None
+        for attempt in range(self._max_num_load_retries + 1):
+            if attempt:
+                with self._changed:
+                    self._changed.wait_for(
+                        lambda: not version.aspired, max(0.0, self._load_retry_interval_seconds)
+                    )
+                    if not version.aspired:
+                        break
+                logger.info("Retrying of Loading servable: %s retry: %d", described, attempt)
+            try:
+                servable = self._loader(name, number, version.path)
+            except StatusError as status:
+                error = status
+            except Exception as unexpected:  # the version must not stay LOADING for ever
+                logger.exception("Unexpected error while loading %s", described)
+                error = StatusError(Code.INTERNAL, f"{type(unexpected).__name__}: {unexpected}")
+            else:
+                break
+            logger.error("Loading servable: %s failed: %s", described, error)
+        with self._changed:
+            if servable is not None and version.aspired:
+                version.servable, version.phase = servable, Phase.READY
+                self._publish(name, number, State.AVAILABLE)
+                logger.info("Successfully loaded servable version %s", described)
+                return
+            if servable is not None:
+                version.phase = Phase.GONE
+                error = StatusError(Code.CANCELLED, "Loading of servable cancelled")
+            else:
+                version.phase = Phase.FAILED
+            self._publish(name, number, State.END, error)
+        if servable is not None:
+            servable.close()
+
+    def _unload(self, name: str, number: int, version: _Version[ServableT]) -> None:
+        logger.info("Quiescing servable version %s", servable_id(name, number))
+        with self._changed:
+            self._changed.wait_for(lambda: version.requests == 0)
+            servable, version.servable = version.servable, None
+        if servable is not None:
+            servable.close()
+        with self._changed:
+            version.phase = Phase.GONE
+            self._publish(name, number, State.END)
+        logger.info("Done unloading servable version %s", servable_id(name, number))
