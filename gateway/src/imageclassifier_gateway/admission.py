@@ -1,0 +1,65 @@
+"""How much the gateway takes on at once. What is over the limit is refused at once, so that the rest stays on
+time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from prometheus_client import Gauge
+
+from .problems import Problem
+
+
+class Admission:
+    """Counts the requests in flight and the bytes of pictures they hold, against a limit for each."""
+
+    def __init__(self, max_requests: int, max_bytes: int, in_flight: Gauge) -> None:
+        self._max_requests = max_requests
+        self._max_bytes = max_bytes
+        self._in_flight = in_flight
+        self._requests = 0
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def enter(self) -> Iterator[Ticket]:
+        """Takes a place for one request until the end of the block. Raises Problem when there is none."""
+        with self._lock:
+            if self._requests >= self._max_requests:
+                raise Problem(
+                    "overloaded", f"{self._requests} requests are being worked on already. Try again soon."
+                )
+            self._requests += 1
+        self._in_flight.inc()
+        ticket = Ticket(self)
+        try:
+            yield ticket
+        finally:
+            with self._lock:
+                self._requests -= 1
+                self._bytes -= ticket.held_bytes
+            self._in_flight.dec()
+
+    def hold(self, ticket: Ticket, count_bytes: int) -> None:
+        with self._lock:
+            if self._bytes + count_bytes > self._max_bytes:
+                raise Problem(
+                    "overloaded", "Too many large pictures are being worked on already. Try again soon."
+                )
+            self._bytes += count_bytes
+            ticket.held_bytes += count_bytes
+
+
+@dataclass
+class Ticket:
+    """One request's place, and the bytes it holds."""
+
+    admission: Admission
+    held_bytes: int = 0
+
+    def hold(self, count_bytes: int) -> None:
+        """Makes room for so many bytes more. Raises Problem when there is not enough."""
+        self.admission.hold(self, count_bytes)

@@ -1,0 +1,146 @@
+"""The Flask application: what holds for every request, whatever its route.
+
+Request ids, one place where failures become problem documents, security headers, metrics and the access log.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import time
+import uuid
+from typing import IO
+
+from flask import Flask, Request, Response, g, request
+from werkzeug.exceptions import ClientDisconnected, HTTPException
+from werkzeug.wrappers import Response as BaseResponse
+
+from .accesslog import log_access
+from .admission import Admission
+from .gateway import Gateway
+from .problems import MEDIA_TYPE, Problem
+from .routes import page_routes, predict_routes
+from .tfserving_rest import tfserving_routes
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}\Z")
+#: W3C Trace Context: version, trace id, parent id, flags.
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
+#: What a browser may do with our page: nothing from elsewhere, nothing inline, no framing.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+#: Form fields beside the files of a multipart body; nothing reads them.
+_MAX_FORM_FIELD_BYTES = 64 * 1024
+
+_CAUSE_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+
+
+class _InMemoryRequest(Request):
+    """Keeps uploaded files in memory: the root file system is read-only, and their size is limited anyway."""
+
+    def _get_file_stream(
+        self, total_content_length: int | None, content_type: str | None, filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:  # fmt: skip
+        return io.BytesIO()
+
+
+def create_app(gateway: Gateway) -> Flask:
+    """The WSGI application for a gateway."""
+    settings = gateway.settings
+    app = Flask("imageclassifier_gateway", static_folder=None)
+    app.request_class = _InMemoryRequest
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = _MAX_FORM_FIELD_BYTES
+    app.config["MAX_FORM_PARTS"] = settings.max_pictures * 2
+    admission = Admission(
+        settings.max_requests_in_flight, settings.max_buffered_bytes, gateway.stats.in_flight
+    )
+    app.register_blueprint(predict_routes(gateway, admission))
+    app.register_blueprint(tfserving_routes(gateway, admission))
+    app.register_blueprint(page_routes(gateway))
+
+    @app.before_request
+    def identify() -> None:
+        g.began = time.monotonic()
+        given = request.headers.get("X-Request-ID", "")
+        g.request_id = given if _REQUEST_ID.match(given) else uuid.uuid4().hex
+        traceparent = request.headers.get("traceparent", "")
+        g.traceparent = traceparent if _TRACEPARENT.match(traceparent) else None
+
+    @app.errorhandler(Exception)
+    def fail(error: Exception) -> BaseResponse:
+        if isinstance(error, HTTPException) and error.response is None and (error.code or 500) < 400:
+            return error.get_response(request.environ)
+        problem = _as_problem(error)
+        gateway.stats.problems.labels(problem.cause).inc()
+        g.problem = problem
+        document = problem.document(g.request_id)
+        if request.path.startswith("/v1/"):
+            document["error"] = problem.detail  # where TensorFlow Serving's clients look for it
+        response = Response(json.dumps(document), problem.status, mimetype=MEDIA_TYPE)
+        response.headers.update(problem.headers)
+        return response
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        response.headers["X-Request-ID"] = g.request_id
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        response.headers.setdefault("Cache-Control", "no-store")
+        rule = request.url_rule.rule if request.url_rule else "none"
+        gateway.stats.requests.labels(rule, response.status_code).inc()
+        _log(response, rule)
+        return response
+
+    return app
+
+
+def _as_problem(error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, ClientDisconnected):
+        reading = request.environ.get("imageclassifier.reading")
+        if reading is not None and reading.expired:
+            return Problem(
+                "body-too-slow", "The request's body did not arrive in time. Try again on a faster line."
+            )
+        return Problem("bad-request", "The request's body ended before its announced length.")
+    if isinstance(error, HTTPException) and (error.code or 500) < 500:
+        cause = _CAUSE_OF_STATUS.get(error.code or 400, "bad-request")
+        headers = {name: value for name, value in error.get_headers() if name == "Allow"}
+        return Problem(
+            cause, _SENTENCES.get(cause, error.description or "The request cannot be understood."), headers
+        )
+    logging.getLogger(__name__).error("request %s failed", g.request_id, exc_info=error)
+    return Problem(
+        "internal-error", f"This is a bug of the gateway. Its log says more, under {g.request_id}."
+    )
+
+
+_SENTENCES = {
+    "not-found": "There is nothing at this path. POST pictures to /predict; /openapi.json describes the API.",
+    "method-not-allowed": "This path does not take this method; the Allow header names those it takes.",
+    "too-large": "The request's body is too large. Send fewer or smaller pictures.",
+}
+
+
+def _log(response: Response, rule: str) -> None:
+    fields = {
+        "method": request.method,
+        "route": rule,
+        "status": response.status_code,
+        "duration_ms": round((time.monotonic() - g.began) * 1000, 1),
+        "request_bytes": request.content_length,
+        "response_bytes": response.content_length,
+        "request_id": g.request_id,
+    }
+    if g.traceparent:
+        fields["trace_id"] = g.traceparent.split("-")[1]
+    if problem := g.get("problem"):
+        fields["problem"] = problem.cause
+    log_access(fields | g.get("log_fields", {}))

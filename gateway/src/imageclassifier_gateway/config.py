@@ -1,0 +1,108 @@
+"""The gateway's settings, read once from environment variables (docs/architecture.md lists them)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class SettingError(ValueError):
+    """An environment variable has a value that cannot be used; the message names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one gateway process runs. The defaults are those of a gateway started by hand."""
+
+    routing_file: Path = Path("/etc/imageclassifier/routing/routing.json")
+    port: int = 9696
+    internal_port: int = 9697
+    max_image_bytes: int = 20 * 1024 * 1024
+    timeout_seconds: float = 10.0
+    url_allowed_hosts: tuple[str, ...] = ()
+    url_allow_private_networks: bool = False
+    cpu_limit: float = 1.0
+    drain_seconds: float = 5.0
+    #: Pictures in one request; together with `max_body_bytes` it bounds what one request can ask for.
+    max_pictures: int = 32
+
+    @property
+    def decoding_threads(self) -> int:
+        """Pictures decoded at the same time: one for each core, more would only push each other aside."""
+        return max(1, math.ceil(self.cpu_limit))
+
+    @property
+    def max_requests_in_flight(self) -> int:
+        """Requests worked on or waiting; the next one is refused with 503 instead of making all others
+        late."""
+        return 32 + 32 * self.decoding_threads
+
+    @property
+    def threads(self) -> int:
+        """Request threads: some more than requests in flight, so that there is always one to say no."""
+        return self.max_requests_in_flight + 8
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Bytes of one request body: two pictures of the largest size, or one and a half in base64."""
+        return 2 * self.max_image_bytes + 64 * 1024
+
+    @property
+    def max_buffered_bytes(self) -> int:
+        """Bytes of pictures that all requests together may hold in memory before they are decoded."""
+        return 4 * self.max_body_bytes
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Reads `GATEWAY_*`. Raises SettingError with the variable's name when a value cannot be used."""
+    defaults = Settings()
+    return Settings(
+        routing_file=Path(environment.get("GATEWAY_ROUTING_FILE") or defaults.routing_file),
+        port=_whole(environment, "GATEWAY_PORT", defaults.port, 0, 65535),
+        internal_port=_whole(environment, "GATEWAY_INTERNAL_PORT", defaults.internal_port, 0, 65535),
+        max_image_bytes=_whole(environment, "GATEWAY_MAX_IMAGE_BYTES", defaults.max_image_bytes, 1, 2**30),
+        timeout_seconds=_number(environment, "GATEWAY_TIMEOUT_SECONDS", defaults.timeout_seconds, 0.1, 600),
+        url_allowed_hosts=_hosts(environment.get("GATEWAY_URL_ALLOWED_HOSTS", "")),
+        url_allow_private_networks=_flag(environment, "GATEWAY_URL_ALLOW_PRIVATE_NETWORKS"),
+        cpu_limit=_number(environment, "GATEWAY_CPU_LIMIT", defaults.cpu_limit, 0.01, 1024),
+        drain_seconds=_number(environment, "GATEWAY_DRAIN_SECONDS", defaults.drain_seconds, 0, 600),
+    )
+
+
+def _number(environment: Mapping[str, str], name: str, default: float, least: float, most: float) -> float:
+    text = environment.get(name, "")
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value <= most:
+        raise SettingError(f"{name} is '{text}'; it must be a number from {least:g} to {most:g}.")
+    return value
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    value = _number(environment, name, default, least, most)
+    if value != int(value):
+        raise SettingError(f"{name} is '{environment[name]}'; it must be a whole number.")
+    return int(value)
+
+
+def _flag(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name, "").strip().lower()
+    if text not in ("", "true", "false"):
+        raise SettingError(f"{name} is '{text}'; it must be true or false.")
+    return text == "true"
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(host.strip().lower().rstrip(".") for host in text.split(",") if host.strip())
+    for host in hosts:
+        if "*" in host.removeprefix("*.") or not host.removeprefix("*."):
+            raise SettingError(
+                f"GATEWAY_URL_ALLOWED_HOSTS has '{host}'; write a host name, or *.example.org."
+            )
+    return hosts

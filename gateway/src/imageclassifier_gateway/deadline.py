@@ -1,0 +1,22 @@
+"""The moment by which a request must be answered."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A point in monotonic time, in seconds. Passed along, so that each step knows what is left of the
+    whole."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        return cls(time.monotonic() + seconds)
+
+    def remaining_seconds(self) -> float:
+        """What is left; never negative."""
+        return max(0.0, self.at - time.monotonic())

@@ -1,0 +1,172 @@
+"""What prediction routes share: reading the pictures of a request, and having them classified."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from flask import g, request
+from werkzeug.datastructures import FileStorage
+
+from . import images
+from .admission import Admission, Ticket
+from .contract import Decision
+from .deadline import Deadline
+from .fetch import FetchError
+from .gateway import Gateway
+from .payload import Payload, Picture, Reference, check_count, read_json
+from .predictor import Metadata
+from .problems import Problem
+from .routing import Sticky
+
+_CAUSE_OF_PICTURE_ERROR = {
+    images.NotAPicture: "not-a-picture",
+    images.BrokenPicture: "broken-picture",
+    images.UnsupportedPicture: "unsupported-picture",
+    images.PictureTooLarge: "too-large",
+}
+#: Pictures of one request that are fetched at the same time.
+_FETCHES_AT_ONCE = 4
+
+
+@dataclass
+class Answers:
+    """One outcome for each picture of a request, who decided, and how long each stage took."""
+
+    outcomes: list[Decision | Problem]
+    model: str
+    version: int
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def timings_ms(self) -> dict[str, float]:
+        return {stage: round(seconds * 1000, 1) for stage, seconds in self.seconds.items()}
+
+
+class Exchange:
+    """Turns the current Flask request into answers."""
+
+    def __init__(self, gateway: Gateway, admission: Admission) -> None:
+        self._gateway = gateway
+        self._settings = gateway.settings
+        self._admission = admission
+
+    def read_body(self, ticket: Ticket) -> bytes:
+        """The whole body. Raises Problem or an HTTPException when it is too large, too slow or cut off."""
+        self._admit_body(ticket)
+        body = request.get_data(cache=False, parse_form_data=False)
+        self._body_is_read()
+        return body
+
+    def read_payload(self, ticket: Ticket) -> Payload:
+        """The pictures of a `/predict` request, in whichever form they came."""
+        if request.mimetype == "multipart/form-data":
+            return self._read_multipart(ticket)
+        body = self.read_body(ticket)
+        # curl --data says "form" for a JSON body too; no picture format begins with a brace.
+        if request.is_json or body[:1] == b"{":
+            return read_json(body, self._settings.max_pictures)
+        if not body:
+            raise Problem(
+                "bad-request",
+                "The request has no body. Send a picture, a multipart form with one, or JSON with a URL.",
+            )
+        return Payload([Picture(body)])
+
+    def answer(self, sources: Sequence[Picture | Reference], ticket: Ticket) -> Answers:
+        """Fetches what is a reference, and classifies everything. Raises Problem when no picture can have an
+        answer for a reason that is not the picture's own."""
+        gateway = self._gateway
+        deadline = Deadline.after(self._settings.timeout_seconds)
+        fleet = gateway.predictor.fleet()
+        began = time.monotonic()
+        seconds = {"receive": began - g.began}
+        pictures = self._fetch(sources, deadline, ticket)
+        if any(isinstance(source, Reference) for source in sources):
+            seconds["fetch"] = time.monotonic() - began
+        usable = [each for each in pictures if isinstance(each, bytes)]
+        classified = gateway.predictor.classify(
+            fleet, usable, _traffic_key(fleet.routing.sticky), g.request_id, deadline, _metadata()
+        )
+        decided = iter(classified.outcomes)
+        outcomes = [each if isinstance(each, Problem) else _outcome(next(decided)) for each in pictures]
+        seconds |= {"decode": classified.decode_seconds, "model": classified.model_seconds}
+        seconds["total"] = time.monotonic() - g.began
+        for stage, value in seconds.items():
+            gateway.stats.stages.labels(stage).observe(value)
+        g.log_fields = {"version": classified.version, "pictures": len(sources)}
+        return Answers(outcomes, classified.model, classified.version, seconds)
+
+    def _admit_body(self, ticket: Ticket) -> None:
+        limit = self._settings.max_body_bytes
+        if request.content_length is not None and request.content_length > limit:
+            raise Problem(
+                "too-large", f"The body has {request.content_length:,} bytes; at most {limit:,} are accepted."
+            )
+        if request.content_length is None and "chunked" in request.headers.get("Transfer-Encoding", ""):
+            ticket.hold(limit)
+        else:
+            ticket.hold(request.content_length or 0)
+
+    def _body_is_read(self) -> None:
+        reading = request.environ.get("imageclassifier.reading")
+        if reading is not None:
+            reading.finish()
+
+    def _read_multipart(self, ticket: Ticket) -> Payload:
+        self._admit_body(ticket)
+        files: list[FileStorage] = [file for _, file in request.files.items(multi=True)]
+        self._body_is_read()
+        if not files:
+            raise Problem("bad-request", "The form holds no file. Add one with a file name.")
+        check_count(len(files), self._settings.max_pictures)
+        return Payload(
+            [Picture(file.stream.read(), file.filename or None) for file in files], many=len(files) > 1
+        )
+
+    def _fetch(
+        self, sources: Sequence[Picture | Reference], deadline: Deadline, ticket: Ticket
+    ) -> list[bytes | Problem]:
+        def one(source: Picture | Reference) -> bytes | Problem:
+            return (
+                source.data if isinstance(source, Picture) else self._fetch_one(source.url, deadline, ticket)
+            )
+
+        if len(sources) == 1 or not any(isinstance(source, Reference) for source in sources):
+            return [one(source) for source in sources]
+        with ThreadPoolExecutor(min(len(sources), _FETCHES_AT_ONCE), thread_name_prefix="fetch") as pool:
+            return list(pool.map(one, sources))
+
+    def _fetch_one(self, url: str, deadline: Deadline, ticket: Ticket) -> bytes | Problem:
+        try:
+            data = self._gateway.fetcher.fetch(url, deadline, ticket.hold)
+        except FetchError as error:
+            self._gateway.stats.fetches.labels(error.outcome).inc()
+            return Problem(error.cause, str(error))
+        except Problem as problem:
+            return problem
+        self._gateway.stats.fetches.labels("fetched").inc()
+        return data
+
+
+def _outcome(outcome: Decision | images.PictureError) -> Decision | Problem:
+    if isinstance(outcome, Decision):
+        return outcome
+    return Problem(_CAUSE_OF_PICTURE_ERROR[type(outcome)], str(outcome))
+
+
+def _traffic_key(sticky: Sticky | None) -> str:
+    """What the version is chosen by: the user's sticky value where there is one, else the request alone."""
+    value = None
+    if sticky is not None and sticky.header is not None:
+        value = request.headers.get(sticky.header)
+    elif sticky is not None and sticky.cookie is not None:
+        value = request.cookies.get(sticky.cookie)
+    return value or str(g.request_id)
+
+
+def _metadata() -> Metadata:
+    metadata = (("x-request-id", str(g.request_id)),)
+    return (*metadata, ("traceparent", str(g.traceparent))) if g.traceparent else metadata

@@ -1,0 +1,115 @@
+"""One gateway process put together: everything but HTTP."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from . import images
+from .config import Settings
+from .fetch import Fetcher
+from .predictor import Predictor, shadow_labels
+from .shadow import ShadowSender
+from .stats import Stats
+from .watcher import RoutingWatcher
+
+
+@dataclass
+class Gateway:
+    """The parts of a running gateway, and its state as the kubelet and the operator see it."""
+
+    settings: Settings
+    stats: Stats
+    watcher: RoutingWatcher
+    predictor: Predictor
+    fetcher: Fetcher
+    shadow: ShadowSender
+    _draining: threading.Event
+    _was_ready: bool = False
+
+    def start(self) -> None:
+        self.watcher.start()
+
+    def stop(self) -> None:
+        self.watcher.stop()
+        self.shadow.stop()
+
+    def begin_draining(self) -> None:
+        """From now on not ready, so that the Service's endpoints drop this pod; requests are still
+        answered."""
+        self._draining.set()
+
+    @property
+    def draining(self) -> bool:
+        return self._draining.is_set()
+
+    def unready_reason(self) -> str | None:
+        """Why this pod should get no requests; None when it should.
+
+        Ready from the first contract of a serving version on. A later outage of the model is answered with
+        503 and does not make all gateways unready at once, which would leave nobody to say what is wrong.
+        """
+        if self.draining:
+            return "The gateway is shutting down."
+        if self._was_ready:
+            return None
+        fleet = self.watcher.fleet
+        if fleet is None:
+            return self.watcher.error
+        if fleet.serving.state.contract is None:
+            return f"Version {fleet.serving.number} is not there: {fleet.serving.state.error}"
+        self._was_ready = True
+        return None
+
+    def rollout_document(self) -> dict[str, Any]:
+        """What `GET /rollout` answers (docs/architecture.md)."""
+        fleet = self.watcher.fleet
+        document: dict[str, Any] = {
+            "schema": 1,
+            "start_id": self.stats.start_id,
+            "revision": fleet.routing.revision if fleet else None,
+            "serving": fleet.routing.serving if fleet else None,
+            "routing_error": self.watcher.error,
+            "versions": {},
+            "shadow": None,
+        }
+        for version in fleet.versions.values() if fleet else ():
+            state = version.state
+            document["versions"][str(version.number)] = {
+                "ready": state.ready,
+                "error": state.error,
+                "contract_digest": state.contract.digest if state.contract else None,
+                "classes": [each.name for each in state.contract.classes] if state.contract else None,
+                **self.stats.version_document(version.number),
+            }
+        if fleet and fleet.routing.shadow:
+            document["shadow"] = self.stats.shadow_document(fleet.routing.shadow.version)
+        return document
+
+
+def build_gateway(settings: Settings) -> Gateway:
+    """Puts the parts together; nothing runs before `start`."""
+    stats = Stats()
+    # A connection that is no longer routed to is closed when the last request that may use it has ended.
+    watcher = RoutingWatcher(settings.routing_file, stats, close_after_seconds=settings.timeout_seconds + 1)
+    limits = images.Limits(max_bytes=settings.max_image_bytes)
+    shadow = ShadowSender(
+        stats, partial(shadow_labels, limits=limits, timeout_seconds=settings.timeout_seconds)
+    )
+    return Gateway(
+        settings=settings,
+        stats=stats,
+        watcher=watcher,
+        predictor=Predictor(
+            watcher, stats, shadow, limits=limits, decoding_threads=settings.decoding_threads
+        ),
+        fetcher=Fetcher(
+            max_bytes=settings.max_image_bytes,
+            allowed_hosts=settings.url_allowed_hosts,
+            allow_private_networks=settings.url_allow_private_networks,
+        ),
+        shadow=shadow,
+        _draining=threading.Event(),
+    )

@@ -1,0 +1,228 @@
+"""A client of TensorFlow Serving's gRPC API for one version of a model, spread over all pods behind a target.
+
+Only slim stubs are used (`generate_stubs.py`): importing TensorFlow for its protobufs would cost 2 s and 640
+MB.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+import numpy as np
+from google.protobuf import wrappers_pb2
+from numpy.typing import NDArray
+
+from . import tfserving_pb2 as pb
+from .contract import CONTRACT_SIGNATURE, GOLDEN_SIGNATURE, IGNORED_TENSOR, JSON_TENSOR
+
+_PREDICTION_SERVICE = "/tensorflow.serving.PredictionService/"
+_MODEL_SERVICE = "/tensorflow.serving.ModelService/"
+
+_CHANNEL_OPTIONS = [
+    # A headless Service resolves to every pod; requests go round.
+    ("grpc.lb_policy_name", "round_robin"),
+    # Pods that come and go must be seen within a second (gRPC's default is 30 s).
+    ("grpc.dns_min_time_between_resolutions_ms", 500),
+    # Otherwise each resolution also asks for a TXT record that never exists.
+    ("grpc.service_config_disable_resolution", 1),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # More often than every 300 s is answered with GOAWAY "too many pings".
+    ("grpc.keepalive_time_ms", 310_000),
+    ("grpc.max_send_message_length", -1),
+    # An answer is a few floats for each picture, or the contract and the golden pictures.
+    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+    # Channels of the same target must not share connections: a version that is dropped closes its own.
+    ("grpc.use_local_subchannel_pool", 1),
+]
+
+#: How long the second try may wait for a connection to another pod: longer than a resolution and a connect
+#: take.
+_RECONNECT_SECONDS = 2.5
+
+_TO_NUMPY: dict[int, Any] = {
+    pb.DT_FLOAT: np.dtype("<f4"),
+    pb.DT_DOUBLE: np.dtype("<f8"),
+    pb.DT_HALF: np.dtype("<f2"),
+}
+
+
+class ModelServerError(Exception):
+    """The model server did not answer as it should. `cause` is one of problems.CAUSES."""
+
+    cause = "model-error"
+
+
+class ModelUnavailableError(ModelServerError):
+    """No pod could be reached, or it could not take the call."""
+
+    cause = "model-unavailable"
+
+
+class ModelTimeoutError(ModelServerError):
+    """The deadline passed before an answer came."""
+
+    cause = "model-timeout"
+
+
+class ModelServer:
+    """One version of one model, by its number, wherever its pods are. May be used by many threads at once."""
+
+    def __init__(self, target: str, model: str, version: int) -> None:
+        self.target = target
+        self._spec = pb.ModelSpec(name=model, version=wrappers_pb2.Int64Value(value=version))
+        self._name = f"version {version} of {model} at {target}"
+        self._channel = grpc.insecure_channel(target, options=_CHANNEL_OPTIONS)
+        self._predict = self._channel.unary_unary(
+            _PREDICTION_SERVICE + "Predict",
+            request_serializer=pb.PredictRequest.SerializeToString,
+            response_deserializer=pb.PredictResponse.FromString,
+        )
+        self._metadata = self._channel.unary_unary(
+            _PREDICTION_SERVICE + "GetModelMetadata",
+            request_serializer=pb.GetModelMetadataRequest.SerializeToString,
+            response_deserializer=pb.GetModelMetadataResponse.FromString,
+        )
+        self._status = self._channel.unary_unary(
+            _MODEL_SERVICE + "GetModelStatus",
+            request_serializer=pb.GetModelStatusRequest.SerializeToString,
+            response_deserializer=pb.GetModelStatusResponse.FromString,
+        )
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def predict(
+        self,
+        signature: str,
+        inputs: Mapping[str, pb.TensorProto],
+        output: str,
+        *,
+        timeout_seconds: float,
+        retry: bool = False,
+        metadata: tuple[tuple[str, str], ...] = (),
+    ) -> pb.TensorProto:
+        """Calls Predict and returns the tensor named `output`.
+
+        With `retry`, a call that found a pod unavailable is made once more, on another pod where there is one
+        (Predict has no side effects). Raises ModelUnavailableError, ModelTimeoutError or ModelServerError.
+        """
+        request = pb.PredictRequest(model_spec=self._spec, inputs=inputs)
+        request.model_spec.signature_name = signature
+        deadline = time.monotonic() + timeout_seconds
+        try:
+            response = self._predict(request, timeout=timeout_seconds, metadata=metadata)
+        except grpc.RpcError as error:
+            if not retry or error.code() != grpc.StatusCode.UNAVAILABLE:
+                raise self._error(error) from None
+            response = self._predict_again(request, deadline - time.monotonic(), metadata)
+        if output not in response.outputs:
+            names = ", ".join(sorted(response.outputs)) or "nothing"
+            raise ModelServerError(f"The model answered {names} instead of '{output}' ({self._name}).")
+        answer: pb.TensorProto = response.outputs[output]
+        return answer
+
+    def _predict_again(
+        self, request: pb.PredictRequest, remaining_seconds: float, metadata: tuple[tuple[str, str], ...]
+    ) -> pb.PredictResponse:
+        timeout = min(remaining_seconds, _RECONNECT_SECONDS) if remaining_seconds > 0 else 0.001
+        try:
+            # Waits for a connection: the pods may just have been replaced, and their new addresses be on the
+            # way.
+            response: pb.PredictResponse = self._predict(
+                request, timeout=timeout, metadata=metadata, wait_for_ready=True
+            )
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED and timeout < remaining_seconds:
+                raise ModelUnavailableError(f"No connection to the model server ({self._name}).") from None
+            raise self._error(error) from None
+        return response
+
+    def text(self, signature: str, *, timeout_seconds: float) -> str:
+        """What the `contract` or `golden` signature answers. Raises as `predict` does."""
+        ignored = tensor(np.zeros(1, dtype=np.int32))
+        try:
+            answer = self.predict(
+                signature, {IGNORED_TENSOR: ignored}, JSON_TENSOR, timeout_seconds=timeout_seconds
+            )
+        except ModelServerError as error:
+            if signature in (CONTRACT_SIGNATURE, GOLDEN_SIGNATURE) and "signature" in str(error).lower():
+                raise ModelServerError(
+                    f"The model does not describe itself: it has no signature '{signature}'. Export it with "
+                    f"imageclassifier-training, or say `classes` and `input` in the spec ({self._name})."
+                ) from None
+            raise
+        if not answer.string_val:
+            raise ModelServerError(f"The signature '{signature}' answered no string ({self._name}).")
+        try:
+            return answer.string_val[0].decode("utf-8")
+        except UnicodeDecodeError:
+            raise ModelServerError(
+                f"The signature '{signature}' answered no UTF-8 text ({self._name})."
+            ) from None
+
+    def status(self, *, timeout_seconds: float) -> pb.ModelVersionStatus:
+        """The version's state as the server tells it. Raises as `predict` does."""
+        try:
+            response = self._status(pb.GetModelStatusRequest(model_spec=self._spec), timeout=timeout_seconds)
+        except grpc.RpcError as error:
+            raise self._error(error) from None
+        if not response.model_version_status:
+            raise ModelServerError(f"The model server knows nothing about {self._name}.")
+        status: pb.ModelVersionStatus = response.model_version_status[0]
+        return status
+
+    def signatures(self, *, timeout_seconds: float) -> pb.SignatureDefMap:
+        """The model's signatures. Raises as `predict` does."""
+        request = pb.GetModelMetadataRequest(model_spec=self._spec, metadata_field=["signature_def"])
+        try:
+            response = self._metadata(request, timeout=timeout_seconds)
+        except grpc.RpcError as error:
+            raise self._error(error) from None
+        return pb.SignatureDefMap.FromString(response.metadata["signature_def"].value)
+
+    def _error(self, error: grpc.RpcError) -> ModelServerError:
+        code, details = error.code(), (error.details() or "").strip()
+        if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+            return ModelTimeoutError(f"The model did not answer in time ({self._name}).")
+        if code in (
+            grpc.StatusCode.UNAVAILABLE,
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            grpc.StatusCode.CANCELLED,
+        ):
+            return ModelUnavailableError(
+                f"The model server cannot be reached or is overloaded ({self._name})."
+            )
+        return ModelServerError(f"The model server answered {code.name}: {details[:300]} ({self._name}).")
+
+
+def tensor(values: NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.int32]) -> pb.TensorProto:
+    """A tensor with its values as raw bytes: a quarter of float lists, and nothing to encode for each
+    number."""
+    dtype = {"uint8": pb.DT_UINT8, "float32": pb.DT_FLOAT, "int32": pb.DT_INT32}[values.dtype.name]
+    shape = pb.TensorShapeProto(dim=[pb.TensorShapeProto.Dim(size=size) for size in values.shape])
+    return pb.TensorProto(dtype=dtype, tensor_shape=shape, tensor_content=values.tobytes())
+
+
+def array(values: pb.TensorProto) -> NDArray[Any]:
+    """The floating-point values of a tensor in its shape. Raises ModelServerError when it has none, or too
+    few."""
+    shape = tuple(dim.size for dim in values.tensor_shape.dim)
+    if values.dtype not in _TO_NUMPY:
+        raise ModelServerError(
+            f"The model answered {pb.DataType.Name(values.dtype)}; it must answer DT_FLOAT."
+        )
+    if values.tensor_content:
+        flat = np.frombuffer(values.tensor_content, dtype=_TO_NUMPY[values.dtype])
+    elif values.float_val:
+        flat = np.array(values.float_val, dtype=np.float32)
+    else:
+        flat = np.array(values.double_val, dtype=np.float64)
+    if flat.size != int(np.prod(shape)):
+        raise ModelServerError(f"The model answered {flat.size} values for the shape {shape}.")
+    return flat.reshape(shape)

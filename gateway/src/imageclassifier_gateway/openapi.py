@@ -1,0 +1,5 @@
+from .config import Settings
+
+
+def openapi_document(settings: Settings) -> dict[str, object]:
+    return {}

@@ -1,0 +1,246 @@
+"""From the bytes of pictures to decisions: choose the version, prepare the pixels, ask it, fall back when it
+fails."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import images
+from .contract import SERVING_SIGNATURE, Contract, ContractError, Decision, ModelInput
+from .deadline import Deadline
+from .modelserver import ModelServerError, ModelUnavailableError, array, tensor
+from .problems import Problem
+from .routing import choose_version
+from .shadow import ShadowJob, ShadowSender
+from .stats import Stats
+from .versions import Fleet, Version
+from .watcher import RoutingWatcher
+
+#: How long a request waits for the contract of a serving version that was only just named.
+_CONTRACT_SECONDS = 5.0
+#: The share of the time left that a candidate gets; the rest is for the serving version, should the candidate
+#: fail.
+_CANDIDATE_SHARE = 0.5
+
+Pixels = NDArray[np.uint8]
+Metadata = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Classified:
+    """The outcome for one request: for each picture a decision or why it cannot be used, and who decided."""
+
+    model: str
+    version: int
+    outcomes: list[Decision | images.PictureError]
+    decode_seconds: float
+    model_seconds: float
+
+
+@dataclass
+class _Work:
+    """One request on its way: its pictures, and what was prepared of them for each kind of input so far."""
+
+    pictures: Sequence[bytes]
+    deadline: Deadline
+    metadata: Metadata
+    prepared: dict[ModelInput, list[Pixels | images.PictureError]] = field(default_factory=dict)
+    decode_seconds: float = 0.0
+    model_seconds: float = 0.0
+
+
+class Predictor:
+    """Answers requests with the versions of the routing file. May be used by many threads at once."""
+
+    def __init__(
+        self,
+        watcher: RoutingWatcher,
+        stats: Stats,
+        shadow: ShadowSender,
+        *,
+        limits: images.Limits,
+        decoding_threads: int,
+    ) -> None:
+        self._watcher = watcher
+        self._stats = stats
+        self._shadow = shadow
+        self._limits = limits
+        self._decoding = threading.BoundedSemaphore(decoding_threads)
+
+    def fleet(self) -> Fleet:
+        """The versions to work with now. Raises Problem while there is no routing file."""
+        if self._watcher.fleet is None:
+            raise Problem("not-ready", f"{self._watcher.error} Try again when the operator has written it.")
+        return self._watcher.fleet
+
+    def classify(
+        self,
+        fleet: Fleet,
+        pictures: Sequence[bytes],
+        key: str,
+        request_id: str,
+        deadline: Deadline,
+        metadata: Metadata,
+    ) -> Classified:
+        """Classifies the pictures of one request, all by the same version.
+
+        `key` is what the version is chosen by. A candidate that fails in any way is counted, and the serving
+        version answers in its place. Raises Problem when no answer can be had.
+        """
+        work = _Work(pictures, deadline, metadata)
+        chosen = fleet.versions[choose_version(fleet.routing, key)]
+        if chosen is not fleet.serving:
+            try:
+                return self._ask(
+                    chosen, work, deadline.remaining_seconds() * _CANDIDATE_SHARE, candidate=True
+                )
+            except ModelServerError:
+                pass  # counted; the serving version answers
+        try:
+            answer = self._ask(fleet.serving, work, deadline.remaining_seconds(), candidate=False)
+        except ModelServerError as error:
+            raise Problem(
+                error.cause, f"{error} Try again; if it stays so, look at the model's pods."
+            ) from None
+        self._offer_to_shadow(fleet, work, answer, request_id)
+        return answer
+
+    def _ask(self, version: Version, work: _Work, timeout_seconds: float, *, candidate: bool) -> Classified:
+        contract = version.wait_for_contract(0.0 if candidate else min(timeout_seconds, _CONTRACT_SECONDS))
+        if contract is None:
+            self._stats.failed(version.number, 0.0)
+            raise ModelUnavailableError(
+                f"Version {version.number} of {version.model} is not there: {version.state.error}"
+            )
+        prepared = self._prepare(work, contract.input)
+        good = [each for each in prepared if not isinstance(each, images.PictureError)]
+        decisions = iter(self._decide(version, contract, good, work, timeout_seconds, candidate=candidate))
+        outcomes = [each if isinstance(each, images.PictureError) else next(decisions) for each in prepared]
+        return Classified(version.model, version.number, outcomes, work.decode_seconds, work.model_seconds)
+
+    def _prepare(self, work: _Work, wanted: ModelInput) -> list[Pixels | images.PictureError]:
+        if wanted not in work.prepared:
+            began = time.monotonic()
+            work.prepared[wanted] = [self._prepare_one(data, wanted, work.deadline) for data in work.pictures]
+            work.decode_seconds += time.monotonic() - began
+        return work.prepared[wanted]
+
+    def _prepare_one(
+        self, data: bytes, wanted: ModelInput, deadline: Deadline
+    ) -> Pixels | images.PictureError:
+        if not self._decoding.acquire(timeout=deadline.remaining_seconds()):
+            raise Problem(
+                "timeout", "The gateway was too busy to decode the picture in time. Try again later."
+            )
+        try:
+            return images.prepare(data, wanted, self._limits)
+        except images.PictureError as error:
+            return error
+        finally:
+            self._decoding.release()
+
+    def _decide(
+        self,
+        version: Version,
+        contract: Contract,
+        pixels: Sequence[Pixels],
+        work: _Work,
+        timeout_seconds: float,
+        *,
+        candidate: bool,
+    ) -> list[Decision]:
+        if not pixels:
+            return []
+        timeout_seconds = min(timeout_seconds, work.deadline.remaining_seconds())
+        if timeout_seconds <= 0:
+            raise Problem("timeout", "No time was left to ask the model. Send fewer or smaller pictures.")
+        began = time.monotonic()
+        try:
+            probabilities = predict_pixels(
+                version, contract, pixels, timeout_seconds, retry=not candidate, metadata=work.metadata
+            )
+        except ModelServerError:
+            self._stats.failed(version.number, time.monotonic() - began)
+            raise
+        finally:
+            work.model_seconds += time.monotonic() - began
+        self._stats.answered(version.number, time.monotonic() - began)
+        decisions = [contract.decide(row) for row in probabilities]
+        for decision in decisions:
+            self._stats.predictions.labels(version.number, decision.label).inc()
+        return decisions
+
+    def _offer_to_shadow(self, fleet: Fleet, work: _Work, answer: Classified, request_id: str) -> None:
+        shadow = fleet.routing.shadow
+        if shadow is None or shadow.version == answer.version:
+            return
+        candidate = fleet.versions[shadow.version]
+        contract = candidate.state.contract
+        usable = [
+            (index, outcome.label)
+            for index, outcome in enumerate(answer.outcomes)
+            if isinstance(outcome, Decision)
+        ]
+        if not usable:
+            return
+        prepared = work.prepared.get(contract.input) if contract else None
+        self._shadow.offer(
+            shadow,
+            request_id,
+            ShadowJob(
+                version=candidate,
+                labels=tuple(label for _, label in usable),
+                pictures=tuple(prepared[i] if prepared else work.pictures[i] for i, _ in usable),  # type: ignore[misc]
+            ),
+        )
+
+
+def predict_pixels(
+    version: Version,
+    contract: Contract,
+    pixels: Sequence[Pixels],
+    timeout_seconds: float,
+    *,
+    retry: bool,
+    metadata: Metadata = (),
+) -> NDArray[np.float64]:
+    """Asks a version for the probabilities of prepared pictures, uint8 `(height, width, 3)` each, in one
+    batch.
+
+    Returns float64 `(pictures, classes)`. Raises ModelServerError when the call fails or the answer cannot be
+    right.
+    """
+    answer = version.server.predict(
+        SERVING_SIGNATURE,
+        {contract.input.tensor: tensor(contract.input.tensor_values(np.stack(pixels)))},
+        contract.output.tensor,
+        timeout_seconds=timeout_seconds,
+        retry=retry,
+        metadata=metadata,
+    )
+    try:
+        probabilities = contract.probabilities(array(answer))
+    except ContractError as error:
+        raise ModelServerError(str(error)) from None
+    if len(probabilities) != len(pixels):
+        raise ModelServerError(f"The model answered {len(probabilities)} rows for {len(pixels)} pictures.")
+    return probabilities
+
+
+def shadow_labels(job: ShadowJob, *, limits: images.Limits, timeout_seconds: float) -> list[str]:
+    """What the shadow version says to the pictures of a job. Raises ModelServerError or PictureError."""
+    contract = job.version.state.contract
+    if contract is None:
+        raise ModelUnavailableError(f"Version {job.version.number} of {job.version.model} is not there.")
+    pixels = [
+        images.prepare(each, contract.input, limits) if isinstance(each, bytes) else each
+        for each in job.pictures
+    ]
+    probabilities = predict_pixels(job.version, contract, pixels, timeout_seconds, retry=False)
+    return [contract.decide(row).label for row in probabilities]

@@ -1,0 +1,91 @@
+"""`POST /predict`, the page, and the description of the API."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+from flask import Blueprint, Response, g
+
+from .admission import Admission
+from .contract import Decision
+from .exchange import Exchange
+from .gateway import Gateway
+from .openapi import openapi_document
+from .payload import Picture, Reference
+from .problems import Problem
+
+_PAGE_FILES = {
+    "": ("index.html", "text/html"),
+    "page.js": ("page.js", "text/javascript"),
+    "page.css": ("page.css", "text/css"),
+}
+
+
+def predict_routes(gateway: Gateway, admission: Admission) -> Blueprint:
+    """The gateway's own prediction API."""
+    blueprint = Blueprint("predict", __name__)
+    exchange = Exchange(gateway, admission)
+
+    @blueprint.post("/predict")
+    def predict() -> Response:
+        with admission.enter() as ticket:
+            payload = exchange.read_payload(ticket)
+            answers = exchange.answer(payload.sources, ticket)
+        shared = {
+            "model": {"name": answers.model, "version": answers.version},
+            "request_id": g.request_id,
+            "timings_ms": answers.timings_ms,
+        }
+        if payload.many:
+            results = [
+                _item(source, outcome)
+                for source, outcome in zip(payload.sources, answers.outcomes, strict=True)
+            ]
+            return _json({"results": results, **shared})
+        outcome = answers.outcomes[0]
+        if isinstance(outcome, Problem):
+            raise outcome
+        return _json({**_decision(outcome), **shared})
+
+    return blueprint
+
+
+def page_routes(gateway: Gateway) -> Blueprint:
+    """The page, and what programs read before they use the API."""
+    blueprint = Blueprint("page", __name__)
+    document = json.dumps(openapi_document(gateway.settings))
+    folder = resources.files(__package__) / "page"
+    for path, (name, mimetype) in _PAGE_FILES.items():
+        content = (folder / name).read_bytes()
+
+        def serve(content: bytes = content, mimetype: str = mimetype) -> Response:
+            return Response(content, mimetype=mimetype, headers={"Cache-Control": "no-cache"})
+
+        blueprint.add_url_rule(f"/{path}", name.replace(".", "-"), serve)
+
+    @blueprint.get("/openapi.json")
+    def openapi() -> Response:
+        return Response(document, mimetype="application/json")
+
+    return blueprint
+
+
+def _item(source: Picture | Reference, outcome: Decision | Problem) -> dict[str, Any]:
+    if isinstance(outcome, Problem):
+        return {"name": source.name, "error": outcome.document(g.request_id)}
+    return {"name": source.name, **_decision(outcome)}
+
+
+def _decision(decision: Decision) -> dict[str, Any]:
+    return {
+        "prediction": decision.message,
+        "label": decision.label,
+        "probability": round(decision.probability, 6),
+        "probabilities": {label: round(value, 6) for label, value in decision.probabilities.items()},
+    }
+
+
+def _json(document: dict[str, Any]) -> Response:
+    return Response(json.dumps(document, ensure_ascii=False), mimetype="application/json")

@@ -1,0 +1,172 @@
+"""The routing file as a value, and the choice of the version that answers a request. Pure: no I/O, no clock.
+
+docs/architecture.md describes the file. The operator writes it; nothing else decides about traffic.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SCHEMA = 1
+#: Traffic is cut into this many equal parts, so that a percent is a hundred of them.
+BUCKETS = 10_000
+
+
+class RoutingError(ValueError):
+    """The routing file cannot be used; the message says where and why."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """One version of the model and its share of the requests."""
+
+    version: int
+    target: str
+    percent: int
+    #: The contract as JSON text, for a model that does not describe itself.
+    contract: str | None = None
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """The version that gets copies of requests, and of how many."""
+
+    version: int
+    percent: int
+
+
+@dataclass(frozen=True)
+class Sticky:
+    """Where the value comes from that keeps one user at one version: exactly one of the two is set."""
+
+    header: str | None = None
+    cookie: str | None = None
+
+
+@dataclass(frozen=True)
+class Routing:
+    """The whole file: which versions there are, which one serves, and who gets what."""
+
+    revision: int
+    model: str
+    serving: int
+    routes: tuple[Route, ...]
+    shadow: Shadow | None = None
+    sticky: Sticky | None = None
+
+
+def parse_routing(text: str | bytes) -> Routing:
+    """Reads a routing file. Raises RoutingError when it does not say one clear thing."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RoutingError(f"The routing file is not JSON: {error}.") from None
+    if not isinstance(document, dict):
+        raise RoutingError("The routing file must hold a JSON object.")
+    if document.get("schema") != SCHEMA:
+        raise RoutingError(
+            f"The routing file has schema {document.get('schema')!r}; this gateway reads {SCHEMA}."
+        )
+    entries = document.get("versions")
+    if not isinstance(entries, list) or not entries:
+        raise RoutingError("The routing file's 'versions' must be a list with at least one version.")
+    routes = tuple(_route(entry, f"versions[{index}]") for index, entry in enumerate(entries))
+    known = {route.version for route in routes}
+    if len(known) != len(routes):
+        raise RoutingError("The routing file lists a version twice.")
+    total = sum(route.percent for route in routes)
+    if total != 100:
+        raise RoutingError(f"The routing file's percents sum to {total}; they must sum to 100.")
+    serving = _whole(document, "serving", "the routing file", 1, 2**31 - 1)
+    if serving not in known:
+        raise RoutingError(f"The routing file's serving version {serving} is not one of its versions.")
+    return Routing(
+        revision=_whole(document, "revision", "the routing file", 0, 2**53),
+        model=_text(document, "model", "the routing file"),
+        serving=serving,
+        routes=routes,
+        shadow=_shadow(document.get("shadow"), known),
+        sticky=_sticky(document.get("sticky")),
+    )
+
+
+def bucket(key: str) -> int:
+    """The part of the traffic, 0 to 9999, that a sticky value or request id falls into; the same for ever."""
+    return (
+        int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()[:4], "big") % BUCKETS
+    )
+
+
+def choose_version(routing: Routing, key: str) -> int:
+    """The version that answers the request with this key.
+
+    The candidate owns the buckets from 0 up to its percent, so that raising it moves users only one way.
+    """
+    place, upper = bucket(key), 0
+    for route in routing.routes:
+        if route.version != routing.serving:
+            upper += route.percent * (BUCKETS // 100)
+            if place < upper:
+                return route.version
+    return routing.serving
+
+
+def is_shadowed(shadow: Shadow, request_id: str) -> bool:
+    """Whether the request with this id also goes to the shadow version; independent of the sticky choice."""
+    return bucket("shadow:" + request_id) < shadow.percent * (BUCKETS // 100)
+
+
+def _route(entry: Any, where: str) -> Route:
+    if not isinstance(entry, dict):
+        raise RoutingError(f"{where} must be an object.")
+    contract = entry.get("contract")
+    if contract is not None and not isinstance(contract, dict):
+        raise RoutingError(f"{where}.contract must be an object.")
+    return Route(
+        version=_whole(entry, "version", where, 1, 2**31 - 1),
+        target=_text(entry, "target", where),
+        percent=_whole(entry, "percent", where, 0, 100),
+        contract=None if contract is None else json.dumps(contract, sort_keys=True),
+    )
+
+
+def _shadow(entry: Any, known: set[int]) -> Shadow | None:
+    if entry is None:
+        return None
+    if not isinstance(entry, dict):
+        raise RoutingError("The routing file's 'shadow' must be an object.")
+    shadow = Shadow(
+        version=_whole(entry, "version", "shadow", 1, 2**31 - 1),
+        percent=_whole(entry, "percent", "shadow", 0, 100),
+    )
+    if shadow.version not in known:
+        raise RoutingError(f"The routing file's shadow version {shadow.version} is not one of its versions.")
+    return shadow
+
+
+def _sticky(entry: Any) -> Sticky | None:
+    if entry is None:
+        return None
+    if not isinstance(entry, dict) or set(entry) not in ({"header"}, {"cookie"}):
+        raise RoutingError("The routing file's 'sticky' must have either 'header' or 'cookie'.")
+    return Sticky(**{name: _text(entry, name, "sticky") for name in entry})
+
+
+def _whole(document: Mapping[str, Any], name: str, where: str, least: int, most: int) -> int:
+    value = document.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise RoutingError(
+            f"'{name}' of {where} must be a whole number from {least} to {most}, not {value!r:.40}."
+        )
+    return value
+
+
+def _text(document: Mapping[str, Any], name: str, where: str) -> str:
+    value = document.get(name)
+    if not isinstance(value, str) or not value:
+        raise RoutingError(f"'{name}' of {where} must be a non-empty string, not {value!r:.40}.")
+    return value

@@ -1,0 +1,170 @@
+"""What the gateway counts: for Prometheus, and for the operator's judgement of a rollout (`GET /rollout`).
+
+All counters are cumulative since the process started. The operator takes differences; `start_id` tells it
+when they began anew.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import Counter as Tally
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.exposition import generate_latest
+
+#: Upper bounds in seconds, each about 1.5 times the one before: a p99 read from them is right within a half.
+LATENCY_BUCKETS_SECONDS = (
+    0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75,
+    1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0,
+)  # fmt: skip
+
+
+# Otherwise each counter has a `_created` series beside it, which nothing reads.
+disable_created_metrics()
+
+
+@dataclass
+class _VersionCounters:
+    requests: int = 0
+    errors: int = 0
+    latency_sum_seconds: float = 0.0
+    #: For each bound, the calls that took at most that and more than the bound before; the last is the rest.
+    latency_counts: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BUCKETS_SECONDS) + 1))
+
+
+@dataclass
+class _ShadowCounters:
+    compared: int = 0
+    agreed: int = 0
+    dropped: int = 0
+    failed: int = 0
+    confusion: Tally[tuple[str, str]] = field(default_factory=Tally)
+
+
+class Stats:
+    """All counters of one gateway process. Safe to call from any thread."""
+
+    def __init__(self) -> None:
+        self.start_id = uuid.uuid4().hex
+        self._lock = threading.Lock()
+        self._versions: dict[int, _VersionCounters] = {}
+        self._shadows: dict[int, _ShadowCounters] = {}
+        self._registry = CollectorRegistry()
+        prefix = "imageclassifier_gateway"
+
+        def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
+            return Counter(f"{prefix}_{name}", text, labels, registry=self._registry)
+
+        self.requests = counter("requests", "HTTP requests answered.", ("route", "status"))
+        self.problems = counter("errors", "Problem documents sent, by cause.", ("cause",))
+        self.predictions = counter("predictions", "Pictures classified.", ("version", "label"))
+        self.fetches = counter("url_fetches", "Pictures fetched from URLs, by outcome.", ("outcome",))
+        self.stages = Histogram(
+            f"{prefix}_stage_duration_seconds",
+            "Time of one stage of a prediction request.",
+            ("stage",),
+            buckets=LATENCY_BUCKETS_SECONDS,
+            registry=self._registry,
+        )
+        self.in_flight = Gauge(
+            f"{prefix}_requests_in_flight", "Requests worked on or waiting.", registry=self._registry
+        )
+        self.routing_revision = Gauge(
+            f"{prefix}_routing_revision", "Revision of the routing file in use.", registry=self._registry
+        )
+        self.routing_broken = Gauge(
+            f"{prefix}_routing_broken", "1 while the routing file cannot be read.", registry=self._registry
+        )
+        self._model_requests = counter("model_requests", "Requests sent to a version.", ("version",))
+        self._model_errors = counter("model_errors", "Requests a version failed to answer.", ("version",))
+        self._model_latency = Histogram(
+            f"{prefix}_model_latency_seconds",
+            "Time a version took to answer.",
+            ("version",),
+            buckets=LATENCY_BUCKETS_SECONDS,
+            registry=self._registry,
+        )
+        self._shadowed = counter(
+            "shadow", "Pictures for the shadow version, by outcome.", ("version", "outcome")
+        )
+
+    def answered(self, version: int, latency_seconds: float) -> None:
+        """A version answered a request."""
+        with self._lock:
+            counters = self._versions.setdefault(version, _VersionCounters())
+            counters.requests += 1
+            counters.latency_sum_seconds += latency_seconds
+            place = next(
+                (i for i, bound in enumerate(LATENCY_BUCKETS_SECONDS) if latency_seconds <= bound), -1
+            )
+            counters.latency_counts[place] += 1
+        self._model_requests.labels(version).inc()
+        self._model_latency.labels(version).observe(latency_seconds)
+
+    def failed(self, version: int, latency_seconds: float) -> None:
+        """A version failed to answer a request, by its own fault; counts as a request of that latency too."""
+        self.answered(version, latency_seconds)
+        with self._lock:
+            self._versions[version].errors += 1
+        self._model_errors.labels(version).inc()
+
+    def shadow_compared(self, version: int, serving_label: str, candidate_label: str) -> None:
+        with self._lock:
+            shadow = self._shadows.setdefault(version, _ShadowCounters())
+            shadow.compared += 1
+            if serving_label == candidate_label:
+                shadow.agreed += 1
+            else:
+                shadow.confusion[serving_label, candidate_label] += 1
+        outcome = "agreed" if serving_label == candidate_label else "differed"
+        self._shadowed.labels(version, outcome).inc()
+
+    def shadow_dropped(self, version: int, pictures: int) -> None:
+        with self._lock:
+            self._shadows.setdefault(version, _ShadowCounters()).dropped += pictures
+        self._shadowed.labels(version, "dropped").inc(pictures)
+
+    def shadow_failed(self, version: int, pictures: int) -> None:
+        with self._lock:
+            self._shadows.setdefault(version, _ShadowCounters()).failed += pictures
+        self._shadowed.labels(version, "failed").inc(pictures)
+
+    def version_document(self, version: int) -> dict[str, Any]:
+        """The counters of one version as `/rollout` shows them; bucket counts are cumulative as Prometheus'
+        are."""
+        with self._lock:
+            counters = self._versions.get(version, _VersionCounters())
+            buckets, total = {}, 0
+            bounds = [*(f"{bound:g}" for bound in LATENCY_BUCKETS_SECONDS), "+Inf"]
+            for bound, count in zip(bounds, counters.latency_counts, strict=True):
+                total += count
+                buckets[bound] = total
+            return {
+                "requests": counters.requests,
+                "errors": counters.errors,
+                "latency_seconds": {"buckets": buckets, "sum": round(counters.latency_sum_seconds, 6)},
+            }
+
+    def shadow_document(self, version: int) -> dict[str, Any]:
+        """The agreement counters of one shadow version as `/rollout` shows them, the commonest confusions
+        first."""
+        with self._lock:
+            shadow = self._shadows.get(version, _ShadowCounters())
+            return {
+                "version": version,
+                "compared": shadow.compared,
+                "agreed": shadow.agreed,
+                "dropped": shadow.dropped,
+                "failed": shadow.failed,
+                "confusion": [
+                    {"serving": serving, "candidate": candidate, "count": count}
+                    for (serving, candidate), count in shadow.confusion.most_common(20)
+                ],
+            }
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,106 @@
+"""TensorFlow Serving's REST API for pictures, so that its clients work unchanged
+(tensorflow.org/tfx/serving/api_rest).
+
+An instance is a picture, `{"b64": "..."}`, bare or under one input name; the answer is the probabilities in
+the order of the classes. Raw tensors are not taken: preparing pictures is what this gateway is for.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Blueprint, Response
+from google.protobuf.json_format import MessageToDict
+
+from .admission import Admission
+from .contract import Decision
+from .exchange import Exchange
+from .gateway import Gateway
+from .modelserver import ModelServerError
+from .payload import Picture, check_count, decode_base64, parse_json_object
+from .problems import Problem
+from .versions import Version
+
+_CALL_SECONDS = 2.0
+
+
+def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
+    """`/v1/models/NAME`, its `:predict` and its `/metadata`."""
+    blueprint = Blueprint("tfserving", __name__, url_prefix="/v1/models")
+    exchange = Exchange(gateway, admission)
+
+    def serving(model: str) -> Version:
+        version = gateway.predictor.fleet().serving
+        if model != version.model:
+            raise Problem("not-found", f"There is no model '{model[:60]}' here; there is '{version.model}'.")
+        return version
+
+    @blueprint.post("/<model>:predict")
+    def predict(model: str) -> Response:
+        with admission.enter() as ticket:
+            body = exchange.read_body(ticket)
+            serving(model)
+            row_format, pictures = _pictures(parse_json_object(body), gateway.settings.max_pictures)
+            answers = exchange.answer(pictures, ticket)
+        rows = []
+        for outcome in answers.outcomes:
+            if not isinstance(outcome, Decision):
+                raise outcome
+            rows.append([round(value, 6) for value in outcome.probabilities.values()])
+        return _json({"predictions" if row_format else "outputs": rows})
+
+    @blueprint.get("/<model>")
+    def status(model: str) -> Response:
+        version = serving(model)
+        try:
+            answer = version.server.status(timeout_seconds=_CALL_SECONDS)
+        except ModelServerError as error:
+            raise Problem(error.cause, f"{error} Try again later.") from None
+        return _json({"model_version_status": [_as_json(answer)]})
+
+    @blueprint.get("/<model>/metadata")
+    def metadata(model: str) -> Response:
+        version = serving(model)
+        try:
+            signatures = version.server.signatures(timeout_seconds=_CALL_SECONDS)
+        except ModelServerError as error:
+            raise Problem(error.cause, f"{error} Try again later.") from None
+        spec = {"name": version.model, "signature_name": "", "version": str(version.number)}
+        return _json({"model_spec": spec, "metadata": {"signature_def": _as_json(signatures)}})
+
+    return blueprint
+
+
+def _pictures(document: dict[str, Any], max_pictures: int) -> tuple[bool, list[Picture]]:
+    """The pictures of `instances` (row format) or `inputs` (column format), and whether it was the former."""
+    given = [name for name in ("instances", "inputs") if name in document]
+    if len(given) != 1:
+        raise Problem("bad-request", "Send exactly one of 'instances' and 'inputs'.")
+    name = given[0]
+    values = document[name]
+    if name == "inputs" and isinstance(values, dict) and "b64" not in values and len(values) == 1:
+        values = next(iter(values.values()))
+    if not isinstance(values, list) or not values:
+        raise Problem("bad-request", f"'{name}' must be a list of at least one picture.")
+    check_count(len(values), max_pictures)
+    return name == "instances", [_picture(value, f"{name}[{index}]") for index, value in enumerate(values)]
+
+
+def _picture(value: Any, where: str) -> Picture:
+    if isinstance(value, dict) and "b64" not in value and len(value) == 1:
+        value = next(iter(value.values()))
+    if not isinstance(value, dict) or set(value) != {"b64"} or not isinstance(value["b64"], str):
+        raise Problem("bad-request", f'{where} must be a picture: {{"b64": "<base64 of a JPEG, PNG, ...>"}}.')
+    return Picture(decode_base64(value["b64"], where))
+
+
+def _as_json(message: Any) -> dict[str, Any]:
+    document: dict[str, Any] = MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return document
+
+
+def _json(document: dict[str, Any]) -> Response:
+    return Response(json.dumps(document), mimetype="application/json")
