@@ -16,25 +16,30 @@ from imageclassifier_operator import names
 from imageclassifier_operator.desired.manifest import Manifest, Settings, metadata
 from imageclassifier_operator.spec import ImageClassifier
 
-# Not globally reachable, from the IANA registries of special-purpose addresses (RFC 6890 and its updates).
-PRIVATE_IPV4 = (
+# The gateway's own rules (imageclassifier_gateway.addresses) as address blocks, a second fence around the
+# first; a test holds the two together. Addresses that carry an IPv4 address (NAT64) are closed here: a block
+# cannot look inside.
+_PRIVATE_IPV4 = ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")
+_FORBIDDEN_IPV4 = (
     "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
+    "100.100.100.200/32",
     "127.0.0.0/8",
+    "168.63.129.16/32",
     "169.254.0.0/16",
-    "172.16.0.0/12",
     "192.0.0.0/24",
     "192.0.2.0/24",
-    "192.168.0.0/16",
+    "192.88.99.0/24",
     "198.18.0.0/15",
     "198.51.100.0/24",
     "203.0.113.0/24",
     "224.0.0.0/4",
     "240.0.0.0/4",
 )
-PUBLIC_IPV6 = "2000::/3"
-"""All that IANA has given out for global unicast; unique local, link-local and multicast lie outside."""
+_PUBLIC_IPV6 = {
+    "cidr": "2000::/3",  # all that IANA has given out for global unicast
+    "except": ["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"],
+}
+_PRIVATE_IPV6 = {"cidr": "fc00::/7", "except": ["fd00:ec2::/32", "fd20:ce::/32"]}
 
 _NODE_LOCAL_DNS = "169.254.20.10/32"
 
@@ -133,16 +138,12 @@ def _client_egress(ic: ImageClassifier) -> list[Manifest]:
 
 
 def _pictures(*, allow_private_networks: bool) -> Manifest:
+    """Where pictures may be fetched from; a URL may name any port."""
+    closed = _FORBIDDEN_IPV4 if allow_private_networks else (*_PRIVATE_IPV4, *_FORBIDDEN_IPV4)
+    blocks = [{"cidr": "0.0.0.0/0", "except": list(closed)}, _PUBLIC_IPV6]
     if allow_private_networks:
-        everywhere = [{"ipBlock": {"cidr": "0.0.0.0/0"}}, {"ipBlock": {"cidr": "::/0"}}]
-        return {"to": everywhere, "ports": [_tcp(1, 65535)]}
-    return {
-        "to": [
-            {"ipBlock": {"cidr": "0.0.0.0/0", "except": list(PRIVATE_IPV4)}},
-            {"ipBlock": {"cidr": PUBLIC_IPV6}},
-        ],
-        "ports": [_tcp(1, 65535)],
-    }
+        blocks.append(_PRIVATE_IPV6)
+    return {"to": [{"ipBlock": block} for block in blocks], "ports": [_tcp(1, 65535)]}
 
 
 def _tcp(port: int, end_port: int | None = None) -> Manifest:
