@@ -1,0 +1,267 @@
+"""The Kind cluster: created, found, mended or taken away.
+
+A cluster counts as whole only when its record was written, which is the last act of creating it; one without (its
+creation was killed) is removed and made again. A cluster whose containers stand still (the Docker Engine was stopped, the
+machine was started anew) is started; if it does not become ready in time it is made again.
+"""
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from laptop import golang, images, places
+from laptop.progress import Step, StepFailed, output, step
+
+#: kubectl may be one minor version away from the API server.
+KUBECTL_OLDEST, KIND_OLDEST = (1, 33), (0, 30)
+_READY_SECONDS = 240
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster to have: its name and the Kind configuration that describes its nodes."""
+
+    name: str
+    configuration: Path
+
+    @property
+    def context(self) -> str:
+        return f"kind-{self.name}"
+
+    @property
+    def nodes(self) -> list[str]:
+        """The names Kind gives to its node containers, in the configuration's order."""
+        roles = re.findall(r"role:\s*([a-z-]+)", self.configuration.read_text(encoding="utf-8"))
+        counts: dict[str, int] = {}
+        names = []
+        for role in roles:
+            counts[role] = counts.get(role, 0) + 1
+            names.append(f"{self.name}-{role}{counts[role] if counts[role] > 1 else ''}")
+        return names
+
+
+LAPTOP = Cluster("imageclassifier", places.KIND / "config/one-node.yaml")
+TWO_WORKERS = Cluster("imageclassifier-workers", places.KIND / "config/two-workers.yaml")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a finished cluster was made from, and the ids of its containers."""
+
+    node_image: str
+    configuration: str
+    containers: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A node container as it is now."""
+
+    id: str
+    running: bool
+
+
+def decide(
+    nodes: Sequence[str], found: dict[str, Found], record: Record | None, image: str, configuration: str
+) -> str:
+    """What has to be done for the cluster: `create`, `recreate`, `start` or `nothing`."""
+    if not found:
+        return "create"
+    if record is None or record.node_image != image or record.configuration != configuration:
+        return "recreate"
+    if {name: container.id for name, container in found.items()} != record.containers or set(found) != set(
+        nodes
+    ):
+        return "recreate"
+    return "nothing" if all(container.running for container in found.values()) else "start"
+
+
+def kind_program() -> Path:
+    found = shutil.which("kind")
+    if found and golang.parse_version(output([found, "version"]) or "") >= KIND_OLDEST:
+        return Path(found)
+    golang.ensure([golang.KIND])
+    return golang.binary_path(golang.KIND)
+
+
+def kubectl_program() -> Path:
+    """kubectl as found when it is near enough to 1.34, else the applet, through a link in the cache."""
+    found = shutil.which("kubectl")
+    version = output([found, "version", "--client", "--output=json"]) if found else None
+    if found and version:
+        git_version = json.loads(version)["clientVersion"]["gitVersion"]
+        if golang.parse_version(git_version) >= KUBECTL_OLDEST:
+            return Path(found)
+    golang.ensure([golang.KUBERNETES])
+    link = golang.binary_path(golang.KUBERNETES).with_name("kubectl")
+    if not link.is_symlink():
+        link.symlink_to("kubernetes")
+    return link
+
+
+def _record_path(cluster: Cluster) -> Path:
+    return places.state_directory() / f"cluster-{cluster.name}.json"
+
+
+def read_record(cluster: Cluster) -> Record | None:
+    try:
+        return Record(**json.loads(_record_path(cluster).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _write_record(cluster: Cluster, record: Record) -> None:
+    path = _record_path(cluster)
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+    new.replace(path)
+
+
+def find(cluster: Cluster) -> dict[str, Found]:
+    """The node containers of a cluster that exist, by name."""
+    lines = output(
+        [
+            "docker", "ps", "--all", "--no-trunc", f"--filter=label=io.x-k8s.kind.cluster={cluster.name}",
+            "--format", "{{.Names}} {{.ID}} {{.State}}",
+        ]
+    )  # fmt: skip
+    if lines is None:
+        raise StepFailed("The Docker Engine does not answer: run this again.")
+    rows = (line.split() for line in lines.splitlines())
+    return {name: Found(identifier, state == "running") for name, identifier, state in rows}
+
+
+def kubectl(cluster: Cluster, *arguments: str, timeout_seconds: float = 20) -> str | None:
+    command = [kubectl_program(), f"--context={cluster.context}", *arguments]
+    return output(command, timeout_seconds=timeout_seconds)
+
+
+def ensure(cluster: Cluster = LAPTOP) -> None:
+    """The cluster, ready: its nodes, DNS, default storage and metrics."""
+    image = images.ensure_node()
+    kind, _ = kind_program(), kubectl_program()
+    configuration = places.digest([], [cluster.configuration])
+    todo = decide(cluster.nodes, find(cluster), read_record(cluster), image, configuration)
+    if todo == "start":
+        todo = _start(cluster)
+    if todo == "nothing" and not _context_works(cluster, kind):
+        todo = "recreate"
+    if todo in {"create", "recreate"}:
+        _create(cluster, kind, image, configuration, again=todo == "recreate")
+    _make_ready(cluster)
+
+
+def _create(cluster: Cluster, kind: Path, image: str, configuration: str, *, again: bool) -> None:
+    with step(
+        f"{'Make the' if not again else 'Make anew the'} cluster {cluster.name}", "about a minute"
+    ) as current:
+        _record_path(cluster).unlink(missing_ok=True)
+        advice = "Read the end of the log; `make down` and this again gives a clean start."
+        current.run([kind, "delete", "cluster", f"--name={cluster.name}"], advice=advice)
+        current.run(
+            [
+                kind, "create", "cluster", f"--name={cluster.name}", f"--image={image}",
+                f"--config={cluster.configuration}", "--wait=180s",
+            ],
+            advice=advice,
+        )  # fmt: skip
+        containers = {name: container.id for name, container in find(cluster).items()}
+        _write_record(cluster, Record(image, configuration, containers))
+
+
+def _start(cluster: Cluster) -> str:
+    """Starts the node containers; returns what is to be done now (`nothing`, or `recreate` when they do not start)."""
+    with step(f"Start the cluster {cluster.name} again", "its containers were stopped") as current:
+        began = datetime.now(UTC)
+        names = [name for name, container in find(cluster).items() if not container.running]
+        if output(["docker", "start", *names], timeout_seconds=60) is None:
+            current.found("its containers do not start")
+            return "recreate"
+        if not _wait(lambda: _nodes_report_since(cluster, began), _READY_SECONDS):
+            current.found("it does not come back")
+            return "recreate"
+    return "nothing"
+
+
+def _context_works(cluster: Cluster, kind: Path) -> bool:
+    """Whether kubectl reaches the cluster; its entry in the user's kubeconfig is written anew when it does not."""
+    if _api_answers(cluster):
+        return True
+    output([kind, "export", "kubeconfig", f"--name={cluster.name}"])
+    return _wait(lambda: _api_answers(cluster), 60)
+
+
+def _api_answers(cluster: Cluster) -> bool:
+    return kubectl(cluster, "get", "--raw=/readyz", timeout_seconds=10) == "ok"
+
+
+def _nodes_report_since(cluster: Cluster, moment: datetime) -> bool:
+    """Whether every kubelet has renewed its lease since; before that, what the API says about the node is old."""
+    template = r'{range .items[*]}{.spec.renewTime}{"\n"}{end}'
+    times = kubectl(cluster, "get", "leases", "--namespace=kube-node-lease", f"--output=jsonpath={template}")
+    renewed = [datetime.fromisoformat(line) for line in (times or "").splitlines()]
+    return len(renewed) >= len(cluster.nodes) and all(time_ > moment for time_ in renewed)
+
+
+def _wait(condition, seconds: float) -> bool:  # type: ignore[no-untyped-def]
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(1)
+    return True
+
+
+def _make_ready(cluster: Cluster) -> None:
+    with step(f"Wait until {cluster.name} is ready") as current:
+        program, context = kubectl_program(), f"--context={cluster.context}"
+        advice = "`kubectl get pods --all-namespaces` shows what is missing; `make down` and this again starts anew."
+        # A cluster of one node runs everything on it.
+        if len(cluster.nodes) == 1:
+            output([program, context, "taint", "nodes", "--all", "node-role.kubernetes.io/control-plane-"])
+        manifest = places.KIND / "manifests/metrics-server.yaml"
+        current.run(
+            [program, context, "apply", "--server-side", "--force-conflicts", "-f", manifest], advice=advice
+        )
+        wait = ["--timeout=240s"]
+        current.run(
+            [program, context, "wait", "--for=condition=Ready", "nodes", "--all", *wait], advice=advice
+        )
+        for namespace, name in (
+            ("kube-system", "coredns"),
+            ("local-path-storage", "local-path-provisioner"),
+            ("kube-system", "metrics-server"),
+        ):
+            rollout = [
+                program,
+                context,
+                f"--namespace={namespace}",
+                "rollout",
+                "status",
+                f"deployment/{name}",
+                *wait,
+            ]
+            current.run(rollout, advice=advice)
+
+
+def delete(cluster: Cluster, current: Step) -> None:
+    """Removes the cluster's containers, their volumes and its entry in the kubeconfig."""
+    if find(cluster):
+        current.run([kind_program(), "delete", "cluster", f"--name={cluster.name}"], advice="Run this again.")
+    _record_path(cluster).unlink(missing_ok=True)
+
+
+def load(cluster: Cluster, names: Sequence[str], current: Step) -> None:
+    """Loads images of the engine into every node that has not got them yet."""
+    for name in names:
+        current.run(
+            [kind_program(), "load", "docker-image", f"--name={cluster.name}", name],
+            advice=f"Is the image {name} in the Docker Engine (`docker images`)?",
+            environment={"TMPDIR": os.environ.get("TMPDIR", "/var/tmp")},  # noqa: S108 - kind saves images there
+        )

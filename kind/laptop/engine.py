@@ -1,0 +1,174 @@
+"""The Docker Engine: used as found; on a Debian or Ubuntu machine without one, and with root, installed and started.
+
+An engine of ours has its own settings file, data directory, pid file and log, and is started on Docker's usual
+socket, so that `docker` simply works. Nothing of the host's own configuration is written.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from laptop import apt, places
+from laptop.progress import Step, StepFailed, output, step
+
+PACKAGES = ("docker.io", "containerd", "runc", "iproute2", "iptables", "containernetworking-plugins")
+#: Bit number in /proc/self/status (linux/capability.h).
+CAP_SYS_RESOURCE = 24
+_START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Files:
+    """What belongs to an engine of ours."""
+
+    settings: Path
+    pid: Path
+    log: Path
+    data: Path
+    run: Path
+
+    @classmethod
+    def of_this_machine(cls) -> "Files":
+        state = places.state_directory()
+        return cls(
+            settings=state / "dockerd.json",
+            pid=state / "dockerd.pid",
+            log=places.log_directory() / "dockerd.log",
+            data=Path(os.environ.get("IMAGECLASSIFIER_DOCKER_DATA", "/var/lib/imageclassifier/docker")),
+            run=Path("/run/imageclassifier-docker"),
+        )
+
+
+def has_capability(status: str, number: int) -> bool:
+    """Whether the bounding set in the text of a /proc/PID/status holds a capability."""
+    line = next(line for line in status.splitlines() if line.startswith("CapBnd:"))
+    return bool(int(line.split()[1], 16) >> number & 1)
+
+
+def settings(sys_resource: bool, mirrors: tuple[str, ...] = ()) -> dict[str, object]:
+    """The settings of an engine of ours; the runtime wrapper only where the capability is withheld."""
+    values: dict[str, object] = {"log-level": "warn"}
+    if not sys_resource:
+        wrapper = str(places.KIND / "runtime/runc-without-sys-resource")
+        values |= {
+            "default-runtime": "runc-without-sys-resource",
+            "runtimes": {"runc-without-sys-resource": {"path": wrapper}},
+        }
+    if mirrors:
+        values["registry-mirrors"] = list(mirrors)
+    return values
+
+
+def host_has_sys_resource() -> bool:
+    return has_capability(Path("/proc/self/status").read_text(encoding="utf-8"), CAP_SYS_RESOURCE)
+
+
+def answers() -> bool:
+    return output(["docker", "version", "--format", "{{.Server.Version}}"], timeout_seconds=20) is not None
+
+
+def _name_of_process(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def running_pid(pid_file: Path, name: str) -> int | None:
+    """The process in a pid file, if it is alive and still that program; a reused number is not."""
+    try:
+        pid = int(pid_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return pid if _name_of_process(pid) == name else None
+
+
+def is_ours() -> bool:
+    return running_pid(Files.of_this_machine().pid, "dockerd") is not None
+
+
+def ensure() -> None:
+    """An engine that answers: the one there is, else ours, installed when it is missing and started."""
+    if answers():
+        return
+    with step("Start the Docker Engine", "installed first when missing") as current:
+        if shutil.which("dockerd") is None:
+            apt.install(PACKAGES, current, "install Docker and start it")
+        if answers():  # Debian's package starts it where there is a service manager
+            return
+        if os.geteuid() != 0:
+            raise StepFailed(
+                "The Docker Engine does not answer: start it (or join the group docker) and run this again."
+            )
+        start(current)
+
+
+def write_settings(mirrors: tuple[str, ...] = ()) -> None:
+    files = Files.of_this_machine()
+    files.settings.parent.mkdir(parents=True, exist_ok=True)
+    files.settings.write_text(
+        json.dumps(settings(host_has_sys_resource(), mirrors), indent=2) + "\n", encoding="utf-8"
+    )
+
+
+def start(current: Step) -> None:
+    """Starts our engine, over whatever a killed or crashed one has left; returns when it answers."""
+    files = Files.of_this_machine()
+    files.log.parent.mkdir(parents=True, exist_ok=True)
+    pid = running_pid(files.pid, "dockerd")
+    if pid is None:
+        # A pid file whose number some other process has meanwhile would stop dockerd, or make it wait for a
+        # containerd that is not one.
+        for pid_file, name in (
+            (files.pid, "dockerd"),
+            (files.run / "containerd/containerd.pid", "containerd"),
+        ):
+            if running_pid(pid_file, name) is None:
+                pid_file.unlink(missing_ok=True)
+        write_settings()
+        with files.log.open("ab") as log:
+            pid = subprocess.Popen(
+                [
+                    "dockerd", "--config-file", files.settings, "--pidfile", files.pid,
+                    "--data-root", files.data, "--exec-root", files.run,
+                ],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
+            ).pid  # fmt: skip
+    current.say(f"dockerd has process id {pid}; its log is {files.log}")
+    deadline = time.monotonic() + _START_SECONDS
+    while not answers():
+        if _name_of_process(pid) != "dockerd":
+            raise StepFailed(
+                f"dockerd ended at once: read the last lines of {files.log}, then run this again."
+            )
+        if time.monotonic() > deadline:
+            raise StepFailed(
+                f"dockerd does not answer after {_START_SECONDS} s: read {files.log}, then run this again."
+            )
+        time.sleep(0.3)
+
+
+def reload() -> None:
+    """Makes our running engine read its settings again (registry mirrors are among those it takes up)."""
+    if pid := running_pid(Files.of_this_machine().pid, "dockerd"):
+        os.kill(pid, signal.SIGHUP)
+
+
+def stop(current: Step) -> None:
+    """Stops our engine, if one runs; one that was found is left alone."""
+    files = Files.of_this_machine()
+    pid = running_pid(files.pid, "dockerd")
+    if pid is None:
+        return
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 60
+    while _name_of_process(pid) == "dockerd":
+        if time.monotonic() > deadline:
+            raise StepFailed(f"dockerd (process {pid}) does not end: end it by hand and run this again.")
+        time.sleep(0.2)
+    current.say("dockerd has ended")

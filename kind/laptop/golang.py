@@ -1,0 +1,159 @@
+"""Go programs from Go modules: finds a Go that is new enough, and builds each program once.
+
+What is built is pinned by kind/kubernetes/go.mod and go.sum (kind/kwok for KWOK, whose Kubernetes packages do not
+agree with the rest) and cached under a hash of those files, the sources, the flags and Go's own version.
+"""
+
+import json
+import os
+import re
+import shutil
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from laptop import apt, places
+from laptop.progress import Step, StepFailed, output, step
+
+KUBERNETES_VERSION = "v1.34.4"
+#: The oldest Go that can build Kubernetes 1.34 (the `go` line of kind/kubernetes/go.mod).
+OLDEST_GO = (1, 24, 4)
+#: Taken from the Go module proxy, as every Go since 1.21 does by itself, where Debian's Go is older than that.
+TOOLCHAIN = "go1.24.13"
+#: The checksum database does not answer for these; the committed go.sum pins them all the same.
+UNLISTED_MODULES = "sigs.k8s.io/metrics-server"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A Go program: `package` of the module in `module` (a directory below kind/), linked with `flags`."""
+
+    name: str
+    module: str
+    package: str
+    flags: tuple[str, ...] = ()
+    note: str = ""
+
+
+def _kubernetes_flags() -> tuple[str, ...]:
+    # kubeadm and kind compare the version that is linked in.
+    _, major, minor, _ = re.split(r"[v.]", KUBERNETES_VERSION)
+    values = {"gitVersion": KUBERNETES_VERSION, "gitMajor": major, "gitMinor": minor}
+    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    return tuple(f"-X={package}.{name}={value}" for package in packages for name, value in values.items())
+
+
+KUBERNETES = Program(
+    "kubernetes", "kubernetes", ".", _kubernetes_flags(), "about 6 minutes on 2 cores the first time"
+)
+PAUSE = Program("pause", "kubernetes", "./pause")
+KIND = Program("kind", "kubernetes", "sigs.k8s.io/kind")
+CYCLONUS = Program("cyclonus", "kubernetes", "github.com/mattfenwick/cyclonus/cmd/cyclonus")
+LOCAL_PATH_PROVISIONER = Program(
+    "local-path-provisioner", "kubernetes", "github.com/rancher/local-path-provisioner"
+)
+KWOK = Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", note="about 2 minutes on 2 cores the first time")
+
+
+def parse_version(text: str) -> tuple[int, ...]:
+    """`go version go1.24.4 linux/amd64` -> (1, 24, 4); anything without a version -> ()."""
+    match = re.search(r"\bv?(?:go)?(\d+(?:\.\d+)+)", text)
+    return tuple(int(part) for part in match[1].split(".")) if match else ()
+
+
+def choose_go(found: Mapping[str, str]) -> str | None:
+    """The path of the first Go, in the order given, that is new enough; `found` maps path -> `go version`'s line."""
+    return next((path for path, line in found.items() if parse_version(line) >= OLDEST_GO), None)
+
+
+def _installed_go() -> dict[str, str]:
+    candidates = [shutil.which("go"), "/usr/local/go/bin/go"]
+    candidates += sorted(map(str, Path("/usr/lib").glob("go-*/bin/go")), reverse=True)
+    # Without this a Go would ask for the newer one that go.mod names, and tell that one's version.
+    versions = {path: output([path, "version"], GOTOOLCHAIN="local") for path in candidates if path}
+    return {path: line for path, line in versions.items() if line}
+
+
+def _toolchain_from_module_proxy(old_go: str, current: Step) -> str:
+    """A newer Go by means of an older one: Go's toolchains are Go modules as well."""
+    architecture = output([old_go, "env", "GOARCH"]) or "amd64"
+    module = f"golang.org/toolchain@v0.0.1-{TOOLCHAIN}.linux-{architecture}"
+    scratch = places.cache_directory() / "toolchain-download"
+    scratch.mkdir(parents=True, exist_ok=True)
+    (scratch / "go.mod").write_text("module download\n")
+    listing = output(
+        [old_go, "-C", scratch, "mod", "download", "-json", module]
+        if parse_version(_installed_go()[old_go]) >= (1, 20)
+        else ["env", f"--chdir={scratch}", old_go, "mod", "download", "-json", module],
+        timeout_seconds=600,
+    )
+    directory = Path(json.loads(listing).get("Dir", "")) if listing else Path()
+    if not (directory / "bin/go").is_file():
+        raise StepFailed(
+            f"Go {TOOLCHAIN} could not be fetched; install Go 1.24.4 or newer and run this again."
+        )
+    # A module's files come without their executable bits, in directories that may not be written to.
+    for program in (*directory.glob("bin/*"), *directory.glob("pkg/tool/*/*")):
+        if not os.access(program, os.X_OK):
+            program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    current.say(f"using {directory}/bin/go")
+    return str(directory / "bin/go")
+
+
+def go_program(current: Step) -> str:
+    """The path of a Go that is new enough: as found, else Debian's, else the toolchain that Debian's can fetch."""
+    if go := choose_go(_installed_go()):
+        return go
+    if not _installed_go():
+        apt.install(["golang-go"], current, f"install Go {'.'.join(map(str, OLDEST_GO))} or newer")
+    installed = _installed_go()
+    if not installed:
+        raise StepFailed("There is no Go; install Go 1.24.4 or newer and run this again.")
+    return choose_go(installed) or _toolchain_from_module_proxy(next(iter(installed)), current)
+
+
+def _inputs(program: Program) -> list[Path]:
+    module = places.KIND / program.module
+    return [path for path in module.rglob("*") if path.suffix in {".go", ".mod", ".sum"}]
+
+
+def binary_path(program: Program) -> Path:
+    """Where the program is, or will be, in the cache."""
+    values = [program.package, *program.flags, os.uname().machine]
+    return places.cached(program.name, places.digest(values, _inputs(program))) / program.name
+
+
+def ensure(programs: Sequence[Program]) -> None:
+    """Builds those programs that are not in the cache, one step each."""
+    for program in programs:
+        final = binary_path(program)
+        if final.is_file():
+            continue
+        with step(f"Build {program.name} from Go modules", program.note) as current:
+            build(program, final, current)
+
+
+def build(program: Program, final: Path, current: Step) -> None:
+    temporary = final.parent.with_name(f".{final.parent.name}.{os.getpid()}")
+    temporary.mkdir(parents=True, exist_ok=True)
+    current.run(
+        [
+            go_program(current), "build", "-trimpath", "-buildvcs=false",
+            "-ldflags", " ".join(["-s", "-w", *program.flags]),
+            "-o", temporary / program.name, program.package,
+        ],
+        directory=places.KIND / program.module,
+        environment={"CGO_ENABLED": "0", "GONOSUMDB": UNLISTED_MODULES, "GOFLAGS": "-mod=readonly"},
+        advice="Look at the log's last lines: mostly the Go module proxy did not answer, then run this again.",
+    )  # fmt: skip
+    places.replace_directory(temporary, final.parent)
+
+
+def module_directory(module: str, path: str, current: Step) -> Path:
+    """The directory of a module's sources (`path`, at the version go.mod pins), fetched when missing."""
+    command = [go_program(current), "mod", "download", "-json", path]
+    listing = output(["env", f"--chdir={places.KIND / module}", *command], timeout_seconds=300)
+    if not listing:
+        raise StepFailed(f"The Go module {path} could not be fetched; check the network and run this again.")
+    return Path(json.loads(listing)["Dir"])

@@ -1,0 +1,158 @@
+"""Steps that say what they do, how long they took and, when they fail, what to do next.
+
+On a terminal a step's line lives (a clock, and the last line of its log); elsewhere each step is one plain line
+at its start and one at its end. What a step's programs print goes to the step's own log file.
+"""
+
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from laptop import places
+
+
+class StepFailed(Exception):
+    """A sentence for the user: what went wrong and what to do."""
+
+
+@dataclass
+class Step:
+    """One step in progress. Programs run through it, and their output goes to its log."""
+
+    title: str
+    log: Path
+    skipped: str = ""
+    _commands: list[str] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        """Writes one line to the step's log; on a terminal it shows beside the clock."""
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(text + "\n")
+
+    def found(self, what: str) -> None:
+        """Notes that there was nothing to do, and why, for the step's last line."""
+        self.skipped = what
+
+    def run(
+        self,
+        command: Sequence[str | Path],
+        *,
+        advice: str,
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+        stdin: IO[bytes] | None = None,
+        timeout_seconds: float | None = None,
+    ) -> None:
+        """Runs a program to its end; raises StepFailed with `advice` when it fails or takes too long."""
+        with self.log.open("ab") as log:
+            log.write(f"$ {' '.join(map(str, command))}\n".encode())
+            log.flush()
+            try:
+                result = subprocess.run(
+                    [str(part) for part in command],
+                    stdin=stdin or subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, **(environment or {})},
+                    cwd=directory,
+                    timeout=timeout_seconds,
+                    check=False,
+                )
+            except FileNotFoundError:
+                raise StepFailed(f"The program {command[0]} is not there. {advice}") from None
+            except subprocess.TimeoutExpired:
+                raise StepFailed(f"{command[0]} took longer than {timeout_seconds:.0f} s. {advice}") from None
+        if result.returncode != 0:
+            raise StepFailed(f"{Path(command[0]).name} ended with code {result.returncode}. {advice}")
+
+
+def output(command: Sequence[str | Path], timeout_seconds: float = 60, **environment: str) -> str | None:
+    """What a program prints, or None when it is missing, fails or takes too long: for questions, not for work."""
+    try:
+        result = subprocess.run(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_seconds,
+            env={**os.environ, **environment},
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout.strip() if result.returncode == 0 else None
+
+
+def duration_text(seconds: float) -> str:
+    """`3.2 s`, `75 s`, `12 min 5 s`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+
+
+def _last_line(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 2000))
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    text = next((line for line in reversed(lines) if line.strip()), "")
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x1f]", "", text.rsplit("\r", 1)[-1])
+
+
+class _LiveLine:
+    """The one line on a terminal that shows that a step is alive."""
+
+    def __init__(self, step: Step, began: float) -> None:
+        self._step, self._began, self._stop = step, began, threading.Event()
+        self._thread = threading.Thread(target=self._draw, daemon=True)
+
+    def _draw(self) -> None:
+        for spoke in itertools.cycle("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"):
+            elapsed = duration_text(int(time.monotonic() - self._began))
+            head = f"{spoke} {self._step.title}  {elapsed}  "
+            room = shutil.get_terminal_size().columns - len(head) - 1
+            sys.stderr.write(f"\r\x1b[2K{head}\x1b[2m{_last_line(self._step.log)[: max(0, room)]}\x1b[0m")
+            sys.stderr.flush()
+            if self._stop.wait(0.2):
+                break
+        sys.stderr.write("\r\x1b[2K")
+
+    def __enter__(self) -> None:
+        if sys.stderr.isatty():
+            self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+
+@contextmanager
+def step(title: str, note: str = "") -> Iterator[Step]:
+    """Announces a step, times it, and on failure prints the sentence of StepFailed with the log's place."""
+    places.log_directory().mkdir(parents=True, exist_ok=True)
+    log = places.log_directory() / (re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") + ".log")
+    log.write_text("", encoding="utf-8")
+    current, began = Step(title, log), time.monotonic()
+    if not sys.stderr.isatty():
+        print(f"… {title}{f' ({note})' if note else ''}", file=sys.stderr, flush=True)
+    try:
+        with _LiveLine(current, began):
+            yield current
+    except StepFailed as failure:
+        took = duration_text(time.monotonic() - began)
+        print(f"✗ {title} failed after {took}: {failure} Log: {log}", file=sys.stderr, flush=True)
+        raise SystemExit(1) from None
+    took = duration_text(time.monotonic() - began)
+    print(f"✓ {title}: {current.skipped or 'done'}, {took}", file=sys.stderr, flush=True)

@@ -1,0 +1,62 @@
+"""Whether an image can be pulled: does its registry answer within a few seconds?"""
+
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+from laptop.progress import Step, output
+
+_ANSWER_SECONDS = 4
+_DOCKER_HUB = "registry-1.docker.io"
+
+
+def registry_of(image: str) -> str:
+    """The host of an image's registry: `python:3.11` -> Docker Hub, `localhost:5000/x` -> `localhost:5000`."""
+    first, slash, _ = image.partition("/")
+    named = slash and ("." in first or ":" in first or first == "localhost")
+    return first if named and first != "docker.io" else _DOCKER_HUB
+
+
+def addresses(image: str, mirrors: list[str]) -> list[str]:
+    """Where to ask for an image, in order: the engine's mirrors (they stand in for Docker Hub only), its registry."""
+    host = registry_of(image)
+    if host == _DOCKER_HUB:
+        return [*(mirror.rstrip("/") + "/v2/" for mirror in mirrors), f"https://{host}/v2/"]
+    local = host.split(":")[0] in {"localhost", "127.0.0.1"}
+    return [f"{'http' if local else 'https'}://{host}/v2/"]
+
+
+def is_registry(status: int) -> bool:
+    """A registry answers /v2/ with 200, or 401 when it wants a token first; a proxy's refusal is neither."""
+    return status in {200, 401}
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310 - http(s) by construction
+            return is_registry(answer.status)
+    except urllib.error.HTTPError as error:
+        return is_registry(error.code)
+    except OSError:
+        return False
+
+
+def reachable(image: str) -> bool:
+    mirrors = (
+        output(["docker", "info", "--format", "{{range .RegistryConfig.Mirrors}}{{.}} {{end}}"]) or ""
+    ).split()
+    candidates = addresses(image, mirrors)
+    with ThreadPoolExecutor(len(candidates)) as pool:
+        return any(pool.map(_answers, candidates))
+
+
+def present(image: str) -> bool:
+    return output(["docker", "image", "inspect", "--format", "{{.Id}}", image]) is not None
+
+
+def pull(image: str, current: Step) -> bool:
+    """Pulls an image when its registry answers; False when it could not be had."""
+    if not reachable(image):
+        current.say(f"the registry of {image} does not answer")
+        return False
+    return output(["docker", "pull", image], timeout_seconds=1200) is not None

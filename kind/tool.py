@@ -1,0 +1,14 @@
+"""The laptop cluster's command line: `python3 kind/tool.py COMMAND`, which the Makefile's targets call.
+
+It runs on the machine's own Python, before there is a virtual environment, and so needs the standard library only.
+"""
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - the machine's Python is not ours to choose
+    sys.exit("Python 3.11 or newer is needed: install python3.11 and run `make PYTHON=python3.11 ...`.")
+
+from laptop.commands import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
