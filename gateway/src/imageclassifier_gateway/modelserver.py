@@ -16,7 +16,7 @@ from google.protobuf import wrappers_pb2
 from numpy.typing import NDArray
 
 from . import tfserving_pb2 as pb
-from .contract import CONTRACT_SIGNATURE, GOLDEN_SIGNATURE, IGNORED_TENSOR, JSON_TENSOR
+from .contract import IGNORED_TENSOR, JSON_TENSOR
 
 _PREDICTION_SERVICE = "/tensorflow.serving.PredictionService/"
 _MODEL_SERVICE = "/tensorflow.serving.ModelService/"
@@ -68,6 +68,10 @@ class ModelTimeoutError(ModelServerError):
     """The deadline passed before an answer came."""
 
     cause = "model-timeout"
+
+
+class MissingSignatureError(ModelServerError):
+    """The model has no signature of that name."""
 
 
 class ModelServer:
@@ -151,8 +155,9 @@ class ModelServer:
                 signature, {IGNORED_TENSOR: ignored}, JSON_TENSOR, timeout_seconds=timeout_seconds
             )
         except ModelServerError as error:
-            if signature in (CONTRACT_SIGNATURE, GOLDEN_SIGNATURE) and "signature" in str(error).lower():
-                raise ModelServerError(
+            # TensorFlow Serving: `Serving signature name: "contract" not found in signature def`.
+            if "signature name" in str(error).lower():
+                raise MissingSignatureError(
                     f"The model does not describe itself: it has no signature '{signature}'. Export it with "
                     f"imageclassifier-training, or say `classes` and `input` in the spec ({self._name})."
                 ) from None

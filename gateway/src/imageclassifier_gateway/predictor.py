@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from . import images
 from .contract import SERVING_SIGNATURE, Contract, ContractError, Decision, ModelInput
 from .deadline import Deadline
-from .modelserver import ModelServerError, ModelUnavailableError, array, tensor
+from .modelserver import ModelServer, ModelServerError, ModelUnavailableError, array, tensor
 from .problems import Problem
 from .routing import choose_version
 from .shadow import ShadowJob, ShadowSender
@@ -163,7 +163,7 @@ class Predictor:
         began = time.monotonic()
         try:
             probabilities = predict_pixels(
-                version, contract, pixels, timeout_seconds, retry=not candidate, metadata=work.metadata
+                version.server, contract, pixels, timeout_seconds, retry=not candidate, metadata=work.metadata
             )
         except ModelServerError:
             self._stats.failed(version.number, time.monotonic() - began)
@@ -202,7 +202,7 @@ class Predictor:
 
 
 def predict_pixels(
-    version: Version,
+    server: ModelServer,
     contract: Contract,
     pixels: Sequence[Pixels],
     timeout_seconds: float,
@@ -216,7 +216,7 @@ def predict_pixels(
     Returns float64 `(pictures, classes)`. Raises ModelServerError when the call fails or the answer cannot be
     right.
     """
-    answer = version.server.predict(
+    answer = server.predict(
         SERVING_SIGNATURE,
         {contract.input.tensor: tensor(contract.input.tensor_values(np.stack(pixels)))},
         contract.output.tensor,
@@ -242,5 +242,5 @@ def shadow_labels(job: ShadowJob, *, limits: images.Limits, timeout_seconds: flo
         images.prepare(each, contract.input, limits) if isinstance(each, bytes) else each
         for each in job.pictures
     ]
-    probabilities = predict_pixels(job.version, contract, pixels, timeout_seconds, retry=False)
+    probabilities = predict_pixels(job.version.server, contract, pixels, timeout_seconds, retry=False)
     return [contract.decide(row).label for row in probabilities]

@@ -23,7 +23,7 @@ LATENCY_BUCKETS_SECONDS = (
 
 
 # Otherwise each counter has a `_created` series beside it, which nothing reads.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 @dataclass
