@@ -1,0 +1,97 @@
+"""What a verification found, as the text that fits into a pod's termination message. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+#: The kubelet cuts a termination message at 4,096 bytes.
+MAX_BYTES = 4000
+_MAX_SENTENCE = 600
+_MAX_NAME = 80
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """One acceptance picture's outcome; `probability` is that of the label the model gave."""
+
+    name: str
+    expected: str
+    label: str
+    probability: float
+    passed: bool
+
+    def sentence(self) -> str:
+        return f"'{self.name}': expected {self.expected}, got {self.label} with {self.probability:.2f}"
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "name": self.name[:_MAX_NAME],
+            "expected": self.expected[:_MAX_NAME],
+            "label": self.label[:_MAX_NAME],
+            "probability": round(self.probability, 4),
+            "passed": self.passed,
+        }
+
+
+@dataclass
+class Verdict:
+    """Passed until something fails. `exit_code` is the program's."""
+
+    exit_code: int = 0
+    reason: str | None = None
+    message: str = ""
+    golden: dict[str, Any] | None = None
+    latency_milliseconds: dict[str, float] | None = None
+    cases: list[CaseResult] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def fail(self, reason: str, message: str) -> None:
+        """The candidate must not serve."""
+        self.exit_code, self.reason, self.message = 1, reason, message
+
+    def give_up(self, message: str) -> None:
+        """No verdict could be reached."""
+        self.exit_code, self.reason, self.message = 2, "VerificationFailed", message
+
+    def note(self, sentence: str) -> None:
+        """Something that does not decide, and that a reader should know."""
+        self.notes.append(sentence)
+
+    def record_latency(self, seconds: Sequence[float]) -> None:
+        """Keeps the median and the 99th percentile (nearest rank) of the calls made, in milliseconds."""
+        if not seconds:
+            return
+        ordered = sorted(seconds)
+
+        def percentile(percent: int) -> float:
+            rank = -(-percent * len(ordered) // 100)
+            return round(ordered[max(0, rank - 1)] * 1000, 1)
+
+        self.latency_milliseconds = {"p50": percentile(50), "p99": percentile(99)}
+
+    def text(self) -> str:
+        """The verdict as JSON of at most MAX_BYTES bytes: failures first, then as many passes as fit."""
+        ordered = sorted(self.cases, key=lambda case: case.passed)
+        for count in range(len(ordered), -1, -1):
+            text = json.dumps(self._document(ordered[:count]))
+            if len(text.encode()) <= MAX_BYTES:
+                break
+        return text
+
+    def _document(self, shown: Sequence[CaseResult]) -> dict[str, Any]:
+        passed = sum(case.passed for case in self.cases)
+        message = self.message or f"The candidate passed: {passed} of {len(self.cases)} acceptance pictures."
+        return {
+            "schema": 1,
+            "passed": self.exit_code == 0,
+            "reason": self.reason,
+            "message": " ".join([message, *self.notes])[:_MAX_SENTENCE],
+            "golden": self.golden,
+            "latency_milliseconds": self.latency_milliseconds,
+            "cases_total": len(self.cases),
+            "cases_passed": passed,
+            "cases": [case.document() for case in shown],
+        }
