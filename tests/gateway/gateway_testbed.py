@@ -143,7 +143,7 @@ class FakeModel:
         self, request: pb.GetModelStatusRequest, context: grpc.ServicerContext
     ) -> pb.GetModelStatusResponse:
         self._check_version(request.model_spec, context)
-        status = pb.ModelVersionStatus(version=self.version, state=self.state)
+        status = pb.ModelVersionStatus(version=self.version, state=self.state, status=pb.StatusProto())
         return pb.GetModelStatusResponse(model_version_status=[status])
 
     def _get_metadata(

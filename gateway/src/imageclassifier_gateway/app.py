@@ -104,12 +104,7 @@ def _as_problem(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, ClientDisconnected):
-        reading = request.environ.get("imageclassifier.reading")
-        if reading is not None and reading.expired:
-            return Problem(
-                "body-too-slow", "The request's body did not arrive in time. Try again on a faster line."
-            )
-        return Problem("bad-request", "The request's body ended before its announced length.")
+        return Problem("bad-request", "The request's body is not sent as HTTP wants it.")
     if isinstance(error, HTTPException) and (error.code or 500) < 500:
         cause = _CAUSE_OF_STATUS.get(error.code or 400, "bad-request")
         headers = {name: value for name, value in error.get_headers() if name == "Allow"}

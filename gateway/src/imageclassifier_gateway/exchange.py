@@ -56,8 +56,16 @@ class Exchange:
     def read_body(self, ticket: Ticket) -> bytes:
         """The whole body. Raises Problem or an HTTPException when it is too large, too slow or cut off."""
         self._admit_body(ticket)
-        body = request.get_data(cache=False, parse_form_data=False)
-        self._body_is_read()
+        reading = request.environ.get("imageclassifier.reading")
+        body = request.get_data(cache=request.mimetype == "multipart/form-data", parse_form_data=False)
+        if request.content_length is not None and len(body) < request.content_length:
+            if reading is not None and reading.expired:
+                raise Problem(
+                    "body-too-slow", "The request's body did not arrive in time. Try a faster line."
+                )
+            raise Problem("bad-request", "The request's body ended before its announced length.")
+        if reading is not None:
+            reading.finish()
         return body
 
     def read_payload(self, ticket: Ticket) -> Payload:
@@ -110,15 +118,9 @@ class Exchange:
         else:
             ticket.hold(request.content_length or 0)
 
-    def _body_is_read(self) -> None:
-        reading = request.environ.get("imageclassifier.reading")
-        if reading is not None:
-            reading.finish()
-
     def _read_multipart(self, ticket: Ticket) -> Payload:
-        self._admit_body(ticket)
+        self.read_body(ticket)
         files: list[FileStorage] = [file for _, file in request.files.items(multi=True)]
-        self._body_is_read()
         if not files:
             raise Problem("bad-request", "The form holds no file. Add one with a file name.")
         check_count(len(files), self._settings.max_pictures)

@@ -80,7 +80,7 @@ class ModelServer:
     def __init__(self, target: str, model: str, version: int) -> None:
         self.target = target
         self._spec = pb.ModelSpec(name=model, version=wrappers_pb2.Int64Value(value=version))
-        self._name = f"version {version} of {model} at {target}"
+        self._name = f"version {version} of {model}"
         self._channel = grpc.insecure_channel(target, options=_CHANNEL_OPTIONS)
         self._predict = self._channel.unary_unary(
             _PREDICTION_SERVICE + "Predict",

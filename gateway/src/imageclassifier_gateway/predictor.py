@@ -76,7 +76,7 @@ class Predictor:
     def fleet(self) -> Fleet:
         """The versions to work with now. Raises Problem while there is no routing file."""
         if self._watcher.fleet is None:
-            raise Problem("not-ready", f"{self._watcher.error} Try again when the operator has written it.")
+            raise Problem("not-ready", "The operator has not named a version to serve yet. Try again soon.")
         return self._watcher.fleet
 
     def classify(

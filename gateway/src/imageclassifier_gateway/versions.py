@@ -76,7 +76,7 @@ class Version:
             if not self.state.ready:
                 contract = self._read_contract()
         except (ModelServerError, ContractError) as error:
-            return VersionState(contract, str(error))
+            return VersionState(contract, f"{error} ({self.route.target})")
         except ValueError as error:  # gRPC's answer when the channel was closed meanwhile
             return VersionState(contract, f"Disconnected: {error}.")
         return VersionState(contract, None)

@@ -21,7 +21,7 @@ class RoutingWatcher:
 
     def __init__(self, path: Path, stats: Stats, close_after_seconds: float) -> None:
         self.fleet: Fleet | None = None
-        self.error: str | None = f"There is no routing file at {path} yet."
+        self.error: str | None = f"There is no routing file at {path}."
         self._path = path
         self._stats = stats
         self._close_after_seconds = close_after_seconds
@@ -51,6 +51,9 @@ class RoutingWatcher:
             if isinstance(error, RoutingError):
                 self._seen = seen
                 self.error = str(error)
+            elif isinstance(error, FileNotFoundError):
+                self._seen = None
+                self.error = f"There is no routing file at {self._path}."
             else:
                 self._seen = None
                 self.error = f"The routing file {self._path} cannot be read: {error.strerror}."

@@ -1,0 +1,60 @@
+"""Settings come from the environment; a value that cannot be used is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from imageclassifier_gateway.config import SettingError, Settings, read_settings
+
+
+def test_without_any_variable_the_defaults_hold() -> None:
+    assert read_settings({}) == Settings()
+
+
+def test_every_variable_is_read() -> None:
+    settings = read_settings(
+        {
+            "GATEWAY_ROUTING_FILE": "/r/routing.json",
+            "GATEWAY_PORT": "1",
+            "GATEWAY_INTERNAL_PORT": "2",
+            "GATEWAY_MAX_IMAGE_BYTES": "1000",
+            "GATEWAY_TIMEOUT_SECONDS": "2.5",
+            "GATEWAY_URL_ALLOWED_HOSTS": "Example.org, *.pizza.example.,",
+            "GATEWAY_URL_ALLOW_PRIVATE_NETWORKS": "true",
+            "GATEWAY_CPU_LIMIT": "2",
+            "GATEWAY_DRAIN_SECONDS": "7",
+        }
+    )
+    assert str(settings.routing_file) == "/r/routing.json"
+    assert (settings.port, settings.internal_port, settings.max_image_bytes) == (1, 2, 1000)
+    assert (settings.timeout_seconds, settings.drain_seconds) == (2.5, 7)
+    assert settings.url_allowed_hosts == ("example.org", "*.pizza.example")
+    assert settings.url_allow_private_networks
+    assert settings.decoding_threads == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GATEWAY_PORT", "http"),
+        ("GATEWAY_PORT", "70000"),
+        ("GATEWAY_MAX_IMAGE_BYTES", "0"),
+        ("GATEWAY_MAX_IMAGE_BYTES", "1.5"),
+        ("GATEWAY_TIMEOUT_SECONDS", "nan"),
+        ("GATEWAY_TIMEOUT_SECONDS", "0"),
+        ("GATEWAY_URL_ALLOW_PRIVATE_NETWORKS", "yes"),
+        ("GATEWAY_URL_ALLOWED_HOSTS", "a.*.example"),
+        ("GATEWAY_URL_ALLOWED_HOSTS", "*"),
+        ("GATEWAY_CPU_LIMIT", "-1"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(SettingError, match=name):
+        read_settings({name: value})
+
+
+def test_threads_follow_the_cpu_limit_and_one_is_always_left_to_say_no() -> None:
+    for cores in (0.1, 1, 2, 8):
+        settings = Settings(cpu_limit=cores)
+        assert settings.decoding_threads >= cores
+        assert settings.threads > settings.max_requests_in_flight
