@@ -1,0 +1,73 @@
+"""The linear head on frozen features: multinomial logistic regression, its strength of regularisation chosen
+by CV.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedGroupKFold
+
+#: scikit-learn's C, the inverse of the penalty's weight; the grid covers features of unit variance.
+STRENGTHS = (0.003, 0.01, 0.03, 0.1)
+_INNER_FOLDS = 3
+
+
+@dataclass(frozen=True)
+class Head:
+    """Softmax over `features @ kernel + bias`: kernel `(features, classes)`, bias `(classes,)`, float32."""
+
+    kernel: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    strength: float
+
+    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Probabilities, `(n, classes)`, for features `(n, features)`."""
+        logits = features.astype(np.float64) @ self.kernel + self.bias
+        exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))
+
+
+def fit(
+    features: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    *,
+    balanced: bool,
+    seed: int,
+) -> Head:
+    """Fit a head; the strength with the least log loss in an inner cross-validation is taken.
+
+    `features` is `(n, features)`; rows of the same `groups` number are views or copies of one picture and
+    stay on one side of each inner split. `balanced` weighs classes by the inverse of their frequency.
+    """
+    splitter = StratifiedGroupKFold(_INNER_FOLDS, shuffle=True, random_state=seed)
+    splits = list(splitter.split(features, labels, groups))
+    classes = np.unique(labels)
+    losses = []
+    for strength in STRENGTHS:
+        fold_losses = []
+        for inside, outside in splits:
+            head = _fit(features[inside], labels[inside], strength, balanced)
+            fold_losses.append(
+                log_loss(labels[outside], head.probabilities(features[outside]), labels=classes)
+            )
+        losses.append(np.mean(fold_losses))
+    return _fit(features, labels, STRENGTHS[int(np.argmin(losses))], balanced)
+
+
+def _fit(features: NDArray[np.float32], labels: NDArray[np.int64], strength: float, balanced: bool) -> Head:
+    mean = features.mean(axis=0)
+    deviation = features.std(axis=0) + 1e-3  # many features of a ReLU network are nearly always zero
+    model = LogisticRegression(C=strength, class_weight="balanced" if balanced else None, max_iter=1000)
+    model.fit((features - mean) / deviation, labels)
+    kernel, bias = model.coef_, model.intercept_
+    if len(model.classes_) == 2:  # scikit-learn gives one column; a softmax of (0, z) is its sigmoid of z
+        kernel, bias = np.concatenate([np.zeros_like(kernel), kernel]), np.concatenate([[0.0], bias])
+    kernel = kernel / deviation
+    bias = bias - kernel @ mean
+    return Head(kernel.T.astype(np.float32), bias.astype(np.float32), strength)

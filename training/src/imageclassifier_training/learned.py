@@ -1,0 +1,145 @@
+"""What training learned beyond the backbones' ImageNet weights, and its record: two small files in one
+folder.
+
+`learned.npz` holds the head (float32) and, for each weight that fine-tuning moved, the difference to the
+ImageNet weight as int8 with one scale for each output channel: 255 steps over a channel's own largest change,
+so that a whole fine-tuned network takes a quarter of its size, and the network that is evaluated is the one
+that is rebuilt. `training.json` says how it came about, and with which figures.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imageclassifier_gateway.contract import ModelClass
+
+from .errors import TrainingError
+from .files import write_atomically
+from .network import Architecture, Network, build
+
+RECORD_FILE = "training.json"
+LEARNED_FILE = "learned.npz"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Delta:
+    """A change of one weight: int8 steps, and the size of a step for each channel of the last axis."""
+
+    steps: NDArray[np.int8]
+    step_sizes: NDArray[np.float32]
+
+    @classmethod
+    def between(cls, old: NDArray[np.float32], new: NDArray[np.float32]) -> Delta:
+        change = new - old
+        largest = np.abs(change).max(axis=tuple(range(change.ndim - 1)))
+        sizes = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+        return cls(np.rint(change / sizes).astype(np.int8), sizes)
+
+    def apply(self, old: NDArray[np.float32]) -> NDArray[np.float32]:
+        return old + self.steps.astype(np.float32) * self.step_sizes
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The head, kernel `(features, classes)` and bias `(classes,)`, the deltas by `branch/layer/index`."""
+
+    kernel: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    deltas: Mapping[str, Delta] = field(default_factory=dict)
+
+    def put_into(self, network: Network) -> None:
+        """Bring what was learned into a network that has its ImageNet weights."""
+        for name, delta in self.deltas.items():
+            branch, layer_name, index = name.split("/")
+            layer = network.branches[int(branch)].get_layer(layer_name)
+            weights = layer.get_weights()
+            weights[int(index)] = delta.apply(weights[int(index)])
+            layer.set_weights(weights)
+        network.set_head(self.kernel, self.bias)
+
+
+@dataclass(frozen=True)
+class Training:
+    """A finished training: everything that is needed to build, export and judge the model again."""
+
+    architecture: Architecture
+    classes: tuple[ModelClass, ...]
+    threshold: float
+    learned: Learned
+    #: How it was trained: options, seed, versions, durations.
+    record: Mapping[str, Any]
+    #: Figures on pictures it was not trained on, with what they were measured on.
+    metrics: Mapping[str, Any]
+    data_digest: str
+    created: str
+
+    def network(self, weights: Mapping[str, Path] | None = None) -> Network:
+        """Build the trained network; `weights` as for `network.build`."""
+        network = build(self.architecture, len(self.classes), weights)
+        self.learned.put_into(network)
+        return network
+
+    def save(self, folder: Path) -> None:
+        """Write both files, each all or nothing; `training.json`, which makes the folder complete, last."""
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays: dict[str, NDArray[Any]] = {"head/kernel": self.learned.kernel, "head/bias": self.learned.bias}
+        for name, delta in self.learned.deltas.items():
+            arrays[f"steps/{name}"] = delta.steps
+            arrays[f"sizes/{name}"] = delta.step_sizes
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        document = {
+            "schema": SCHEMA,
+            "network": self.architecture.to_dict(),
+            "classes": [{"name": each.name, "message": each.message} for each in self.classes],
+            "threshold": self.threshold,
+            "data_digest": self.data_digest,
+            "created": self.created,
+            "metrics": self.metrics,
+            "record": self.record,
+        }
+        write_atomically(folder / LEARNED_FILE, buffer.getvalue())
+        write_atomically(folder / RECORD_FILE, (json.dumps(document, indent=1) + "\n").encode())
+
+
+def load(folder: Path) -> Training:
+    """Read a finished training. Raises TrainingError when the folder holds none."""
+    try:
+        document = json.loads((folder / RECORD_FILE).read_bytes())
+        with np.load(folder / LEARNED_FILE, allow_pickle=False) as arrays:
+            stored = dict(arrays)
+    except FileNotFoundError as error:
+        raise TrainingError(
+            f"{folder} holds no finished training: {Path(error.filename).name} is missing. "
+            "Make it with `imageclassifier-training train`."
+        ) from None
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise TrainingError(f"{folder} is damaged: {error}.") from None
+    if document.get("schema") != SCHEMA:
+        raise TrainingError(f"{folder / RECORD_FILE} has schema {document.get('schema')!r}, not {SCHEMA}.")
+    prefix = "steps/"
+    deltas = {
+        name.removeprefix(prefix): Delta(steps, stored[f"sizes/{name.removeprefix(prefix)}"])
+        for name, steps in stored.items()
+        if name.startswith(prefix)
+    }
+    return Training(
+        architecture=Architecture.from_dict(document["network"]),
+        classes=tuple(ModelClass(**each) for each in document["classes"]),
+        threshold=document["threshold"],
+        learned=Learned(stored["head/kernel"], stored["head/bias"], deltas),
+        record=document["record"],
+        metrics=document["metrics"],
+        data_digest=document["data_digest"],
+        created=document["created"],
+    )

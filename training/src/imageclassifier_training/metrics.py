@@ -1,0 +1,113 @@
+"""Figures about a classifier's probabilities for pictures whose class is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import log_loss, roc_auc_score
+
+_CALIBRATION_BINS = 10
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Accuracy with its 95 % interval, log loss (nats), ROC AUC (of more classes: one against the rest,
+    averaged), expected calibration error (10 bins), and the confusion matrix: rows are true classes, columns
+    answers."""
+
+    pictures: int
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    log_loss: float
+    roc_auc: float | None
+    calibration_error: float
+    confusion: list[list[int]]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def answers(probabilities: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
+    """The answered class of each row, by the contract's rule for two and for more classes."""
+    if probabilities.shape[1] == 2:
+        return np.asarray(probabilities[:, 1] >= threshold, dtype=np.int64)
+    return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
+
+
+def compute(probabilities: NDArray[np.float64], labels: NDArray[np.int64], threshold: float) -> Metrics:
+    """Compute all figures for probabilities `(n, classes)` and true classes `(n,)`."""
+    count = probabilities.shape[1]
+    answered = answers(probabilities, threshold)
+    correct = int((answered == labels).sum())
+    confusion = np.zeros((count, count), dtype=int)
+    np.add.at(confusion, (labels, answered), 1)
+    return Metrics(
+        pictures=len(labels),
+        accuracy=correct / len(labels),
+        accuracy_interval=wilson_interval(correct, len(labels)),
+        log_loss=_log_loss(probabilities, labels),
+        roc_auc=_roc_auc(probabilities, labels),
+        calibration_error=_calibration_error(probabilities, labels),
+        confusion=confusion.tolist(),
+    )
+
+
+def wilson_interval(correct: int, total: int) -> tuple[float, float]:
+    """The 95 % Wilson score interval of a share (Wilson, 1927)."""
+    z = 1.959964
+    share, spread = correct / total, z * z / total
+    centre = (share + spread / 2) / (1 + spread)
+    half = z * np.sqrt(share * (1 - share) / total + spread / (4 * total)) / (1 + spread)
+    return float(centre - half), float(centre + half)
+
+
+def calibration(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64]
+) -> list[tuple[float, float, int]]:
+    """(mean confidence, accuracy, pictures) of each non-empty tenth of confidence in the likeliest class."""
+    confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    tenth = np.minimum((confidence * _CALIBRATION_BINS).astype(int), _CALIBRATION_BINS - 1)
+    return [
+        (float(confidence[inside].mean()), float(correct[inside].mean()), int(inside.sum()))
+        for inside in (tenth == i for i in range(_CALIBRATION_BINS))
+        if inside.any()
+    ]
+
+
+def threshold_curve(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64], thresholds: Sequence[float]
+) -> list[tuple[float, float, float, float]]:
+    """(threshold, accuracy, precision, recall) of the second of two classes; precision 1 where it is never
+    answered.
+    """
+    curve = []
+    for threshold in thresholds:
+        positive = probabilities[:, 1] >= threshold
+        hits = int((positive & (labels == 1)).sum())
+        precision = hits / int(positive.sum()) if positive.any() else 1.0
+        recall = hits / max(1, int((labels == 1).sum()))
+        curve.append((float(threshold), float((positive == (labels == 1)).mean()), precision, recall))
+    return curve
+
+
+def _log_loss(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    # A model's float32 probabilities sum to one only nearly, of which scikit-learn warns.
+    normalised = probabilities / probabilities.sum(axis=1, keepdims=True)
+    return float(log_loss(labels, normalised, labels=np.arange(probabilities.shape[1])))
+
+
+def _roc_auc(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float | None:
+    if len(np.unique(labels)) < probabilities.shape[1]:
+        return None  # undefined without a picture of every class
+    if probabilities.shape[1] == 2:
+        return float(roc_auc_score(labels, probabilities[:, 1]))
+    return float(roc_auc_score(labels, probabilities, multi_class="ovr"))
+
+
+def _calibration_error(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    bins = calibration(probabilities, labels)
+    return sum(abs(confidence - accuracy) * count for confidence, accuracy, count in bins) / len(labels)

@@ -1,0 +1,24 @@
+"""Classifies single pictures with an exported model, as the gateway would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from imageclassifier_gateway.contract import Decision
+from imageclassifier_gateway.images import PictureError, prepare
+
+from .saved_model import ServedModel
+
+
+def predict(model: ServedModel, pictures: Iterable[Path]) -> Iterator[tuple[Path, Decision | str]]:
+    """Give for each picture its decision, or the sentence that says why there is none."""
+    for path in pictures:
+        try:
+            pixels = prepare(path.read_bytes(), model.contract.input)
+        except PictureError as error:
+            yield path, str(error)
+        except OSError as error:
+            yield path, f"it cannot be read ({error.strerror})."
+        else:
+            yield path, model.contract.decide(model.probabilities(pixels[None])[0])
