@@ -1,0 +1,98 @@
+"""Specs of every shape, and all children that are rendered for one: what several tests look at."""
+
+from typing import Any
+
+from imageclassifier_operator import desired, spec
+
+SETTINGS = desired.Settings(gateway_image="gateway:test", operator_namespace="operators")
+
+SPECS: dict[str, dict[str, Any]] = {
+    "smallest": {"model": {"version": 3, "image": "pizza-model:{version}"}},
+    "volume": {"model": {"version": 3, "persistentVolumeClaim": {"claimName": "models", "path": "a/b"}}},
+    "everything": {
+        "model": {
+            "name": "pizza-model",
+            "version": 3,
+            "image": "registry.example/pizza-model:{version}",
+            "imagePullPolicy": "Always",
+            "imagePullSecrets": [{"name": "models"}],
+        },
+        "replicas": 3,
+        "autoscaling": {"minReplicas": 2, "maxReplicas": 5, "targetCPUUtilizationPercentage": 60},
+        "classes": [{"name": "not_pizza"}, {"name": "pizza"}],
+        "threshold": 0.5,
+        "input": {"height": 224, "width": 224},
+        "serving": {
+            "image": "server:1",
+            "imagePullPolicy": "Never",
+            "resources": {
+                "requests": {"cpu": "0.5", "memory": "1024Mi"},
+                "limits": {"cpu": 1.5, "memory": "2Gi"},
+            },
+            "batching": {"maxBatchSize": 8, "timeoutMicroseconds": 2000, "maxEnqueuedBatches": 50},
+            "nodeSelector": {"pool": "cpu"},
+            "tolerations": [{"key": "pool", "operator": "Exists", "effect": "NoSchedule"}],
+            "affinity": {
+                "podAntiAffinity": {
+                    "preferredDuringSchedulingIgnoredDuringExecution": [
+                        {
+                            "weight": 1,
+                            "podAffinityTerm": {
+                                "topologyKey": "kubernetes.io/hostname",
+                                "labelSelector": {"matchLabels": {"busy": "yes"}},
+                            },
+                        }
+                    ]
+                }
+            },
+            "priorityClassName": "system-cluster-critical",
+        },
+        "gateway": {
+            "image": "gateway:1",
+            "imagePullPolicy": "IfNotPresent",
+            "imagePullSecrets": [{"name": "gateways"}],
+            "replicas": 4,
+            "resources": {"limits": {"cpu": "0.5", "memory": "512Mi"}},
+            "service": {"type": "NodePort", "port": 8080, "nodePort": 31987, "annotations": {"a": "b"}},
+            "ingress": {
+                "host": "pizza.example.org",
+                "className": "nginx",
+                "tls": {"secretName": "pizza-tls"},
+                "annotations": {"c": "d"},
+            },
+            "urls": {"allowedHosts": ["example.org", "*.example.com"], "allowPrivateNetworks": True},
+            "maxImageBytes": 1_000_000,
+            "timeoutSeconds": 20,
+        },
+        "rollout": {
+            "acceptance": {
+                "cases": [
+                    {
+                        "name": "a",
+                        "label": "pizza",
+                        "picture": {"configMapKeyRef": {"name": "pictures", "key": "a.jpg"}},
+                    },
+                    {"name": "b", "label": "pizza", "picture": {"url": "https://example.org/b.jpg"}},
+                ]
+            }
+        },
+    },
+}
+
+
+def classifier(body: dict[str, Any]) -> spec.ImageClassifier:
+    metadata = {"name": "pizza", "namespace": "food", "uid": "u-1", "generation": 1}
+    return spec.parse({"metadata": metadata, "spec": body})
+
+
+def render(body: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Every child of an ImageClassifier with the spec `body`, by kind and name."""
+    ic = classifier(body)
+    served = ic.candidate("tensorflow/serving:test")
+    children = (
+        *desired.serving_children(ic, served, ic.replicas),
+        *desired.shared_children(ic, SETTINGS),
+        desired.routing_config_map(ic, "{}", "{}"),
+        *desired.verify_job(ic, served, "{}", served.input_hash, SETTINGS),
+    )
+    return {(child["kind"], child["metadata"]["name"]): child for child in children}

@@ -1,0 +1,95 @@
+"""The rendered children at a real API server: taken as they are, stored as they were sent, and safe."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bare_apiserver import ApiError, ControlPlane
+from rendered import SPECS, render
+
+pytestmark = pytest.mark.apiserver
+
+PLURALS = {
+    "ConfigMap": "api/v1 configmaps",
+    "Service": "api/v1 services",
+    "Deployment": "apis/apps/v1 deployments",
+    "Job": "apis/batch/v1 jobs",
+    "PodDisruptionBudget": "apis/policy/v1 poddisruptionbudgets",
+    "NetworkPolicy": "apis/networking.k8s.io/v1 networkpolicies",
+    "Ingress": "apis/networking.k8s.io/v1 ingresses",
+    "HorizontalPodAutoscaler": "apis/autoscaling/v2 horizontalpodautoscalers",
+}
+EVERYTHING = {
+    f"{kind} {name} of {title}": child
+    for title, body in SPECS.items()
+    for (kind, name), child in render(body).items()
+}
+
+
+def in_namespace(child: dict[str, Any], namespace: str) -> dict[str, Any]:
+    return {**child, "metadata": {**child["metadata"], "namespace": namespace}}
+
+
+def apply(api: ControlPlane, child: dict[str, Any], *, dry_run: bool) -> dict[str, Any]:
+    group, plural = PLURALS[child["kind"]].split()
+    path = f"/{group}/namespaces/{child['metadata']['namespace']}/{plural}/{child['metadata']['name']}"
+    query = f"fieldManager=test&force=true&fieldValidation=Strict{'&dryRun=All' if dry_run else ''}"
+    stored: dict[str, Any] = api.request("PATCH", f"{path}?{query}", child, "application/apply-patch+yaml")
+    return stored
+
+
+def differences(sent: Any, stored: Any, path: str = "") -> Iterator[str]:
+    """Where `stored` is not what was sent; what the server added beside it is none."""
+    if isinstance(sent, dict) and isinstance(stored, dict):
+        for key, value in sent.items():
+            yield from differences(value, stored.get(key), f"{path}.{key}")
+    elif isinstance(sent, list) and isinstance(stored, list) and len(sent) == len(stored):
+        for index, value in enumerate(sent):
+            yield from differences(value, stored[index], f"{path}[{index}]")
+    elif sent != stored:
+        yield f"{path}: sent {json.dumps(sent)}, stored {json.dumps(stored)}"
+
+
+@pytest.mark.parametrize("what", EVERYTHING)
+def test_the_api_server_stores_exactly_what_is_sent(
+    apiserver: ControlPlane, namespace: str, what: str
+) -> None:
+    child = in_namespace(EVERYTHING[what], namespace)
+    assert list(differences(child, apply(apiserver, child, dry_run=True))) == []
+
+
+@pytest.mark.parametrize("what", EVERYTHING)
+def test_applying_it_again_changes_nothing(apiserver: ControlPlane, namespace: str, what: str) -> None:
+    child = in_namespace(EVERYTHING[what], namespace)
+    del child["metadata"]["ownerReferences"]  # there is no such owner: the garbage collector would act
+    first = apply(apiserver, child, dry_run=False)
+    again = apply(apiserver, child, dry_run=False)
+    assert again["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+
+
+@pytest.mark.parametrize("title", SPECS)
+def test_the_pod_security_standard_restricted_admits_every_pod(
+    apiserver: ControlPlane, namespace: str, title: str
+) -> None:
+    label = "pod-security.kubernetes.io/enforce=restricted"
+    apiserver.kubectl("label", "namespace", namespace, label)
+    apiserver.request(
+        "POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "pods"}}
+    )
+    pods = [
+        child["spec"]["template"]
+        for (kind, _), child in render(SPECS[title]).items()
+        if kind in {"Deployment", "Job"}
+    ]
+    assert len(pods) == 3
+    for number, template in enumerate(pods):
+        pod = {
+            "metadata": {"name": f"pod-{number}", "labels": template["metadata"]["labels"]},
+            "spec": {"restartPolicy": "Always", **template["spec"], "serviceAccountName": "pods"},
+        }
+        apiserver.request("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", pod)
+        del pod["spec"]["securityContext"]
+        with pytest.raises(ApiError, match="violates PodSecurity"):
+            apiserver.request("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", pod)
