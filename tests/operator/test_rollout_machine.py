@@ -385,7 +385,7 @@ class Rollouts(RuleBasedStateMachine):
                 if not self.verdicts.get(key, Verdict(True, Reason.READY, "", False)).conclusive:
                     self.verdicts.pop(key, None)
                 self.verdicts.setdefault(key, Verdict(True, Reason.READY, ""))
-            self.promote = f"{len(self.promote)}{self.promote}"[:8]
+            self.promote = f"at {self.now}"
             for gateway in self.gateways:
                 for version in VERSIONS:
                     good, bad, slow = gateway.counters.get(version, (0, 0, 0))

@@ -174,8 +174,6 @@ class Decision:
     requeue_seconds: float | None = None
 
 
-POLL_SECONDS = 0.1
-"""How often gateways are asked while an acknowledgement is awaited."""
 JUDGE_SECONDS = 1.0
 """How often gateways are asked while a version is judged."""
 
@@ -271,8 +269,6 @@ def _may_delete(state: State, seen: Observed, goal: Goal) -> bool:
 def _requeue_seconds(scene: Scene, goal: Goal) -> float | None:
     state, seen = scene.state, scene.seen
     waits: list[float] = []
-    if state.serving is not None and seen.acknowledged_seconds is None:
-        waits.append(POLL_SECONDS)
     if state.phase in (SHIFT, SETTLE) and seen.ready_gateways:
         waits.append(JUDGE_SECONDS)
     if state.phase is VERIFY and state.serving is not None:

@@ -1,0 +1,107 @@
+"""The operator process: kopf's watches in every replica, and, in the one that holds the Lease, the workers."""
+
+import asyncio
+import logging
+import signal
+import threading
+import uuid
+
+import kopf
+
+from imageclassifier_operator import logs, metrics
+from imageclassifier_operator.cluster import Cluster
+from imageclassifier_operator.handlers import Informer, resync, run_workers
+from imageclassifier_operator.leader import Leader, LeaseLostError
+from imageclassifier_operator.observers import Gateways, HttpGateways
+from imageclassifier_operator.queue import WorkQueue
+from imageclassifier_operator.reconcile import Reconciler
+from imageclassifier_operator.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+async def run(settings: Settings, stop: asyncio.Event, gateways: Gateways) -> None:
+    """Run until `stop` is set or a signal comes. Raises LeaseLostError when another replica may lead."""
+    queue = WorkQueue()
+    informer = Informer(queue)
+    cluster = await Cluster.connect(settings.watch_namespace)
+    leader = Leader(cluster, settings.pod_namespace, f"{settings.pod_name}_{uuid.uuid4().hex[:8]}")
+    kopf_stop = asyncio.Event()
+    leading = asyncio.create_task(_lead(informer, cluster, gateways, leader, settings, stop))
+    watching = asyncio.create_task(
+        kopf.operator(
+            registry=informer.registry,
+            clusterwide=settings.watch_namespace is None,
+            namespaces=[] if settings.watch_namespace is None else [settings.watch_namespace],
+            standalone=True,
+            liveness_endpoint=f"http://0.0.0.0:{settings.probe_port}/healthz",
+            stop_flag=kopf_stop,
+        )
+    )
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({watching, leading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # First no more work, then the Lease for the next, then the watches.
+        stopping.cancel()
+        leading.cancel()
+        led = await asyncio.gather(leading, return_exceptions=True)
+        await leader.release()
+        kopf_stop.set()
+        watched = await asyncio.gather(watching, return_exceptions=True)
+        await cluster.close()
+    for result in (*led, *watched):
+        if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
+            raise result
+
+
+async def _lead(
+    informer: Informer,
+    cluster: Cluster,
+    gateways: Gateways,
+    leader: Leader,
+    settings: Settings,
+    stop: asyncio.Event,
+) -> None:
+    """Wait for the Lease, then work: every key there is, and whatever the watches bring."""
+    await informer.started.wait()
+    _stop_on_signals(stop)
+    await leader.acquire()
+    reconciler = Reconciler(informer.cache, cluster, gateways, settings)
+    # kopf tells of every object once its lists are in; keys that came in while another led wait in the queue.
+    for key in informer.cache.all_keys():
+        informer.queue.add(key)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(leader.hold())
+        group.create_task(run_workers(informer.queue, reconciler))
+        group.create_task(resync(cluster, informer.cache, informer.queue))
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    """In place of kopf's handlers, which stop the watches first and let the work run on without them."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+
+def main() -> None:
+    """The command `imageclassifier-operator`."""
+    logs.set_up()
+    settings = Settings.from_environment()
+    metrics.serve(settings.metrics_port)
+    try:
+        asyncio.run(_run(settings))
+    except* LeaseLostError as lost:
+        raise SystemExit(f"{lost.exceptions[0]}: this replica ends, so that two never lead") from lost
+
+
+async def _run(settings: Settings) -> None:
+    gateways = HttpGateways()
+    try:
+        await run(settings, asyncio.Event(), gateways)
+    finally:
+        await gateways.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Why pods do not work: looking through all pods of a Deployment or Job, its conditions and Warning events.
+
+Of everything that is wrong the worst is told, always of the same pod, so that the sentence stays the same
+while nothing changes: pods alternate between `ErrImagePull` and `ImagePullBackOff`, or between crashing and
+running.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from imageclassifier_operator.observed import Problem
+from imageclassifier_operator.reasons import Reason
+
+Json = Mapping[str, Any]
+
+MAX_DETAIL_CHARACTERS = 300
+
+_SEVERITY = (
+    Reason.MODEL_NOT_FOUND,
+    Reason.MODEL_LOAD_FAILED,
+    Reason.OUT_OF_MEMORY,
+    Reason.CONTAINER_CRASHED,
+    Reason.CONTAINER_CONFIG_INVALID,
+    Reason.IMAGE_PULL_FAILED,
+    Reason.QUOTA_EXCEEDED,
+    Reason.ADMISSION_REFUSED,
+    Reason.UNSCHEDULABLE,
+    Reason.VOLUME_FAILED,
+    Reason.POD_EVICTED,
+    Reason.NOT_ANSWERING,
+)
+_FATAL = (Reason.MODEL_NOT_FOUND, Reason.MODEL_LOAD_FAILED, Reason.OUT_OF_MEMORY, Reason.CONTAINER_CRASHED)
+_PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+_CONFIG_REASONS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+
+
+def diagnose(pods: Iterable[Json], owner: Json | None = None, events: Iterable[Json] = ()) -> Problem | None:
+    """The worst problem of `pods`, of the Deployment that `owner` is, and of the Warning `events` about them.
+
+    None when nothing is wrong, or nothing can be seen yet. Pods that are ready or on their way out have no
+    problems.
+    """
+    waiting = [pod for pod in pods if not is_ready(pod) and not _is_leaving(pod)]
+    found = [problem for pod in waiting for problem in _of_pod(pod)]
+    found += _of_owner(owner)
+    names = {pod["metadata"]["name"] for pod in waiting}
+    found += _of_events(events, names)
+    worst = sorted(found, key=lambda problem: (_SEVERITY.index(problem.reason), problem.message))
+    return worst[0] if worst else None
+
+
+def is_ready(pod: Json) -> bool:
+    """Whether the pod takes requests: ready and not on its way out."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    return ready and not _is_leaving(pod)
+
+
+def _is_leaving(pod: Json) -> bool:
+    return pod["metadata"].get("deletionTimestamp") is not None
+
+
+def _of_pod(pod: Json) -> Iterator[Problem]:
+    name, status = pod["metadata"]["name"], pod.get("status") or {}
+    if status.get("reason") == "Evicted":
+        yield _problem(Reason.POD_EVICTED, f"pod {name} was evicted: {_short(status.get('message'))}")
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            yield _problem(
+                Reason.UNSCHEDULABLE,
+                f"pod {name} cannot be scheduled: {_short(condition.get('message'))}; "
+                "free or add nodes, or change resources, nodeSelector, tolerations or affinity",
+            )
+    for kind in ("initContainerStatuses", "containerStatuses"):
+        for container in status.get(kind) or ():
+            problem = _of_container(name, container, init=kind == "initContainerStatuses")
+            if problem is not None:
+                yield problem
+
+
+def _of_container(pod: str, container: Json, *, init: bool) -> Problem | None:
+    where = f"pod {pod}, container {container['name']}"
+    state = container.get("state") or {}
+    waiting = state.get("waiting") or {}
+    reason = waiting.get("reason", "")
+    if reason in _PULL_REASONS:
+        detail = re.sub(r"^.*?ErrImagePull: ", "", waiting.get("message") or "")
+        said = "" if detail.startswith("Back-off") or not detail else f": {_short(detail)}"
+        return _problem(
+            Reason.IMAGE_PULL_FAILED,
+            f"{where}: cannot pull image {container['image']}{said}; "
+            "check the name, that it was pushed or loaded, and imagePullSecrets",
+        )
+    if reason in _CONFIG_REASONS:
+        return _problem(
+            Reason.CONTAINER_CONFIG_INVALID, f"{where}: cannot be made: {_short(waiting.get('message'))}"
+        )
+    ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated")
+    if ended is not None and not (init and container.get("ready")) and ended.get("exitCode") != 0:
+        return _of_end(where, container, ended, init=init)
+    if container.get("started") and state.get("running") and not container.get("ready") and not init:
+        return _problem(
+            Reason.NOT_ANSWERING, f"{where}: runs but its readiness probe does not pass; look at its logs"
+        )
+    return None
+
+
+def _of_end(where: str, container: Json, ended: Json, *, init: bool) -> Problem:
+    message = ended.get("message") or ""
+    if ended.get("reason") == "OOMKilled":
+        return _problem(
+            Reason.OUT_OF_MEMORY, f"{where}: ran out of memory; raise spec.serving.resources.limits.memory"
+        )
+    if init:
+        return _problem(
+            Reason.MODEL_NOT_FOUND,
+            f"{where}: the model's files cannot be copied from {container['image']}: {_telling(message)}; "
+            "they belong under /models/<name>/<version>/",
+        )
+    if "did not become available" in message or "Failed to start server" in message:
+        return _problem(
+            Reason.MODEL_LOAD_FAILED,
+            f"{where}: TensorFlow Serving cannot load the model: {_telling(message)}; "
+            "export it again and give it a new version number",
+        )
+    said = f": {_telling(message)}" if message.strip() else ""
+    return _problem(
+        Reason.CONTAINER_CRASHED,
+        f"{where}: ended with exit code {ended.get('exitCode')}{said}; look at kubectl logs --previous",
+    )
+
+
+def _of_owner(owner: Json | None) -> Iterator[Problem]:
+    """What a Deployment says of pods that could not even be created."""
+    for condition in ((owner or {}).get("status") or {}).get("conditions") or ():
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            assert owner is not None
+            yield _refused(f"Deployment {owner['metadata']['name']}", condition.get("message"))
+
+
+def _of_events(events: Iterable[Json], pods: set[str]) -> Iterator[Problem]:
+    for event in events:
+        about = event.get("involvedObject") or {}
+        reason, message = event.get("reason", ""), event.get("message")
+        if about.get("kind") == "Pod" and about.get("name") in pods:
+            if reason in ("FailedMount", "FailedAttachVolume", "FailedMapVolume"):
+                yield _problem(
+                    Reason.VOLUME_FAILED,
+                    f"pod {about['name']}: a volume cannot be mounted: {_short(message)}",
+                )
+        elif about.get("kind") == "Job" and reason == "FailedCreate":
+            yield _refused(f"Job {about['name']}", message)
+
+
+def _refused(who: str, message: str | None) -> Problem:
+    detail = _short(re.sub(r'^.*?is forbidden: |^pods "[^"]*" ', "", message or ""))
+    if "quota" in detail or "LimitRange" in detail or "limit range" in detail or "per Container" in detail:
+        return _problem(
+            Reason.QUOTA_EXCEEDED, f"{who}: pods are refused: {detail}; raise the quota or ask for less"
+        )
+    return _problem(Reason.ADMISSION_REFUSED, f"{who}: pods are refused: {detail}")
+
+
+def _problem(reason: Reason, message: str) -> Problem:
+    return Problem(reason, message, fatal=reason in _FATAL)
+
+
+def _telling(log: str) -> str:
+    """The line of a log's end that says most: the last with a word of failure in it, else the last."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    telling = [line for line in lines if re.search(r"(?i)error|fail|cannot|not found|no such", line)]
+    return _short((telling or lines or ["no message"])[-1])
+
+
+def _short(text: str | None) -> str:
+    """One line of bounded length without a full stop, to be put into a sentence."""
+    line = " ".join((text or "no message").split()).rstrip(".")
+    return line if len(line) <= MAX_DETAIL_CHARACTERS else f"{line[: MAX_DETAIL_CHARACTERS - 1]}…"

@@ -1,0 +1,37 @@
+"""Logs as one JSON object a line; every line about an ImageClassifier carries its namespace and name."""
+
+import contextvars
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+from imageclassifier_operator.queue import Key
+
+current_key: contextvars.ContextVar[Key | None] = contextvars.ContextVar("current_key", default=None)
+"""The ImageClassifier that the running task works on."""
+
+
+class JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        key = current_key.get()
+        if key is not None:
+            line["namespace"], line["name"] = key
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def set_up(level: int = logging.INFO) -> None:
+    """Send all logs to stdout as JSON; kopf's own chatter only from warnings on."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for noisy in ("kopf", "aiohttp", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

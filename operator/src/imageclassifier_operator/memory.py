@@ -1,0 +1,92 @@
+"""What one process remembers between the passes over one ImageClassifier: hints only, lost without harm.
+
+Who has acknowledged which routing revision, when gateways were last touched, which state was found when
+nothing could be stored yet. A new leader starts with none of it and asks again.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from imageclassifier_operator.observed import GatewayReport, Problem
+from imageclassifier_operator.state import State
+
+Json = Mapping[str, Any]
+
+TOUCH_AGAIN_SECONDS = 1.0
+MAX_TOUCH_AGAIN_SECONDS = 30.0
+
+
+@dataclass
+class Touch:
+    """A gateway pod was annotated for `revision`: `count` times, last at `at`."""
+
+    revision: int
+    count: int
+    at: float
+
+
+@dataclass
+class Memory:
+    """Hints about one ImageClassifier. `uid` tells a new object from an old one of the same name."""
+
+    uid: str
+    began: float = 0.0
+    state: State | None = None
+    acknowledged: dict[str, int] = field(default_factory=dict)
+    """Gateway pod uid -> the revision that it last said it had applied."""
+    all_acknowledged: tuple[int, float] | None = None
+    """The revision that every ready gateway was seen to have, and since when."""
+    routing_written: tuple[int, float] | None = None
+    """The newest revision that this process wrote, and when."""
+    measured: int = 0
+    touches: dict[str, Touch] = field(default_factory=dict)
+    told_problem: Problem | None = None
+    status_due: float | None = None
+    """When a status that differs in no condition has to be written at the latest."""
+
+    def hear(self, reports: Mapping[str, GatewayReport]) -> None:
+        for uid, report in reports.items():
+            self.acknowledged[uid] = report.revision
+
+    def forget_pods(self, pods: Iterable[Json]) -> None:
+        """Keep hints of these pods only."""
+        there = {pod["metadata"]["uid"] for pod in pods}
+        self.acknowledged = {uid: revision for uid, revision in self.acknowledged.items() if uid in there}
+        self.touches = {uid: touch for uid, touch in self.touches.items() if uid in there}
+
+    def acknowledged_seconds(self, revision: int, ready: Iterable[Json], now: float) -> float | None:
+        """For how long every one of the `ready` gateway pods has been on `revision`; None when not, or none
+        is.
+        """
+        uids = [pod["metadata"]["uid"] for pod in ready]
+        if not uids or any(self.acknowledged.get(uid) != revision for uid in uids):
+            self.all_acknowledged = None
+            return None
+        if self.all_acknowledged is None or self.all_acknowledged[0] != revision:
+            self.all_acknowledged = (revision, now)
+        return now - self.all_acknowledged[1]
+
+    def needs_touch(self, pod: Json, revision: int, now: float) -> bool:
+        """Whether a gateway pod has to be annotated (again) so that its kubelet looks for the new routing
+        file.
+
+        Again when it did not help within a second: the annotation can overtake the kubelet's own watch of the
+        ConfigMap. Then at growing intervals.
+        """
+        uid = pod["metadata"]["uid"]
+        if self.acknowledged.get(uid) == revision:
+            return False
+        touch = self.touches.get(uid)
+        if touch is None or touch.revision != revision:
+            return True
+        wait = min(MAX_TOUCH_AGAIN_SECONDS, TOUCH_AGAIN_SECONDS * 2 ** (touch.count - 1))
+        return bool(now - touch.at >= wait)
+
+    def touched(self, pod: Json, revision: int, now: float) -> int:
+        """Note a touch; how many there have been for this revision."""
+        uid = pod["metadata"]["uid"]
+        touch = self.touches.get(uid)
+        count = touch.count + 1 if touch is not None and touch.revision == revision else 1
+        self.touches[uid] = Touch(revision, count, now)
+        return count

@@ -1,0 +1,94 @@
+"""The verification of a candidate: the plan that its Job gets, and the verdict that comes back. Pure."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from imageclassifier_operator import names
+from imageclassifier_operator.desired import picture_file
+from imageclassifier_operator.observed import Verdict
+from imageclassifier_operator.reasons import Reason
+from imageclassifier_operator.spec import AcceptanceCase, ImageClassifier, ServedVersion
+
+Json = Mapping[str, Any]
+
+SCHEMA = 1
+DEADLINE_SECONDS = 120
+"""For the whole verification once its pod runs."""
+
+
+def plan(ic: ImageClassifier, candidate: ServedVersion, serving: ServedVersion | None) -> str:
+    """The plan of docs/architecture.md, as JSON."""
+    document = {
+        "schema": SCHEMA,
+        "model": candidate.model_name,
+        "candidate": {**_target(ic, candidate), "contract": candidate.contract},
+        "serving": None if serving is None else _target(ic, serving),
+        "allow_class_change": ic.rollout.allow_class_change,
+        "cases": [
+            {
+                "name": case.name,
+                "label": case.label,
+                "min_probability": case.min_probability or 0.0,
+                "picture": _picture(case),
+            }
+            for case in ic.rollout.acceptance.cases
+        ],
+        "min_pass_percent": ic.rollout.acceptance.min_pass_percent,
+        "deadline_seconds": DEADLINE_SECONDS,
+    }
+    return json.dumps(document, sort_keys=True, ensure_ascii=False)
+
+
+def _target(ic: ImageClassifier, served: ServedVersion) -> dict[str, Any]:
+    return {
+        "version": served.version,
+        "target": names.serving_target(ic.name, ic.namespace, served.version),
+    }
+
+
+def _picture(case: AcceptanceCase) -> dict[str, str]:
+    if case.base64 is not None:
+        return {"base64": case.base64}
+    if case.config_map_key is not None:
+        return {"file": picture_file(case.config_map_key.name, case.config_map_key.key)}
+    return {"url": case.url or ""}
+
+
+def verdict(job: Json, pods: Iterable[Json]) -> Verdict | None:
+    """How the Job ended; None while it runs. Only a verdict in its own words is conclusive."""
+    if job["metadata"].get("deletionTimestamp") is not None:
+        return None
+    name = job["metadata"]["name"]
+    for pod in pods:
+        for container in (pod.get("status") or {}).get("containerStatuses") or ():
+            ended = (container.get("state") or {}).get("terminated")
+            if ended is not None:
+                return _read(ended, pod["metadata"]["name"])
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    failed = next((c for c in conditions if c["type"] == "Failed" and c["status"] == "True"), None)
+    if failed is not None:
+        return Verdict(
+            passed=False,
+            reason=Reason.VERIFICATION_FAILED,
+            message=f"Job {name} ended without a verdict: {failed.get('message', 'no message')}",
+            conclusive=False,
+        )
+    return None
+
+
+def _read(ended: Json, pod: str) -> Verdict:
+    text = ended.get("message") or ""
+    try:
+        said = json.loads(text)
+        passed, message = bool(said["passed"]), str(said.get("message") or "")
+        reason = Reason.of(said.get("reason") or "", Reason.VERIFICATION_FAILED)
+    except (ValueError, KeyError, TypeError):
+        last = text.strip().splitlines()[-1:] or ["no message"]
+        return Verdict(
+            passed=False,
+            reason=Reason.VERIFICATION_FAILED,
+            message=f"pod {pod} ended with exit code {ended.get('exitCode')} and no verdict: {last[0][:300]}",
+            conclusive=False,
+        )
+    return Verdict(passed, reason, message, conclusive=ended.get("exitCode") in (0, 1))
