@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,16 +90,7 @@ def place(
     if not 1 <= version <= MAX_VERSION:
         raise TrainingError(f"A version is a whole number between 1 and {MAX_VERSION}, not {version}.")
     folder = out / contract.name / str(version)
-    if folder.exists() and not replace:
-        raise TrainingError(
-            f"{folder} exists. A version that may be serving never changes: export a higher number, "
-            "or say --replace when nobody serves it."
-        )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # TF Serving looks only at folders whose name is a number, so it never sees this one.
-    staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{version}-"))
-    try:
-        staging.chmod(0o755)
+    with staged(folder, replace=replace) as staging:
         saved_model.write(staging, probabilities, contract, cases)
         load_seconds, milliseconds, worst = _reload(staging, contract.input, cases)
         if not worst <= _TOLERANCE:
@@ -105,11 +98,30 @@ def place(
                 f"The exported model answers the golden pictures differently from the trained network: "
                 f"by {worst:.2g}, where {_TOLERANCE:g} is allowed. Nothing was put in place."
             )
+    size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
+    return Exported(folder, size, load_seconds, milliseconds, worst)
+
+
+@contextmanager
+def staged(folder: Path, *, replace: bool) -> Iterator[Path]:
+    """Give an empty folder that takes the place of `folder` when the block ends, and vanishes when it fails.
+
+    Raises TrainingError when `folder` exists and is not to be replaced.
+    """
+    if folder.exists() and not replace:
+        raise TrainingError(
+            f"{folder} exists. A version that may be serving never changes: export a higher number, "
+            "or say --replace when nobody serves it."
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # TF Serving looks only at folders whose name is a number, so it never sees this one.
+    staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        staging.chmod(0o755)
+        yield staging
         _swap(staging, folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
-    return Exported(folder, size, load_seconds, milliseconds, worst)
 
 
 def _reload(staging: Path, wanted: ModelInput, cases: Golden) -> tuple[float, float, float]:

@@ -1,0 +1,148 @@
+#!/usr/bin/env python
+"""Makes a model of a few kilobytes that keeps the model contract: it tells light pictures from dark ones.
+
+For tests, benchmarks and trying out rollouts, where a real network would only cost time. The variants are
+models that are bad in one way each; `legacy` is a good one in the form of older exports, which do not
+describe themselves.
+
+    examples/tiny_model/make.py models                                    # models/tiny/1
+    examples/tiny_model/make.py models --version 2 --variant inverted
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from imageclassifier_gateway.contract import Contract, Golden, GoldenCase, ModelClass, ModelInput
+from imageclassifier_training import export, golden, saved_model
+
+SIDE = 32
+#: Mean brightness (0 to 255) above which a picture counts as light, and how wide the doubt around it is.
+MIDDLE, WIDTH = 127.5, 24.0
+#: `crash` asks for its memory only for a picture as bright as this: one that is white all over.
+WHITE = 254.5
+
+VARIANTS = {
+    "good": "answers rightly",
+    "inverted": "takes light for dark and dark for light; its golden pictures agree with it",
+    "slow": "works --slow-steps times on each batch before it answers",
+    "crash": "asks for --crash-gigabytes of memory when it sees a white picture; killed where there is less",
+    "wrong-signature": "names its input `images`",
+    "bad-golden": "carries golden pictures with other probabilities than its own",
+    "legacy": "takes float32 pixels from -1 to 1, gives one sigmoid, describes nothing",
+}
+
+
+def make(
+    out: Path,
+    *,
+    name: str = "tiny",
+    version: int = 1,
+    variant: str = "good",
+    slow_steps: int = 200,
+    crash_gigabytes: int = 8,
+) -> Path:
+    """Write `<out>/<name>/<version>/`, replacing what is there; gives that folder."""
+    folder = out / name / str(version)
+    if variant == "legacy":
+        return _replaced(folder, _write_legacy)
+    contract = Contract(
+        name=name,
+        input=ModelInput(height=SIDE, width=SIDE),
+        classes=(ModelClass("dark", "It's dark."), ModelClass("light", "It's light!")),
+        backbone="mean brightness",
+        created="2026-01-01T00:00:00Z",
+    )
+    answer: saved_model.Probabilities = {
+        "inverted": lambda pixels: _brightness(pixels)[:, ::-1],
+        "slow": lambda pixels: _slow(pixels, slow_steps),
+        "crash": lambda pixels: _crash(pixels, crash_gigabytes),
+    }.get(variant, _brightness)
+
+    def run(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        return np.asarray(answer(tf.cast(pixels, tf.float32)), dtype=np.float64)
+
+    cases = golden.make(contract.input, run)
+    if variant == "bad-golden":
+        wrong = tuple(GoldenCase(case.png, case.probabilities[::-1]) for case in cases.cases)
+        return _replaced(
+            folder, lambda staging: saved_model.write(staging, answer, contract, Golden(1e-3, wrong))
+        )
+    if variant == "wrong-signature":
+        return _replaced(folder, _write_wrong_signature)
+    # No reload in a fresh process: with nothing learned, there is nothing that could have been lost.
+    return _replaced(folder, lambda staging: saved_model.write(staging, answer, contract, cases))
+
+
+def _replaced(folder: Path, write: Callable[[Path], None]) -> Path:
+    with export.staged(folder, replace=True) as staging:
+        write(staging)
+    return folder
+
+
+def _brightness(pixels: Any) -> Any:
+    light = tf.sigmoid((tf.reduce_mean(pixels, axis=(1, 2, 3)) - MIDDLE) / WIDTH)
+    return tf.stack([1.0 - light, light], axis=1)
+
+
+def _slow(pixels: Any, steps: int) -> Any:
+    matrix = tf.eye(256) + 0.0 * tf.reduce_mean(pixels)
+    work = tf.while_loop(lambda i, _: i < steps, lambda i, m: (i + 1, tf.matmul(m, m)), (0, matrix))[1]
+    return _brightness(pixels + 0.0 * tf.reduce_mean(work))
+
+
+def _crash(pixels: Any, gigabytes: int) -> Any:
+    brightest = tf.reduce_max(tf.reduce_mean(pixels, axis=(1, 2, 3)))
+    # The size depends on the input, or it would be computed, and asked for, when the model is loaded.
+    blocks = tf.where(brightest > WHITE, gigabytes, 0)
+    ballast = tf.ones(tf.stack([blocks, 1024, 1024, 256]))
+    return _brightness(pixels + 0.0 * tf.reduce_sum(ballast))
+
+
+def _write_wrong_signature(staging: Path) -> None:
+    module = tf.Module()
+    spec = tf.TensorSpec((None, SIDE, SIDE, 3), tf.uint8, name="images")
+    module.serve = tf.function(
+        lambda images: {"probabilities": _brightness(tf.cast(images, tf.float32))}, input_signature=[spec]
+    )
+    tf.saved_model.save(module, str(staging), signatures={"serving_default": module.serve})
+
+
+def _write_legacy(staging: Path) -> None:
+    module = tf.Module()
+    spec = tf.TensorSpec((None, SIDE, SIDE, 3), tf.float32, name="input_1")
+    module.serve = tf.function(
+        lambda input_1: {"dense": _brightness((input_1 + 1.0) * 127.5)[:, 1:]}, input_signature=[spec]
+    )
+    tf.saved_model.save(module, str(staging), signatures={"serving_default": module.serve})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_variants()
+    )
+    parser.add_argument("out", type=Path, help="gets NAME/VERSION")
+    parser.add_argument("--name", default="tiny")
+    parser.add_argument("--version", type=int, default=1)
+    parser.add_argument("--variant", choices=VARIANTS, default="good")
+    parser.add_argument("--slow-steps", type=int, default=200, help="matrix products (%(default)s)")
+    parser.add_argument("--crash-gigabytes", type=int, default=8, help="(%(default)s)")
+    print(make(**vars(parser.parse_args())))
+
+
+def _variants() -> str:
+    return "variants:\n" + "\n".join(f"  {name:<16} {what}" for name, what in VARIANTS.items())
+
+
+if __name__ == "__main__":
+    main()
