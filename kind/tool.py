@@ -1,6 +1,6 @@
 """The laptop cluster's command line: `python3 kind/tool.py COMMAND`, which the Makefile's targets call.
 
-It runs on the machine's own Python, before there is a virtual environment, and so needs the standard library only.
+It runs on the machine's own Python, before there is a virtual environment, on the standard library alone.
 """
 
 import sys

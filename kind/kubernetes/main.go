@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -84,18 +85,32 @@ func exitOn(err error) {
 	}
 }
 
+// forgetFlagsOfCoreDNS takes back what CoreDNS's packages register for every program that they are linked into:
+// other applets have a --version of their own.
+func forgetFlagsOfCoreDNS() {
+	ofCoreDNS := []string{"conf", "dns.port", "p", "pidfile", "plugins", "quiet", "version"}
+	all := flag.CommandLine
+	flag.CommandLine = flag.NewFlagSet(os.Args[0], flag.ExitOnError)
+	all.VisitAll(func(one *flag.Flag) {
+		if !slices.Contains(ofCoreDNS, one.Name) {
+			flag.Var(one.Value, one.Name, one.Usage)
+		}
+	})
+}
+
 // main runs the applet that argv[0] names, or the first argument (so that the program works without links too).
 func main() {
-	if run, found := applets[filepath.Base(os.Args[0])]; found {
+	name := filepath.Base(os.Args[0])
+	if _, found := applets[name]; !found && len(os.Args) > 1 {
+		os.Args = os.Args[1:]
+		name = os.Args[0]
+	}
+	if name != "coredns" {
+		forgetFlagsOfCoreDNS()
+	}
+	if run, found := applets[name]; found {
 		run()
 		return
-	}
-	if len(os.Args) > 1 {
-		if run, found := applets[os.Args[1]]; found {
-			os.Args = os.Args[1:]
-			run()
-			return
-		}
 	}
 	fmt.Fprintln(os.Stderr, "usage: kubernetes APPLET [ARGUMENT...], or a link named like an applet. Applets:")
 	for _, name := range slices.Sorted(maps.Keys(applets)) {

@@ -33,7 +33,7 @@ def is_installed(package: str) -> bool:
 
 
 def install(packages: Sequence[str], current: Step, otherwise: str) -> None:
-    """Installs what is missing of `packages`; where that cannot be done, fails with the advice `otherwise`."""
+    """Installs what is missing of `packages`; where it cannot, fails with the advice `otherwise`."""
     if not can_install():
         raise StepFailed(
             f"Not root on Debian or Ubuntu, so nothing can be installed: {otherwise}, and run this again."
@@ -57,8 +57,8 @@ def install(packages: Sequence[str], current: Step, otherwise: str) -> None:
 def parse_mirror(sources: str, suite: str) -> str | None:
     """The first address that the machine's own package sources give for `suite`, in either of apt's formats.
 
-    Reads the one-line format (`deb [options] ADDRESS SUITE COMPONENT...`) and deb822 (`URIs:`, `Suites:`). Limit:
-    a `mirror+file:` list is not followed.
+    Reads the one-line format (`deb [options] ADDRESS SUITE COMPONENT...`) and deb822 (`URIs:`, `Suites:`).
+    Limit: a `mirror+file:` list is not followed.
     """
     for line in sources.splitlines():
         match = re.match(r"deb\s+(?:\[[^\]]*\]\s+)?(https?://\S+)\s+(\S+)\s", line + " ")
@@ -67,7 +67,9 @@ def parse_mirror(sources: str, suite: str) -> str | None:
     for paragraph in re.split(r"\n\s*\n", sources):
         fields = dict(re.findall(r"(?m)^([A-Za-z-]+):\s*(.*)$", paragraph))
         if "deb" in fields.get("Types", "").split() and suite in fields.get("Suites", "").split():
-            address = next((uri for uri in fields.get("URIs", "").split() if uri.startswith("http")), None)
+            address: str | None = next(
+                (uri for uri in fields.get("URIs", "").split() if uri.startswith("http")), None
+            )
             if address and fields.get("Enabled", "yes") != "no":
                 return address
     return None

@@ -1,8 +1,8 @@
 """The Kind cluster: created, found, mended or taken away.
 
-A cluster counts as whole only when its record was written, which is the last act of creating it; one without (its
-creation was killed) is removed and made again. A cluster whose containers stand still (the Docker Engine was stopped, the
-machine was started anew) is started; if it does not become ready in time it is made again.
+A cluster counts as whole only when its record was written, which is the last act of creating it; one without
+(its creation was killed) is removed and made again. A cluster whose containers stand still (the Docker Engine
+was stopped, the machine was started anew) is started; if that takes too long it is made again.
 """
 
 import json
@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,7 +138,7 @@ def find(cluster: Cluster) -> dict[str, Found]:
 
 
 def kubectl(cluster: Cluster, *arguments: str, timeout_seconds: float = 20) -> str | None:
-    command = [kubectl_program(), f"--context={cluster.context}", *arguments]
+    command: list[str | Path] = [kubectl_program(), f"--context={cluster.context}", *arguments]
     return output(command, timeout_seconds=timeout_seconds)
 
 
@@ -176,7 +176,7 @@ def _create(cluster: Cluster, kind: Path, image: str, configuration: str, *, aga
 
 
 def _start(cluster: Cluster) -> str:
-    """Starts the node containers; returns what is to be done now (`nothing`, or `recreate` when they do not start)."""
+    """Starts node containers; returns what is left to do: `nothing`, or `recreate` when they do not start."""
     with step(f"Start the cluster {cluster.name} again", "its containers were stopped") as current:
         began = datetime.now(UTC)
         names = [name for name, container in find(cluster).items() if not container.running]
@@ -190,7 +190,7 @@ def _start(cluster: Cluster) -> str:
 
 
 def _context_works(cluster: Cluster, kind: Path) -> bool:
-    """Whether kubectl reaches the cluster; its entry in the user's kubeconfig is written anew when it does not."""
+    """Whether kubectl reaches the cluster, after its kubeconfig entry was written anew if need be."""
     if _api_answers(cluster):
         return True
     output([kind, "export", "kubeconfig", f"--name={cluster.name}"])
@@ -202,14 +202,14 @@ def _api_answers(cluster: Cluster) -> bool:
 
 
 def _nodes_report_since(cluster: Cluster, moment: datetime) -> bool:
-    """Whether every kubelet has renewed its lease since; before that, what the API says about the node is old."""
+    """Whether every kubelet has renewed its lease since; before that, the API's word on the node is old."""
     template = r'{range .items[*]}{.spec.renewTime}{"\n"}{end}'
     times = kubectl(cluster, "get", "leases", "--namespace=kube-node-lease", f"--output=jsonpath={template}")
     renewed = [datetime.fromisoformat(line) for line in (times or "").splitlines()]
     return len(renewed) >= len(cluster.nodes) and all(time_ > moment for time_ in renewed)
 
 
-def _wait(condition, seconds: float) -> bool:  # type: ignore[no-untyped-def]
+def _wait(condition: Callable[[], bool], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -221,7 +221,7 @@ def _wait(condition, seconds: float) -> bool:  # type: ignore[no-untyped-def]
 def _make_ready(cluster: Cluster) -> None:
     with step(f"Wait until {cluster.name} is ready") as current:
         program, context = kubectl_program(), f"--context={cluster.context}"
-        advice = "`kubectl get pods --all-namespaces` shows what is missing; `make down` and this again starts anew."
+        advice = "`kubectl get pods -A` shows what is missing; `make down` and this again starts anew."
         # A cluster of one node runs everything on it.
         if len(cluster.nodes) == 1:
             output([program, context, "taint", "nodes", "--all", "node-role.kubernetes.io/control-plane-"])
@@ -229,25 +229,17 @@ def _make_ready(cluster: Cluster) -> None:
         current.run(
             [program, context, "apply", "--server-side", "--force-conflicts", "-f", manifest], advice=advice
         )
-        wait = ["--timeout=240s"]
+        wait = "--timeout=240s"
         current.run(
-            [program, context, "wait", "--for=condition=Ready", "nodes", "--all", *wait], advice=advice
+            [program, context, "wait", "--for=condition=Ready", "nodes", "--all", wait], advice=advice
         )
         for namespace, name in (
             ("kube-system", "coredns"),
             ("local-path-storage", "local-path-provisioner"),
             ("kube-system", "metrics-server"),
         ):
-            rollout = [
-                program,
-                context,
-                f"--namespace={namespace}",
-                "rollout",
-                "status",
-                f"deployment/{name}",
-                *wait,
-            ]
-            current.run(rollout, advice=advice)
+            rollout = ["rollout", "status", f"deployment/{name}", f"--namespace={namespace}", wait]
+            current.run([program, context, *rollout], advice=advice)
 
 
 def delete(cluster: Cluster, current: Step) -> None:

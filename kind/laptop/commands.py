@@ -1,12 +1,11 @@
 """The commands of `python3 kind/tool.py`, which the Makefile's targets call one by one."""
 
 import argparse
-import fcntl
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from laptop import cluster, demo, engine, golang, images, places, python_environment
 from laptop.progress import duration_text, output, step
@@ -55,20 +54,19 @@ def _clean() -> None:
                     output(["docker", "rmi", "--force", image])
 
 
-def _print_binary(program: golang.Program) -> Callable[[], None]:
-    def command() -> None:
-        golang.ensure([program])
-        print(golang.binary_path(program))
-
-    return command
-
-
-def _print_base_image() -> None:
+def _base_image() -> str:
     engine.ensure()
-    print(images.ensure_base())
+    with places.exclusive("base-image"):
+        return images.ensure_base()
 
 
-COMMANDS: dict[str, Callable[[], None]] = {
+def _binary(program: golang.Program) -> Path:
+    golang.ensure([program])
+    return golang.binary_path(program)
+
+
+#: What changes the machine; one run at a time.
+WORK: dict[str, Callable[[], None]] = {
     "demo": demo.run,
     "cluster": _cluster,
     "cluster-with-workers": _cluster_with_workers,
@@ -77,36 +75,27 @@ COMMANDS: dict[str, Callable[[], None]] = {
     "engine": engine.ensure,
     "down": _down,
     "clean": _clean,
-    "kubernetes-binary": _print_binary(golang.KUBERNETES),
-    "kwok-binary": _print_binary(golang.KWOK),
-    "cyclonus-binary": _print_binary(golang.CYCLONUS),
-    "kind-binary": lambda: print(cluster.kind_program()),
-    "kubectl-binary": lambda: print(cluster.kubectl_program()),
-    "base-image": _print_base_image,
 }
-
-
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Two runs at once would make things twice and undo each other's work; a killed run's lock ends with it."""
-    path = places.state_directory() / "lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("Another run is at work; waiting for it to end.", file=sys.stderr, flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+#: What prints one answer on stdout, for other programs; what is missing is made first.
+QUESTIONS: dict[str, Callable[[], Path | str]] = {
+    "kubernetes-binary": lambda: _binary(golang.KUBERNETES),
+    "kwok-binary": lambda: _binary(golang.KWOK),
+    "cyclonus-binary": lambda: _binary(golang.CYCLONUS),
+    "kind-binary": cluster.kind_program,
+    "kubectl-binary": cluster.kubectl_program,
+    "base-image": _base_image,
+}
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="kind/tool.py", description=__doc__)
-    parser.add_argument("command", choices=sorted(COMMANDS))
+    parser.add_argument("command", choices=sorted([*WORK, *QUESTIONS]))
     name = parser.parse_args(arguments).command
     began = time.monotonic()
-    with _one_at_a_time():
-        COMMANDS[name]()
-    if not name.endswith(("-binary", "-image")):
-        print(f"{name}: {duration_text(time.monotonic() - began)} in all.", file=sys.stderr)
+    if name in QUESTIONS:
+        print(QUESTIONS[name]())
+        return 0
+    with places.exclusive("make"):
+        WORK[name]()
+    print(f"{name}: {duration_text(time.monotonic() - began)} in all.", file=sys.stderr)
     return 0

@@ -1,4 +1,6 @@
-"""`make demo`: from nothing to something to look at. For now that is a Ready node; the product's own steps follow here."""
+"""`make demo`: from nothing to something to look at. So far a Ready node; the product's steps follow here."""
+
+import shutil
 
 from laptop import cluster, engine
 
@@ -7,4 +9,5 @@ def run() -> None:
     engine.ensure()
     cluster.ensure()
     print(cluster.kubectl(cluster.LAPTOP, "get", "nodes"))
-    print(f"Try: kubectl --context {cluster.LAPTOP.context} get pods --all-namespaces")
+    kubectl = "kubectl" if shutil.which("kubectl") else cluster.kubectl_program()
+    print(f"Try: {kubectl} --context {cluster.LAPTOP.context} get pods --all-namespaces")

@@ -1,6 +1,6 @@
-"""The Docker Engine: used as found; on a Debian or Ubuntu machine without one, and with root, installed and started.
+"""The Docker Engine: used as found; on Debian or Ubuntu without one, and with root, installed and started.
 
-An engine of ours has its own settings file, data directory, pid file and log, and is started on Docker's usual
+An engine of ours has its own settings file, data directory, pid file and log, and listens on Docker's usual
 socket, so that `docker` simply works. Nothing of the host's own configuration is written.
 """
 

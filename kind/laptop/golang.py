@@ -1,7 +1,7 @@
 """Go programs from Go modules: finds a Go that is new enough, and builds each program once.
 
-What is built is pinned by kind/kubernetes/go.mod and go.sum (kind/kwok for KWOK, whose Kubernetes packages do not
-agree with the rest) and cached under a hash of those files, the sources, the flags and Go's own version.
+What is built is pinned by kind/kubernetes/go.mod and go.sum (kind/kwok for KWOK, whose Kubernetes packages do
+not agree with the rest) and cached under a hash of those files, the sources and the flags.
 """
 
 import json
@@ -19,7 +19,7 @@ from laptop.progress import Step, StepFailed, output, step
 KUBERNETES_VERSION = "v1.34.4"
 #: The oldest Go that can build Kubernetes 1.34 (the `go` line of kind/kubernetes/go.mod).
 OLDEST_GO = (1, 24, 4)
-#: Taken from the Go module proxy, as every Go since 1.21 does by itself, where Debian's Go is older than that.
+#: Taken from the Go module proxy, as every Go since 1.21 can by itself, where Debian's Go is older.
 TOOLCHAIN = "go1.24.13"
 #: The checksum database does not answer for these; the committed go.sum pins them all the same.
 UNLISTED_MODULES = "sigs.k8s.io/metrics-server"
@@ -63,7 +63,7 @@ def parse_version(text: str) -> tuple[int, ...]:
 
 
 def choose_go(found: Mapping[str, str]) -> str | None:
-    """The path of the first Go, in the order given, that is new enough; `found` maps path -> `go version`'s line."""
+    """The first Go, in the order given, that is new enough; `found` maps its path to `go version`'s line."""
     return next((path for path, line in found.items() if parse_version(line) >= OLDEST_GO), None)
 
 
@@ -83,9 +83,7 @@ def _toolchain_from_module_proxy(old_go: str, current: Step) -> str:
     scratch.mkdir(parents=True, exist_ok=True)
     (scratch / "go.mod").write_text("module download\n")
     listing = output(
-        [old_go, "-C", scratch, "mod", "download", "-json", module]
-        if parse_version(_installed_go()[old_go]) >= (1, 20)
-        else ["env", f"--chdir={scratch}", old_go, "mod", "download", "-json", module],
+        ["env", f"--chdir={scratch}", old_go, "mod", "download", "-json", module],
         timeout_seconds=600,
     )
     directory = Path(json.loads(listing).get("Dir", "")) if listing else Path()
@@ -102,7 +100,7 @@ def _toolchain_from_module_proxy(old_go: str, current: Step) -> str:
 
 
 def go_program(current: Step) -> str:
-    """The path of a Go that is new enough: as found, else Debian's, else the toolchain that Debian's can fetch."""
+    """A Go that is new enough: as found, else Debian's, else the toolchain that Debian's can fetch."""
     if go := choose_go(_installed_go()):
         return go
     if not _installed_go():
@@ -114,8 +112,10 @@ def go_program(current: Step) -> str:
 
 
 def _inputs(program: Program) -> list[Path]:
+    """The module's pins, and the sources of the package when it is one of ours."""
     module = places.KIND / program.module
-    return [path for path in module.rglob("*") if path.suffix in {".go", ".mod", ".sum"}]
+    sources = (module / program.package).glob("*.go") if program.package.startswith(".") else ()
+    return [module / "go.mod", module / "go.sum", *sources]
 
 
 def binary_path(program: Program) -> Path:
@@ -130,11 +130,13 @@ def ensure(programs: Sequence[Program]) -> None:
         final = binary_path(program)
         if final.is_file():
             continue
-        with step(f"Build {program.name} from Go modules", program.note) as current:
-            build(program, final, current)
+        with places.exclusive(f"build-{program.name}"):
+            if not final.is_file():
+                with step(f"Build {program.name} from Go modules", program.note) as current:
+                    _build(program, final, current)
 
 
-def build(program: Program, final: Path, current: Step) -> None:
+def _build(program: Program, final: Path, current: Step) -> None:
     temporary = final.parent.with_name(f".{final.parent.name}.{os.getpid()}")
     temporary.mkdir(parents=True, exist_ok=True)
     current.run(
@@ -145,7 +147,7 @@ def build(program: Program, final: Path, current: Step) -> None:
         ],
         directory=places.KIND / program.module,
         environment={"CGO_ENABLED": "0", "GONOSUMDB": UNLISTED_MODULES, "GOFLAGS": "-mod=readonly"},
-        advice="Look at the log's last lines: mostly the Go module proxy did not answer, then run this again.",
+        advice="Look at the log's last lines; if the Go module proxy did not answer, run this again.",
     )  # fmt: skip
     places.replace_directory(temporary, final.parent)
 

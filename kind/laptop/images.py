@@ -35,8 +35,8 @@ class Choice:
 def choose(given: str | None, made: str, made_is_present: bool, pulled: str, can_pull: bool) -> Choice:
     """Which image to use: the user's own, else the registry's, else ours.
 
-    What was made before is used on without asking a registry again: a machine that goes online does not suddenly
-    change its node image, and a repeated run needs no time-out.
+    What was made before is used on without asking a registry again: a machine that goes online does not
+    suddenly change its node image, and a repeated run waits for no answer.
     """
     if given:
         return Choice(given, "given")
@@ -111,10 +111,11 @@ def _make_base(name: str, current: Step) -> None:
         root = Path(scratch) / "root"
         current.run(
             [
-                "debootstrap", "--variant=minbase", f"--include={_BASE_PACKAGES}", f"--components={components}",
-                f"--keyring=/usr/share/keyrings/{keyring}", suite, root, address,
+                "debootstrap", "--variant=minbase", f"--include={_BASE_PACKAGES}",
+                f"--components={components}", f"--keyring=/usr/share/keyrings/{keyring}",
+                suite, root, address,
             ],
-            advice="Look at the log's last lines: mostly the package mirror did not answer, then run this again.",
+            advice="Look at the log's last lines; if the package mirror did not answer, run this again.",
         )  # fmt: skip
         _slim(root)
         archive = Path(scratch) / "root.tar"
@@ -141,12 +142,7 @@ def _slim(root: Path) -> None:
 
 
 def _node_inputs() -> list[Path]:
-    return [
-        path
-        for folder in ("node", "manifests")
-        for path in (places.KIND / folder).rglob("*")
-        if path.is_file()
-    ]
+    return [path for path in (places.KIND / "node").rglob("*") if path.is_file()]
 
 
 def made_node_name(base: str) -> str:
@@ -180,8 +176,7 @@ def _make_node(base: str, name: str, current: Step) -> None:
         context = Path(scratch)
         kind_sources = golang.module_directory("kubernetes", "sigs.k8s.io/kind", current)
         shutil.copytree(kind_sources / "images/base/files", context / "kind-files")
-        for folder in ("node", "manifests"):
-            shutil.copytree(places.KIND / folder, context / folder)
+        shutil.copytree(places.KIND / "node", context / "node")
         for program in (golang.KUBERNETES, golang.PAUSE, golang.LOCAL_PATH_PROVISIONER):
             shutil.copy2(golang.binary_path(program), context / program.name)
         subprocess.run(["chmod", "-R", "u+w", context], check=True)  # a Go module's files are read-only
@@ -203,9 +198,9 @@ def _make_node(base: str, name: str, current: Step) -> None:
 
 
 def _kubeadm_images(current: Step) -> str:
-    kubernetes = golang.binary_path(golang.KUBERNETES)
+    kubernetes, version = golang.binary_path(golang.KUBERNETES), golang.KUBERNETES_VERSION
     listing = subprocess.run(
-        [kubernetes, "kubeadm", "config", "images", "list", f"--kubernetes-version={golang.KUBERNETES_VERSION}"],
+        [kubernetes, "kubeadm", "config", "images", "list", f"--kubernetes-version={version}"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if listing.returncode != 0:
@@ -217,13 +212,14 @@ def _docker_build(context: Path, base: str, stage: str, name: str, current: Step
     current.run(
         [
             # The host's network: Debian's packages come from the base image's own package mirror.
-            "docker", "build", "--network=host", f"--target={stage}", f"--tag={name}", f"--build-arg=BASE_IMAGE={base}",
+            "docker", "build", "--network=host", f"--target={stage}", f"--tag={name}",
+            f"--build-arg=BASE_IMAGE={base}",
             f"--build-arg=KUBERNETES_VERSION={golang.KUBERNETES_VERSION}", f"--build-arg=PAUSE_IMAGE={pause}",
             f"--build-arg=RESTRICT_OOM_SCORE={str(not engine.host_has_sys_resource()).lower()}",
             "--file", context / "node/Dockerfile", context,
         ],
         environment={"DOCKER_BUILDKIT": "0"},
-        advice="Look at the log's last lines: mostly the package mirror did not answer, then run this again.",
+        advice="Look at the log's last lines; if the package mirror did not answer, run this again.",
     )  # fmt: skip
 
 

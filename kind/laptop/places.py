@@ -4,10 +4,13 @@ The cache may be deleted at any time (`make clean`), it only costs time. The sta
 Docker Engine's settings and the record of the cluster.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -45,8 +48,22 @@ def cached(what: str, key: str) -> Path:
 
 
 def replace_directory(new: Path, final: Path) -> None:
-    """Puts a finished directory in its place in one step, so that a killed run leaves nothing half-made there."""
+    """Puts a finished directory in its place in one step: a killed run leaves nothing half-made there."""
     if final.exists():
         shutil.rmtree(final)
     final.parent.mkdir(parents=True, exist_ok=True)
     new.rename(final)
+
+
+@contextmanager
+def exclusive(what: str) -> Iterator[None]:
+    """Waits for any other run that does the same; a lock ends with its process, however that ends."""
+    path = state_directory() / f"{what}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Another run is at the same work ({what}); waiting for it.", file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

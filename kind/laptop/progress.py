@@ -1,7 +1,7 @@
 """Steps that say what they do, how long they took and, when they fail, what to do next.
 
-On a terminal a step's line lives (a clock, and the last line of its log); elsewhere each step is one plain line
-at its start and one at its end. What a step's programs print goes to the step's own log file.
+On a terminal a step's line lives (a clock, and the last line of its log); elsewhere each step is one plain
+line at its start and one at its end. What a step's programs print goes to the step's own log file.
 """
 
 import itertools
@@ -21,7 +21,7 @@ from typing import IO
 from laptop import places
 
 
-class StepFailed(Exception):
+class StepFailed(Exception):  # noqa: N818 - it says what happened
     """A sentence for the user: what went wrong and what to do."""
 
 
@@ -77,7 +77,7 @@ class Step:
 
 
 def output(command: Sequence[str | Path], timeout_seconds: float = 60, **environment: str) -> str | None:
-    """What a program prints, or None when it is missing, fails or takes too long: for questions, not for work."""
+    """What a program prints; None when it is missing, fails or takes too long. For short questions."""
     try:
         result = subprocess.run(
             [str(part) for part in command],

@@ -40,10 +40,18 @@ def _install(current: Step) -> None:
         shutil.rmtree(_DIRECTORY, ignore_errors=True)
         current.run([sys.executable, "-m", "venv", _DIRECTORY], advice=advice)
     requirements = places.REPOSITORY / "requirements"
-    pip_install = [python, "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary=:all:"]
+    pip_install: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--require-hashes",
+        "--only-binary=:all:",
+    ]
     current.run([*pip_install, "-r", requirements / "bootstrap.txt"], advice=advice)
     environment = {"VIRTUAL_ENV": str(_DIRECTORY)}
-    locked = [uv, "pip", "install", "--require-hashes"]
+    locked: list[str | Path] = [uv, "pip", "install", "--require-hashes"]
     current.run([*locked, "-r", requirements / "dev.txt"], environment=environment, advice=advice)
     current.run(
         [*locked, "--no-deps", "-r", requirements / "no-deps.txt"], environment=environment, advice=advice

@@ -11,14 +11,14 @@ _DOCKER_HUB = "registry-1.docker.io"
 
 
 def registry_of(image: str) -> str:
-    """The host of an image's registry: `python:3.11` -> Docker Hub, `localhost:5000/x` -> `localhost:5000`."""
+    """The host of an image's registry: `python:3.11` is on Docker Hub, `localhost:5000/x` on that host."""
     first, slash, _ = image.partition("/")
     named = slash and ("." in first or ":" in first or first == "localhost")
     return first if named and first != "docker.io" else _DOCKER_HUB
 
 
 def addresses(image: str, mirrors: list[str]) -> list[str]:
-    """Where to ask for an image, in order: the engine's mirrors (they stand in for Docker Hub only), its registry."""
+    """Where to ask for an image, in order: the engine's mirrors (Docker Hub's images only), its registry."""
     host = registry_of(image)
     if host == _DOCKER_HUB:
         return [*(mirror.rstrip("/") + "/v2/" for mirror in mirrors), f"https://{host}/v2/"]

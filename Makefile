@@ -1,0 +1,58 @@
+# Everything starts here; `make help` lists it. The work is done by kind/tool.py and by the tools in .venv.
+PYTHON ?= python3
+TOOL = $(PYTHON) kind/tool.py
+BIN = .venv/bin
+PYTEST = $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: demo test help down clean venv kubernetes cluster cluster-with-workers images models
+.PHONY: lint format types layers unit cluster-test bench
+
+##@ The two commands
+demo: ## Bring everything up on this machine and show it
+	@$(TOOL) demo
+test: venv lint types layers unit cluster-test ## All checks: lint, types, layers, unit tests, cluster tests
+	@echo "All checks passed."
+
+##@ The laptop cluster
+cluster: ## A Kind cluster named imageclassifier, created or mended (NODE_IMAGE= BASE_IMAGE= SERVING_IMAGE=)
+	@$(TOOL) cluster
+cluster-with-workers: ## A second cluster with two workers, for tests of failing nodes
+	@$(TOOL) cluster-with-workers
+images: cluster ## Build our images and load them into the cluster
+	@$(PYTHON) kind/build_images.py
+kubernetes: ## Build Kubernetes and KWOK as programs, for tests against a bare API server
+	@$(TOOL) kubernetes
+down: ## Remove every container, network and process of ours; what was made stays cached
+	@$(TOOL) down
+clean: ## As down, and remove the caches and logs too
+	@$(TOOL) clean
+
+##@ The models
+models: models/pizza-model/1/saved_model.pb models/pizza-model/2/saved_model.pb ## Both pizza models, in models/
+models/pizza-model/%/saved_model.pb: examples/pizza/v%/training.json examples/pizza/v%/learned.npz | venv
+	@$(BIN)/imageclassifier-training export examples/pizza/v$* --name pizza-model --version $* --out models --replace
+
+##@ Checks, one by one
+venv: ## The Python environment .venv, from the locked requirements
+	@$(TOOL) venv
+lint: venv ## ruff: rules and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+format: venv ## Put the formatting right
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+types: venv ## mypy, strict
+	@$(BIN)/mypy operator/src gateway/src training/src kind/laptop kind/images kind/tool.py kind/build_images.py
+layers: venv ## import-linter: which part may know which
+	@$(BIN)/lint-imports
+unit: venv kubernetes ## Tests that need no cluster (a bare API server at most)
+	@$(PYTEST) tests --ignore=tests/cluster --ignore=tests/bench -m "not cluster"
+cluster-test: venv images ## Tests on the Kind cluster
+	@$(PYTEST) tests/cluster -m cluster
+bench: venv ## Measure, and write the figures down
+	@$(PYTEST) tests/bench
+
+help: ## This list
+	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*##/ {printf "  make %-22s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
