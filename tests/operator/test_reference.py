@@ -1,0 +1,21 @@
+"""docs/reference.md says what the sources say."""
+
+import runpy
+from pathlib import Path
+
+from imageclassifier_operator.reasons import Reason
+from imageclassifier_operator.report import CONDITIONS
+from imageclassifier_operator.state import Phase
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_it_is_current() -> None:
+    made = runpy.run_path(str(DOCS / "make_reference.py"))["reference"]()
+    assert made == (DOCS / "reference.md").read_text(encoding="utf-8"), "run `make reference`"
+
+
+def test_it_names_every_reason_condition_and_phase() -> None:
+    text = (DOCS / "reference.md").read_text(encoding="utf-8")
+    for word in (*Reason, *CONDITIONS, *Phase):
+        assert f"| `{word}` |" in text, word
