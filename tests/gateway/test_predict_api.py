@@ -311,6 +311,7 @@ def test_tensorflow_servings_clients_are_answered(client: FlaskClient) -> None:
 
 
 def test_tensorflow_servings_clients_find_their_error_message(client: FlaskClient) -> None:
+    body: Any
     for body in (
         {},
         {"instances": [1]},

@@ -10,7 +10,7 @@ from imageclassifier_gateway import tfserving_pb2 as pb
 
 SCRIPT = Path(__file__).parents[2] / "gateway" / "generate_stubs.py"
 
-# In a process of its own: both sets of stubs, TensorFlow not imported, bytes read by the one as the other wrote them.
+# In a process of its own, TensorFlow not imported: its own stubs read the bytes that ours wrote.
 EXCHANGE = """
 import sys
 sys.path.insert(0, {folder!r})
@@ -21,7 +21,8 @@ assert request.model_spec.name == "pizza-model"
 assert request.model_spec.version.value == 3
 assert request.model_spec.signature_name == "serving_default"
 tensor = request.inputs["pixels"]
-assert tensor.dtype == 4 and tensor.tensor_content == b"abc" and [d.size for d in tensor.tensor_shape.dim] == [1, 3]
+assert tensor.dtype == 4 and tensor.tensor_content == b"abc"
+assert [dim.size for dim in tensor.tensor_shape.dim] == [1, 3]
 print(request.SerializeToString(deterministic=True).hex())
 """
 
@@ -50,8 +51,9 @@ def test_tensorflow_servings_own_stubs_read_what_ours_wrote() -> None:
 
 def test_nothing_of_tensorflow_is_imported() -> None:
     program = (
-        "import sys, imageclassifier_gateway.app, imageclassifier_gateway.server, imageclassifier_gateway.verify\n"
-        "print([name for name in sys.modules if name.split('.')[0] in ('tensorflow', 'tensorflow_serving', 'keras')])"
+        "import sys, imageclassifier_gateway.app, imageclassifier_gateway.server\n"
+        "import imageclassifier_gateway.verify\n"
+        "print([name for name in sys.modules if name.split('.')[0].startswith(('tensorflow', 'keras'))])"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

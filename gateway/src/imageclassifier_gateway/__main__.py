@@ -17,6 +17,9 @@ def main() -> None:
     except SettingError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+    # gRPC's library writes plain lines of its own to stderr at each lost connection; what matters is in our
+    # log.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     GatewayServer(settings).run()
 
 

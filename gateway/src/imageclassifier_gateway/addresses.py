@@ -30,6 +30,8 @@ _FORBIDDEN = _networks(
     "::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
     "5f00::/16", "fe80::/10", "fec0::/10", "ff00::/8",
 )  # fmt: skip
+#: All that IANA has given out for global unicast so far.
+_GIVEN_OUT_IPV6 = _networks("2000::/3")
 #: Prefixes that carry an IPv4 address in their last 32 bits: what counts is that one.
 _CARRIES_IPV4 = _networks("::ffff:0:0/96", "64:ff9b::/96", "::ffff:0:0:0/96")
 
@@ -47,7 +49,7 @@ def is_allowed(address: Address, *, allow_private_networks: bool) -> bool:
         return False
     if _inside(address, _PRIVATE):
         return allow_private_networks
-    return address.is_global and not address.is_multicast
+    return address.is_global and (address.version == 4 or _inside(address, _GIVEN_OUT_IPV6))
 
 
 def _carried_ipv4(address: Address) -> Address:

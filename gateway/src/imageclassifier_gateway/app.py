@@ -11,6 +11,7 @@ import logging
 import re
 import time
 import uuid
+from contextlib import suppress
 from typing import IO
 
 from flask import Flask, Request, Response, g, request
@@ -34,6 +35,10 @@ CONTENT_SECURITY_POLICY = (
 )
 #: Form fields beside the files of a multipart body; nothing reads them.
 _MAX_FORM_FIELD_BYTES = 64 * 1024
+
+#: How much of a refused request is still taken off the line, and for how long.
+_DISCARD_BYTES = 64 * 1024 * 1024
+_DISCARD_SECONDS = 3.0
 
 _CAUSE_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
@@ -76,6 +81,7 @@ def create_app(gateway: Gateway) -> Flask:
         if isinstance(error, HTTPException) and error.response is None and (error.code or 500) < 400:
             return error.get_response(request.environ)
         problem = _as_problem(error)
+        _discard_body()
         gateway.stats.problems.labels(problem.cause).inc()
         g.problem = problem
         document = problem.document(g.request_id)
@@ -98,6 +104,15 @@ def create_app(gateway: Gateway) -> Flask:
         return response
 
     return app
+
+
+def _discard_body() -> None:
+    """Reads what is left of the body of a refused request, within limits: a client that is still sending when
+    the connection closes gets a reset instead of the answer."""
+    body, end, left = request.environ["wsgi.input"], time.monotonic() + _DISCARD_SECONDS, _DISCARD_BYTES
+    with suppress(OSError):
+        while left > 0 and time.monotonic() < end and (chunk := body.read(min(left, 64 * 1024))):
+            left -= len(chunk)
 
 
 def _as_problem(error: Exception) -> Problem:

@@ -291,6 +291,8 @@ class Fetcher:
             hold(len(chunk))
             if deadline.remaining_seconds() <= 0:
                 raise TimeoutError
+        if response.length:
+            raise _failed(f"{target.host} sent less than it announced.")
         return bytes(body)
 
     def _too_large(self) -> FetchError:

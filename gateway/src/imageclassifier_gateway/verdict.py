@@ -76,7 +76,7 @@ class Verdict:
         """The verdict as JSON of at most MAX_BYTES bytes: failures first, then as many passes as fit."""
         ordered = sorted(self.cases, key=lambda case: case.passed)
         for count in range(len(ordered), -1, -1):
-            text = json.dumps(self._document(ordered[:count]))
+            text = json.dumps(self._document(ordered[:count]), ensure_ascii=False)
             if len(text.encode()) <= MAX_BYTES:
                 break
         return text

@@ -1,0 +1,202 @@
+"""Canary, shadow and sticky traffic, and the figures by which the operator judges a version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from flask.testing import FlaskClient
+from gateway_testbed import CONTRACT, FakeModel, eventually, picture, routing, write_atomically
+
+from imageclassifier_gateway.app import create_app
+from imageclassifier_gateway.config import Settings
+from imageclassifier_gateway.gateway import Gateway, build_gateway
+
+MakeModel = Callable[..., FakeModel]
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    gateway = build_gateway(Settings(routing_file=tmp_path / "routing.json", timeout_seconds=4))
+    yield gateway
+    gateway.stop()
+
+
+def start(gateway: Gateway, text: str, ready: int) -> FlaskClient:
+    """A client of a gateway with this routing, once so many versions are ready."""
+    write_atomically(gateway.settings.routing_file, text)
+    client = create_app(gateway).test_client()
+    gateway.start()
+    eventually(
+        lambda: sum(v["ready"] for v in gateway.rollout_document()["versions"].values()) == ready,
+        "versions are ready",
+    )
+    return client
+
+
+def send(client: FlaskClient, count: int, **headers: str) -> list[int]:
+    """The versions that answered so many requests, all of which must be answered."""
+    answers = [client.post("/predict", data=picture(), headers=headers) for _ in range(count)]
+    assert {answer.status_code for answer in answers} == {200}
+    return [answer.get_json()["model"]["version"] for answer in answers]
+
+
+def figures(gateway: Gateway, version: int) -> Any:
+    return gateway.rollout_document()["versions"][str(version)]
+
+
+def test_requests_are_shared_and_counted_by_version(gateway: Gateway, make_model: MakeModel) -> None:
+    client = start(gateway, routing(make_model(version=1), make_model(version=2), percents=(60, 40)), ready=2)
+    versions = send(client, 200)
+    assert 40 <= versions.count(2) <= 120
+    for version in (1, 2):
+        document = figures(gateway, version)
+        assert (
+            document["requests"] == versions.count(version) == document["latency_seconds"]["buckets"]["+Inf"]
+        )
+        assert document["errors"] == 0
+        assert document["latency_seconds"]["sum"] > 0
+        counts = list(document["latency_seconds"]["buckets"].values())
+        assert counts == sorted(counts)
+
+
+def test_a_version_with_no_share_is_reported_on_and_gets_nothing(
+    gateway: Gateway, make_model: MakeModel
+) -> None:
+    two = make_model(version=2)
+    client = start(gateway, routing(make_model(version=1), two, percents=(100, 0)), ready=2)
+    assert send(client, 50) == [1] * 50
+    document = figures(gateway, 2)
+    assert document["ready"]
+    assert document["classes"] == ["not_pizza", "pizza"]
+    assert document["contract_digest"].startswith("sha256:")
+    assert (document["requests"], two.requests) == (0, [])
+
+
+@pytest.mark.parametrize("sticky", ["header", "cookie"])
+def test_a_user_stays_with_one_version(gateway: Gateway, make_model: MakeModel, sticky: str) -> None:
+    models = (make_model(version=1), make_model(version=2))
+    client = start(gateway, routing(*models, percents=(50, 50), sticky={sticky: "X-User"}), ready=2)
+    seen = set()
+    for user in range(20):
+        if sticky == "cookie":
+            client.set_cookie("X-User", f"user-{user}")
+        versions = set(send(client, 5, **({"X-User": f"user-{user}"} if sticky == "header" else {})))
+        assert len(versions) == 1
+        seen |= versions
+    assert seen == {1, 2}
+    client.delete_cookie("X-User")
+    assert set(send(client, 50)) == {1, 2}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"fail_with": grpc.StatusCode.UNAVAILABLE},
+        {"fail_with": grpc.StatusCode.INTERNAL},
+        {"delay_seconds": 3.0},
+        {"answer": lambda pixels: np.full((len(pixels), 2), np.nan)},
+    ],
+    ids=["unavailable", "broken", "slow", "senseless"],
+)
+def test_a_failing_candidate_is_counted_and_no_user_notices(
+    gateway: Gateway, make_model: MakeModel, fault: dict[str, Any]
+) -> None:
+    models = (make_model(version=1), make_model(version=2, **fault))
+    client = start(gateway, routing(*models, percents=(0, 100)), ready=2)
+    assert send(client, 3) == [1] * 3
+    assert (figures(gateway, 2)["requests"], figures(gateway, 2)["errors"]) == (3, 3)
+    assert (figures(gateway, 1)["requests"], figures(gateway, 1)["errors"]) == (3, 0)
+
+
+def test_a_candidate_that_is_gone_is_counted_and_no_user_notices(
+    gateway: Gateway, make_model: MakeModel
+) -> None:
+    two = make_model(version=2)
+    two.stop()
+    client = start(gateway, routing(make_model(version=1), two, percents=(0, 100)), ready=1)
+    assert send(client, 3) == [1] * 3
+    assert figures(gateway, 2)["errors"] == 3
+    assert "cannot be reached" in figures(gateway, 2)["error"]
+
+
+def test_a_clients_own_mistakes_are_no_errors_of_the_version(gateway: Gateway, model: FakeModel) -> None:
+    client = start(gateway, routing(model), ready=1)
+    for body in (b"nonsense", b"", picture()[:100], b"{"):
+        assert 400 <= client.post("/predict", data=body).status_code < 500
+    assert (figures(gateway, 1)["requests"], figures(gateway, 1)["errors"]) == (0, 0)
+
+
+def test_a_candidate_with_another_input_size_gets_pictures_of_its_own_size(
+    gateway: Gateway, make_model: MakeModel
+) -> None:
+    contract = {**CONTRACT, "input": {**CONTRACT["input"], "height": 16, "width": 24}}  # type: ignore[dict-item]
+    two = make_model(version=2, contract=contract)
+    client = start(gateway, routing(make_model(version=1), two, percents=(0, 100)), ready=2)
+    assert send(client, 1) == [2]
+    assert [dim.size for dim in two.requests[0].inputs["pixels"].tensor_shape.dim] == [1, 16, 24, 3]
+
+
+def always_pizza(pixels: np.ndarray) -> np.ndarray:
+    return np.tile([0.1, 0.9], (len(pixels), 1))
+
+
+@pytest.mark.parametrize("size", [32, 16], ids=["same input", "other input"])
+def test_the_shadow_compares_and_never_answers(gateway: Gateway, make_model: MakeModel, size: int) -> None:
+    contract = {**CONTRACT, "input": {**CONTRACT["input"], "height": size}}  # type: ignore[dict-item]
+    two = make_model(version=2, contract=contract, answer=always_pizza)
+    shadow = {"version": 2, "percent": 100}
+    client = start(gateway, routing(make_model(version=1), two, percents=(100, 0), shadow=shadow), ready=2)
+    for colour in ("red", "red", "blue", "red"):
+        assert client.post("/predict", data=picture(colour)).get_json()["model"]["version"] == 1
+    document = eventually(
+        lambda: (d := gateway.rollout_document()["shadow"])["compared"] == 4 and d, "the shadow has compared"
+    )
+    assert (document["version"], document["agreed"], document["dropped"], document["failed"]) == (2, 3, 0, 0)
+    assert document["confusion"] == [{"serving": "not_pizza", "candidate": "pizza", "count": 1}]
+    assert figures(gateway, 2)["requests"] == 0
+
+
+def test_a_failing_shadow_is_counted_and_nobody_waits_for_it(gateway: Gateway, make_model: MakeModel) -> None:
+    two = make_model(version=2, fail_with=grpc.StatusCode.INTERNAL)
+    shadow = {"version": 2, "percent": 100}
+    client = start(gateway, routing(make_model(version=1), two, percents=(100, 0), shadow=shadow), ready=2)
+    send(client, 3)
+    eventually(lambda: gateway.rollout_document()["shadow"]["failed"] == 3, "failures are counted")
+
+
+def test_a_slow_shadow_drops_copies_instead_of_piling_them_up(
+    gateway: Gateway, make_model: MakeModel
+) -> None:
+    two = make_model(version=2, delay_seconds=3.0)
+    shadow = {"version": 2, "percent": 100}
+    client = start(gateway, routing(make_model(version=1), two, percents=(100, 0), shadow=shadow), ready=2)
+    send(client, 100)
+    # One is being answered, 64 wait.
+    assert gateway.rollout_document()["shadow"]["dropped"] >= 100 - 66
+
+
+def test_rollout_is_what_the_architecture_page_says(gateway: Gateway, make_model: MakeModel) -> None:
+    start(
+        gateway, routing(make_model(version=1), make_model(version=2), percents=(90, 10), revision=7), ready=2
+    )
+    document = gateway.rollout_document()
+    assert json.loads(json.dumps(document)) == document
+    assert set(document) == {
+        "schema",
+        "start_id",
+        "revision",
+        "serving",
+        "routing_error",
+        "versions",
+        "shadow",
+    }
+    assert set(document["versions"]["2"]) == {
+        "ready", "error", "contract_digest", "classes", "requests", "errors", "latency_seconds",
+    }  # fmt: skip
+    assert (document["schema"], document["revision"], document["serving"]) == (1, 7, 1)
