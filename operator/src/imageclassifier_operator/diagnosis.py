@@ -99,7 +99,7 @@ def _of_container(pod: str, container: Json, *, init: bool) -> Problem | None:
     ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated")
     if ended is not None and not (init and container.get("ready")) and ended.get("exitCode") != 0:
         return _of_end(where, container, ended, init=init)
-    if container.get("started") and state.get("running") and not container.get("ready") and not init:
+    if container.get("started") and "running" in state and not container.get("ready") and not init:
         return _problem(
             Reason.NOT_ANSWERING, f"{where}: runs but its readiness probe does not pass; look at its logs"
         )

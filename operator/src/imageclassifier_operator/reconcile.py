@@ -206,7 +206,7 @@ class Reconciler:
         """Make the cluster as decided; the routing first, as requests depend on it. What could not be
         written?
         """
-        state, problems = decision.state, []
+        state = decision.state
         await self._write_routing(view, goal, state)
         view.memory.state = state
         wanted = [*desired.shared_children(view.ic, self._desired_settings)]
@@ -215,17 +215,9 @@ class Reconciler:
         if decision.verify and state.candidate is not None:
             wanted += self._verify(view, goal, state)
         await self._repeat_verification(view, goal, state, seen)
-        for manifest in wanted:
-            try:
-                await self._ensure(view, manifest)
-            except BlockedError as blocked:
-                problems.append(blocked.problem)
-            except ApiError as error:
-                if error.status not in (400, 403, 409, 422) or error.namespace_is_going:
-                    raise
-                problems.append(_refusal(manifest, error))
+        problems = await asyncio.gather(*(self._try_to_ensure(view, manifest) for manifest in wanted))
         await self._remove_others(view, state, decision, {_id(manifest) for manifest in wanted})
-        return problems[0] if problems else None
+        return next((problem for problem in problems if problem is not None), None)
 
     async def _write_routing(self, view: View, goal: Goal, state: State) -> None:
         document = routing.routing_file(view.ic.name, view.ic.namespace, state, goal.rollout.sticky)
@@ -288,6 +280,18 @@ class Reconciler:
             return
         await self._cluster.delete(JOBS, view.key.namespace, name, job["metadata"]["uid"])
         self._cache.deleted(JOBS, view.key, name, job["metadata"]["uid"])
+
+    async def _try_to_ensure(self, view: View, manifest: dict[str, Any]) -> Problem | None:
+        """Write one child if need be; what keeps it from being written, if that is not for the moment only."""
+        try:
+            await self._ensure(view, manifest)
+        except BlockedError as blocked:
+            return blocked.problem
+        except ApiError as error:
+            if error.status not in (400, 403, 409, 422) or error.namespace_is_going:
+                raise
+            return _refusal(manifest, error)
+        return None
 
     async def _ensure(self, view: View, manifest: dict[str, Any]) -> bool:
         """Write one child if it is not as wanted; whether it was written. Raises BlockedError when the name

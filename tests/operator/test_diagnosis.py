@@ -1,0 +1,173 @@
+"""What is wrong with pods, told in one sentence that names the pod, the container and what to do."""
+
+import pytest
+
+from imageclassifier_operator.diagnosis import diagnose, is_ready
+from imageclassifier_operator.reasons import Reason
+
+
+def pod(
+    name="pizza-serving-v2-abc",
+    *,
+    ready=False,
+    leaving=False,
+    containers=(),
+    inits=(),
+    conditions=(),
+    **status,
+):
+    metadata = {"name": name}
+    if leaving:
+        metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    ready_condition = {"type": "Ready", "status": "True" if ready else "False"}
+    return {
+        "metadata": metadata,
+        "status": {
+            "conditions": [*conditions, ready_condition],
+            "containerStatuses": list(containers),
+            "initContainerStatuses": list(inits),
+            **status,
+        },
+    }
+
+
+def container(name="model-server", *, image="tf:1", **fields):
+    return {"name": name, "image": image, "ready": False, "state": {}, **fields}
+
+
+def waiting(reason, message="", **fields):
+    return container(state={"waiting": {"reason": reason, "message": message}}, **fields)
+
+
+def crashed(reason="Error", message="", code=1, **fields):
+    ended = {"reason": reason, "exitCode": code, "message": message}
+    back_off = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting"}}
+    return container(state=back_off, lastState={"terminated": ended}, **fields)
+
+
+LOAD_ERROR = (
+    "2026-01-01 W external/org_tensorflow/log.cc something harmless\n"
+    "Failed to start server. Error: Unknown: 1 servable(s) did not become available: "
+    "{{name: pizza version: 2} due to error: Invalid argument: not a SavedModel}\n"
+)
+UNSCHEDULABLE = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "Unschedulable",
+    "message": "0/3 nodes are available: 3 Insufficient memory.",
+}
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason", "words", "fatal"),
+    [
+        (
+            pod(containers=[waiting("ErrImagePull", "failed to pull: not found")]),
+            "ImagePullFailed",
+            "tf:1",
+            False,
+        ),
+        (pod(conditions=[UNSCHEDULABLE]), "Unschedulable", "Insufficient memory", False),
+        (pod(containers=[crashed("OOMKilled", code=137)]), "OutOfMemory", "limits.memory", True),
+        (pod(containers=[crashed(message=LOAD_ERROR)]), "ModelLoadFailed", "not a SavedModel", True),
+        (pod(containers=[crashed(message="terminate called")]), "ContainerCrashed", "exit code 1", True),
+        (
+            pod(
+                inits=[
+                    crashed(
+                        message="cp: cannot stat '/models/x/2/saved_model.pb': No such file",
+                        name="model-files",
+                    )
+                ]
+            ),
+            "ModelNotFound",
+            "saved_model.pb",
+            True,
+        ),
+        (
+            pod(containers=[waiting("CreateContainerConfigError", "secret x not found")]),
+            "ContainerConfigInvalid",
+            "x",
+            False,
+        ),
+        (pod(reason="Evicted", message="low on ephemeral-storage"), "PodEvicted", "ephemeral-storage", False),
+        (
+            pod(containers=[container(started=True, state={"running": {}})]),
+            "NotAnswering",
+            "readiness probe",
+            False,
+        ),
+    ],
+)
+def test_each_failure_is_told_with_its_pod_its_cause_and_whether_waiting_helps(broken, reason, words, fatal):
+    problem = diagnose([broken])
+    assert problem is not None
+    assert (problem.reason.value, problem.fatal) == (reason, fatal)
+    assert "pizza-serving-v2-abc" in problem.message
+    assert words in problem.message
+
+
+def test_pulling_tells_the_same_while_the_kubelet_backs_off():
+    detail = 'failed to pull and unpack image "x": not found'
+    first = diagnose([pod(containers=[waiting("ErrImagePull", detail)])])
+    then = diagnose(
+        [pod(containers=[waiting("ImagePullBackOff", f'Back-off pulling image "x": ErrImagePull: {detail}')])]
+    )
+    assert first == then
+
+
+def test_a_crashing_container_tells_the_same_while_it_runs_again():
+    again = crashed(message=LOAD_ERROR)
+    running = {**again, "state": {"running": {}}, "started": False}
+    assert diagnose([pod(containers=[again])]) == diagnose([pod(containers=[running])])
+
+
+def test_the_worst_of_many_pods_is_told_whatever_their_order():
+    stuck = pod("a", conditions=[UNSCHEDULABLE])
+    broken = pod("b", containers=[crashed(message=LOAD_ERROR)])
+    assert diagnose([stuck, broken]) == diagnose([broken, stuck])
+    assert diagnose([stuck, broken]).reason is Reason.MODEL_LOAD_FAILED
+
+
+def test_pods_that_are_ready_or_leaving_have_no_problems():
+    assert diagnose([pod(ready=True, containers=[crashed("OOMKilled")])]) is None
+    assert diagnose([pod(leaving=True, containers=[crashed("OOMKilled")])]) is None
+    assert not is_ready(pod(ready=True, leaving=True))
+
+
+def test_pods_that_are_just_starting_have_no_problems():
+    assert (
+        diagnose([pod(containers=[waiting("ContainerCreating")], inits=[waiting("PodInitializing")])]) is None
+    )
+    assert diagnose([]) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ('pods "p" is forbidden: exceeded quota: small, requested: memory=2Gi', "QuotaExceeded"),
+        ('pods "p" is forbidden: violates PodSecurity "restricted:latest"', "AdmissionRefused"),
+    ],
+)
+def test_pods_that_could_not_be_created_are_told_from_the_deployment(message, reason):
+    condition = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}
+    deployment = {"metadata": {"name": "pizza-serving-v2"}, "status": {"conditions": [condition]}}
+    problem = diagnose([], deployment)
+    assert problem is not None
+    assert problem.reason.value == reason
+    assert "Deployment pizza-serving-v2" in problem.message
+
+
+def test_a_volume_that_cannot_be_mounted_is_told_from_the_events():
+    event = {
+        "involvedObject": {"kind": "Pod", "name": "pizza-serving-v2-abc"},
+        "reason": "FailedMount",
+        "message": 'MountVolume.SetUp failed for volume "model": no such claim',
+    }
+    assert diagnose([pod()], events=[event]).reason is Reason.VOLUME_FAILED
+    assert diagnose([pod(ready=True)], events=[event]) is None
+
+
+def test_a_long_message_is_cut():
+    problem = diagnose([pod(containers=[waiting("ErrImagePull", "x" * 5000)])])
+    assert len(problem.message) < 600

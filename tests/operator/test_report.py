@@ -1,0 +1,191 @@
+"""What the status says: every phase, every problem, and the rules that all conditions keep."""
+
+import itertools
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imageclassifier_operator.decide import Goal
+from imageclassifier_operator.observed import GatewayObserved, Observed, Problem, VersionObserved
+from imageclassifier_operator.reasons import Reason
+from imageclassifier_operator.report import CONDITIONS, OF_PHASE, Facts, conditions, is_urgent, status
+from imageclassifier_operator.spec import ImageSource, ServedVersion, ServingSettings
+from imageclassifier_operator.state import FailedVersion, Phase, State
+
+CRD = Path(__file__).parents[2] / "crds" / "imageclassifiers.yaml"
+SCHEMA = yaml.safe_load(CRD.read_text())["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+STATUS_FIELDS = SCHEMA["properties"]["status"]["properties"]
+FACTS = Facts(name="pizza", generation=3)
+
+
+def served(version: int) -> ServedVersion:
+    return ServedVersion(version, "pizza", ImageSource(f"pizza:{version}"), ServingSettings(), None, "tf")
+
+
+ONE, TWO = served(1), served(2)
+STATES = {
+    Phase.PENDING: State(phase=Phase.PENDING),
+    Phase.LOAD: State(phase=Phase.LOAD, serving=ONE, candidate=TWO),
+    Phase.VERIFY: State(phase=Phase.VERIFY, serving=ONE, candidate=TWO),
+    Phase.SHIFT: State(phase=Phase.SHIFT, serving=ONE, candidate=TWO, percent=10),
+    Phase.SETTLE: State(phase=Phase.SETTLE, serving=TWO, previous=ONE),
+    Phase.RETIRE: State(phase=Phase.RETIRE, serving=TWO),
+    Phase.STABLE: State(phase=Phase.STABLE, serving=TWO),
+}
+GOAL = Goal(wanted=TWO, attempt="a")
+
+
+def well(*versions: int) -> Observed:
+    """All pods of these versions and all gateways are up and acknowledged."""
+    return Observed(
+        versions={v: VersionObserved("", complete=True, ready_pods=2, replicas=2) for v in versions},
+        gateways=(GatewayObserved("g", ready=True),),
+        gateways_complete=True,
+        acknowledged_seconds=5.0,
+    )
+
+
+def said(state: State, seen: Observed, goal: Goal | None = GOAL, facts: Facts = FACTS) -> dict[str, tuple]:
+    return {c.type: (c.holds, c.reason) for c in conditions(facts, goal, state, seen)}
+
+
+def test_the_table_has_a_row_for_every_phase():
+    assert set(OF_PHASE) == set(Phase) == set(STATES)
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_with_everything_up_a_phase_says_what_the_table_says(phase):
+    row = OF_PHASE[phase]
+    told = said(STATES[phase], well(1, 2))
+    assert told["Available"][0] == row.available
+    assert told["Ready"][0] == row.ready
+    assert told["Progressing"] == (row.progressing, row.reason)
+    assert told["GatewayReady"][0]
+
+
+@pytest.mark.parametrize("phase", [p for p in Phase if STATES[p].serving is not None])
+def test_without_a_ready_model_server_nothing_is_available_nor_ready(phase):
+    seen = well(1, 2)
+    gone = {v: replace(o, ready_pods=0, complete=False) for v, o in seen.versions.items()}
+    told = said(STATES[phase], replace(seen, versions=gone))
+    assert told["Available"] == (False, Reason.NO_READY_PODS)
+    assert not told["Ready"][0]
+    assert not told["PredictorReady"][0]
+
+
+@pytest.mark.parametrize("phase", [p for p in Phase if STATES[p].serving is not None])
+def test_without_a_ready_gateway_nothing_is_available_nor_ready(phase):
+    seen = replace(well(1, 2), gateways=(GatewayObserved("g", ready=False),), gateways_complete=False)
+    told = said(STATES[phase], seen)
+    assert not told["Available"][0]
+    assert not told["Ready"][0]
+    assert not told["GatewayReady"][0]
+
+
+def test_an_unacknowledged_routing_is_not_ready():
+    told = said(STATES[Phase.STABLE], replace(well(2), acknowledged_seconds=None))
+    assert told["Ready"] == (False, Reason.AWAITING_GATEWAYS)
+    assert told["Available"][0]
+
+
+def test_a_version_that_was_taken_back_is_told_while_it_is_asked_for():
+    failed = FailedVersion(2, "a", "AcceptanceFailed", "the salad is no pizza", 0.0)
+    state = State(phase=Phase.STABLE, serving=ONE, failed=(failed,))
+    told = said(state, well(1))
+    assert told["Available"][0]
+    assert told["Progressing"] == (False, Reason.ACCEPTANCE_FAILED)
+    assert told["Ready"] == (False, Reason.ACCEPTANCE_FAILED)
+    back = said(state, well(1), Goal(wanted=ONE, attempt="other"))
+    assert back["Ready"] == (True, Reason.READY)
+
+
+def test_what_blocks_the_operator_is_never_ready():
+    blocked = replace(FACTS, blocked=Problem(Reason.CONFLICT, "Service pizza-gateway belongs to nobody"))
+    told = said(STATES[Phase.STABLE], well(2), facts=blocked)
+    assert told["Ready"] == (False, Reason.CONFLICT)
+    assert told["Available"][0]
+
+
+def test_a_problem_of_the_first_version_is_told_in_every_column():
+    problem = Problem(Reason.IMAGE_PULL_FAILED, "pod p, container c: cannot pull image i")
+    seen = Observed(versions={2: VersionObserved("", False, 0, problem=problem)})
+    told = said(State(phase=Phase.LOAD, candidate=TWO), seen)
+    assert {told[c] for c in ("Available", "Ready", "PredictorReady")} == {(False, Reason.IMAGE_PULL_FAILED)}
+    assert told["Progressing"] == (True, Reason.IMAGE_PULL_FAILED)
+
+
+problems = st.sampled_from([None, Problem(Reason.OUT_OF_MEMORY, "pod p: ran out of memory", fatal=True)])
+worlds = st.builds(
+    Observed,
+    versions=st.dictionaries(
+        st.sampled_from([1, 2]),
+        st.builds(
+            VersionObserved,
+            input_hash=st.just(""),
+            complete=st.booleans(),
+            ready_pods=st.integers(0, 2),
+            problem=problems,
+        ),
+    ),
+    gateways=st.lists(st.builds(GatewayObserved, pod=st.just("g"), ready=st.booleans()), max_size=2).map(
+        tuple
+    ),
+    gateways_complete=st.booleans(),
+    gateway_problem=problems,
+    acknowledged_seconds=st.sampled_from([None, 0.0, 20.0]),
+)
+
+
+@given(
+    phase=st.sampled_from(Phase), seen=worlds, goal=st.sampled_from([GOAL, replace(GOAL, wanted=ONE), None])
+)
+def test_ready_implies_all_else_and_every_reason_is_on_the_list(phase, seen, goal):
+    told = conditions(FACTS, goal, STATES[phase], seen)
+    assert tuple(c.type for c in told) == CONDITIONS
+    held = {c.type: c.holds for c in told}
+    if held["Ready"]:
+        assert held["Available"]
+        assert held["PredictorReady"]
+        assert held["GatewayReady"]
+        assert goal is not None
+        assert STATES[phase].serving == goal.wanted
+    for condition in told:
+        assert condition.reason in list(Reason)
+        assert condition.message.strip()
+        assert "None" not in condition.message
+        assert "{" not in condition.message
+
+
+@given(phase=st.sampled_from(Phase), seen=worlds)
+def test_a_second_report_of_the_same_is_the_same(phase, seen):
+    first = status(FACTS, GOAL, STATES[phase], seen, {}, now=1000.0)
+    second = status(FACTS, GOAL, STATES[phase], seen, first, now=2000.0)
+    assert second == first
+    assert not is_urgent(second, first)
+
+
+@given(phase=st.sampled_from(Phase), seen=worlds)
+def test_the_status_fits_the_crd(phase, seen):
+    document = status(FACTS, GOAL, STATES[phase], seen, {}, now=1000.0)
+    assert set(document) <= set(STATUS_FIELDS)
+    assert document["phase"] in STATUS_FIELDS["phase"]["enum"]
+    types = STATUS_FIELDS["conditions"]["items"]["properties"]["type"]["enum"]
+    assert {c["type"] for c in document["conditions"]} == set(types)
+
+
+def test_every_phase_and_condition_has_a_distinct_picture():
+    pictures = [json.dumps(sorted(said(STATES[p], well(1, 2)).items()), default=str) for p in Phase]
+    for one, other in itertools.combinations(pictures, 2):
+        assert one != other
+
+
+def test_reasons_are_words_that_kubernetes_accepts():
+    for reason in Reason:
+        assert re.fullmatch(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", reason.value)
+        assert reason.meaning.endswith(".")
