@@ -7,7 +7,15 @@ stands in `tests/conftest.py`. The processes hang on `supervisor`, so they go ev
 
 from bare_apiserver.audit import AuditEvent
 from bare_apiserver.control_plane import ApiError, ControlPlane
-from bare_apiserver.program import ProgramMissingError, find_program
+from bare_apiserver.programs import ProgramMissingError, Programs, find_programs
 from bare_apiserver.proxy import SeverableProxy
 
-__all__ = ["ApiError", "AuditEvent", "ControlPlane", "ProgramMissingError", "SeverableProxy", "find_program"]
+__all__ = [
+    "ApiError",
+    "AuditEvent",
+    "ControlPlane",
+    "ProgramMissingError",
+    "Programs",
+    "SeverableProxy",
+    "find_programs",
+]

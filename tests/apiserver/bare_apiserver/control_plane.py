@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bare_apiserver import audit, credentials, fake_nodes
+from bare_apiserver.programs import Programs
 from bare_apiserver.proxy import SeverableProxy
 
 _START_DEADLINE_SECONDS = 120.0  # two cores shared by several test runs; alone it takes about five
@@ -36,13 +37,12 @@ class ApiError(Exception):
 class ControlPlane:
     """etcd, kube-apiserver, kube-controller-manager and kube-scheduler, with RBAC and an audit log.
 
-    `program` is the one Kubernetes binary, which becomes the component that argv[0] names. Everything lives
-    in one temporary directory. Use it as a context manager; leaving it kills the processes and removes the
-    directory, and so does the end of this Python process, in whatever way it ends.
+    Everything lives in one temporary directory. Use it as a context manager; leaving it kills the processes
+    and removes the directory, and so does the end of this Python process, in whatever way it ends.
     """
 
-    def __init__(self, program: Path) -> None:
-        self._program = program
+    def __init__(self, programs: Programs) -> None:
+        self._programs = programs
         self.directory = Path(tempfile.mkdtemp(prefix="bare-apiserver-"))
         self._supervisor = subprocess.Popen(
             [sys.executable, "-I", str(Path(__file__).with_name("supervisor.py")), str(self.directory)],
@@ -64,7 +64,7 @@ class ControlPlane:
         self._write("tokens.csv", credentials.token_file(self._users))
         self._write("audit-policy.json", audit.POLICY)
         self._audit_log = self.directory / "audit.log"
-        (self.directory / "kubectl").symlink_to(program)
+        (self.directory / "kubectl").symlink_to(programs.kubernetes)
         self.kubeconfig: Path = self._kubeconfig_of(credentials.ADMIN)
 
     def __enter__(self) -> "ControlPlane":
@@ -92,12 +92,16 @@ class ControlPlane:
     # Starting, stopping, breaking
 
     def start(self, component: str) -> None:
-        """Start `etcd`, `kube-apiserver` (and wait until it is ready), `kube-controller-manager`,
-        `kube-scheduler` or `kwok`. Raises RuntimeError with the end of its log when the API server exits.
+        """Start `etcd` or `kube-apiserver` and wait until it is ready, or just start
+        `kube-controller-manager`, `kube-scheduler` or `kwok`. Raises RuntimeError with the end of its log
+        when it exits instead.
         """
         argv = [component, *self._flags()[component]]
-        self._ask({"start": component, "argv": argv, "executable": str(self._program)})
-        if component == "kube-apiserver":
+        program = self._programs.kwok if component == "kwok" else self._programs.kubernetes
+        self._ask({"start": component, "argv": argv, "executable": str(program)})
+        if component == "etcd":
+            self.wait_for(self._etcd_listens, "etcd to listen")
+        elif component == "kube-apiserver":
             self.wait_for(self._is_ready, "kube-apiserver to be ready")
 
     def kill(self, component: str) -> None:
@@ -263,6 +267,10 @@ class ControlPlane:
         self._raise_if_ended("kube-scheduler")
         return bool(self.request("GET", "/api/v1/namespaces/default/serviceaccounts")["items"])
 
+    def _etcd_listens(self) -> bool:
+        self._raise_if_ended("etcd")
+        return (self.directory / "etcd.sock").exists()
+
     def _is_ready(self) -> bool:
         self._raise_if_ended("kube-apiserver")
         try:
@@ -304,10 +312,11 @@ class ControlPlane:
             "etcd": [
                 f"--data-dir={here}/etcd",
                 f"--listen-client-urls=unix://{here}/etcd.sock",
-                f"--advertise-client-urls=unix://{here}/etcd.sock",
                 f"--listen-peer-urls=unix://{here}/peer.sock",
-                f"--initial-advertise-peer-urls=unix://{here}/peer.sock",
-                f"--initial-cluster=default=unix://{here}/peer.sock",
+                # Nobody calls the one member at the addresses it must advertise, which may not be sockets.
+                "--advertise-client-urls=http://127.0.0.1:1",
+                "--initial-advertise-peer-urls=http://127.0.0.1:1",
+                "--initial-cluster=default=http://127.0.0.1:1",
                 "--unsafe-no-fsync",  # the data is worth nothing after the test
                 "--log-level=warn",
             ],
@@ -325,7 +334,7 @@ class ControlPlane:
                 "--allow-privileged",
                 "--service-cluster-ip-range=10.96.0.0/16",
                 "--service-account-issuer=https://kubernetes.default.svc",
-                f"--service-account-key-file={self._key}",
+                f"--service-account-key-file={self.certificate}",
                 f"--service-account-signing-key-file={self._key}",
                 f"--audit-policy-file={here}/audit-policy.json",
                 f"--audit-log-path={self._audit_log}",
@@ -334,6 +343,7 @@ class ControlPlane:
             "kube-controller-manager": [
                 *alone,
                 f"--kubeconfig={self._kubeconfig_of(credentials.CONTROLLER_MANAGER)}",
+                "--use-service-account-credentials",  # Kubernetes grants each controller its own rights
                 f"--service-account-private-key-file={self._key}",
                 f"--root-ca-file={self.certificate}",
             ],

@@ -6,12 +6,12 @@ from contextlib import ExitStack
 import pytest
 
 from bare_apiserver.control_plane import ControlPlane
-from bare_apiserver.program import ProgramMissingError, find_program
+from bare_apiserver.programs import ProgramMissingError, find_programs
 
 
 def _start() -> ControlPlane:
     try:
-        return ControlPlane(find_program())
+        return ControlPlane(find_programs())
     except ProgramMissingError as error:
         pytest.fail(str(error), pytrace=False)
 
