@@ -68,7 +68,7 @@ class Server:
         outputs: tuple[str, ...] = (),
     ) -> Any:
         """A PredictRequest; arrays go into tensor_content, as our gateway does it."""
-        from kind.model_server.tensors import to_proto
+        from model_server.tensors import to_proto
 
         request = predict_pb2.PredictRequest(output_filter=outputs)
         request.model_spec.name = model

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kind.model_server.batching import BatchingSession, BatchScheduler, merge
-from kind.model_server.metrics import Metrics
-from kind.model_server.status import Code, StatusError
-from kind.model_server.text_config import Batching
+
+from model_server.batching import BatchingSession, BatchScheduler, merge
+from model_server.metrics import Metrics
+from model_server.status import Code, StatusError
+from model_server.text_config import Batching
 
 
 class Doubler:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kind.model_server.flags import _TABLE, FlagError, Options, cores, parse, usage
+
+from model_server.flags import _TABLE, FlagError, Options, cores, parse, usage
 
 
 def value(name: str, *arguments: str) -> Any:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from kind.model_server.json_tensor import Format, parse_body, predict_body, predict_inputs
-from kind.model_server.status import StatusError
 from tensorflow.core.framework import types_pb2
+
+from model_server.json_tensor import Format, parse_body, predict_body, predict_inputs
+from model_server.status import StatusError
 
 FLOAT = {"x": types_pb2.DT_FLOAT}
 UINT8 = {"x": types_pb2.DT_UINT8}

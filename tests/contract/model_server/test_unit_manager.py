@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from kind.model_server.manager import Manager, State
-from kind.model_server.status import Code, StatusError
+
+from model_server.manager import Manager, State
+from model_server.status import Code, StatusError
 
 
 class FakeServable:

@@ -8,8 +8,9 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from kind.model_server.tensors import TensorParseError, decode, encode, to_proto
 from tensorflow.core.framework import tensor_pb2, types_pb2
+
+from model_server.tensors import TensorParseError, decode, encode, to_proto
 
 DTYPES = [
     "float32",

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from kind.model_server.flags import cores
-from kind.model_server.grpc_server import channel_arguments
-from kind.model_server.status import StatusError
-from kind.model_server.text_config import (
+
+from model_server.flags import cores
+from model_server.grpc_server import channel_arguments
+from model_server.status import StatusError
+from model_server.text_config import (
     Batching,
     read_batching,
     read_model_server_config,
@@ -14,7 +15,7 @@ from kind.model_server.text_config import (
     read_ssl,
     version_policy,
 )
-from kind.model_server.version_policy import All, Latest, Specific
+from model_server.version_policy import All, Latest, Specific
 
 
 def write(path: Path, text: str) -> str:

@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kind.model_server.version_policy import (
+
+from model_server.version_policy import (
     Action,
     All,
     Latest,
