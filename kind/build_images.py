@@ -1,0 +1,8 @@
+"""Builds our container images: `python3 kind/build_images.py --help`. Needs the standard library only."""
+
+import sys
+
+from images.build import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

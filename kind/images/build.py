@@ -1,0 +1,161 @@
+"""Builds our container images, brings them into a Kind cluster, and prints their names as JSON.
+
+    python3 kind/build_images.py                                 # all three: operator, gateway, model-server
+    python3 kind/build_images.py --load imageclassifier gateway  # one, and into the nodes of that cluster
+    python3 kind/build_images.py --models DIRECTORY --load imageclassifier model-server
+
+Standard output is one JSON object, name -> image, such as {"gateway":
+"imageclassifier/gateway:0a1b2c3d4e5f"}; a tag is a hash of what the image is made of. Beside it each has the
+readable name `imageclassifier/gateway:dev`, which moves. With --models, each
+DIRECTORY/NAME/VERSION/saved_model.pb becomes an image, known as NAME:VERSION.
+
+The model server is the stock image of TensorFlow Serving where its registry answers, else ours
+(kind/model_server). Environment: BASE_IMAGE, what ours are built on; SERVING_IMAGE, the model server to use.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from images import docker, nodes, packages, recipes
+from images.recipes import Program
+from images.trees import File, files_below, installed_files
+from laptop import places, registry
+from laptop.images import choose, ensure_base
+from laptop.progress import StepFailed, step
+
+STOCK_SERVING = "tensorflow/serving:2.19.1"
+
+
+def build_base() -> str:
+    """The base of all our images, made when it is not there; returns its name."""
+    below = ensure_base()
+    below_id = docker.image_id(below)
+    if below_id is None:
+        raise StepFailed(f"The base image {below} is not there: check BASE_IMAGE.")
+    wanted = recipes.base(below, below_id)
+    if docker.image_id(wanted.reference) is None:
+        with step("Build the base of our images"):
+            docker.build(wanted)
+    return wanted.reference
+
+
+def build_program(program: Program, base: str) -> str:
+    """The image of one of our programs, of which only what changed is built; returns its name."""
+    below = recipes.dependencies_reference(program, base, packages.lock_text(program))
+    wanted = recipes.code(program, below, tuple(package_files(program)))
+    if docker.image_id(wanted.reference) is None:
+        if docker.image_id(below) is None:
+            build_dependencies(program, below, base)
+        with step(f"Build the {program.name} image"):
+            docker.build(wanted)
+    return wanted.reference
+
+
+def package_files(program: Program) -> list[File]:
+    package = places.REPOSITORY / program.package
+    return list(files_below(package, f"app/src/{package.name}"))
+
+
+def build_dependencies(program: Program, reference: str, base: str) -> None:
+    """The image of a program's locked packages."""
+    with step(f"Build the packages of the {program.name} image") as current:
+        show_version = "import sys; print('%d.%d' % sys.version_info[:2])"
+        python_version = docker.run(
+            "run", "--rm", "--network=none", base, "python3", "-c", show_version
+        ).strip()
+        with tempfile.TemporaryDirectory(dir=places.cache_directory(), prefix="packages-") as directory:
+            packages.install(program, python_version, Path(directory), current)
+            files = tuple(installed_files(Path(directory), "lib"))
+        docker.build(recipes.dependencies(reference, base, files))
+
+
+def build_model(directory: Path, base: str) -> tuple[str, str]:
+    """The image of the model version in DIRECTORY = .../NAME/VERSION; returns its name and its alias."""
+    name, version = directory.parent.name, int(directory.name)
+    files = tuple(files_below(directory, f"models/{name}/{version}"))
+    wanted = recipes.model(name, version, base, files)
+    if docker.image_id(wanted.reference) is None:
+        with step(f"Build the image of {name} version {version}"):
+            docker.build(wanted)
+    return wanted.reference, recipes.model_alias(name, version)
+
+
+def choose_model_server(base: str) -> str | None:
+    """The model server's image when it is not to be built: the one given, or the stock one that can be
+    pulled."""
+    given = os.environ.get("SERVING_IMAGE")
+    program = next(program for program in recipes.PROGRAMS if program.name == "model-server")
+    ours = recipes.dependencies_reference(program, base, packages.lock_text(program))
+    if given and docker.image_id(given):
+        return given
+    made = docker.image_id(ours) is not None
+    with step("Look for a model server image") as current:
+        wanted = given or STOCK_SERVING
+        can_pull = not (made and not given) and registry.pull(wanted, current)
+        choice = choose(given, ours, made, STOCK_SERVING, can_pull)
+        if choice.how == "given" and not can_pull:
+            raise StepFailed(f"The image {given} is neither here nor to be pulled: check SERVING_IMAGE.")
+        current.found("none to be pulled" if choice.how == "made" else choice.image)
+    return None if choice.how == "made" else choice.image
+
+
+def exported_models(directory: Path) -> list[Path]:
+    """The version directories below a directory of exported models. Raises StepFailed when there are none."""
+    found = sorted(path.parent for path in directory.glob("*/*/saved_model.pb") if path.parent.name.isdigit())
+    if not found:
+        raise StepFailed(f"No NAME/VERSION/saved_model.pb below {directory}: run `make models`.")
+    return found
+
+
+def load(cluster: str, images: dict[str, tuple[str, tuple[str, ...]]]) -> None:
+    """Bring the images into every node of the cluster, under their names and aliases."""
+    targets = nodes.of_cluster(cluster)
+    for name, (reference, aliases) in images.items():
+        with step(f"Load {name} into the cluster") as current:
+            carried_bytes = nodes.load(targets, reference, aliases)
+            current.found(
+                f"{carried_bytes / 1e6:.1f} MB of layers" if carried_bytes else "nothing was missing"
+            )
+
+
+def main(argv: list[str]) -> int:
+    names = [program.name for program in recipes.PROGRAMS]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"{', '.join(names)}; all when none is named"
+    )
+    parser.add_argument("--load", metavar="CLUSTER", help="the Kind cluster whose nodes get the images")
+    parser.add_argument(
+        "--models", metavar="DIRECTORY", type=Path, help="exported models: NAME/VERSION below it"
+    )
+    arguments = parser.parse_args(argv)
+    if unknown := set(arguments.names) - set(names):
+        parser.error(f"no image is called {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    images: dict[str, tuple[str, tuple[str, ...]]] = {}
+    try:
+        base = build_base()
+        for program in recipes.PROGRAMS:
+            if program.name in (arguments.names or names):
+                stock = choose_model_server(base) if program.name == "model-server" else None
+                reference = stock or build_program(program, base)
+                images[program.name] = (reference, () if stock else (recipes.program_alias(program),))
+        for directory in exported_models(arguments.models) if arguments.models else ():
+            reference, alias = build_model(directory, base)
+            images[alias] = (reference, (alias,))
+        for reference, aliases in images.values():
+            for alias in aliases:
+                docker.run("tag", reference, alias)
+        if arguments.load:
+            load(arguments.load, images)
+    except (StepFailed, docker.DockerError) as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    json.dump({name: reference for name, (reference, _) in images.items()}, sys.stdout, indent=1)
+    print()
+    return 0

@@ -1,0 +1,67 @@
+"""The few things asked of Docker, through its command line: any engine from 20.10 on, with or without
+BuildKit."""
+
+import contextlib
+import subprocess
+import tarfile
+from pathlib import PurePosixPath
+
+from images.recipes import Build
+from images.trees import File, write_tar
+
+_SAID_CHARACTERS = 1500
+
+
+class DockerError(Exception):
+    """A docker command failed; the message says which, and what it said."""
+
+
+def run(*arguments: str) -> str:
+    """Run docker, return its standard output. Raises DockerError."""
+    result = subprocess.run(["docker", *arguments], stdin=subprocess.DEVNULL, capture_output=True)
+    if result.returncode:
+        said = (result.stderr or result.stdout).decode(errors="replace").strip()
+        raise DockerError(f"`docker {' '.join(arguments)}` failed: {said[-_SAID_CHARACTERS:]}")
+    return result.stdout.decode()
+
+
+def image_id(reference: str) -> str | None:
+    """The id of a local image, None when there is none of that name."""
+    try:
+        return run("image", "inspect", "--format", "{{.Id}}", reference).strip()
+    except DockerError:
+        return None
+
+
+def build(wanted: Build) -> None:
+    """Build an image. Its context is streamed, never written to disk, and the build has no network."""
+    name, value = wanted.argument
+    command = ["docker", "build", "--quiet", "--network=none", "--tag", wanted.reference]
+    command += ["--build-arg", f"{name}={value}", "-"]
+    dockerfile = File(PurePosixPath("Dockerfile"), wanted.dockerfile.encode())
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        # Docker may give up before it has read everything; then its message follows.
+        with contextlib.suppress(BrokenPipeError), process.stdin:
+            write_tar((dockerfile, *wanted.files), process.stdin)
+        said = process.stderr.read().decode(errors="replace").strip()
+        if process.wait():
+            raise DockerError(f"building {wanted.reference} failed: {said[-_SAID_CHARACTERS:]}")
+
+
+class SavedImage:
+    """The archive that `docker save` writes, read as it streams. A context manager."""
+
+    def __init__(self, reference: str) -> None:
+        self._process = subprocess.Popen(["docker", "save", reference], stdout=subprocess.PIPE)
+
+    def __enter__(self) -> tarfile.TarFile:
+        assert self._process.stdout is not None
+        return tarfile.open(fileobj=self._process.stdout, mode="r|")
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()

@@ -1,0 +1,165 @@
+"""From Docker's archive of an image to one that carries only what a node lacks.
+
+`docker save` writes an archive with manifest.json, the image's configuration and every layer: up to Docker 24
+as DIRECTORY/layer.tar, later as blobs named by their digest. containerd imports an OCI layout, whose blobs
+are named by digest and may be left out when its content store has them already.
+"""
+
+import hashlib
+import json
+import tarfile
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import PurePosixPath
+from typing import IO
+
+_CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+_LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
+_MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+_INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+_GZIP = b"\x1f\x8b"
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of an image as it lies in an archive. `offset` is its place in the spool, None when it was left
+    out."""
+
+    digest: str  # sha256:<64 hex digits> of its bytes as they are, compressed or not
+    size_bytes: int
+    is_gzip: bool
+    offset: int | None
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What matters of a `docker save` of one image: its configuration, and its layers, base first."""
+
+    config: bytes
+    layers: tuple[Layer, ...]
+
+    @property
+    def carried_bytes(self) -> int:
+        """The size of the layers that were not left out."""
+        return sum(
+            {layer.digest: layer.size_bytes for layer in self.layers if layer.offset is not None}.values()
+        )
+
+
+def docker_io(reference: str) -> str:
+    """The full name by which containerd knows what Docker calls `reference`.
+
+    >>> docker_io("pizza-model:1"), docker_io("imageclassifier/gateway:dev"), docker_io("example.org/x:1")
+    ('docker.io/library/pizza-model:1', 'docker.io/imageclassifier/gateway:dev', 'example.org/x:1')
+    """
+    first, slash, _ = reference.partition("/")
+    if not slash:
+        return f"docker.io/library/{reference}"
+    if "." in first or ":" in first or first == "localhost":
+        return reference
+    return f"docker.io/{reference}"
+
+
+def read_archive(saved: tarfile.TarFile, present: Collection[str], spool: IO[bytes]) -> Archive:
+    """Read a `docker save` of one image as it streams; layers whose digest is not in `present` go into
+    `spool`."""
+    documents: dict[str, bytes] = {}
+    layers: dict[str, Layer] = {}
+    links: dict[str, str] = {}
+    for member in saved:
+        content = saved.extractfile(member) if member.isfile() else None
+        if member.issym():
+            links[member.name] = _resolved(member.name, member.linkname)
+        elif content is not None and member.name.endswith(".json"):
+            documents[member.name] = content.read()
+        elif content is not None:
+            layers[member.name] = _spooled(content, member.size, present, spool)
+            if member.size < _CHUNK_BYTES and (offset := layers[member.name].offset) is not None:
+                spool.seek(offset)  # it may be the configuration: from Docker 25 on that is a blob as well
+                documents[member.name] = spool.read(member.size)
+    (image,) = json.loads(documents["manifest.json"])
+    found = tuple(layers[links.get(name, name)] for name in image["Layers"])
+    return Archive(documents[image["Config"]], found)
+
+
+def _spooled(content: IO[bytes], size_bytes: int, present: Collection[str], spool: IO[bytes]) -> Layer:
+    offset = spool.seek(0, 2)
+    hashed = hashlib.sha256()
+    head = b""
+    while chunk := content.read(_CHUNK_BYTES):
+        head = head or chunk[:2]
+        hashed.update(chunk)
+        spool.write(chunk)
+    digest = f"sha256:{hashed.hexdigest()}"
+    if digest in present:
+        spool.truncate(offset)
+        return Layer(digest, size_bytes, head == _GZIP, None)
+    return Layer(digest, size_bytes, head == _GZIP, offset)
+
+
+def _resolved(path: str, link: str) -> str:
+    """The member that a relative symbolic link at `path` points to: a layer that the archive holds once.
+
+    >>> _resolved("b/layer.tar", "../a/layer.tar")
+    'a/layer.tar'
+    """
+    parts: list[str] = []
+    for part in (PurePosixPath(path).parent / link).parts:
+        if part == "..":
+            parts.pop()
+        else:
+            parts.append(part)
+    return "/".join(parts)
+
+
+def write_layout(archive: Archive, references: Iterable[str], spool: IO[bytes], stream: IO[bytes]) -> None:
+    """Write the image under several names as an OCI layout, with just the layers that lie in the spool."""
+    manifest = _json(
+        {
+            "schemaVersion": 2,
+            "mediaType": _MANIFEST_TYPE,
+            "config": _descriptor(_CONFIG_TYPE, _digest(archive.config), len(archive.config)),
+            "layers": [
+                _descriptor(_LAYER_TYPE + "+gzip" * layer.is_gzip, layer.digest, layer.size_bytes)
+                for layer in archive.layers
+            ],
+        }
+    )
+    target = _descriptor(_MANIFEST_TYPE, _digest(manifest), len(manifest))
+    names = [{"annotations": {"io.containerd.image.name": docker_io(reference)}} for reference in references]
+    index = {"schemaVersion": 2, "mediaType": _INDEX_TYPE, "manifests": [target | name for name in names]}
+    with tarfile.open(fileobj=stream, mode="w|") as layout:
+        _add(layout, "oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
+        _add(layout, "index.json", _json(index))
+        for document in (manifest, archive.config):
+            _add(layout, _blob_path(_digest(document)), document)
+        for layer in dict.fromkeys(archive.layers):
+            if layer.offset is not None:
+                spool.seek(layer.offset)
+                entry = tarfile.TarInfo(_blob_path(layer.digest))
+                entry.size = layer.size_bytes
+                layout.addfile(entry, spool)
+
+
+def _add(layout: tarfile.TarFile, path: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(path)
+    entry.size = len(content)
+    layout.addfile(entry, BytesIO(content))
+
+
+def _blob_path(digest: str) -> str:
+    return "blobs/" + digest.replace(":", "/")
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _descriptor(media_type: str, digest: str, size_bytes: int) -> dict[str, object]:
+    return {"mediaType": media_type, "digest": digest, "size": size_bytes}
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()

@@ -1,0 +1,133 @@
+"""What each image is made of, and the tags that follow from it: pure values.
+
+Every image is a chain of three, each `FROM` the one before: the base that all share, the locked packages, our
+code. A tag is a hash of all that went in, so an image that exists under its tag is never built again.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from images.trees import File, digest
+
+REPOSITORY = "imageclassifier"
+_TAG_DIGITS = 12
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Program:
+    """One of our images: the lock files of its packages, its import package and the command it runs."""
+
+    name: str
+    lock_files: tuple[str, ...]
+    package: str  # directory of the import package, relative to the repository's root
+    entry_point: tuple[str, ...]
+
+
+PROGRAMS = (
+    Program(
+        "operator",
+        ("operator.txt",),
+        "operator/src/imageclassifier_operator",
+        ("python", "-m", "imageclassifier_operator"),
+    ),
+    Program(
+        "gateway",
+        ("gateway.txt",),
+        "gateway/src/imageclassifier_gateway",
+        ("python", "-m", "imageclassifier_gateway"),
+    ),
+    Program(
+        "model-server",
+        ("model-server.txt", "no-deps.txt"),
+        "kind/model_server",
+        ("tensorflow_model_server",),
+    ),
+)
+
+# The name under which TensorFlow Serving's image has its server, so that manifests fit both.
+_MODEL_SERVER_COMMAND = File(
+    PurePosixPath("app/bin/tensorflow_model_server"),
+    b'#!/bin/sh\nexec /app/src/model_server/tensorflow_model_server "$@"\n',
+    executable=True,
+)
+
+
+@dataclass(frozen=True)
+class Build:
+    """One `docker build`: its tag, its Dockerfile, its build argument, and the files of its context."""
+
+    reference: str
+    dockerfile: str
+    argument: tuple[str, str]  # name and value: the image that this one starts from
+    files: tuple[File, ...] = ()
+
+
+def _reference(name: str, *inputs: str) -> str:
+    tag = hashlib.sha256("\0".join(inputs).encode()).hexdigest()[:_TAG_DIGITS]
+    return f"{REPOSITORY}/{name}:{tag}"
+
+
+def _dockerfile(kind: str) -> str:
+    return (_HERE / f"Dockerfile.{kind}").read_text(encoding="utf-8")
+
+
+def base(base_image: str, base_image_id: str) -> Build:
+    """The base of all our images, on the image named `base_image` (by its id: names can move)."""
+    dockerfile = _dockerfile("base")
+    return Build(_reference("base", dockerfile, base_image_id), dockerfile, ("BASE_IMAGE", base_image))
+
+
+def dependencies_reference(program: Program, base_reference: str, lock_text: str) -> str:
+    """The tag of the packages' image, from the lock files' text alone: known before anything is fetched."""
+    selection = (_HERE / "trees.py").read_text(encoding="utf-8")  # what is left out
+    return _reference(
+        f"{program.name}-dependencies", base_reference, _dockerfile("dependencies"), selection, lock_text
+    )
+
+
+def dependencies(reference: str, base_reference: str, files: tuple[File, ...]) -> Build:
+    """The packages' image; `files` lie below `lib`."""
+    return Build(reference, _dockerfile("dependencies"), ("BASE", base_reference), files)
+
+
+def code(program: Program, dependencies_reference: str, package_files: tuple[File, ...]) -> Build:
+    """The image that runs: our import package, below `app/src`, on its dependencies."""
+    files = package_files
+    if program.name == "model-server":
+        files = (*package_files, _MODEL_SERVER_COMMAND)
+    dockerfile = f"{_dockerfile('code')}ENTRYPOINT {json.dumps(program.entry_point)}\n"
+    return Build(
+        _reference(program.name, dependencies_reference, dockerfile, digest(files)),
+        dockerfile,
+        ("DEPENDENCIES", dependencies_reference),
+        files,
+    )
+
+
+def model(name: str, version: int, base_reference: str, files: tuple[File, ...]) -> Build:
+    """A model version's image; `files` lie below `models/<name>/<version>`. Users know it by
+    `model_alias`."""
+    dockerfile = _dockerfile("model")
+    return Build(
+        _reference(name, base_reference, dockerfile, str(version), digest(files)),
+        dockerfile,
+        ("BASE", base_reference),
+        files,
+    )
+
+
+def program_alias(program: Program) -> str:
+    """The readable name beside the hashed one; it moves with every change of the code."""
+    return f"{REPOSITORY}/{program.name}:dev"
+
+
+def model_alias(name: str, version: int) -> str:
+    """The name that an ImageClassifier's `spec.model.image` gives.
+
+    >>> model_alias("pizza-model", 1)
+    'pizza-model:1'
+    """
+    return f"{name}:{version}"
