@@ -1,0 +1,104 @@
+"""Fixtures for the tests on the real laptop cluster (`make cluster` brings it up)."""
+
+import json
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_TOOL = Path(__file__).resolve().parents[2] / "kind" / "tool.py"
+_CONTEXT = "kind-imageclassifier"
+
+
+def _answer_of_tool(question: str) -> str:
+    return subprocess.run(
+        ["python3", _TOOL, question], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl on one context, and in one namespace when it has one."""
+
+    program: str
+    context: str
+    namespace: str | None = None
+
+    def __call__(self, *arguments: str, stdin: str | None = None, timeout_seconds: float = 120) -> str:
+        """What kubectl prints; an error of kubectl fails the test with kubectl's own words."""
+        where = [f"--context={self.context}", *([f"--namespace={self.namespace}"] if self.namespace else [])]
+        result = subprocess.run(
+            [self.program, *where, *arguments],
+            input=stdin or "",
+            capture_output=True,
+            text=True,
+            timeout=timeout_seconds,
+            check=False,
+        )
+        if result.returncode != 0:
+            raise AssertionError(
+                f"kubectl {' '.join(arguments)}: {result.stderr.strip()} {result.stdout.strip()}"
+            )
+        return result.stdout
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """An object, or a list of them, as Kubernetes' JSON."""
+        answer: dict[str, Any] = json.loads(self("get", *arguments, "--output=json"))
+        return answer
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self("apply", "--server-side", "--filename=-", stdin=json.dumps(listed))
+
+
+@pytest.fixture(scope="session")
+def cluster_kubectl() -> Kubectl:
+    """kubectl for what is of the whole cluster."""
+    return Kubectl(_answer_of_tool("kubectl-binary"), _CONTEXT)
+
+
+@pytest.fixture
+def kubectl(cluster_kubectl: Kubectl) -> Iterator[Kubectl]:
+    """kubectl in a namespace of the test's own, which is gone afterwards."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    cluster_kubectl("create", "namespace", name)
+    yield Kubectl(cluster_kubectl.program, cluster_kubectl.context, name)
+    cluster_kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def base_image() -> str:
+    """The name of an image on the cluster's nodes that has Python and the usual shell programs."""
+    image = _answer_of_tool("base-image")
+    kind = _answer_of_tool("kind-binary")
+    subprocess.run(
+        [kind, "load", "docker-image", image, f"--name={_CONTEXT.removeprefix('kind-')}"],
+        check=True,
+        capture_output=True,
+    )
+    return image
+
+
+@pytest.fixture
+def wait_for() -> Callable[..., Any]:
+    """Asks until the answer is truthy, and returns it; fails with the last answer when time is up."""
+
+    def wait(question: Callable[[], Any], what: str, timeout_seconds: float = 120) -> Any:
+        deadline, last = time.monotonic() + timeout_seconds, None
+        while True:
+            try:
+                last = question()
+                if last:
+                    return last
+            except AssertionError as error:
+                last = error
+            if time.monotonic() > deadline:
+                pytest.fail(f"{what}: not within {timeout_seconds:.0f} s; last: {last}")
+            time.sleep(1)
+
+    return wait
