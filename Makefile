@@ -3,10 +3,11 @@ PYTHON ?= python3
 TOOL = $(PYTHON) kind/tool.py
 BIN = .venv/bin
 PYTEST = $(BIN)/python -m pytest
+IMAGE_REGISTRY = imageclassifier
 
 .DEFAULT_GOAL := help
 .PHONY: demo test help down clean venv kubernetes cluster cluster-with-workers images models
-.PHONY: lint format types layers unit cluster-test bench
+.PHONY: install-yaml reference lint format types layers unit cluster-test bench
 
 ##@ The two commands
 demo: ## Bring everything up on this machine and show it
@@ -32,6 +33,14 @@ clean: ## As down, and remove the caches and logs too
 models: models/pizza-model/1/saved_model.pb models/pizza-model/2/saved_model.pb ## Both pizza models, in models/
 models/pizza-model/%/saved_model.pb: examples/pizza/v%/training.json examples/pizza/v%/learned.npz | venv
 	@$(BIN)/imageclassifier-training export examples/pizza/v$* --name pizza-model --version $* --out models --replace
+
+##@ Files made from sources
+install-yaml: ## The installation's YAML, checked in (IMAGE_REGISTRY=registry.example.org/team for your own images)
+	@$(PYTHON) operator/install/render.py --image-registry $(IMAGE_REGISTRY) >operator/install/install.yaml
+	@$(PYTHON) operator/install/render.py --image-registry $(IMAGE_REGISTRY) --one-namespace \
+	  >operator/install/install-one-namespace.yaml
+reference: venv ## docs/reference.md, from the CRD and the code
+	@$(BIN)/python docs/make_reference.py
 
 ##@ Checks, one by one
 venv: ## The Python environment .venv, from the locked requirements

@@ -37,8 +37,8 @@ def reference() -> str:
     schema = version["schema"]["openAPIV3Schema"]
     parts = [
         "# Reference",
-        "Made from the sources by `make reference`; `kubectl explain imageclassifier.spec` says the same of the "
-        "fields.",
+        "Made from the sources by `make reference`; `kubectl explain imageclassifier.spec` says the same of "
+        "the fields.",
         "## The object",
         f"`{crd['spec']['group']}/{version['name']}`, kind `{crd['spec']['names']['kind']}`, short names "
         f"{_codes(crd['spec']['names']['shortNames'])}. {schema['description']}",
@@ -78,15 +78,15 @@ def reference() -> str:
                 for phase, row in OF_PHASE.items()
             ),
         ),
-        "`Ready` is True only while `Available`, `PredictorReady` and `GatewayReady` are, the version that serves "
-        "is the one asked for, and every ready gateway has acknowledged the newest routing.",
+        "`Ready` is True only while `Available`, `PredictorReady` and `GatewayReady` are, the version that "
+        "serves is the one asked for, and every ready gateway has acknowledged the newest routing.",
         "## Reasons",
-        "The words that conditions, Events and `status.failedVersions` use; the message beside them says which pod "
-        "and container, and what to do.",
+        "The words that conditions, Events and `status.failedVersions` use; the message beside them says "
+        "which pod and container, and what to do.",
         _table(("reason", "means"), ((f"`{reason.value}`", reason.meaning) for reason in Reason)),
         "## Events",
-        "One for each step of a rollout; a Warning, with the reason in its note, when a version is taken back. What "
-        "keeps the operator from acting is told once as a Warning with its reason.",
+        "One for each step of a rollout; a Warning, with the reason in its note, when a version is taken "
+        "back. What keeps the operator from acting is told once as a Warning with its reason.",
         _table(("event", "when"), _events()),
         "## Metrics",
         "The operator's, on port 8080 at `/metrics`:",
@@ -134,7 +134,7 @@ def _type(field: Mapping[str, Any]) -> str:
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
     if "items" in field:
-        return f"list of {_type(field['items'])}, at most {field['maxItems']}"
+        return f"list of {_type(field['items'])}s, at most {field['maxItems']}"
     if "additionalProperties" in field:
         return f"map of {_type(field['additionalProperties'])}"
     if "x-kubernetes-int-or-string" in field:
