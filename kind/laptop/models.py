@@ -1,0 +1,63 @@
+"""The demo's pizza models: two good versions and one that is bad on purpose, exported once, then cached."""
+
+import os
+import shutil
+from pathlib import Path
+
+from laptop import places
+from laptop.progress import step
+
+MODEL = "pizza-model"
+#: Version -> the folder below examples/pizza with what training learned. Version 3 has its classes mixed up.
+LEARNED = {1: "v1", 2: "v2", 3: "v1"}
+MISLABELLED = 3
+
+
+def ensure(versions: tuple[int, ...] = (1, 2, 3)) -> Path:
+    """The directory that holds `pizza-model/<version>` for each of the versions; makes what is missing."""
+    sources = [
+        *(places.REPOSITORY / "training/src").rglob("*.py"),
+        *(places.REPOSITORY / "gateway/src/imageclassifier_gateway").glob("[ci]*.py"),
+        *(path for path in (places.REPOSITORY / "examples/pizza").rglob("*") if path.is_file()),
+        places.REPOSITORY / "requirements/training.txt",
+    ]
+    directory = places.cached("models", places.digest([], sources))
+    for version in versions:
+        if not (directory / MODEL / str(version) / "saved_model.pb").exists():
+            _export(version, directory)
+    return directory
+
+
+def _export(version: int, directory: Path) -> None:
+    note = "bad on purpose" if version == MISLABELLED else "the locked backbone and what training learned"
+    with step(f"Export version {version} of the pizza model", note) as current:
+        learned = places.REPOSITORY / "examples/pizza" / LEARNED[version]
+        if version == MISLABELLED:
+            mixed_up = directory / "mislabelled"
+            shutil.rmtree(mixed_up, ignore_errors=True)
+            script = places.REPOSITORY / "examples/pizza/mislabel.py"
+            current.run([_python(), script, learned, mixed_up], advice="Read the log's end.")
+            learned = mixed_up
+        current.run(
+            [
+                _python(), "-m", "imageclassifier_training", "export", learned,
+                "--name", MODEL, "--version", str(version), "--out", directory, "--replace",
+            ],
+            environment={"TF_CPP_MIN_LOG_LEVEL": "2", "COLUMNS": os.environ.get("COLUMNS", "110")},
+            advice="Read the log's end; `make venv` renews the Python environment.",
+        )  # fmt: skip
+
+
+def draw_pictures() -> dict[str, Path]:
+    """Drawn pictures by what they show, `pizza` and `not_pizza`: none is downloaded or a photograph."""
+    script = places.REPOSITORY / "examples/pizza/draw.py"
+    directory = places.cached("pictures", places.digest([], [script]))
+    pictures = {label: directory / f"{label}.jpg" for label in ("pizza", "not_pizza")}
+    if not all(path.exists() for path in pictures.values()):
+        with step("Draw two pictures") as current:
+            current.run([_python(), script, directory], advice="Read the log's end.")
+    return pictures
+
+
+def _python() -> Path:
+    return places.REPOSITORY / ".venv/bin/python"

@@ -1,0 +1,90 @@
+"""Our product on the laptop cluster: its images, its installation, and what can be read off its objects."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from laptop import places
+from laptop.cluster import LAPTOP, kubectl, kubectl_program
+from laptop.progress import StepFailed, step
+
+NAMESPACE = "imageclassifier-system"
+#: The port of this machine's loopback that the Kind configuration leads to the gateway's node port.
+GATEWAY_PORT = 8080
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition of an ImageClassifier as `status.conditions` has it."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+
+def ensure_images(models: Path) -> dict[str, str]:
+    """Builds our images and those of the models, and loads them into the cluster; gives their names."""
+    command: list[str | Path] = [
+        sys.executable, places.KIND / "build_images.py", "--load", LAPTOP.name, "--models", models,
+    ]  # fmt: skip
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if result.returncode != 0:
+        raise SystemExit(result.returncode)
+    images: dict[str, str] = json.loads(result.stdout)
+    return images
+
+
+def install(images: Mapping[str, str]) -> None:
+    """Applies the one YAML of the installation, with these images, and waits until the operator is ready."""
+    with step("Install the operator") as current:
+        rendered = subprocess.run(
+            [
+                sys.executable, places.REPOSITORY / "operator/install/render.py",
+                "--operator-image", images["operator"],
+                "--gateway-image", images["gateway"],
+                "--serving-image", images["model-server"],
+            ],
+            stdout=subprocess.PIPE, check=True,
+        )  # fmt: skip
+        manifest = places.state_directory() / "install.yaml"
+        manifest.write_bytes(rendered.stdout)
+        advice = f"`kubectl --namespace {NAMESPACE} describe pods` says more."
+        run: list[str | Path] = [kubectl_program(), f"--context={LAPTOP.context}"]
+        current.run([*run, "apply", "--server-side", "--force-conflicts", "-f", manifest], advice=advice)
+        current.run(
+            [
+                *run, "--namespace", NAMESPACE, "rollout", "status",
+                "deployment/imageclassifier-operator", "--timeout=180s",
+            ],
+            advice=advice,
+        )  # fmt: skip
+
+
+def imageclassifier(name: str) -> dict[str, Any]:
+    """The ImageClassifier of that name in the default namespace; empty when it is not there."""
+    answer = kubectl(LAPTOP, "get", "imageclassifier", name, "--ignore-not-found", "--output=json")
+    found: dict[str, Any] = json.loads(answer) if answer else {}
+    return found
+
+
+def conditions(found: Mapping[str, Any]) -> dict[str, Condition]:
+    """Its conditions by type, those only that speak of the spec as it is now."""
+    generation = found.get("metadata", {}).get("generation")
+    return {
+        one["type"]: Condition(one["type"], one["status"], one["reason"], one.get("message", ""))
+        for one in found.get("status", {}).get("conditions", [])
+        if one.get("observedGeneration") == generation
+    }
+
+
+def change(*arguments: str | Path) -> None:
+    """Runs kubectl to change something; its words become the failure's when it refuses."""
+    command: list[str | Path] = [kubectl_program(), f"--context={LAPTOP.context}", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise StepFailed(f"kubectl {' '.join(map(str, arguments))}: {result.stderr.strip()}")
