@@ -7,7 +7,7 @@ IMAGE_REGISTRY = imageclassifier
 
 .DEFAULT_GOAL := help
 .PHONY: demo test help down clean venv kubernetes cluster cluster-with-workers images models
-.PHONY: install-yaml reference lint format types layers unit cluster-test bench
+.PHONY: install-yaml reference lint format types layers unit cluster-test workers-test bench
 
 ##@ The two commands
 demo: ## Bring everything up on this machine and show it
@@ -21,7 +21,7 @@ cluster: ## A Kind cluster named imageclassifier, created or mended (NODE_IMAGE=
 cluster-with-workers: ## A second cluster with two workers, for tests of failing nodes
 	@$(TOOL) cluster-with-workers
 images: cluster ## Build our images and load them into the cluster
-	@$(PYTHON) kind/build_images.py
+	@$(PYTHON) kind/build_images.py --load imageclassifier
 kubernetes: ## Build Kubernetes and KWOK as programs, for tests against a bare API server
 	@$(TOOL) kubernetes
 down: ## Remove every container, network and process of ours; what was made stays cached
@@ -59,6 +59,9 @@ unit: venv kubernetes ## Tests that need no cluster (a bare API server at most)
 	@$(PYTEST) tests --ignore=tests/cluster --ignore=tests/bench -m "not cluster"
 cluster-test: venv images ## Tests on the Kind cluster
 	@$(PYTEST) tests/cluster -m cluster
+workers-test: venv ## Tests on a cluster with two workers, which is removed afterwards
+	@$(TOOL) cluster-with-workers
+	@$(PYTEST) tests/cluster -m workers; result=$$?; $(TOOL) without-workers; exit $$result
 bench: venv ## Measure, and write the figures down
 	@$(PYTEST) tests/bench
 

@@ -21,6 +21,11 @@ def _cluster_with_workers() -> None:
     cluster.ensure(cluster.TWO_WORKERS)
 
 
+def _without_workers() -> None:
+    with step("Remove the cluster with workers") as current:
+        cluster.delete(cluster.TWO_WORKERS, current)
+
+
 def _kubernetes() -> None:
     golang.ensure([golang.KUBERNETES, golang.KWOK])
 
@@ -70,6 +75,7 @@ WORK: dict[str, Callable[[], None]] = {
     "demo": demo.run,
     "cluster": _cluster,
     "cluster-with-workers": _cluster_with_workers,
+    "without-workers": _without_workers,
     "venv": python_environment.ensure,
     "kubernetes": _kubernetes,
     "engine": engine.ensure,

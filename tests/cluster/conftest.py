@@ -71,17 +71,30 @@ def kubectl(cluster_kubectl: Kubectl) -> Iterator[Kubectl]:
     cluster_kubectl("delete", "namespace", name, "--wait=false")
 
 
+def load_base_image(cluster: str) -> str:
+    """Brings an image with Python and the usual shell programs onto a cluster's nodes; returns its name."""
+    image = _answer_of_tool("base-image")
+    load = [_answer_of_tool("kind-binary"), "load", "docker-image", image, f"--name={cluster}"]
+    subprocess.run(load, check=True, capture_output=True)
+    return image
+
+
 @pytest.fixture(scope="session")
 def base_image() -> str:
-    """The name of an image on the cluster's nodes that has Python and the usual shell programs."""
-    image = _answer_of_tool("base-image")
-    kind = _answer_of_tool("kind-binary")
-    subprocess.run(
-        [kind, "load", "docker-image", image, f"--name={_CONTEXT.removeprefix('kind-')}"],
-        check=True,
-        capture_output=True,
-    )
-    return image
+    """The name of an image on the laptop cluster's nodes that has Python and the usual shell programs."""
+    return load_base_image(_CONTEXT.removeprefix("kind-"))
+
+
+@pytest.fixture(scope="session")
+def workers_image() -> str:
+    """The same on the nodes of the cluster with two workers."""
+    return load_base_image(f"{_CONTEXT.removeprefix('kind-')}-workers")
+
+
+@pytest.fixture(scope="session")
+def workers_kubectl() -> Kubectl:
+    """kubectl for the cluster with two workers (`make cluster-with-workers`)."""
+    return Kubectl(_answer_of_tool("kubectl-binary"), f"{_CONTEXT}-workers", "default")
 
 
 @pytest.fixture

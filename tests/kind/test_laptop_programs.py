@@ -1,0 +1,113 @@
+"""The laptop cluster's scripts against real files and processes: steps, pid files, the runtime wrapper."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from laptop import engine, places, progress
+
+WRAPPER = places.KIND / "runtime" / "runc-without-sys-resource"
+
+
+@pytest.fixture
+def fake_runc(tmp_path: Path) -> Path:
+    """A directory with a `runc` that prints its arguments, in place of the one the wrapper ends in."""
+    runc = tmp_path / "bin" / "runc"
+    runc.parent.mkdir()
+    runc.write_text('#!/bin/sh\necho "$@"\n')
+    runc.chmod(runc.stat().st_mode | stat.S_IXUSR)
+    return runc.parent
+
+
+def run_wrapper(fake_runc: Path, *arguments: str) -> str:
+    environment = {**os.environ, "PATH": f"{fake_runc}:{os.environ['PATH']}"}
+    result = subprocess.run(
+        [sys.executable, WRAPPER, *arguments], env=environment, check=True, capture_output=True, text=True
+    )
+    return result.stdout.strip()
+
+
+PROCESS = {
+    "args": ["/sbin/init"],
+    "capabilities": {
+        "bounding": ["CAP_SYS_ADMIN", "CAP_SYS_RESOURCE"],
+        "effective": ["CAP_SYS_RESOURCE", "CAP_KILL"],
+    },
+}
+REDUCED = {"bounding": ["CAP_SYS_ADMIN"], "effective": ["CAP_KILL"]}
+
+
+def test_the_wrapper_takes_the_capability_out_of_a_new_container(fake_runc: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"ociVersion": "1.0.2", "process": PROCESS}))
+    printed = run_wrapper(fake_runc, "--root", "/run/x", "create", "--bundle", str(tmp_path), "name")
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config == {"ociVersion": "1.0.2", "process": {**PROCESS, "capabilities": REDUCED}}
+    assert printed == f"--root /run/x create --bundle {tmp_path} name"
+
+
+def test_the_wrapper_takes_the_capability_out_of_an_exec(fake_runc: Path, tmp_path: Path) -> None:
+    (tmp_path / "process.json").write_text(json.dumps(PROCESS))
+    run_wrapper(fake_runc, "exec", f"--process={tmp_path}/process.json", "name")
+    assert json.loads((tmp_path / "process.json").read_text())["capabilities"] == REDUCED
+
+
+def test_the_wrapper_lets_every_other_command_pass_unchanged(fake_runc: Path) -> None:
+    assert run_wrapper(fake_runc, "state", "name") == "state name"
+
+
+def test_a_pid_file_whose_number_another_program_has_is_stale(tmp_path: Path) -> None:
+    pid_file = tmp_path / "dockerd.pid"
+    assert engine.running_pid(pid_file, "dockerd") is None
+    pid_file.write_text(f"{os.getpid()}\n")
+    assert engine.running_pid(pid_file, "dockerd") is None
+    own_name = Path("/proc/self/comm").read_text().strip()
+    assert engine.running_pid(pid_file, own_name) == os.getpid()
+
+
+@pytest.fixture
+def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path / "imageclassifier" / "logs"
+
+
+def test_a_step_says_when_it_begins_and_how_long_it_took(
+    logs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with progress.step("Do a thing", "quickly") as current:
+        current.run(["echo", "hello"], advice="none")
+    began, ended = capsys.readouterr().err.splitlines()
+    assert began == "… Do a thing (quickly)"
+    assert ended.startswith("✓ Do a thing: done, ")
+    assert "hello" in (logs / "do-a-thing.log").read_text()
+
+
+def test_a_failed_step_ends_with_one_sentence_of_advice_and_the_logs_place(
+    logs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended, progress.step("Do a thing") as current:
+        current.run(["sh", "-c", "echo why; exit 3"], advice="Do this.")
+    assert ended.value.code == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "sh ended with code 3. Do this." in last
+    assert str(logs / "do-a-thing.log") in last
+    assert "why" in (logs / "do-a-thing.log").read_text()
+
+
+def test_a_missing_program_is_told_by_name(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), progress.step("Do a thing") as current:
+        current.run(["no-such-program-here"], advice="Install it.")
+    assert "The program no-such-program-here is not there. Install it." in capsys.readouterr().err
+
+
+def test_a_finished_directory_takes_the_place_of_an_old_one(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "stale").touch()
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "fresh").touch()
+    places.replace_directory(tmp_path / "new", tmp_path / "old")
+    assert [path.name for path in (tmp_path / "old").iterdir()] == ["fresh"]
