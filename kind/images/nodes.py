@@ -41,8 +41,8 @@ def load(nodes: Sequence[str], reference: str, aliases: Collection[str]) -> int:
 def parse_image_list(listing: str) -> dict[str, str]:
     """`ctr images list` as full name -> digest.
 
-    >>> parse_image_list("REF TYPE DIGEST SIZE\\ndocker.io/library/a:1 application/x sha256:0f 1.0 MiB
-    linux/amd64 -") {'docker.io/library/a:1': 'sha256:0f'}
+    >>> parse_image_list("REF TYPE DIGEST\\ndocker.io/library/a:1 application/x sha256:0f")
+    {'docker.io/library/a:1': 'sha256:0f'}
     """
     rows = (line.split() for line in listing.splitlines()[1:])
     return {row[0]: row[2] for row in rows if len(row) > 2}
