@@ -168,7 +168,9 @@ def fit(picture: Image.Image, wanted: ModelInput) -> Image.Image:
         return picture.resize(size, resample)
     if wanted.fit == "crop":
         scale = min(picture.width / wanted.width, picture.height / wanted.height)
-        width, height = wanted.width * scale, wanted.height * scale
+        # Rounding must not push the box over the edge by the last bit.
+        width = min(float(picture.width), wanted.width * scale)
+        height = min(float(picture.height), wanted.height * scale)
         left, top = (picture.width - width) / 2, (picture.height - height) / 2
         return picture.resize(size, resample, box=(left, top, left + width, top + height))
     scaled = _scaled(picture.size, wanted)

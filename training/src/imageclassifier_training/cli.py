@@ -21,6 +21,7 @@ from .backbones import BACKBONES
 from .errors import DataError, TrainingError
 from .features import default_cache
 from .files import write_atomically
+from .finetune import FineTuning
 from .network import Architecture, Branch
 from .predict import predict
 from .progress import Display
@@ -71,14 +72,15 @@ def _train(options: argparse.Namespace) -> None:
                 repeats=options.repeats,
                 threshold=options.threshold,
                 seed=options.seed,
+                fine_tuning=_fine_tuning(options),
             ),
+            out=options.out,
             validation=validation,
             messages=_messages(options.message, dataset.classes),
             cache=options.cache,
             weights=_weights(options, architecture),
             progress=progress,
         )
-    result.save(options.out)
     table = Table(title=f"{architecture}, {len(dataset.pictures)} pictures", title_justify="left")
     table.add_column("measured on")
     for name in ("accuracy", "log loss", "ROC AUC"):
@@ -182,6 +184,17 @@ def _describe(options: argparse.Namespace) -> None:
         _out.print(line, markup=False)
 
 
+def _fine_tuning(options: argparse.Namespace) -> FineTuning | None:
+    if options.fine_tune is None:
+        return None
+    return FineTuning(
+        blocks=None if options.fine_tune == "all" else int(options.fine_tune),
+        epochs=options.epochs,
+        learning_rate=options.learning_rate,
+        patience=options.patience,
+    )
+
+
 def _messages(pairs: list[str], classes: tuple[str, ...]) -> dict[str, str]:
     messages = {}
     for pair in pairs:
@@ -219,6 +232,7 @@ def _parser() -> argparse.ArgumentParser:
 examples:
   imageclassifier-training train photos --out runs/first
   imageclassifier-training train photos --out runs/better --backbone efficientnet_lite1@300 --views 4
+  imageclassifier-training train photos --out runs/best --backbone efficientnet_lite1@300 --fine-tune 7
   imageclassifier-training train pizza_not_pizza --out runs/pizza --message pizza="It's a pizza!"
 """,
     )
@@ -236,6 +250,22 @@ examples:
     command.add_argument("--fit", default="squash", choices=FITS)
     command.add_argument(
         "--views", type=_count, default=2, help="1: as served, 2: and mirrored (default), more: and crops"
+    )
+    command.add_argument(
+        "--fine-tune",
+        type=_blocks,
+        metavar="BLOCKS",
+        help="also train the last BLOCKS of the backbone, or `all`",
+    )
+    command.add_argument("--epochs", type=_count, default=4, help="at most, of fine-tuning (4)")
+    command.add_argument(
+        "--learning-rate", type=float, default=1e-5, help="of fine-tuning, at its peak (1e-5)"
+    )
+    command.add_argument(
+        "--patience",
+        type=int,
+        default=2,
+        help="epochs without improvement on a tenth kept aside, 0: none is (2)",
     )
     command.add_argument("--folds", type=_folds, default=5, help="folds of the cross-validation, 0 for none")
     command.add_argument("--repeats", type=_count, default=1, help="cross-validations, each with new folds")
@@ -323,6 +353,12 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 on")
     return int(text)
+
+
+def _blocks(text: str) -> str:
+    if text != "all" and not (text.isdecimal() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"'{text}' is neither a number of blocks nor 'all'")
+    return text
 
 
 def _folds(text: str) -> int:

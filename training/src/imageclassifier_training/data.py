@@ -115,6 +115,11 @@ def check_apart(training: Dataset, validation: Dataset) -> None:
         )
 
 
+def subset(dataset: Dataset, indices: NDArray[np.int64]) -> Dataset:
+    """The pictures with these indices, of the same classes."""
+    return Dataset(dataset.classes, tuple(dataset.pictures[i] for i in indices))
+
+
 def folds(dataset: Dataset, count: int, seed: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Split into stratified folds, giving (training, held out) indices; copies of a picture stay together.
 

@@ -48,7 +48,7 @@ def extract(
 
     View 0 is the picture as it is served; the others are augmented (`views.draw`).
     """
-    path = cache / f"features-{_key(network, view)}.npz"
+    path = cache / f"features-{key(network, view)}.npz"
     known = _load(path)
     missing = list({each.digest: each for each in pictures if each.digest not in known}.values())
     what = f"Features ({network.architecture}{', view ' + str(view) if view else ''})"
@@ -73,7 +73,8 @@ def _computed(
         yield batch, run(tf.constant(pixels, tf.float32)).numpy()
 
 
-def _key(network: Network, view: int) -> str:
+def key(network: Network, view: int) -> str:
+    """Identifies everything that the features of a view depend on, but for the pictures."""
     digest = hashlib.sha256()
     digest.update(json.dumps(network.architecture.to_dict(), sort_keys=True).encode())
     for module in (images, views):

@@ -27,9 +27,7 @@ class Head:
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Probabilities, `(n, classes)`, for features `(n, features)`."""
-        logits = features.astype(np.float64) @ self.kernel + self.bias
-        exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))
+        return softmax(features.astype(np.float64) @ self.kernel + self.bias)
 
 
 def fit(
@@ -58,6 +56,12 @@ def fit(
             )
         losses.append(np.mean(fold_losses))
     return _fit(features, labels, STRENGTHS[int(np.argmin(losses))], balanced)
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities, `(n, classes)`, for logits of the same shape."""
+    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))
 
 
 def _fit(features: NDArray[np.float32], labels: NDArray[np.int64], strength: float, balanced: bool) -> Head:

@@ -24,6 +24,7 @@ from imageclassifier_gateway.contract import ModelClass
 
 from .errors import TrainingError
 from .files import write_atomically
+from .heads import softmax
 from .network import Architecture, Network, build
 
 RECORD_FILE = "training.json"
@@ -56,6 +57,10 @@ class Learned:
     kernel: NDArray[np.float32]
     bias: NDArray[np.float32]
     deltas: Mapping[str, Delta] = field(default_factory=dict)
+
+    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """What the head makes of features `(n, features)`: probabilities `(n, classes)`."""
+        return softmax(features.astype(np.float64) @ self.kernel + self.bias)
 
     def put_into(self, network: Network) -> None:
         """Bring what was learned into a network that has its ImageNet weights."""

@@ -1,0 +1,216 @@
+"""A contract is read strictly, written faithfully, and decides as it says."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imageclassifier_gateway.contract import (
+    CHANNELS,
+    FITS,
+    RESIZES,
+    Contract,
+    ContractError,
+    Golden,
+    GoldenCase,
+    ModelClass,
+    ModelInput,
+    ModelOutput,
+    parse_contract,
+    parse_golden,
+)
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    """The example of docs/architecture.md, with changes."""
+    return {
+        "schema": 1,
+        "name": "pizza-model",
+        "input": {"height": 224, "width": 224, "resize": "bilinear", "fit": "squash"},
+        "classes": [
+            {"name": "not_pizza", "message": "Not a pizza."},
+            {"name": "pizza", "message": "It's a pizza!"},
+        ],
+        "threshold": 0.5,
+        "backbone": "efficientnet_lite0",
+        "metrics": {},
+        "data_digest": "sha256:00",
+        "created": "2026-11-23T00:00:00Z",
+        **changes,
+    }
+
+
+names = st.text(min_size=1, max_size=12)
+contracts = st.builds(
+    Contract,
+    name=names,
+    input=st.builds(
+        ModelInput,
+        height=st.integers(1, 4096),
+        width=st.integers(1, 4096),
+        resize=st.sampled_from(RESIZES),
+        fit=st.sampled_from(FITS),
+        tensor=names,
+        dtype=st.just("float32"),
+        scale=st.floats(allow_nan=False, allow_infinity=False),
+        offset=st.floats(allow_nan=False, allow_infinity=False),
+        channels=st.sampled_from(CHANNELS),
+    ),
+    classes=st.lists(
+        st.builds(ModelClass, name=names, message=names), min_size=2, unique_by=lambda c: c.name
+    ).map(tuple),
+    threshold=st.floats(0, 1),
+    output=st.builds(ModelOutput, tensor=names, activation=st.just("none")),
+    backbone=names,
+    metrics=st.dictionaries(names, st.integers()),
+    data_digest=names,
+    created=names,
+)
+
+
+@settings(deadline=None)
+@given(contracts)
+def test_what_is_written_is_read_back_the_same(contract: Contract) -> None:
+    assert parse_contract(contract.to_json()) == contract
+    assert parse_contract(contract.to_json()).digest == contract.digest
+
+
+def test_the_documented_example_is_written_as_documented() -> None:
+    contract = parse_contract(json.dumps(document()))
+    assert contract.to_dict() == document()
+    assert contract.class_names == ("not_pizza", "pizza")
+
+
+def test_the_digest_does_not_depend_on_the_order_of_keys() -> None:
+    turned = dict(reversed(document().items()))
+    assert parse_contract(turned).digest == parse_contract(document()).digest
+    assert parse_contract(document(threshold=0.6)).digest != parse_contract(document()).digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"schema": 2}, "schema 2"),
+        ({"input": {"height": 224}}, "input lacks 'width'"),
+        ({"input": {"height": 0, "width": 9}}, r"input\.height must be a whole number"),
+        ({"input": {"height": 224.0, "width": 9}}, r"input\.height must be a whole number"),
+        ({"input": {"height": 9, "width": 9, "resize": "cubic"}}, r"input\.resize must be one of nearest"),
+        ({"input": {"height": 9, "width": 9, "scaling": 2}}, "unknown key 'scaling'"),
+        ({"input": {"height": 9, "width": 9, "scale": 2}}, "need input.dtype 'float32'"),
+        ({"input": {"height": 9, "width": 9, "dtype": "float16"}}, r"input\.dtype must be one of"),
+        ({"classes": [{"name": "pizza"}]}, "at least two"),
+        ({"classes": [{"name": "a"}, {"name": "a"}]}, "'a' more than once"),
+        ({"classes": [{"name": "a"}, {}]}, r"classes\[1\] lacks 'name'"),
+        ({"classes": "pizza"}, "classes must be a list"),
+        ({"threshold": 1.5}, "threshold must be between 0 and 1"),
+        ({"threshold": True}, "threshold must be a number"),
+        ({"threshold": math.nan}, "threshold must be between"),
+        ({"output": {"activation": "softmax"}}, r"output\.activation must be one of none, sigmoid"),
+        (
+            {"output": {"activation": "sigmoid"}, "classes": [{"name": n} for n in "abc"]},
+            "needs two classes",
+        ),
+        ({"name": 7}, "name must be a string"),
+    ],
+)
+def test_what_is_wrong_is_told_by_its_path(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ContractError, match=sentence):
+        parse_contract(document(**changes))
+
+
+def test_two_classes_need_a_threshold_and_more_do_not() -> None:
+    two = document()
+    del two["threshold"]
+    with pytest.raises(ContractError, match="lacks 'threshold'"):
+        parse_contract(two)
+    del two["classes"]
+    parse_contract({**two, "classes": [{"name": name} for name in "abc"]})
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '"x"', "[" * 100_000])
+def test_what_is_no_json_object_is_refused(text: str) -> None:
+    with pytest.raises(ContractError):
+        parse_contract(text)
+    with pytest.raises(ContractError):
+        parse_golden(text)
+
+
+def test_a_class_without_a_message_is_answered_by_its_name() -> None:
+    assert parse_contract(document(classes=[{"name": "a"}, {"name": "b"}])).classes[1].message == "b"
+
+
+def test_the_second_of_two_classes_is_answered_from_its_threshold_on() -> None:
+    contract = parse_contract(document(threshold=0.7))
+    assert contract.decide([0.3, 0.7]).message == "It's a pizza!"
+    below = contract.decide([0.31, 0.69])
+    assert (below.label, below.probability) == ("not_pizza", 0.31)
+    assert below.probabilities == {"not_pizza": 0.31, "pizza": 0.69}
+
+
+def test_of_more_classes_the_most_probable_is_answered_whatever_the_threshold() -> None:
+    contract = parse_contract(document(classes=[{"name": name} for name in "abc"], threshold=0.9))
+    assert contract.decide([0.2, 0.5, 0.3]).label == "b"
+    assert contract.decide([0.4, 0.4, 0.2]).label == "a"
+
+
+def test_a_wrong_number_of_probabilities_is_never_decided_on() -> None:
+    with pytest.raises(ContractError, match="3 probabilities for 2 classes"):
+        parse_contract(document()).decide([0.1, 0.2, 0.7])
+
+
+def test_a_sigmoid_becomes_two_probabilities() -> None:
+    contract = parse_contract(document(output={"activation": "sigmoid"}))
+    for outputs in (np.array([[0.25], [1.0]], np.float32), np.array([0.25, 1.0], np.float32)):
+        assert contract.probabilities(outputs).tolist() == [[0.75, 0.25], [0.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("activation", "outputs", "sentence"),
+    [
+        ("none", [[0.5, 0.2, 0.3]], "names 2 classes"),
+        ("none", [0.5, 0.5], "names 2 classes"),
+        ("none", [[3.2, -1.0]], "3.2 for class 'not_pizza', which is not a probability"),
+        ("none", [[0.5, math.nan]], "nan for class 'pizza'"),
+        ("sigmoid", [[0.5, 0.5]], "needs one column"),
+    ],
+)
+def test_an_answer_that_does_not_keep_the_contract_is_an_error(
+    activation: str, outputs: Any, sentence: str
+) -> None:
+    with pytest.raises(ContractError, match=sentence):
+        parse_contract(document(output={"activation": activation})).probabilities(np.array(outputs))
+
+
+def test_rounding_just_outside_of_zero_and_one_is_forgiven() -> None:
+    assert parse_contract(document()).probabilities(np.array([[-1e-7, 1 + 1e-7]])).tolist() == [[0.0, 1.0]]
+
+
+def test_a_foreign_input_gets_its_own_scale_and_channel_order() -> None:
+    pixels = np.array([[[[0, 127, 255]]]], dtype=np.uint8)
+    own = parse_contract(document()).input
+    assert own.tensor_values(pixels) is not None
+    assert (own.tensor_values(pixels) == pixels).all()
+    foreign = {"height": 1, "width": 1, "tensor": "input_1", "dtype": "float32"}
+    foreign |= {"scale": 1 / 127.5, "offset": -1.0, "channels": "bgr"}
+    values = parse_contract(document(input=foreign)).input.tensor_values(pixels)
+    assert values.dtype == np.float32
+    np.testing.assert_allclose(values[0, 0, 0], [1.0, 127 / 127.5 - 1, -1.0], atol=1e-6)
+
+
+def test_golden_cases_are_read_back_as_written() -> None:
+    golden = Golden(0.001, (GoldenCase(b"\x89PNG", (0.25, 0.75)), GoldenCase(b"", (1.0, 0.0))))
+    with pytest.raises(ContractError, match=r"cases\[1\]\.png"):
+        parse_golden(golden.to_json())
+    kept = Golden(0.001, golden.cases[:1])
+    assert parse_golden(kept.to_json()) == kept
+
+
+def test_golden_pictures_that_are_not_base64_are_told() -> None:
+    with pytest.raises(ContractError, match=r"cases\[0\]\.png is not base64"):
+        parse_golden({"tolerance": 0.1, "cases": [{"png": "?", "probabilities": [1, 0]}]})
