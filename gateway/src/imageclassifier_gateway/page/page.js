@@ -1,0 +1,156 @@
+// The page: pictures from a file, the clipboard, a camera or a URL go to /predict, and the answers become cards.
+
+// What one request carries; many or large pictures take several requests.
+const BATCH_PICTURES = 8;
+const BATCH_BYTES = 16e6;
+const MOST_BARS = 5;
+
+const element = (id) => document.getElementById(id);
+const results = element("results");
+const drop = element("drop");
+
+function addCard(name, picture) {
+  const card = element("card").content.firstElementChild.cloneNode(true);
+  const image = card.querySelector("img");
+  const text = card.querySelector(".thumb-text");
+  card.querySelector(".name").textContent = name;
+  // A picture behind a URL is not shown: the page loads nothing from elsewhere.
+  card.querySelector(".thumb").hidden = !picture;
+  text.hidden = true;
+  if (picture) {
+    image.src = URL.createObjectURL(picture);
+    image.alt = name;
+    // Formats the browser cannot show (HEIC, TIFF) are still classified.
+    image.addEventListener("error", () => {
+      image.hidden = true;
+      text.hidden = false;
+      text.textContent = "no preview";
+    });
+  }
+  card.classList.add("waiting");
+  card.querySelector(".prediction").textContent = "Looking …";
+  results.append(card);
+  results.classList.toggle("single", results.childElementCount === 1);
+  return card;
+}
+
+function percent(probability) {
+  return (100 * probability).toFixed(1).replace(".0", "") + " %";
+}
+
+function showAnswer(card, answer, model, milliseconds) {
+  card.classList.remove("waiting");
+  card.querySelector(".prediction").textContent = answer.prediction;
+  const classes = Object.entries(answer.probabilities).sort((a, b) => b[1] - a[1]).slice(0, MOST_BARS);
+  for (const [label, probability] of classes) {
+    const row = document.createElement("li");
+    row.classList.toggle("chosen", label === answer.label);
+    const name = document.createElement("span");
+    name.textContent = label;
+    const value = document.createElement("span");
+    value.textContent = percent(probability);
+    const bar = document.createElement("meter");
+    bar.min = 0;
+    bar.max = 1;
+    bar.value = probability;
+    bar.setAttribute("aria-label", `${label} ${percent(probability)}`);
+    row.append(name, value, bar);
+    card.querySelector(".bars").append(row);
+  }
+  const time = `${Math.max(1, Math.round(milliseconds))} ms`;
+  card.querySelector(".detail").textContent = `${model.name}, version ${model.version} · ${time}`;
+}
+
+function showProblem(card, problem) {
+  card.classList.remove("waiting");
+  card.classList.add("failed");
+  card.querySelector(".prediction").textContent = problem.title;
+  card.querySelector(".detail").textContent = problem.detail;
+}
+
+// Sends one request for these cards and shows what comes back.
+async function ask(cards, body, headers) {
+  let answer;
+  try {
+    const response = await fetch("predict", { method: "POST", body, headers });
+    answer = await response.json();
+    if (!response.ok) {
+      cards.forEach((card) => showProblem(card, answer));
+      return;
+    }
+  } catch {
+    const problem = { title: "No answer", detail: "The server could not be reached. Try again in a moment." };
+    cards.forEach((card) => showProblem(card, problem));
+    return;
+  }
+  const items = answer.results ?? [answer];
+  items.forEach((item, index) => {
+    if (item.error) {
+      showProblem(cards[index], item.error);
+    } else {
+      showAnswer(cards[index], item, answer.model, answer.timings_ms.total);
+    }
+  });
+}
+
+async function sendFiles(files) {
+  if (files.length === 0) {
+    return;
+  }
+  results.replaceChildren();
+  const cards = files.map((file) => addCard(file.name || "pasted picture", file));
+  let start = 0;
+  while (start < files.length) {
+    const form = new FormData();
+    let end = start;
+    let bytes = 0;
+    while (end < files.length && end - start < BATCH_PICTURES && (end === start || bytes + files[end].size < BATCH_BYTES)) {
+      form.append("file", files[end], files[end].name || "picture");
+      bytes += files[end].size;
+      end += 1;
+    }
+    await ask(cards.slice(start, end), form, {});
+    start = end;
+  }
+}
+
+function sendUrl() {
+  const url = element("url").value.trim();
+  if (url) {
+    results.replaceChildren();
+    ask([addCard(url, null)], JSON.stringify({ url }), { "Content-Type": "application/json" });
+  }
+}
+
+element("choose").addEventListener("click", () => element("files").click());
+element("photograph").addEventListener("click", () => element("camera").click());
+for (const id of ["files", "camera"]) {
+  element(id).addEventListener("change", (event) => {
+    sendFiles([...event.target.files]);
+    event.target.value = "";
+  });
+}
+element("send-url").addEventListener("click", sendUrl);
+element("url").addEventListener("keydown", (event) => {
+  if (event.key === "Enter") {
+    sendUrl();
+  }
+});
+
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  drop.classList.add("over");
+});
+document.addEventListener("dragleave", () => drop.classList.remove("over"));
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  drop.classList.remove("over");
+  sendFiles([...event.dataTransfer.files]);
+});
+document.addEventListener("paste", (event) => {
+  const files = [...event.clipboardData.files];
+  if (files.length > 0) {
+    event.preventDefault();
+    sendFiles(files);
+  }
+});

@@ -1,0 +1,207 @@
+"""The page in a real browser: every way to give a picture, on a screen and on a phone, by mouse and by keyboard."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateway_testbed import FakeModel, GatewayProcess, picture, routing
+from gateway_testbed import request as http_request
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    """Debian's Chromium; root installs it where it is missing."""
+    if shutil.which("chromium") is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "update", "-qq"], check=True)
+        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=True)
+    path = shutil.which("chromium")
+    assert path, "The page is tested in Chromium: apt-get install chromium"
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    model = FakeModel().start()
+    process = GatewayProcess(tmp_path_factory.mktemp("gateway"))
+    yield process.start_ready(routing(model))
+    process.stop()
+    model.stop()
+
+
+@pytest.fixture
+def open_page(browser: Browser, gateway: GatewayProcess, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Opens the page; at the end nothing may have been refused, logged as an error, or asked of another host."""
+    pages: list[tuple[Page, list[str]]] = []
+
+    def open_it(**context: Any) -> Page:
+        page = browser.new_context(**context).new_page()
+        complaints: list[str] = []
+        page.on(
+            "console", lambda message: complaints.append(message.text) if message.type == "error" else None
+        )
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        origin = f"http://127.0.0.1:{gateway.port}"
+        page.on(
+            "request",
+            lambda asked: (
+                None if asked.url.startswith((origin, "blob:", "data:")) else complaints.append(asked.url)
+            ),
+        )
+        page.goto(origin)
+        pages.append((page, complaints))
+        return page
+
+    yield open_it
+    folder = Path(os.environ.get("SCREENSHOTS", "")) if os.environ.get("SCREENSHOTS") else None
+    for index, (page, complaints) in enumerate(pages):
+        if folder is not None:
+            page.screenshot(path=folder / f"{request.node.name}-{index}.png", full_page=True)
+        page.context.close()
+        # A refused picture is answered with 4xx, which Chromium logs as an error of the network.
+        assert [each for each in complaints if "Failed to load resource" not in each] == []
+
+
+def file(colour: str, name: str) -> Any:
+    return {"name": name, "mimeType": "image/jpeg", "buffer": picture(colour, size=(640, 480))}
+
+
+def choosing(page: Page) -> Page:
+    """A page whose file dialogs are answered with a picture, as soon as they open."""
+    page.on("filechooser", lambda chooser: chooser.set_files([file("red", "margherita.jpg")]))
+    # Chromium hands its dialogs over from some moment after the line above; a full turn is after it.
+    page.reload()
+    return page
+
+
+def test_a_chosen_picture_is_answered_with_its_classes_version_and_time(open_page: Any) -> None:
+    page = choosing(open_page())
+    page.get_by_role("button", name="Choose pictures").click()
+    card = page.get_by_role("article")
+    expect(card.get_by_role("heading")).to_have_text("It's a pizza!")
+    expect(card.get_by_role("listitem")).to_have_count(2)
+    expect(card.get_by_role("listitem").first).to_contain_text("pizza")
+    expect(card.get_by_role("listitem").first).to_contain_text("%")
+    expect(card).to_contain_text("pizza-model, version 1")
+    expect(card).to_contain_text("ms")
+    expect(card.get_by_role("img")).to_be_visible()
+
+
+def test_several_pictures_become_a_grid_in_which_a_bad_one_has_its_own_error(open_page: Any) -> None:
+    page = open_page()
+    files = [file("red", f"pizza-{i}.jpg") for i in range(10)]
+    files += [{"name": "notes.txt", "mimeType": "text/plain", "buffer": b"hello"}, file("blue", "sea.jpg")]
+    page.locator("#files").set_input_files(files)
+    expect(page.get_by_role("article")).to_have_count(12)
+    expect(page.get_by_text("It's a pizza!")).to_have_count(10)
+    expect(page.get_by_role("article").nth(10)).to_contain_text("not a picture")
+    expect(page.get_by_role("article").nth(11).get_by_role("heading")).to_have_text("Not a pizza.")
+
+
+def deliver(page: Page, event: str, colour: str) -> None:
+    """Drops or pastes a picture, as the browser would."""
+    page.evaluate(
+        """([event, data]) => {
+            const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([bytes], "photo.jpg", {type: "image/jpeg"}));
+            const init = {bubbles: true, cancelable: true};
+            const made = event === "drop"
+                ? new DragEvent("drop", {...init, dataTransfer: transfer})
+                : new ClipboardEvent("paste", {...init, clipboardData: transfer});
+            document.body.dispatchEvent(made);
+        }""",
+        [event, base64.b64encode(picture(colour)).decode()],
+    )
+
+
+@pytest.mark.parametrize("event", ["drop", "paste"])
+def test_a_dropped_or_pasted_picture_is_answered(open_page: Any, event: str) -> None:
+    page = open_page()
+    deliver(page, event, "red")
+    expect(page.get_by_role("heading", name="It's a pizza!")).to_be_visible()
+
+
+def test_a_url_is_sent_and_a_refusal_is_a_readable_sentence(open_page: Any) -> None:
+    page = open_page()
+    page.get_by_label("or the URL of one").fill("http://169.254.169.254/latest")
+    page.get_by_role("button", name="Look").click()
+    expect(page.get_by_role("article")).to_contain_text("The URL may not be fetched")
+
+
+def test_everything_works_by_keyboard_alone(open_page: Any) -> None:
+    page = choosing(open_page())
+    reached = []
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+    assert reached == ["choose", "photograph", "url", "send-url", "A"]
+    page.locator("#choose").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="It's a pizza!")).to_be_visible()
+    page.locator("#url").focus()
+    page.keyboard.type("http://10.0.0.1/")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("article")).to_contain_text("The URL may not be fetched")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_it_fits_a_phone_and_a_screen_in_light_and_dark(open_page: Any, width: int, scheme: str) -> None:
+    page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page.locator("#files").set_input_files(
+        [file("red", "a-very-long-file-name-" * 5 + ".jpg"), file("blue", "b.jpg")]
+    )
+    expect(page.get_by_role("article").get_by_role("listitem")).to_have_count(4)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page scrolls sideways"
+    ground = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    red = int(ground.removeprefix("rgb(").split(",")[0])
+    assert (red < 128) == (scheme == "dark")
+
+
+def test_a_lost_server_is_told(open_page: Any) -> None:
+    page = open_page()
+    page.context.route("**/predict", lambda route: route.abort())
+    deliver(page, "drop", "red")
+    expect(page.get_by_role("article")).to_contain_text("The server could not be reached")
+
+
+def test_a_class_name_with_markup_stays_text(open_page: Any) -> None:
+    page = open_page()
+    evil = '<img src=x onerror="document.title=1">'
+    answer = {
+        "prediction": evil, "label": evil, "probability": 1, "probabilities": {evil: 1},
+        "model": {"name": evil, "version": 1}, "request_id": "x", "timings_ms": {"total": 1},
+    }  # fmt: skip
+    page.context.route("**/predict", lambda route: route.fulfill(json=answer))
+    deliver(page, "drop", "red")
+    expect(page.get_by_role("heading", name="<img")).to_be_visible()
+    assert page.title() == "What is in the picture?"
+
+
+def test_the_policy_forbids_everything_from_elsewhere(gateway: GatewayProcess) -> None:
+    for path in ("/", "/page.js", "/page.css", "/openapi.json"):
+        answer = http_request(gateway.port, "GET", path)
+        assert answer.status == 200
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'")
+        assert "unsafe" not in policy
+        assert "http" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
