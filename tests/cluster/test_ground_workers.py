@@ -28,7 +28,7 @@ def test_pods_on_different_workers_meet_under_their_own_addresses(
         ("server", workers[0], ECHO_ADDRESS),
         ("client", workers[1], "import time; time.sleep(600)"),
     ):
-        main = {
+        main: dict[str, Any] = {
             "name": "main",
             "image": workers_image,
             "imagePullPolicy": "Never",
