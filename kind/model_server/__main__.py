@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from .flags import FlagError, Options, cores, parse, usage
+from .lean_import import leave_out_public_api
 
 if TYPE_CHECKING:
     import grpc
@@ -115,6 +116,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # not the CPU features on every start
+    leave_out_public_api()
     if options.version:
         from .runtime import TENSORFLOW_VERSION
 
