@@ -129,7 +129,7 @@ def test_a_name_that_no_registry_has_ends_with_what_to_do(
 
 @pytest.fixture
 def mirrored(local_registry: LocalRegistry) -> Iterator[LocalRegistry]:
-    """Our engine with that registry as its mirror of Docker Hub, and without the image that is to be pulled."""
+    """Our engine, with that registry as its mirror of Docker Hub and without the image to be pulled."""
     before = image_id(images.PULLED_BASE) if registry.present(images.PULLED_BASE) else None
     if before:
         docker("rmi", "--no-prune", images.PULLED_BASE)
