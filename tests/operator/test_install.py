@@ -86,6 +86,15 @@ def test_no_verb_is_a_wildcard_and_no_secret_can_be_read() -> None:
             assert not {"secrets", "serviceaccounts", "roles", "nodes"} & set(rule["resources"])
 
 
+@pytest.fixture(scope="module")
+def installed(apiserver: ControlPlane) -> ControlPlane:
+    """An API server with install.yaml applied to it."""
+    apiserver.kubectl("apply", "-f", str(INSTALL / "install.yaml"))
+    crd = f"crd/{names.PLURAL}.{names.GROUP}"
+    apiserver.kubectl("wait", "--for=condition=Established", "--timeout=60s", crd)
+    return apiserver
+
+
 @pytest.mark.apiserver
 def test_plain_kubectl_apply_installs_all_of_it_and_again_would_change_nothing(
     apiserver: ControlPlane,
@@ -108,14 +117,13 @@ def test_who_has_all_rights_in_a_namespace_and_none_beyond_can_install_it_there(
 
 
 @pytest.mark.apiserver
-def test_the_operators_pod_is_restricted(apiserver: ControlPlane) -> None:
-    apiserver.kubectl("apply", "-f", str(INSTALL / "install.yaml"))
+def test_the_operators_pod_is_restricted(installed: ControlPlane) -> None:
     pod = one("Deployment")["spec"]["template"]
     body = {"metadata": {"name": "pod", "labels": pod["metadata"]["labels"]}, "spec": pod["spec"]}
     path = "/api/v1/namespaces/imageclassifier-system/pods?dryRun=All"
-    apiserver.request("POST", path, body)
+    installed.request("POST", path, body)
     with pytest.raises(ApiError, match="violates PodSecurity"):
-        apiserver.request("POST", path, {**body, "spec": {**body["spec"], "securityContext": {}}})
+        installed.request("POST", path, {**body, "spec": {**body["spec"], "securityContext": {}}})
 
 
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.yaml"))
@@ -124,17 +132,13 @@ EXAMPLES = sorted((REPOSITORY / "examples").glob("*.yaml"))
 @pytest.mark.apiserver
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: str(path.stem))
 def test_every_example_is_taken_by_the_api_server(
-    apiserver: ControlPlane, namespace: str, example: Path
+    installed: ControlPlane, namespace: str, example: Path
 ) -> None:
-    apiserver.kubectl("apply", "-f", str(INSTALL / "install.yaml"))
-    apiserver.kubectl(
-        "wait", "--for=condition=Established", "--timeout=60s", f"crd/{names.PLURAL}.{names.GROUP}"
-    )
     if example.stem == "pizza-v2":
-        apiserver.kubectl("apply", "-n", namespace, "-f", str(REPOSITORY / "examples/pizza.yaml"))
+        installed.kubectl("apply", "-n", namespace, "-f", str(REPOSITORY / "examples/pizza.yaml"))
         patch = ["patch", "imageclassifier", "pizza", "--type=merge", f"--patch-file={example}"]
-        assert "patched" in apiserver.kubectl(*patch, "-n", namespace)
+        assert "patched" in installed.kubectl(*patch, "-n", namespace)
     else:
-        apiserver.kubectl(
+        installed.kubectl(
             "apply", "--dry-run=server", "--validate=strict", "-n", namespace, "-f", str(example)
         )
