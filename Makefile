@@ -6,6 +6,7 @@ PYTEST = $(BIN)/python -m pytest
 IMAGE_REGISTRY = imageclassifier
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: demo test help down clean venv kubernetes cluster cluster-with-workers images models
 .PHONY: install-yaml reference lint format types layers unit cluster-test workers-test bench
 
