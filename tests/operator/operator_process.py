@@ -7,6 +7,7 @@ against the same.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -14,6 +15,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bare_apiserver import ApiError
 from imageclassifier_operator import names
 from imageclassifier_operator.__main__ import run
 from imageclassifier_operator.observed import Counters, GatewayReport, ShadowReport, VersionReport
@@ -43,8 +45,9 @@ class PlayedGateways:
         if not self.deaf:
             name = names.routing_name(metadata["labels"][names.LABEL_INSTANCE])
             path = f"/api/v1/namespaces/{metadata['namespace']}/configmaps/{name}"
-            config_map = self._apiserver.request("GET", path)
-            self._files[metadata["uid"]] = json.loads(config_map["data"]["routing.json"])
+            with contextlib.suppress(ApiError):  # without a file a gateway goes on with the one it has
+                config_map = self._apiserver.request("GET", path)
+                self._files[metadata["uid"]] = json.loads(config_map["data"]["routing.json"])
         file = self._files.get(metadata["uid"])
         if file is None:
             return None

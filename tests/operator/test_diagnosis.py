@@ -171,3 +171,11 @@ def test_a_volume_that_cannot_be_mounted_is_told_from_the_events():
 def test_a_long_message_is_cut():
     problem = diagnose([pod(containers=[waiting("ErrImagePull", "x" * 5000)])])
     assert len(problem.message) < 600
+
+
+def test_a_crash_tells_the_same_although_its_log_has_the_time():
+    first = '{"time": "10:00", "level": "error", "message": "Worker failed to boot."}'
+    then = '{"time": "10:09", "level": "error", "message": "Worker failed to boot."}'
+    told = [diagnose([pod(containers=[crashed(message=message)])]) for message in (first, then)]
+    assert told[0] == told[1]
+    assert "Worker failed to boot" in told[0].message

@@ -1,6 +1,8 @@
 """The operator against a real API server, with fake pods: what it writes, how often, and how it repairs."""
 
 import json
+import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 
 from imageclassifier_operator import names
+from imageclassifier_operator.observed import Counters
 from operator_process import PlayedGateways, RunningOperator
 
 pytestmark = pytest.mark.apiserver
@@ -68,11 +71,8 @@ class Bench:
         return self.get(f"/api/v1/namespaces/{{}}/pods?{selector}")["items"]
 
     def wait(self, condition: Any, what: str) -> None:
-        def answer_verifications() -> bool:
-            return bool(condition())
-
         try:
-            self.apiserver.wait_for(answer_verifications, what, timeout_seconds=60)
+            self.apiserver.wait_for(condition, what, timeout_seconds=60)
         except TimeoutError:
             raise TimeoutError(f"waited for {what}; status: {json.dumps(self.status(), indent=1)}") from None
 
@@ -111,15 +111,41 @@ class Bench:
         self.wait(lambda: self.status().get("phase") == phase, f"phase {phase}")
 
 
-@pytest.fixture
-def bench(apiserver: Any, namespace: str) -> Iterator[Bench]:
+@pytest.fixture(scope="module")
+def gateways(apiserver: Any) -> Iterator[PlayedGateways]:
+    """The operator is at work in all namespaces while these gateways are played."""
     apiserver.ensure_nodes(1)
     apiserver.kubectl("apply", "--server-side", "-f", str(CRD))
     apiserver.kubectl("wait", "--for=condition=Established", "crd/imageclassifiers.imageclassifier.dev")
-    gateways = PlayedGateways(apiserver)
-    with RunningOperator(apiserver.kubeconfig, gateways):
-        yield Bench(apiserver, namespace, gateways)
-        apiserver.request("DELETE", CLASSIFIERS.format(namespace))
+    played = PlayedGateways(apiserver)
+    with RunningOperator(apiserver.kubeconfig, played):
+        yield played
+
+
+@pytest.fixture
+def bench(apiserver: Any, namespace: str, gateways: PlayedGateways) -> Iterator[Bench]:
+    gateways.deaf, gateways.counters, gateways.shadow = False, {}, None
+    yield Bench(apiserver, namespace, gateways)
+    apiserver.request("DELETE", CLASSIFIERS.format(namespace))
+
+
+@pytest.fixture
+def serving(bench: Bench) -> Bench:
+    """Version 1 serves."""
+    bench.create(1, rollout={"keepPreviousSeconds": 0})
+    bench.verify(1)
+    bench.wait_ready(1)
+    return bench
+
+
+def writes_of_operator(bench: Bench, mark: int) -> list[Any]:
+    return [
+        event
+        for event in bench.apiserver.audit_events(since=mark)
+        if event.is_write
+        and bench.namespace == event.namespace
+        and event.field_manager.startswith("imageclassifier-operator")
+    ]
 
 
 def test_from_nothing_to_ready_every_child_is_written_once(bench: Bench) -> None:
@@ -127,13 +153,136 @@ def test_from_nothing_to_ready_every_child_is_written_once(bench: Bench) -> None
     bench.create(1)
     bench.verify(1)
     bench.wait_ready(1)
-    written: dict[str, int] = {}
-    status_writes = 0
-    for event in bench.apiserver.audit_events(since=mark):
-        if event.is_write and event.field_manager == "imageclassifier-operator" and "/pods/" not in event.uri:
-            path = event.uri.split("?")[0]
-            written[path] = written.get(path, 0) + 1
-        status_writes += event.is_write and event.field_manager == "imageclassifier-operator-status"
-    assert written
-    assert {path: count for path, count in written.items() if count != 1} == {}
+    written = Counter(
+        (event.resource, event.subresource, event.name)
+        for event in writes_of_operator(bench, mark)
+        if event.resource != "pods"
+    )
+    status_writes = written.pop(("imageclassifiers", "status", "pizza"))
     assert status_writes <= 4
+    assert len(written) >= 12
+    assert set(written.values()) == {1}
+
+
+def test_at_rest_nothing_is_written(serving: Bench) -> None:
+    time.sleep(3)  # figures of a status may still follow
+    mark = serving.apiserver.audit_mark()
+    for _ in range(3):  # each wakes the operator
+        serving.patch({"metadata": {"annotations": {"note": str(_)}}})
+        time.sleep(0.5)
+    assert writes_of_operator(serving, mark) == []
+
+
+def test_a_bump_moves_all_traffic_and_removes_the_old_version(serving: Bench) -> None:
+    serving.bump(2)
+    serving.wait(lambda: "pizza-serving-v2" in serving.deployments(), "the Deployment of version 2")
+    assert "pizza-serving-v1" in serving.deployments()
+    assert serving.routing()["serving"] == 1
+    serving.verify(2)
+    serving.wait_ready(2)
+    assert [v for v in serving.routing()["versions"] if v["percent"]] == [
+        {"version": 2, "target": f"dns:///pizza-serving-v2.{serving.namespace}.svc:8500", "percent": 100}
+    ]
+    serving.wait(lambda: "pizza-serving-v1" not in serving.deployments(), "version 1 to be removed")
+    serving.wait_phase("Stable")
+
+
+def test_a_refused_version_never_gets_traffic_and_is_not_tried_again(serving: Bench) -> None:
+    serving.bump(2)
+    serving.verify(2, REFUSED)
+    serving.wait(lambda: serving.status().get("failedVersions"), "the refusal in the status")
+    assert serving.condition("Available")["status"] == "True"
+    assert serving.condition("Ready")["reason"] == "AcceptanceFailed"
+    assert "the salad is no pizza" in serving.condition("Progressing")["message"]
+    serving.wait(lambda: "pizza-serving-v2" not in serving.deployments(), "version 2 to be removed")
+    serving.wait_phase("Stable")
+    assert serving.routing()["versions"][0]["percent"] == 100
+    serving.patch({"spec": {"replicas": 2}})
+    serving.wait(
+        lambda: serving.deployments()["pizza-serving-v1"]["spec"]["replicas"] == 2, "version 1 to be scaled"
+    )
+    assert "pizza-serving-v2" not in serving.deployments()
+    serving.patch({"metadata": {"annotations": {"imageclassifier.dev/retry": "1"}}})
+    serving.wait(lambda: "pizza-serving-v2" in serving.deployments(), "the second try")
+
+
+def test_a_rollout_in_steps_waits_for_requests_and_takes_back_a_version_that_fails(bench: Bench) -> None:
+    bench.create(1, rollout={"steps": [{"percent": 10, "durationSeconds": 1}], "minRequests": 10})
+    bench.verify(1)
+    bench.wait_ready(1)
+    bench.bump(2)
+    bench.verify(2)
+    bench.wait(lambda: bench.status().get("candidatePercent") == 10, "the first step")
+    bench.gateways.counters = {1: Counters(90, 0, {"+Inf": 90}), 2: Counters(10, 5, {"+Inf": 10})}
+    bench.wait(lambda: bench.status().get("failedVersions"), "version 2 to be taken back")
+    assert bench.condition("Progressing")["reason"] == "TooManyErrors"
+    assert bench.routing()["serving"] == 1
+    assert [v["version"] for v in bench.routing()["versions"]] == [1]
+
+
+def test_a_child_that_is_deleted_or_edited_is_put_back(serving: Bench) -> None:
+    path = f"/api/v1/namespaces/{serving.namespace}/services/pizza-gateway"
+    uid = serving.get(path)["metadata"]["uid"]
+    serving.apiserver.request("DELETE", path)
+
+    def is_back() -> bool:
+        items = serving.get("/api/v1/namespaces/{}/services")["items"]
+        return any(s["metadata"]["name"] == "pizza-gateway" and s["metadata"]["uid"] != uid for s in items)
+
+    serving.wait(is_back, "the gateway's Service to be back")
+    path = f"/apis/apps/v1/namespaces/{serving.namespace}/deployments/pizza-gateway"
+    container = {"name": "gateway", "image": "evil:1"}
+    serving.apiserver.request(
+        "PATCH",
+        path,
+        {"spec": {"replicas": 5, "template": {"spec": {"containers": [container]}}}},
+        content_type="application/strategic-merge-patch+json",
+    )
+
+    def is_restored() -> bool:
+        spec = serving.get(path)["spec"]
+        return spec["replicas"] == 2 and spec["template"]["spec"]["containers"][0]["image"] == "gateway:test"
+
+    serving.wait(is_restored, "the gateway's Deployment to be as it was")
+
+
+def test_a_foreign_object_of_our_name_is_left_alone(bench: Bench) -> None:
+    body = {"metadata": {"name": "pizza-gateway"}, "spec": {"ports": [{"port": 1}], "selector": {"a": "b"}}}
+    path = f"/api/v1/namespaces/{bench.namespace}/services"
+    bench.apiserver.request("POST", path, body)
+    bench.create(1)
+    bench.wait(lambda: bench.condition("Ready").get("reason") == "Conflict", "the conflict to be told")
+    assert "Service pizza-gateway" in bench.condition("Ready")["message"]
+    assert "belongs to nobody" in bench.condition("Ready")["message"]
+    assert bench.get(f"{path}/pizza-gateway")["spec"]["selector"] == {"a": "b"}
+
+
+def test_a_deleted_routing_config_map_comes_back_with_a_new_revision(serving: Bench) -> None:
+    before = serving.routing()
+    path = f"/api/v1/namespaces/{serving.namespace}/configmaps"
+    serving.apiserver.request("DELETE", f"{path}/pizza-routing")
+
+    def is_back() -> bool:
+        return any(c["metadata"]["name"] == "pizza-routing" for c in serving.get(path)["items"])
+
+    serving.wait(is_back, "the routing ConfigMap to be back")
+    after = serving.routing()
+    assert after["revision"] > before["revision"]
+    assert after["versions"] == before["versions"]
+
+
+def test_a_deleted_classifier_leaves_nothing(serving: Bench) -> None:
+    serving.apiserver.request("DELETE", f"{CLASSIFIERS.format(serving.namespace)}/pizza")
+    for resource in ("apis/apps/v1/namespaces/{}/deployments", "apis/batch/v1/namespaces/{}/jobs"):
+        serving.wait(lambda r=resource: serving.get(f"/{r}")["items"] == [], f"no {resource}")
+    serving.wait(
+        lambda: (
+            [
+                c
+                for c in serving.get("/api/v1/namespaces/{}/configmaps")["items"]
+                if c["metadata"]["name"] != "kube-root-ca.crt"
+            ]
+            == []
+        ),
+        "no ConfigMaps",
+    )

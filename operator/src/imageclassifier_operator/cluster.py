@@ -5,6 +5,7 @@ Requests are small and have a deadline; every one is counted. What the API serve
 """
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -51,7 +52,10 @@ class Cluster:
         try:
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except ConfigException:
-            await load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            # Named here: the library reads the variable only once, when it is imported.
+            await load_kube_config(
+                config_file=os.environ.get("KUBECONFIG"), client_configuration=configuration
+            )  # type: ignore[no-untyped-call]
         return cls(ApiClient(configuration), namespace)
 
     async def close(self) -> None:
@@ -152,7 +156,7 @@ class Cluster:
                 query=query,
                 accept="application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
             )
-            uids.update(item["metadata"]["uid"] for item in answer["items"])
+            uids.update(item["metadata"]["uid"] for item in answer["items"] or ())
             token = answer["metadata"].get("continue")
             if not token:
                 return uids

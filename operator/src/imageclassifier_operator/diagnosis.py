@@ -5,6 +5,7 @@ while nothing changes: pods alternate between `ErrImagePull` and `ImagePullBackO
 running.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -168,9 +169,23 @@ def _problem(reason: Reason, message: str) -> Problem:
 
 def _telling(log: str) -> str:
     """The line of a log's end that says most: the last with a word of failure in it, else the last."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    lines = [_words_of(line) for line in log.splitlines() if line.strip()]
     telling = [line for line in lines if re.search(r"(?i)error|fail|cannot|not found|no such", line)]
     return _short((telling or lines or ["no message"])[-1])
+
+
+def _words_of(line: str) -> str:
+    """A log line without its time and place, which differ from crash to crash.
+
+    >>> _words_of('{"time": "10:00", "message": "no worker"}')
+    'no worker'
+    >>> _words_of("2026-01-01 10:00:00.1: E a.cc:1] no model")
+    'no model'
+    """
+    try:
+        return str(json.loads(line)["message"])
+    except (ValueError, KeyError, TypeError):
+        return re.sub(r"^[\d\-:.TZ+ ]+(?:[IWEF] \S+\] )?", "", line.strip())
 
 
 def _short(text: str | None) -> str:

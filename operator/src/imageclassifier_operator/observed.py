@@ -4,6 +4,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from imageclassifier_operator.reasons import Reason
 
@@ -95,6 +96,9 @@ class Verdict:
     reason: Reason
     message: str
     conclusive: bool = True
+    version: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """The figures for `status.verification`, in its form."""
 
 
 @dataclass(frozen=True)

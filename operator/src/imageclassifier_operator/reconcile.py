@@ -175,7 +175,7 @@ class Reconciler:
             gateways_complete=gateway is not None and observe.is_complete(gateway, gateway_wanted),
             gateway_problem=observe.gateway_problem(view.objects, gateway),
             acknowledged_seconds=memory.acknowledged_seconds(state.revision, ready, view.now),
-            verdict=self._verdict(view, state, goal),
+            verdict=self._verdict(view, goal),
         )
 
     def _measure(self, memory: Memory, revision: int, ready: list[Json]) -> None:
@@ -187,12 +187,12 @@ class Reconciler:
             memory.measured = revision
             metrics.ROUTING_SECONDS.observe(now - written[1])
 
-    def _verdict(self, view: View, state: State, goal: Goal) -> Verdict | None:
-        if state.candidate is None:
-            return None
-        name = names.verify_name(view.ic.name, state.candidate.version, goal.attempt)
-        job = self._cache.one(JOBS, view.key, name)
-        return None if job is None else verification.verdict(job, view.objects.pods_of(job))
+    def _verdict(self, view: View, goal: Goal) -> Verdict | None:
+        """Of the version asked for, also after the rollout: the Job stays as long as the version does."""
+        version = goal.wanted.version
+        job = self._cache.one(JOBS, view.key, names.verify_name(view.ic.name, version, goal.attempt))
+        verdict = None if job is None else verification.verdict(job, view.objects.pods_of(job))
+        return None if verdict is None else replace(verdict, version=version)
 
     def _seen_after(self, seen: Observed, decision: Decision, view: View) -> Observed:
         """What was seen, less what the routing's change has made old."""

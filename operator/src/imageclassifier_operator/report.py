@@ -283,6 +283,8 @@ def status(
         document["selector"] = names.selector_string(names.selector(facts.name, "serving", version))
     if facts.model_digest:
         document["modelDigest"] = facts.model_digest
+    if seen.verdict is not None and seen.verdict.details:
+        document["verification"] = {"version": seen.verdict.version, **seen.verdict.details}
     if state.candidate is not None:
         document["candidateVersion"] = state.candidate.version
         document["candidatePercent"] = state.percent
@@ -303,16 +305,21 @@ def status(
 
 
 def is_urgent(status: Json, live: Json) -> bool:
-    """Whether a status has to be written at once: a condition holds that did not, or the other way round,
-    or it speaks of a newer spec. All else may wait a moment, so that what changes together is written
-    together.
+    """Whether a status has to be written at once: something holds no more, all is ready now, or the spec is
+    newer.
+
+    All else may wait a moment, so that what changes together is written together.
     """
 
-    def essence(document: Json) -> Any:
-        held = {c["type"]: c["status"] for c in document.get("conditions") or ()}
-        return document.get("observedGeneration"), held
+    def held(document: Json) -> set[str]:
+        return {c["type"] for c in document.get("conditions") or () if c["status"] == "True"}
 
-    return bool(essence(status) != essence(live))
+    before, after = held(live), held(status)
+    return (
+        status["observedGeneration"] != live.get("observedGeneration")
+        or not before <= after
+        or "Ready" in after - before
+    )
 
 
 def _shadow(state: State, seen: Observed) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from imageclassifier_operator.spec import AcceptanceCase, ImageClassifier, Serve
 Json = Mapping[str, Any]
 
 SCHEMA = 1
+MAX_CASES = 32
 DEADLINE_SECONDS = 120
 """For the whole verification once its pod runs."""
 
@@ -81,9 +82,10 @@ def _read(ended: Json, pod: str) -> Verdict:
     text = ended.get("message") or ""
     try:
         said = json.loads(text)
-        passed, message = bool(said["passed"]), str(said.get("message") or "")
+        passed, message = bool(said["passed"]), str(said.get("message") or "").rstrip(".")
+        details = _details(said)
         reason = Reason.of(said.get("reason") or "", Reason.VERIFICATION_FAILED)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         last = text.strip().splitlines()[-1:] or ["no message"]
         return Verdict(
             passed=False,
@@ -91,4 +93,26 @@ def _read(ended: Json, pod: str) -> Verdict:
             message=f"pod {pod} ended with exit code {ended.get('exitCode')} and no verdict: {last[0][:300]}",
             conclusive=False,
         )
-    return Verdict(passed, reason, message, conclusive=ended.get("exitCode") in (0, 1))
+    return Verdict(passed, reason, message, conclusive=ended.get("exitCode") in (0, 1), details=details)
+
+
+def _details(said: Json) -> dict[str, Any]:
+    """The figures of a verdict in the form of `status.verification`, within its bounds."""
+    golden, latency = said.get("golden") or {}, said.get("latency_milliseconds") or {}
+    details: dict[str, Any] = {
+        "passed": bool(said["passed"]),
+        "casesTotal": int(said.get("cases_total") or 0),
+        "casesPassed": int(said.get("cases_passed") or 0),
+    }
+    if golden.get("worst_difference") is not None:
+        details["goldenWorstDifference"] = float(golden["worst_difference"])
+    if latency:
+        details["latencyMilliseconds"] = {key: float(latency[key]) for key in ("p50", "p99")}
+    fields = ("name", "expected", "label", "probability", "passed")
+    cases = [
+        {key: case[key] for key in fields if case.get(key) is not None}
+        for case in (said.get("cases") or ())[:MAX_CASES]
+    ]
+    if cases:
+        details["cases"] = cases
+    return details
