@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from laptop import golang, images, places
@@ -148,9 +148,7 @@ def ensure(cluster: Cluster = LAPTOP) -> None:
     kind, _ = kind_program(), kubectl_program()
     configuration = places.digest([], [cluster.configuration])
     todo = decide(cluster.nodes, find(cluster), read_record(cluster), image, configuration)
-    if todo == "start":
-        todo = _start(cluster)
-    if todo == "nothing" and not _context_works(cluster, kind):
+    if todo in {"start", "nothing"} and not _comes_back(cluster, kind, start=todo == "start"):
         todo = "recreate"
     if todo in {"create", "recreate"}:
         _create(cluster, kind, image, configuration, again=todo == "recreate")
@@ -175,26 +173,37 @@ def _create(cluster: Cluster, kind: Path, image: str, configuration: str, *, aga
         _write_record(cluster, Record(image, configuration, containers))
 
 
-def _start(cluster: Cluster) -> str:
-    """Starts node containers; returns what is left to do: `nothing`, or `recreate` when they do not start."""
-    with step(f"Start the cluster {cluster.name} again", "its containers were stopped") as current:
-        began = datetime.now(UTC)
-        names = [name for name, container in find(cluster).items() if not container.running]
-        if output(["docker", "start", *names], timeout_seconds=60) is None:
-            current.found("its containers do not start")
-            return "recreate"
-        if not _wait(lambda: _nodes_report_since(cluster, began), _READY_SECONDS):
-            current.found("it does not come back")
-            return "recreate"
-    return "nothing"
-
-
-def _context_works(cluster: Cluster, kind: Path) -> bool:
-    """Whether kubectl reaches the cluster, after its kubeconfig entry was written anew if need be."""
-    if _api_answers(cluster):
+def _comes_back(cluster: Cluster, kind: Path, *, start: bool) -> bool:
+    """Whether a finished cluster is at work, after its containers were started if they stood still."""
+    if not start and _is_at_work(cluster):
         return True
-    output([kind, "export", "kubeconfig", f"--name={cluster.name}"])
-    return _wait(lambda: _api_answers(cluster), 60)
+    with step(f"Bring the cluster {cluster.name} back", "it was stopped or is just starting") as current:
+        stopped = [name for name, container in find(cluster).items() if not container.running]
+        if stopped and output(["docker", "start", *stopped], timeout_seconds=60) is None:
+            current.found("its containers do not start")
+            return False
+        # The API server's port on this machine may be another one now, and the entry may be lost.
+        output([kind, "export", "kubeconfig", f"--name={cluster.name}"])
+        if not _wait(lambda: _is_at_work(cluster), _READY_SECONDS):
+            current.found("it does not come back")
+            return False
+    return True
+
+
+def _is_at_work(cluster: Cluster) -> bool:
+    """Whether the API server answers and every kubelet has reported since its container was started.
+
+    Before a kubelet reports, what the API says about its node and pods is from the time before.
+    """
+    starts = output(["docker", "inspect", "--format", "{{.State.StartedAt}}", *cluster.nodes])
+    if starts is None or not _api_answers(cluster):
+        return False
+    return _nodes_report_since(cluster, max(_moment(line) for line in starts.split()))
+
+
+def _moment(text: str) -> datetime:
+    """An RFC 3339 time in UTC, from Docker (nanoseconds) or Kubernetes (microseconds)."""
+    return datetime.fromisoformat(text[:19] + "+00:00")
 
 
 def _api_answers(cluster: Cluster) -> bool:
@@ -202,10 +211,10 @@ def _api_answers(cluster: Cluster) -> bool:
 
 
 def _nodes_report_since(cluster: Cluster, moment: datetime) -> bool:
-    """Whether every kubelet has renewed its lease since; before that, the API's word on the node is old."""
+    """Whether every kubelet has renewed its lease since."""
     template = r'{range .items[*]}{.spec.renewTime}{"\n"}{end}'
     times = kubectl(cluster, "get", "leases", "--namespace=kube-node-lease", f"--output=jsonpath={template}")
-    renewed = [datetime.fromisoformat(line) for line in (times or "").splitlines()]
+    renewed = [_moment(line) for line in (times or "").splitlines()]
     return len(renewed) >= len(cluster.nodes) and all(time_ > moment for time_ in renewed)
 
 

@@ -101,7 +101,11 @@ def main(arguments: Sequence[str]) -> int:
     if name in QUESTIONS:
         print(QUESTIONS[name]())
         return 0
-    with places.exclusive("make"):
-        WORK[name]()
+    try:
+        with places.exclusive("make"):
+            WORK[name]()
+    except KeyboardInterrupt:
+        print(f"\nInterrupted; `make {name}` goes on from here.", file=sys.stderr)
+        return 130
     print(f"{name}: {duration_text(time.monotonic() - began)} in all.", file=sys.stderr)
     return 0

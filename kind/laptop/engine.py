@@ -17,6 +17,7 @@ from laptop import apt, places
 from laptop.progress import Step, StepFailed, output, step
 
 PACKAGES = ("docker.io", "containerd", "runc", "iproute2", "iptables", "containernetworking-plugins")
+_RUNTIME = "runc-without-sys-resource"
 #: Bit number in /proc/self/status (linux/capability.h).
 CAP_SYS_RESOURCE = 24
 _START_SECONDS = 60
@@ -27,6 +28,7 @@ class Files:
     """What belongs to an engine of ours."""
 
     settings: Path
+    runtime: Path
     pid: Path
     log: Path
     data: Path
@@ -37,6 +39,7 @@ class Files:
         state = places.state_directory()
         return cls(
             settings=state / "dockerd.json",
+            runtime=state / _RUNTIME,
             pid=state / "dockerd.pid",
             log=places.log_directory() / "dockerd.log",
             data=Path(os.environ.get("IMAGECLASSIFIER_DOCKER_DATA", "/var/lib/imageclassifier/docker")),
@@ -50,15 +53,11 @@ def has_capability(status: str, number: int) -> bool:
     return bool(int(line.split()[1], 16) >> number & 1)
 
 
-def settings(sys_resource: bool, mirrors: tuple[str, ...] = ()) -> dict[str, object]:
-    """The settings of an engine of ours; the runtime wrapper only where the capability is withheld."""
+def settings(runtime: Path | None, mirrors: tuple[str, ...] = ()) -> dict[str, object]:
+    """The settings of an engine of ours; `runtime` is the wrapper, where the capability is withheld."""
     values: dict[str, object] = {"log-level": "warn"}
-    if not sys_resource:
-        wrapper = str(places.KIND / "runtime/runc-without-sys-resource")
-        values |= {
-            "default-runtime": "runc-without-sys-resource",
-            "runtimes": {"runc-without-sys-resource": {"path": wrapper}},
-        }
+    if runtime:
+        values |= {"default-runtime": _RUNTIME, "runtimes": {_RUNTIME: {"path": str(runtime)}}}
     if mirrors:
         values["registry-mirrors"] = list(mirrors)
     return values
@@ -111,9 +110,13 @@ def ensure() -> None:
 def write_settings(mirrors: tuple[str, ...] = ()) -> None:
     files = Files.of_this_machine()
     files.settings.parent.mkdir(parents=True, exist_ok=True)
-    files.settings.write_text(
-        json.dumps(settings(host_has_sys_resource(), mirrors), indent=2) + "\n", encoding="utf-8"
-    )
+    runtime = None
+    if not host_has_sys_resource():
+        # A copy, so that the engine outlives the checkout it was started from.
+        runtime = files.runtime
+        shutil.copy2(places.KIND / "runtime" / _RUNTIME, runtime.with_suffix(".new"))
+        runtime.with_suffix(".new").replace(runtime)
+    files.settings.write_text(json.dumps(settings(runtime, mirrors), indent=2) + "\n", encoding="utf-8")
 
 
 def start(current: Step) -> None:
@@ -171,4 +174,5 @@ def stop(current: Step) -> None:
         if time.monotonic() > deadline:
             raise StepFailed(f"dockerd (process {pid}) does not end: end it by hand and run this again.")
         time.sleep(0.2)
+    output(["ip", "link", "delete", "docker0"])  # dockerd leaves its bridge behind
     current.say("dockerd has ended")

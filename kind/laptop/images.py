@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from laptop import apt, engine, golang, places, registry
-from laptop.progress import Step, StepFailed, step
+from laptop.progress import Step, StepFailed, output, step
 
 PULLED_BASE = "python:3.11-slim"
 PULLED_NODE = "kindest/node:v1.34.0"
@@ -167,6 +167,7 @@ def ensure_node() -> str:
     golang.ensure([golang.KUBERNETES, golang.PAUSE, golang.LOCAL_PATH_PROVISIONER])
     with step("Make the node image", "about a minute") as current:
         _make_node(base, made, current)
+        _forget_older(made)
         current.found(made)
     return made
 
@@ -197,6 +198,17 @@ def _make_node(base: str, name: str, current: Step) -> None:
         _docker_build(context, base, "node", name, current, pause=pause)
 
 
+def _forget_older(name: str) -> None:
+    """Drops the node images of earlier inputs, of a gigabyte each, but for those a container is made from."""
+    repository = name.split(":")[0]
+    for other in (
+        output(["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", repository]) or ""
+    ).split():
+        if other != name:
+            output(["docker", "rmi", other])
+    output(["docker", "image", "prune", "--force", "--filter=label=imageclassifier.build=node"])
+
+
 def _kubeadm_images(current: Step) -> str:
     kubernetes, version = golang.binary_path(golang.KUBERNETES), golang.KUBERNETES_VERSION
     listing = subprocess.run(
@@ -213,6 +225,7 @@ def _docker_build(context: Path, base: str, stage: str, name: str, current: Step
         [
             # The host's network: Debian's packages come from the base image's own package mirror.
             "docker", "build", "--network=host", f"--target={stage}", f"--tag={name}",
+            "--label=imageclassifier.build=node",
             f"--build-arg=BASE_IMAGE={base}",
             f"--build-arg=KUBERNETES_VERSION={golang.KUBERNETES_VERSION}", f"--build-arg=PAUSE_IMAGE={pause}",
             f"--build-arg=RESTRICT_OOM_SCORE={str(not engine.host_has_sys_resource()).lower()}",

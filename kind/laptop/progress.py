@@ -110,6 +110,11 @@ def _last_line(log: Path) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x1f]", "", text.rsplit("\r", 1)[-1])
 
 
+def _tail(log: Path, lines: int = 30) -> str:
+    text = log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+    return "\n".join(f"    {line}" for line in text)
+
+
 class _LiveLine:
     """The one line on a terminal that shows that a step is alive."""
 
@@ -152,6 +157,8 @@ def step(title: str, note: str = "") -> Iterator[Step]:
             yield current
     except StepFailed as failure:
         took = duration_text(time.monotonic() - began)
+        if not sys.stderr.isatty():  # whoever reads this has not got the machine at hand, as in CI
+            print(_tail(log), file=sys.stderr)
         print(f"✗ {title} failed after {took}: {failure} Log: {log}", file=sys.stderr, flush=True)
         raise SystemExit(1) from None
     took = duration_text(time.monotonic() - began)

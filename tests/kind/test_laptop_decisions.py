@@ -173,9 +173,10 @@ def test_os_release_is_read_with_and_without_quotation_marks() -> None:
 
 
 def test_the_runtime_wrapper_is_set_only_where_the_capability_is_withheld() -> None:
-    assert "default-runtime" not in engine.settings(sys_resource=True)
-    withheld = engine.settings(sys_resource=False)
-    assert withheld["default-runtime"] == "runc-without-sys-resource"
+    assert "default-runtime" not in engine.settings(runtime=None)
+    withheld = engine.settings(runtime=Path("/state/wrapper"), mirrors=("http://127.0.0.1:5001",))
+    assert withheld["runtimes"] == {withheld["default-runtime"]: {"path": "/state/wrapper"}}
+    assert withheld["registry-mirrors"] == ["http://127.0.0.1:5001"]
 
 
 def test_a_capability_is_read_from_the_bounding_set() -> None:
