@@ -74,7 +74,8 @@ def gateway_deployment(ic: ImageClassifier, settings: Settings) -> Manifest:
             TMP_VOLUME,
         ],
         selector=selector,
-        termination_grace_seconds=DRAIN_SECONDS + gateway.timeout_seconds + 5,
+        # The last request may take its time to arrive and again to be answered; the gateway ends before.
+        termination_grace_seconds=DRAIN_SECONDS + 2 * gateway.timeout_seconds + 10,
         pull_secrets=gateway.image_pull_secrets,
     )
     return deployment(
