@@ -102,12 +102,12 @@ class FakeModel:
     def _predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictResponse:
         self._check_version(request.model_spec, context)
         documents = {"contract": self.contract, "golden": self.golden}
-        if request.model_spec.signature_name in documents:
-            document = documents[request.model_spec.signature_name]
+        name = request.model_spec.signature_name
+        if name != "serving_default":
+            document = documents.get(name)
             if document is None:
                 context.abort(
-                    grpc.StatusCode.FAILED_PRECONDITION,
-                    f'Serving signature name: "{request.model_spec.signature_name}" not found',
+                    grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.'
                 )
             shape = pb.TensorShapeProto(dim=[pb.TensorShapeProto.Dim(size=1)])
             text = pb.TensorProto(
@@ -174,6 +174,20 @@ def picture(colour: str = "red", size: tuple[int, int] = (64, 48), kind: str = "
     buffer = io.BytesIO()
     Image.new("RGB", size, colour).save(buffer, kind)
     return buffer.getvalue()
+
+
+def routing_document(
+    model: str, targets: dict[int, str], *, contract: dict[str, Any] | None = None, serving: int = 1
+) -> str:
+    """A routing file that gives everything to one version of a model, wherever its servers are."""
+    versions: list[dict[str, Any]] = [
+        {"version": version, "target": target, "percent": 100 if version == serving else 0}
+        for version, target in targets.items()
+    ]
+    if contract is not None:
+        for version in versions:
+            version["contract"] = contract
+    return json.dumps({"schema": 1, "revision": 1, "model": model, "serving": serving, "versions": versions})
 
 
 def routing(*models: FakeModel, percents: tuple[int, ...] = (100,), revision: int = 1, **more: Any) -> str:

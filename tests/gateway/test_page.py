@@ -1,4 +1,5 @@
-"""The page in a real browser: every way to give a picture, on a screen and on a phone, by mouse and by keyboard."""
+"""The page in a real browser: every way to give a picture, on a screen and on a phone, by mouse and by
+keyboard."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 
 @pytest.fixture
 def open_page(browser: Browser, gateway: GatewayProcess, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Opens the page; at the end nothing may have been refused, logged as an error, or asked of another host."""
+    """Opens the page; at the end nothing may have been refused, logged as an error, or asked of another
+    host."""
     pages: list[tuple[Page, list[str]]] = []
 
     def open_it(**context: Any) -> Page:

@@ -155,8 +155,8 @@ class ModelServer:
                 signature, {IGNORED_TENSOR: ignored}, JSON_TENSOR, timeout_seconds=timeout_seconds
             )
         except ModelServerError as error:
-            # TensorFlow Serving: `Serving signature name: "contract" not found in signature def`.
-            if "signature name" in str(error).lower():
+            # TensorFlow Serving (predict_util.cc): `Serving signature key "contract" not found.`
+            if "Serving signature key" in str(error):
                 raise MissingSignatureError(
                     f"The model does not describe itself: it has no signature '{signature}'. Export it with "
                     f"imageclassifier-training, or say `classes` and `input` in the spec ({self._name})."

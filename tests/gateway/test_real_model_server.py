@@ -1,0 +1,253 @@
+"""The gateway and the verification against a real TensorFlow runtime, and the tests' own model server beside
+it.
+
+The stand-in of kind/model_server serves models of examples/tiny_model, which tell light pictures from dark
+ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gateway_testbed import (
+    CONTRACT,
+    FakeModel,
+    GatewayProcess,
+    eventually,
+    free_port,
+    picture,
+    routing_document,
+)
+from gateway_testbed import request as http_request
+
+from imageclassifier_gateway.contract import parse_contract
+from imageclassifier_gateway.modelserver import (
+    MissingSignatureError,
+    ModelServer,
+    ModelServerError,
+    ModelUnavailableError,
+    tensor,
+)
+
+ROOT = Path(__file__).parents[2]
+LEGACY_CONTRACT = {
+    "schema": 1,
+    "name": "legacy",
+    "input": {"height": 32, "width": 32, "dtype": "float32", "scale": 1 / 127.5, "offset": -1.0},
+    "classes": [{"name": "dark", "message": "It is dark."}, {"name": "light", "message": "It is light."}],
+    "threshold": 0.5,
+    "output": {"activation": "sigmoid"},
+}
+#: Models and their versions, each with the variant of examples/tiny_model that it is.
+VARIANTS = {
+    ("tiny", 1): "good",
+    ("tiny", 2): "inverted",
+    ("tiny", 3): "bad-golden",
+    ("tiny", 4): "wrong-signature",
+    ("legacy", 1): "legacy",
+}
+MAKE_ALL = """
+import sys; sys.path.insert(0, sys.argv[1])
+import json, make, pathlib
+for name, version, variant in json.loads(sys.argv[3]):
+    make.make(pathlib.Path(sys.argv[2]), name=name, version=version, variant=variant)
+"""
+
+
+@dataclass(frozen=True)
+class RealServer:
+    """A running model server with all the models above."""
+
+    target: str
+    legacy_tensors: tuple[str, str]
+
+
+@pytest.fixture(scope="session")
+def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
+    folder = tmp_path_factory.mktemp("models")
+    variants = json.dumps([(name, version, variant) for (name, version), variant in VARIANTS.items()])
+    subprocess.run(
+        [sys.executable, "-c", MAKE_ALL, str(ROOT / "examples" / "tiny_model"), str(folder), variants],
+        check=True,
+        capture_output=True,
+    )
+    config = "".join(
+        f'config {{ name: "{name}" base_path: "{folder / name}" model_platform: "tensorflow" '
+        "model_version_policy { all {} } }"
+        for name in ("tiny", "legacy")
+    )
+    (folder / "models.config").write_text(f"model_config_list {{ {config} }}")
+    port = free_port()
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                ROOT / "kind" / "model_server" / "tensorflow_model_server",
+                f"--port={port}",
+                "--rest_api_port=0",
+                f"--model_config_file={folder / 'models.config'}",
+            ],
+            env={
+                **os.environ,
+                "MODEL_SERVER_PYTHON": sys.executable,
+                "MODEL_SERVER_BIND_ADDRESS": "127.0.0.1",
+            },
+            stdout=log,
+            stderr=log,
+        )
+    target = f"dns:///127.0.0.1:{port}"
+    try:
+        legacy = ModelServer(target, "legacy", 1)
+
+        def answers() -> Any:
+            assert process.poll() is None, (folder / "log").read_text()
+            try:
+                return legacy.signatures(timeout_seconds=1)
+            except ModelServerError:
+                return None
+
+        signature = eventually(answers, "the model server answers", 120).signature_def["serving_default"]
+        yield RealServer(target, (next(iter(signature.inputs)), next(iter(signature.outputs))))
+    finally:
+        process.kill()
+        process.wait()
+
+
+def legacy_contract(server: RealServer) -> dict[str, Any]:
+    """The contract a user would write for the legacy model, with the tensors' names as the model has them."""
+    document = json.loads(json.dumps(LEGACY_CONTRACT))
+    document["input"]["tensor"], document["output"]["tensor"] = server.legacy_tensors
+    return dict(document)
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[GatewayProcess]:
+    process = GatewayProcess(tmp_path)
+    yield process
+    process.stop()
+
+
+def test_pictures_are_told_apart_by_the_real_runtime(
+    gateway: GatewayProcess, real_server: RealServer
+) -> None:
+    gateway.start_ready(routing_document("tiny", {1: real_server.target}))
+    light, dark = gateway.predict(picture("white")).json, gateway.predict(picture("black")).json
+    assert (light["label"], dark["label"]) == ("light", "dark")
+    assert light["probability"] > 0.9
+    metadata = gateway_get(gateway, "/v1/models/tiny/metadata")["metadata"]["signature_def"]["signature_def"]
+    assert metadata["serving_default"]["inputs"]["pixels"]["dtype"] == "DT_UINT8"
+    assert gateway_get(gateway, "/v1/models/tiny")["model_version_status"][0]["state"] == "AVAILABLE"
+
+
+def gateway_get(gateway: GatewayProcess, path: str) -> Any:
+    return http_request(gateway.port, "GET", path).json
+
+
+def test_a_legacy_model_is_served_by_the_contract_of_the_routing_file(
+    gateway: GatewayProcess, real_server: RealServer
+) -> None:
+    contract = legacy_contract(real_server)
+    gateway.start_ready(routing_document("legacy", {1: real_server.target}, contract=contract))
+    assert gateway.predict(picture("white")).json["prediction"] == "It is light."
+    assert gateway.predict(picture("black")).json["prediction"] == "It is dark."
+
+
+@pytest.mark.parametrize(
+    ("model", "version", "reason"),
+    [
+        ("tiny", 1, None),
+        ("tiny", 2, "AcceptanceFailed"),
+        ("tiny", 3, "GoldenFailed"),
+        ("tiny", 4, "ContractInvalid"),
+        ("legacy", 1, None),
+        ("tiny", 9, "ContractInvalid"),
+    ],
+)
+def test_each_variant_of_the_model_gets_the_verdict_it_deserves(
+    real_server: RealServer, tmp_path: Path, model: str, version: int, reason: str | None
+) -> None:
+    white = tmp_path / "white.jpg"
+    white.write_bytes(picture("white"))
+    plan = {
+        "schema": 1,
+        "model": model,
+        "candidate": {
+            "version": version,
+            "target": real_server.target,
+            "contract": legacy_contract(real_server) if model == "legacy" else None,
+        },
+        "serving": {"version": 1, "target": real_server.target} if model == "tiny" else None,
+        "allow_class_change": False,
+        "cases": [
+            {"name": "white", "label": "light", "min_probability": 0.8, "picture": {"file": str(white)}}
+        ],
+        "min_pass_percent": 100,
+        "deadline_seconds": 60,
+    }
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    result = subprocess.run(
+        [sys.executable, "-m", "imageclassifier_gateway.verify", "--plan", str(tmp_path / "plan.json")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    verdict = json.loads(result.stdout)
+    assert (verdict["reason"], result.returncode) == (reason, 0 if reason is None else 1), result.stdout
+    if (model, version) == ("tiny", 1):
+        assert verdict["golden"]["cases"] > 0
+
+
+@pytest.fixture(params=["real", "fake"])
+def either_server(
+    request: pytest.FixtureRequest, make_model: Callable[..., FakeModel]
+) -> Callable[[int], ModelServer]:
+    """A client of the real server, and one of the server that the other tests use: they must behave alike."""
+    if request.param == "real":
+        target = request.getfixturevalue("real_server").target
+        return lambda version: ModelServer(target, "tiny", version)
+    model = make_model(version=1, contract={**CONTRACT, "name": "tiny"})
+    return lambda version: ModelServer(model.target, "pizza-model", version)
+
+
+class TestBothServersBehaveAlike:
+    def test_the_contract_is_a_string(self, either_server: Callable[[int], ModelServer]) -> None:
+        assert parse_contract(either_server(1).text("contract", timeout_seconds=10)).name == "tiny"
+
+    def test_a_signature_that_is_missing_is_told(self, either_server: Callable[[int], ModelServer]) -> None:
+        with pytest.raises(MissingSignatureError):
+            either_server(1).text("nothing", timeout_seconds=10)
+
+    def test_a_version_that_is_not_there_is_an_error_of_the_model(
+        self, either_server: Callable[[int], ModelServer]
+    ) -> None:
+        server = either_server(9)
+        pixels = tensor(np.zeros((1, 32, 32, 3), dtype=np.uint8))
+        for call in (
+            lambda: server.predict(
+                "serving_default", {"pixels": pixels}, "probabilities", timeout_seconds=10
+            ),
+            lambda: server.status(timeout_seconds=10),
+            lambda: server.signatures(timeout_seconds=10),
+        ):
+            with pytest.raises(ModelServerError) as raised:
+                call()
+            assert not isinstance(raised.value, ModelUnavailableError)
+
+    def test_an_answer_has_a_row_for_each_picture(self, either_server: Callable[[int], ModelServer]) -> None:
+        pixels = tensor(np.zeros((3, 32, 32, 3), dtype=np.uint8))
+        answer = either_server(1).predict(
+            "serving_default", {"pixels": pixels}, "probabilities", timeout_seconds=10
+        )
+        assert [dim.size for dim in answer.tensor_shape.dim] == [3, 2]
+
+    def test_the_status_is_available(self, either_server: Callable[[int], ModelServer]) -> None:
+        status = either_server(1).status(timeout_seconds=10)
+        assert (status.version, status.state, status.HasField("status")) == (1, 30, True)
