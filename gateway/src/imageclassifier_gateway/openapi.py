@@ -4,8 +4,9 @@ it."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import version
 from typing import Any
+
+from imageclassifier_gateway import __version__
 
 from .config import Settings
 from .problems import CAUSES, MEDIA_TYPE
@@ -26,7 +27,7 @@ def openapi_document(settings: Settings) -> _Json:
         "openapi": "3.1.0",
         "info": {
             "title": "ImageClassifier gateway",
-            "version": version("imageclassifier"),
+            "version": __version__,
             "description": "Send a picture, or the URL of one, and get the class that the model gives it.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
