@@ -1,0 +1,119 @@
+"""The pizza models through the server and called directly: the same probabilities for a hundred pictures.
+
+The pictures are the photographs of the data set where it lies beside the checkout, and drawn ones elsewhere;
+the models are those of `make models` where they were made, and are exported otherwise.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image, ImageDraw
+
+from imageclassifier_gateway.contract import Contract, parse_contract, parse_golden
+from imageclassifier_gateway.images import prepare
+
+REPOSITORY = Path(__file__).parents[3]
+PHOTOGRAPHS = REPOSITORY.parent / "shared/data/pizza_not_pizza"
+PICTURES = 100
+TOLERANCE = 1e-5
+BATCH = 10
+
+
+def drawn(seed: int) -> bytes:
+    """A picture of random ellipses, as PNG."""
+    random = np.random.default_rng(seed)
+    picture = Image.new("RGB", (300, 260), tuple(random.integers(0, 256, 3).tolist()))
+    canvas = ImageDraw.Draw(picture)
+    for left, top, width, height, *colour in random.integers(0, 256, (12, 7)).tolist():
+        canvas.ellipse((left, top, left + width, top + height), fill=tuple(colour))
+    buffer = BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[bytes]:
+    files = sorted(PHOTOGRAPHS.rglob("*.jpg"))
+    chosen = files[:: max(1, len(files) // PICTURES)][:PICTURES]
+    return [file.read_bytes() for file in chosen] or [drawn(seed) for seed in range(PICTURES)]
+
+
+@pytest.fixture(scope="module")
+def base_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = REPOSITORY / "models/pizza-model"
+    if all((made / version / "saved_model.pb").exists() for version in ("1", "2")):
+        return made
+    out = tmp_path_factory.mktemp("models")
+    for version in ("1", "2"):
+        command = [sys.executable, "-m", "imageclassifier_training", "export", f"examples/pizza/v{version}"]
+        flags = ["--name", "pizza-model", "--version", version, "--out", str(out)]
+        subprocess.run([*command, *flags], cwd=REPOSITORY, check=True, capture_output=True)
+    return out / "pizza-model"
+
+
+@pytest.fixture(scope="module")
+def pizza(launch: Callable[..., Any], base_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A server of both versions that batches, as in a cluster."""
+    config = tmp_path_factory.mktemp("pizza") / "models.config"
+    config.write_text(
+        f'model_config_list {{ config {{ name: "pizza-model" base_path: "{base_path}" '
+        'model_platform: "tensorflow" model_version_policy { all {} } } }'
+    )
+    return launch(f"--model_config_file={config}", "--enable_batching", "--grpc_max_threads=32")
+
+
+def contract(server: Any, version: int) -> Contract:
+    inputs = {"ignored": np.zeros(1, np.int32)}
+    response = server.predict(inputs, model="pizza-model", version=version, signature="contract")
+    return parse_contract(response.outputs["json"].string_val[0])
+
+
+def over_grpc(server: Any, pixels: Any, version: int) -> Any:
+    response = server.predict({"pixels": pixels}, model="pizza-model", version=version)
+    return np.reshape(response.outputs["probabilities"].float_val, (len(pixels), -1))
+
+
+def over_rest(server: Any, pixels: Any, version: int) -> Any:
+    path = f"/v1/models/pizza-model/versions/{version}:predict"
+    return np.array(server.post(path, {"instances": pixels.tolist()}).json()["predictions"])
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_hundred_pictures_get_the_probabilities_of_the_saved_model(
+    pizza: Any, base_path: Path, pictures: list[bytes], version: int
+) -> None:
+    wanted = contract(pizza, version).input
+    pixels = np.stack([prepare(picture, wanted) for picture in pictures])
+    model = tf.saved_model.load(str(base_path / str(version))).signatures["serving_default"]
+    direct = np.concatenate([model(pixels=tf.constant(one[None]))["probabilities"] for one in pixels])
+    batches = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
+    single = [one[None] for one in pixels]
+    for answer, parts in [
+        (over_grpc, single),
+        (over_grpc, batches),
+        (over_rest, single),
+        (over_rest, batches),
+    ]:
+        served = np.concatenate([answer(pizza, part, version) for part in parts])
+        assert served.shape == (PICTURES, 2)
+        np.testing.assert_allclose(
+            served, direct, atol=TOLERANCE, rtol=0, err_msg=f"{answer.__name__} {len(parts)}"
+        )
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_golden_pictures_get_the_probabilities_of_training(pizza: Any, version: int) -> None:
+    inputs = {"ignored": np.zeros(1, np.int32)}
+    response = pizza.predict(inputs, model="pizza-model", version=version, signature="golden")
+    golden = parse_golden(response.outputs["json"].string_val[0])
+    wanted = contract(pizza, version).input
+    pixels = np.stack([prepare(case.png, wanted) for case in golden.cases])
+    expected = [case.probabilities for case in golden.cases]
+    np.testing.assert_allclose(over_grpc(pizza, pixels, version), expected, atol=golden.tolerance, rtol=0)
