@@ -21,11 +21,6 @@ PLURALS = {
     "Ingress": "apis/networking.k8s.io/v1 ingresses",
     "HorizontalPodAutoscaler": "apis/autoscaling/v2 horizontalpodautoscalers",
 }
-EVERYTHING = {
-    f"{kind} {name} of {title}": child
-    for title, body in SPECS.items()
-    for (kind, name), child in render(body).items()
-}
 
 
 def in_namespace(child: dict[str, Any], namespace: str) -> dict[str, Any]:
@@ -52,21 +47,27 @@ def differences(sent: Any, stored: Any, path: str = "") -> Iterator[str]:
         yield f"{path}: sent {json.dumps(sent)}, stored {json.dumps(stored)}"
 
 
-@pytest.mark.parametrize("what", EVERYTHING)
-def test_the_api_server_stores_exactly_what_is_sent(
-    apiserver: ControlPlane, namespace: str, what: str
-) -> None:
-    child = in_namespace(EVERYTHING[what], namespace)
-    assert list(differences(child, apply(apiserver, child, dry_run=True))) == []
+@pytest.mark.parametrize("title", SPECS)
+def test_the_api_server_stores_exactly_what_is_sent(apiserver: ControlPlane, title: str) -> None:
+    found = []
+    for child in render(SPECS[title]).values():
+        sent = in_namespace(child, "default")
+        found += [
+            f"{child['kind']}{where}" for where in differences(sent, apply(apiserver, sent, dry_run=True))
+        ]
+    assert found == []
 
 
-@pytest.mark.parametrize("what", EVERYTHING)
-def test_applying_it_again_changes_nothing(apiserver: ControlPlane, namespace: str, what: str) -> None:
-    child = in_namespace(EVERYTHING[what], namespace)
-    del child["metadata"]["ownerReferences"]  # there is no such owner: the garbage collector would act
-    first = apply(apiserver, child, dry_run=False)
-    again = apply(apiserver, child, dry_run=False)
-    assert again["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+@pytest.mark.parametrize("title", SPECS)
+def test_applying_them_again_changes_nothing(apiserver: ControlPlane, namespace: str, title: str) -> None:
+    for child in render(SPECS[title]).values():
+        sent = in_namespace(child, namespace)
+        del sent["metadata"]["ownerReferences"]  # there is no such owner: the garbage collector would act
+        first = apply(apiserver, sent, dry_run=False)["metadata"]
+        again = apply(apiserver, sent, dry_run=False)["metadata"]
+        # Controllers write the status of what has one, so of that only the generation tells.
+        version = "generation" if "generation" in first else "resourceVersion"
+        assert again[version] == first[version], child["kind"]
 
 
 @pytest.mark.parametrize("title", SPECS)
