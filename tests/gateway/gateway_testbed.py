@@ -270,13 +270,13 @@ class GatewayProcess:
                 stdout=log,
                 stderr=log,
             )
-        eventually(lambda: self.internal("/livez") == 200, "the gateway is alive", 60)
+        eventually(lambda: self.internal("/livez") == 200, "the gateway is alive", 180)
         return self
 
     def start_ready(self, routing: str) -> GatewayProcess:
         write_atomically(self.routing_file, routing)
         self.start()
-        eventually(lambda: self.internal("/readyz") == 200, "the gateway is ready", 60)
+        eventually(lambda: self.internal("/readyz") == 200, "the gateway is ready", 180)
         return self
 
     def internal(self, path: str) -> int | None:
