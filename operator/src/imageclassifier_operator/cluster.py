@@ -14,12 +14,17 @@ from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 from imageclassifier_operator import metrics, names
-from imageclassifier_operator.kinds import EVENTS, IMAGE_CLASSIFIERS, PODS, Kind
+from imageclassifier_operator.kinds import (
+    EVENTS,
+    FIELD_MANAGER,
+    IMAGE_CLASSIFIERS,
+    PODS,
+    STATUS_FIELD_MANAGER,
+    Kind,
+)
 
 Json = Mapping[str, Any]
 
-FIELD_MANAGER = names.MANAGER
-STATUS_FIELD_MANAGER = f"{names.MANAGER}-status"
 REQUEST_TIMEOUT_SECONDS = 15
 LIST_CHUNK = 500
 

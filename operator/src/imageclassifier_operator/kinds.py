@@ -6,6 +6,11 @@ from typing import Any
 
 from imageclassifier_operator import names
 
+FIELD_MANAGER = names.MANAGER
+"""Under which children are applied."""
+STATUS_FIELD_MANAGER = f"{names.MANAGER}-status"
+"""Under which the status is applied: a manager of its own, so that neither gives up the other's fields."""
+
 
 @dataclass(frozen=True)
 class Kind:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from imageclassifier_operator import names
-from imageclassifier_operator.cluster import FIELD_MANAGER
 from imageclassifier_operator.compare import needs_writing
 from imageclassifier_operator.diagnosis import diagnose, is_ready
+from imageclassifier_operator.kinds import FIELD_MANAGER
 from imageclassifier_operator.observed import Problem, VersionObserved
 from imageclassifier_operator.spec import GatewayIngress, ImageClassifier
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from imageclassifier_operator import desired, events, metrics, names, observe, report, routing, verification
 from imageclassifier_operator.cache import Cache
-from imageclassifier_operator.cluster import FIELD_MANAGER, STATUS_FIELD_MANAGER, ApiError, Cluster
+from imageclassifier_operator.cluster import ApiError, Cluster
 from imageclassifier_operator.compare import needs_writing
 from imageclassifier_operator.decide import Decision, Goal, decide, goal_of, needs_reports
 from imageclassifier_operator.diagnosis import is_ready
@@ -22,10 +22,12 @@ from imageclassifier_operator.kinds import (
     CHILDREN,
     CONFIG_MAPS,
     DEPLOYMENTS,
+    FIELD_MANAGER,
     IMAGE_CLASSIFIERS,
     JOBS,
     PODS,
     SERVICES,
+    STATUS_FIELD_MANAGER,
     WARNINGS,
     Kind,
     kind_of,
