@@ -16,7 +16,7 @@ from laptop import apt, engine, golang, places, registry
 from laptop.progress import Step, StepFailed, output, step
 
 PULLED_BASE = "python:3.11-slim"
-PULLED_NODE = "kindest/node:v1.34.0"
+PULLED_NODE = "kindest/node:v1.34.3"
 _BASE_PACKAGES = "ca-certificates,python3"
 #: The names kubeadm and our manifests use, all served by one image with the one Kubernetes program in it.
 COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
@@ -237,6 +237,6 @@ def _docker_build(context: Path, base: str, stage: str, name: str, current: Step
 
 
 def version_of_image(image: str) -> str | None:
-    """`kindest/node:v1.34.0` -> `v1.34.0`."""
+    """`kindest/node:v1.34.3` -> `v1.34.0`."""
     match = re.search(r":(v\d+\.\d+\.\d+)", image)
     return match[1] if match else None

@@ -89,8 +89,8 @@ def test_the_manifests_name_only_images_that_the_node_brings_along() -> None:
     ("image", "host"),
     [
         ("python:3.11-slim", "registry-1.docker.io"),
-        ("kindest/node:v1.34.0", "registry-1.docker.io"),
-        ("docker.io/kindest/node:v1.34.0", "registry-1.docker.io"),
+        ("kindest/node:v1.34.3", "registry-1.docker.io"),
+        ("docker.io/kindest/node:v1.34.3", "registry-1.docker.io"),
         ("registry.k8s.io/pause:3.10.1", "registry.k8s.io"),
         ("localhost/x", "localhost"),
         ("127.0.0.1:5001/library/python", "127.0.0.1:5001"),
