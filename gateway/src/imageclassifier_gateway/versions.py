@@ -6,6 +6,7 @@ seconds whether the version still answers, so that a version without traffic is 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,7 +59,11 @@ class Version:
 
     def _keep_checking(self) -> None:
         while not self._closed.is_set():
-            self.state = self._check()
+            try:
+                self.state = self._check()
+            except Exception as error:  # a thread that ended would never see the version come back
+                logging.getLogger(__name__).exception("version %s could not be checked", self.number)
+                self.state = VersionState(self.state.contract, f"It could not be checked: {error!r}.")
             if self.state.contract is not None:
                 self._known.set()
             self._closed.wait(_CHECK_SECONDS if self.state.ready else _RETRY_SECONDS)

@@ -3,6 +3,7 @@ nothing."""
 
 from __future__ import annotations
 
+import logging
 import threading
 from pathlib import Path
 
@@ -72,4 +73,9 @@ class RoutingWatcher:
 
     def _watch(self) -> None:
         while not self._stopped.wait(_LOOK_SECONDS):
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # a watcher that ended would never see the next, good file
+                logging.getLogger(__name__).exception("the routing file could not be put to use")
+                self.error = f"The routing file could not be put to use: {error!r}."
+                self._stats.routing_broken.set(1)
