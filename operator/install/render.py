@@ -1,10 +1,9 @@
 """Puts the installation together from its sources, for the whole cluster or for one namespace.
 
-    python3 operator/install/render.py [--namespace NAME] [--one-namespace] [--image-registry REGISTRY]
-                                       [--operator-image IMAGE] [--gateway-image IMAGE] [--serving-image IMAGE]
+    python3 operator/install/render.py --one-namespace --namespace team-a
 
-writes YAML to standard output. `make install-yaml` keeps install.yaml and install-one-namespace.yaml current with it.
-It needs nothing but Python's standard library.
+writes YAML to standard output; `--help` lists the options. `make install-yaml` keeps install.yaml and
+install-one-namespace.yaml current with it. It needs nothing but Python's standard library.
 """
 
 import argparse

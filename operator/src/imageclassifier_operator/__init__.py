@@ -1,1 +1,1 @@
-"""The ImageClassifier operator: brings up, rolls out and truthfully reports image classifiers on Kubernetes."""
+"""The ImageClassifier operator: brings up, rolls out and truthfully reports image classifiers."""
