@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from laptop import models, product
+
 _TOOL = Path(__file__).resolve().parents[2] / "kind" / "tool.py"
 _CONTEXT = "kind-imageclassifier"
 
@@ -95,6 +97,15 @@ def workers_image() -> str:
 def workers_kubectl() -> Kubectl:
     """kubectl for the cluster with two workers (`make cluster-with-workers`)."""
     return Kubectl(_answer_of_tool("kubectl-binary"), f"{_CONTEXT}-workers", "default")
+
+
+@pytest.fixture(scope="session")
+def installed() -> dict[str, str]:
+    """The product on the laptop cluster, as `make demo` installs it; the names of its images by what they
+    are."""
+    images = product.ensure_images(models.ensure())
+    product.install(images)
+    return images
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from laptop import cluster, models, product
+from laptop import cluster, models
 from laptop.traffic import SteadyTraffic, Tally, predict
 
 pytestmark = pytest.mark.cluster
@@ -32,13 +32,11 @@ Kubectl = Any  # of conftest.py, which tests do not import
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The operator, the pizza models and a model that does not describe itself, on the cluster."""
-    directory = models.ensure()
-    product.install(product.ensure_images(directory))
-    legacy = tmp_path_factory.mktemp("models")
-    run(EXAMPLES / "tiny_model/make.py", legacy, "--name=brightness", "--variant=legacy")
-    run(REPOSITORY / "kind/build_images.py", "--load", cluster.LAPTOP.name, "--models", legacy)
+def brightness_model(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The model of examples/legacy.yaml, as an image on the cluster."""
+    directory = tmp_path_factory.mktemp("models")
+    run(EXAMPLES / "tiny_model/make.py", directory, "--name=brightness", "--variant=legacy")
+    run(REPOSITORY / "kind/build_images.py", "--load", cluster.LAPTOP.name, "--models", directory)
 
 
 def run(*command: str | Path) -> str:
@@ -120,7 +118,7 @@ class Classifier:
 
 
 @pytest.fixture
-def pizza(installed: None, kubectl: Kubectl, wait_for: Wait) -> Classifier:
+def pizza(installed: object, kubectl: Kubectl, wait_for: Wait) -> Classifier:
     """Version 1 of examples/pizza.yaml, serving."""
     kubectl.apply(*example("pizza"))
     classifier = Classifier(kubectl, wait_for, "pizza")
@@ -139,7 +137,7 @@ def test_pizza_is_told_from_something_else_by_the_client_of_the_examples(
 
 
 def test_a_model_from_a_volume_answers(
-    installed: None, kubectl: Kubectl, wait_for: Wait, pictures: dict[str, Path]
+    installed: object, kubectl: Kubectl, wait_for: Wait, pictures: dict[str, Path]
 ) -> None:
     kubectl.apply(*example("pvc"))
     classifier = Classifier(kubectl, wait_for, "pizza-from-volume")
@@ -149,7 +147,7 @@ def test_a_model_from_a_volume_answers(
 
 
 def test_a_model_that_does_not_describe_itself_answers_as_the_spec_describes_it(
-    installed: None, kubectl: Kubectl, wait_for: Wait
+    installed: object, brightness_model: None, kubectl: Kubectl, wait_for: Wait
 ) -> None:
     kubectl.apply(*example("legacy"))
     classifier = Classifier(kubectl, wait_for, "legacy")

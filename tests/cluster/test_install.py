@@ -1,0 +1,121 @@
+"""The installation on the laptop cluster: who acts, what it may do, and what its end does to classifiers."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.cluster
+
+REPOSITORY = Path(__file__).parents[2]
+SYSTEM = ["--namespace", "imageclassifier-system"]
+OPERATOR = "app.kubernetes.io/name=imageclassifier-operator"
+ACCOUNT = "system:serviceaccount:imageclassifier-system:imageclassifier-operator"
+
+Kubectl = Any  # of conftest.py, which tests do not import
+Wait = Callable[..., Any]
+
+
+def operator_pods(cluster_kubectl: Kubectl) -> dict[str, dict[str, Any]]:
+    items = cluster_kubectl.get("pods", *SYSTEM, "--selector", OPERATOR)["items"]
+    return {pod["metadata"]["name"]: pod for pod in items}
+
+
+def holder(cluster_kubectl: Kubectl) -> str:
+    """The name of the pod that holds the Lease."""
+    lease = cluster_kubectl.get("lease", "imageclassifier-operator", *SYSTEM)
+    return str(lease["spec"]["holderIdentity"]).partition("_")[0]
+
+
+def test_two_replicas_run_and_one_of_them_acts(
+    installed: object, cluster_kubectl: Kubectl, wait_for: Wait
+) -> None:
+    wait_for(lambda: holder(cluster_kubectl) in operator_pods(cluster_kubectl), "a replica to hold the Lease")
+    pods = operator_pods(cluster_kubectl).values()
+    ready = [pod for pod in pods if all(status["ready"] for status in pod["status"]["containerStatuses"])]
+    assert len(ready) == 2
+
+
+def test_the_operator_may_do_what_its_roles_say_and_what_everybody_may(
+    installed: object, cluster_kubectl: Kubectl
+) -> None:
+    """What the API server itself says, with every role there is in the cluster taken into account."""
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": "default"},
+    }
+
+    def rights(account: str) -> set[tuple[str, str, str]]:
+        answer = cluster_kubectl(
+            *("create", "--filename=-", "--output=json", f"--as={account}"),
+            *("--as-group=system:serviceaccounts", "--as-group=system:authenticated"),
+            stdin=json.dumps(review),
+        )
+        return {
+            (group, resource, verb)
+            for rule in json.loads(answer)["status"]["resourceRules"]
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+            for verb in rule["verbs"]
+        }
+
+    documents = yaml.safe_load_all((REPOSITORY / "operator/install/install.yaml").read_text("utf-8"))
+    [role] = [
+        document
+        for document in documents
+        if (document["kind"], document["metadata"]["name"]) == ("ClusterRole", "imageclassifier-operator")
+    ]
+    granted = {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert rights(ACCOUNT) - rights("system:serviceaccount:default:default") == granted
+
+
+def test_when_the_acting_replica_goes_the_other_takes_over_and_no_pod_restarts(
+    installed: object, cluster_kubectl: Kubectl, kubectl: Kubectl, wait_for: Wait
+) -> None:
+    kubectl.apply(
+        {
+            "apiVersion": "imageclassifier.dev/v1alpha1",
+            "kind": "ImageClassifier",
+            "metadata": {"name": "pizza"},
+            "spec": {
+                "model": {"name": "pizza-model", "version": 1, "image": "pizza-model:{version}"},
+                "gateway": {"service": {"type": "ClusterIP"}, "replicas": 1},
+            },
+        }
+    )
+
+    def is_ready() -> bool:
+        status = kubectl.get("imageclassifier", "pizza").get("status", {})
+        return any(
+            condition["type"] == "Ready" and condition["status"] == "True"
+            for condition in status.get("conditions", [])
+        )
+
+    def pods() -> dict[str, int]:
+        items = kubectl.get("pods", "--selector=app.kubernetes.io/component!=verify")["items"]
+        return {
+            pod["metadata"]["uid"]: sum(s["restartCount"] for s in pod["status"]["containerStatuses"])
+            for pod in items
+        }
+
+    wait_for(is_ready, "the ImageClassifier to be ready", 300)
+    before, acting = pods(), holder(cluster_kubectl)
+    cluster_kubectl("delete", "pod", acting, *SYSTEM, "--wait=false")
+    wait_for(lambda: holder(cluster_kubectl) not in (acting, ""), "another replica to take the Lease")
+    # It acts: a Service that is deleted comes back.
+    kubectl("delete", "service", "pizza-gateway")
+    wait_for(
+        lambda: kubectl.get("services", "--selector=app.kubernetes.io/component=gateway")["items"],
+        "the gateway's Service to be put back",
+    )
+    assert pods() == before
