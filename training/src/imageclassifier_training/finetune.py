@@ -26,7 +26,7 @@ from sklearn.metrics import log_loss
 from .activations import Activations
 from .data import Progress
 from .files import write_atomically
-from .heads import Head
+from .heads import Head, softmax
 
 _WARMUP_SHARE = 0.1
 _GRADIENT_NORM = 1.0
@@ -36,8 +36,8 @@ _GRADIENT_NORM = 1.0
 class FineTuning:
     """What to fine-tune and how: the last `blocks` (None: all), at most `epochs`, with a learning rate that
     rises over the first tenth and then falls to nothing as a half cosine. A tenth of the
-    pictures, kept aside, decides which epoch was best, and training stops after `patience` epochs without a better one; with
-    patience 0 none are kept aside and the last epoch counts."""
+    pictures, kept aside, decides which epoch was best, and training stops after `patience` epochs without a
+    better one; with patience 0 none are kept aside and the last epoch counts."""
 
     blocks: int | None
     epochs: int = 4
@@ -71,9 +71,7 @@ class Tuner:
         self._dense = keras.layers.Dense(head.kernel.shape[1])
         self._network = keras.Model(activations, self._dense(pooled))
         self._dense.set_weights([head.kernel, head.bias])
-        self._infer = tf.function(
-            lambda batch: tf.nn.softmax(self._network(batch, training=False)), reduce_retracing=True
-        )
+        self._logits = tf.function(lambda batch: self._network(batch, training=False), reduce_retracing=True)
 
     @property
     def head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -87,8 +85,8 @@ class Tuner:
         for start in range(0, len(pictures), self._options.batch):
             some = pictures[start : start + self._options.batch]
             batch = activations.batch(some, np.zeros(len(some), dtype=np.int64))
-            rows.append(self._infer(tf.constant(batch)).numpy())
-        return np.concatenate(rows).astype(np.float64)
+            rows.append(self._logits(tf.constant(batch)).numpy())
+        return softmax(np.concatenate(rows).astype(np.float64))
 
     def fit(
         self,
@@ -124,7 +122,7 @@ class Tuner:
             losses = []
             for pictures, chosen in _batches(inside, activations.views, steps, self._seed, state.epoch):
                 losses.append(step(tf.constant(activations.batch(pictures, chosen)), labels[pictures]))
-                progress(f"Fine-tuning, epoch {state.epoch}", len(losses), steps)
+                progress(f"Fine-tuning {checkpoint.stem}, epoch {state.epoch}", len(losses), steps)
             entry = {"epoch": state.epoch, "loss": float(np.mean([float(loss) for loss in losses]))}
             if len(aside):
                 predicted = self.probabilities(activations, aside)

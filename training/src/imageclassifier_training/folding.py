@@ -38,6 +38,8 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
     norms = {conv.name: model.get_layer(name) for name, conv in folded.items()}
     for layer in copy.layers:
+        if not layer.weights:
+            continue
         source = model.get_layer(layer.name)
         layer.set_weights(
             _folded_weights(source, norms[layer.name]) if layer.name in norms else source.get_weights()

@@ -1,0 +1,74 @@
+"""Drawn pictures of two classes, and one small training and export that the tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+import pytest
+from PIL import Image
+
+#: Small enough that a test costs seconds; the network is the real one.
+BACKBONE = "efficientnet_lite0@64"
+
+
+def draw(folder: Path, colour: tuple[int, int, int], count: int, seed: int) -> None:
+    """Draw noisy pictures of one colour, each with other content."""
+    random = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    for index in range(count):
+        pixels = np.clip(np.array(colour) + random.normal(0, 60, (40, 50, 3)), 0, 255)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{index}.png")
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A folder with eight blue and eight red pictures, to be changed by the test."""
+    folder = tmp_path / "data"
+    draw(folder / "blue", (40, 40, 200), 8, seed=1)
+    draw(folder / "red", (200, 40, 40), 8, seed=2)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `data_dir`, for tests that only read."""
+    folder = tmp_path_factory.mktemp("shared") / "data"
+    draw(folder / "blue", (40, 40, 200), 8, seed=1)
+    draw(folder / "red", (200, 40, 40), 8, seed=2)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[..., int]:
+    """The command line, in this process; gives its exit code."""
+    from imageclassifier_training.cli import run as run_command
+
+    return lambda *arguments: run_command([str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="session")
+def trained(shared_data: Path, cache: Path, run: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished training on frozen features."""
+    out = tmp_path_factory.mktemp("trained") / "run"
+    arguments = ["--backbone", BACKBONE, "--folds", "2", "--cache", cache, "--message", "red=It is red!"]
+    assert run("train", shared_data, "--out", out, *arguments) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def exported(trained: Path, run: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its export: the version's folder."""
+    out = tmp_path_factory.mktemp("exported")
+    assert run("export", trained, "--name", "colours", "--version", "3", "--out", out) == 0
+    return out / "colours" / "3"

@@ -1,0 +1,178 @@
+"""Training gives the same result for the same seed, goes on after a kill, and never measures on what it saw."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imageclassifier_training import learned
+
+TUNING = ["--backbone", "efficientnet_lite0@64", "--fine-tune", "2", "--patience", "0", "--folds", "0"]
+TUNING += ["--learning-rate", "0.001"]
+Run = Callable[..., int]
+
+
+def arrays(folder: Path) -> dict[str, np.ndarray]:
+    with np.load(folder / "learned.npz", allow_pickle=False) as stored:
+        return dict(stored)
+
+
+def assert_same(one: Path, other: Path) -> None:
+    first, second = arrays(one), arrays(other)
+    assert first.keys() == second.keys()
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, second[name], err_msg=name)
+
+
+def test_colours_are_learned_and_the_record_says_how(trained: Path) -> None:
+    document = json.loads((trained / "training.json").read_text())
+    assert document["metrics"]["cross_validation"]["accuracy"] == 1.0
+    assert document["classes"] == [
+        {"name": "blue", "message": "blue"},
+        {"name": "red", "message": "It is red!"},
+    ]
+    assert document["record"]["pictures"] == {"blue": 8, "red": 8}
+    assert document["data_digest"].startswith("sha256:")
+
+
+def test_the_same_seed_gives_the_same_head(
+    trained: Path, shared_data: Path, cache: Path, run: Run, tmp_path: Path
+) -> None:
+    out = tmp_path / "again"
+    arguments = ["--backbone", "efficientnet_lite0@64", "--folds", "2", "--cache", cache]
+    assert run("train", shared_data, "--out", out, *arguments) == 0
+    assert_same(trained, out)
+
+
+def test_a_second_run_takes_its_features_from_the_cache_whatever_the_files_are_called(
+    trained: Path,
+    shared_data: Path,
+    cache: Path,
+    run: Run,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    moved = tmp_path / "moved"
+    for source in shared_data.rglob("*.png"):
+        target = moved / source.parent.name / f"renamed-{source.name}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
+    capsys.readouterr()
+    arguments = ["--backbone", "efficientnet_lite0@64", "--folds", "0"]
+    assert run("train", moved, "--out", tmp_path / "run", *arguments, "--cache", cache) == 0
+    assert "Features" not in capsys.readouterr().err
+    assert run("train", moved, "--out", tmp_path / "cold", *arguments, "--cache", tmp_path / "empty") == 0
+    assert "Features" in capsys.readouterr().err
+
+
+def test_cross_validation_of_labels_without_meaning_finds_nothing(
+    cache: Path, run: Run, tmp_path: Path
+) -> None:
+    """If what is held out had any part in the fit, noise would be learned by heart and look like skill."""
+    random = np.random.default_rng(0)
+    from PIL import Image
+
+    for index in range(60):
+        folder = tmp_path / "noise" / ("a" if index % 2 else "b")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+    out = tmp_path / "run"
+    arguments = ["--backbone", "efficientnet_lite0@64", "--cache", cache]
+    assert run("train", tmp_path / "noise", "--out", out, *arguments) == 0
+    figures = json.loads((out / "training.json").read_text())["metrics"]["cross_validation"]
+    assert 0.2 < figures["accuracy"] < 0.8
+
+
+def test_fine_tuning_moves_only_the_last_blocks_and_is_rebuilt_from_its_small_file(
+    shared_data: Path, cache: Path, run: Run, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    assert run("train", shared_data, "--out", out, *TUNING, "--epochs", "2", "--cache", cache) == 0
+    moved = {name.split("/")[2] for name in arrays(out) if name.startswith("steps/")}
+    assert {name.split("_")[0] for name in moved} == {"block15", "head"}
+    assert any(values.any() for name, values in arrays(out).items() if name.startswith("steps/"))
+    assert list((out / "logs" / "final").glob("events.out.tfevents.*"))
+    assert not (out / "checkpoints").exists()
+    network = learned.load(out).network()
+    untouched = learned.load(out)
+    layer = network.branches[0].get_layer("block15_project")
+    from imageclassifier_training import network as networks
+
+    original = networks.build(untouched.architecture, 2).branches[0].get_layer("block15_project")
+    assert not np.array_equal(layer.get_weights()[0], original.get_weights()[0])
+
+
+def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
+    shared_data: Path, cache: Path, run: Run, tmp_path: Path
+) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    arguments = ["--epochs", "12", "--cache", str(cache)]
+    assert run("train", shared_data, "--out", whole, *TUNING, *arguments) == 0
+    command = [sys.executable, "-m", "imageclassifier_training", "train", str(shared_data)]
+    command += ["--out", str(killed), *TUNING, *arguments]
+    checkpoint = killed / "checkpoints" / "final.npz"
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not checkpoint.exists():
+            assert process.poll() is None, "it ended before it had written a checkpoint"
+            time.sleep(0.01)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not (killed / "training.json").exists()
+    with np.load(checkpoint, allow_pickle=False) as stored:
+        reached = json.loads(str(stored["state"]))[1]["epoch"]
+    assert 1 <= reached < 12
+    assert run("train", shared_data, "--out", killed, *TUNING, *arguments) == 0
+    assert_same(whole, killed)
+    assert not checkpoint.exists()
+
+
+def test_early_stopping_ends_when_nothing_improves_and_keeps_the_best(
+    shared_data: Path, cache: Path, run: Run, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    arguments = [*TUNING, "--patience", "1", "--epochs", "30", "--learning-rate", "0.5"]
+    assert run("train", shared_data, "--out", out, *arguments, "--cache", cache) == 0
+    history = json.loads((out / "training.json").read_text())["record"]["history"]
+    losses = [entry["kept_aside_loss"] for entry in history]
+    assert len(losses) < 30
+    assert losses[-1] >= min(losses[:-1])
+
+
+def test_a_damaged_checkpoint_or_one_of_other_options_is_not_gone_on_from(
+    shared_data: Path, cache: Path, run: Run, tmp_path: Path
+) -> None:
+    clean, dirty = tmp_path / "clean", tmp_path / "dirty"
+    arguments = [*TUNING, "--epochs", "1", "--cache", cache]
+    assert run("train", shared_data, "--out", clean, *arguments) == 0
+    (dirty / "checkpoints").mkdir(parents=True)
+    (dirty / "checkpoints" / "final.npz").write_bytes(b"PK\x03\x04 half")
+    assert run("train", shared_data, "--out", dirty, *arguments) == 0
+    assert_same(clean, dirty)
+
+
+def test_pictures_for_validation_are_measured_apart(
+    data_dir: Path, shared_data: Path, cache: Path, run: Run, tmp_path: Path
+) -> None:
+    for path in list(data_dir.rglob("*.png")):
+        path.unlink()
+    from PIL import Image
+
+    for name, colour in (("blue", (0, 0, 255)), ("red", (255, 0, 0))):
+        Image.new("RGB", (30, 30), colour).save(data_dir / name / "plain.png")
+    out = tmp_path / "run"
+    arguments = ["--backbone", "efficientnet_lite0@64", "--folds", "0", "--validation", data_dir]
+    assert run("train", shared_data, "--out", out, *arguments, "--cache", cache) == 0
+    figures = json.loads((out / "training.json").read_text())["metrics"]
+    assert list(figures) == ["validation"]
+    assert figures["validation"]["pictures"] == 2
