@@ -251,6 +251,11 @@ def _make_ready(cluster: Cluster) -> None:
             current.run([program, context, *rollout], advice=advice)
 
 
+def use(cluster: Cluster) -> None:
+    """Makes the cluster the one that plain `kubectl` speaks to."""
+    output([kubectl_program(), "config", "use-context", cluster.context])
+
+
 def delete(cluster: Cluster, current: Step) -> None:
     """Removes the cluster's containers, their volumes and its entry in the kubeconfig."""
     if find(cluster):

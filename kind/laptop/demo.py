@@ -24,6 +24,8 @@ def run() -> None:
     directory = models.ensure()
     pictures = models.draw_pictures()
     product.install(product.ensure_images(directory))
+    # The commands that are shown are for copying, and name no context.
+    cluster.use(cluster.LAPTOP)
     _bring_up()
     _show("get", "imageclassifiers")
     with step("Send a picture of a pizza, and one of something else"):

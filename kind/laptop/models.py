@@ -52,7 +52,7 @@ def draw_pictures() -> dict[str, Path]:
     """Drawn pictures by what they show, `pizza` and `not_pizza`: none is downloaded or a photograph."""
     script = places.REPOSITORY / "examples/pizza/draw.py"
     directory = places.cached("pictures", places.digest([], [script]))
-    pictures = {label: directory / f"{label}.jpg" for label in ("pizza", "not_pizza")}
+    pictures = {"pizza": directory / "pizza-0.jpg", "not_pizza": directory / "other-0.jpg"}
     if not all(path.exists() for path in pictures.values()):
         with step("Draw two pictures") as current:
             current.run([_python(), script, directory], advice="Read the log's end.")
