@@ -211,7 +211,10 @@ class GoldenCase:
 
 @dataclass(frozen=True)
 class Golden:
-    """Pictures with known answers, for checking a model end to end. `tolerance` is absolute, per probability."""
+    """Pictures with known answers, for checking a model end to end.
+
+    `tolerance` is absolute, per probability.
+    """
 
     tolerance: float
     cases: tuple[GoldenCase, ...]

@@ -15,8 +15,8 @@ _Json = dict[str, Any]
 
 _PREDICT_CAUSES = (
     "bad-request", "body-too-slow", "too-large", "not-a-picture", "broken-picture", "unsupported-picture",
-    "url-refused", "url-not-fetched", "model-error", "overloaded", "not-ready", "model-unavailable", "model-timeout",
-    "timeout",
+    "url-refused", "url-not-fetched", "model-error", "overloaded", "not-ready", "model-unavailable",
+    "model-timeout", "timeout",
 )  # fmt: skip
 _MODEL_CAUSES = ("not-found", "model-error", "not-ready", "model-unavailable", "model-timeout")
 
@@ -70,7 +70,7 @@ _MODEL: _Json = {
 _REQUEST_ID_PARAMETER: _Json = {
     "name": "X-Request-ID",
     "in": "header",
-    "description": "Comes back in the answer and stands in the logs; made up when it is missing or no plain word.",
+    "description": "Comes back in the answer and stands in the logs; made up where it is no plain word.",
     "schema": {"type": "string"},
 }
 _TRACEPARENT_PARAMETER: _Json = {
@@ -97,9 +97,9 @@ def _predict(settings: Settings) -> _Json:
         "summary": "Classify one picture, or several",
         "description": (
             f"At most {settings.max_pictures} pictures of {settings.max_image_bytes:,} bytes each, and "
-            f"{settings.max_body_bytes:,} bytes in all. JPEG, PNG, WebP, GIF (first frame), BMP, TIFF and HEIC are "
-            "read. Several pictures are answered with a list, in which each has its answer or its own error. A "
-            "body of any media type that is not listed is taken as a raw picture."
+            f"{settings.max_body_bytes:,} bytes in all. JPEG, PNG, WebP, GIF (first frame), BMP, TIFF and HEIC "
+            "are read. Several pictures are answered with a list, in which each has its answer or its own "
+            "error. A body of any media type that is not listed is taken as a raw picture."
         ),
         "parameters": [_REQUEST_ID_PARAMETER, _TRACEPARENT_PARAMETER],
         "requestBody": {
