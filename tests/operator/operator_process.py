@@ -13,13 +13,22 @@ import os
 import socket
 import threading
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from bare_apiserver import ApiError
 from imageclassifier_operator import names
 from imageclassifier_operator.__main__ import run
+from imageclassifier_operator.leader import LeaseLostError
 from imageclassifier_operator.observed import Counters, GatewayReport, ShadowReport, VersionReport
 from imageclassifier_operator.settings import Settings
+
+CRD = Path(__file__).parents[2] / "crds" / "imageclassifiers.yaml"
+CLASSIFIERS = "/apis/imageclassifier.dev/v1alpha1/namespaces/{}/imageclassifiers"
+PASSED = json.dumps({"schema": 1, "passed": True, "reason": "", "message": "", "cases": []})
+REFUSED = json.dumps(
+    {"schema": 1, "passed": False, "reason": "AcceptanceFailed", "message": "the salad is no pizza"}
+)
 
 
 class PlayedGateways:
@@ -67,7 +76,9 @@ class PlayedGateways:
 class RunningOperator:
     """`with RunningOperator(apiserver, gateways):` the operator runs; leaving ends it as SIGTERM does."""
 
-    def __init__(self, kubeconfig: Any, gateways: PlayedGateways, name: str = "operator-0") -> None:
+    def __init__(
+        self, kubeconfig: Any, gateways: PlayedGateways, name: str = "operator-0", resync_seconds: float = 300
+    ) -> None:
         self._kubeconfig, self._gateways = kubeconfig, gateways
         self.settings = Settings(
             gateway_image="gateway:test",
@@ -77,16 +88,25 @@ class RunningOperator:
             pod_namespace="default",
             probe_port=_free_port(),
             metrics_port=_free_port(),
+            resync_seconds=resync_seconds,
         )
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
-        self.error: BaseException | None = None
+        self.lost: BaseException | None = None
 
     def __enter__(self) -> "RunningOperator":
         os.environ["KUBECONFIG"] = str(self._kubeconfig)
         self._thread.start()
         return self
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """End it as SIGTERM does."""
+        self.__exit__()
 
     def __exit__(self, *_: object) -> None:
         if self._loop is not None and self._stop is not None and self._thread.is_alive():
@@ -101,9 +121,101 @@ class RunningOperator:
 
         try:
             asyncio.run(main())
-        except BaseException as error:
-            self.error = error
-            raise
+        except* LeaseLostError as lost:
+            self.lost = lost
+
+
+class Bench:
+    """One namespace with the operator at work, and the few things that tests do there."""
+
+    def __init__(self, apiserver: Any, namespace: str, gateways: PlayedGateways) -> None:
+        self.apiserver, self.namespace, self.gateways = apiserver, namespace, gateways
+
+    def create(self, version: int = 1, **spec: Any) -> None:
+        body = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "metadata": {"name": "pizza"},
+            "spec": {"model": {"version": version, "image": "pizza-model:{version}"}, **spec},
+        }
+        self.apiserver.request("POST", CLASSIFIERS.format(self.namespace), body)
+
+    def patch(self, body: dict[str, Any]) -> None:
+        path = f"{CLASSIFIERS.format(self.namespace)}/pizza"
+        self.apiserver.request("PATCH", path, body, content_type="application/merge-patch+json")
+
+    def bump(self, version: int) -> None:
+        self.patch({"spec": {"model": {"version": version}}})
+
+    def get(self, path: str) -> Any:
+        return self.apiserver.request("GET", path.format(self.namespace))
+
+    def classifier(self) -> dict[str, Any]:
+        return self.get(f"{CLASSIFIERS}/pizza")
+
+    def status(self) -> dict[str, Any]:
+        return self.classifier().get("status") or {}
+
+    def condition(self, kind: str) -> dict[str, Any]:
+        return next((c for c in self.status().get("conditions", ()) if c["type"] == kind), {})
+
+    def routing(self) -> dict[str, Any]:
+        config_map = self.get("/api/v1/namespaces/{}/configmaps/pizza-routing")
+        return json.loads(config_map["data"]["routing.json"])
+
+    def deployments(self) -> dict[str, dict[str, Any]]:
+        return {
+            d["metadata"]["name"]: d for d in self.get("/apis/apps/v1/namespaces/{}/deployments")["items"]
+        }
+
+    def pods(self, component: str) -> list[dict[str, Any]]:
+        selector = f"labelSelector=app.kubernetes.io/component={component}"
+        return self.get(f"/api/v1/namespaces/{{}}/pods?{selector}")["items"]
+
+    def wait(self, condition: Any, what: str) -> None:
+        try:
+            self.apiserver.wait_for(condition, what, timeout_seconds=60)
+        except TimeoutError:
+            raise TimeoutError(f"waited for {what}; status: {json.dumps(self.status(), indent=1)}") from None
+
+    def verify(self, version: int, message: str = PASSED) -> None:
+        """The verification of a version ends with this verdict."""
+
+        def running() -> list[dict[str, Any]]:
+            return [
+                pod
+                for pod in self.pods("verify")
+                if pod["metadata"]["labels"][names.LABEL_MODEL_VERSION] == str(version)
+                and pod["status"].get("phase") == "Running"
+            ]
+
+        self.wait(running, f"the verification of version {version}")
+        annotations = {
+            "kwok.imageclassifier.dev/exit-code": "0" if json.loads(message)["passed"] else "1",
+            "kwok.imageclassifier.dev/termination-message": message,
+        }
+        for pod in running():
+            path = f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}"
+            self.apiserver.request(
+                "PATCH", path, {"metadata": {"annotations": annotations}}, "application/merge-patch+json"
+            )
+
+    def wait_ready(self, version: int) -> None:
+        self.wait(
+            lambda: (
+                self.condition("Ready").get("status") == "True"
+                and self.status().get("servingVersion") == version
+            ),
+            f"version {version} to be ready",
+        )
+
+    def wait_phase(self, phase: str) -> None:
+        self.wait(lambda: self.status().get("phase") == phase, f"phase {phase}")
+
+
+def install_crd(apiserver: Any) -> None:
+    apiserver.kubectl("apply", "--server-side", "-f", str(CRD))
+    apiserver.kubectl("wait", "--for=condition=Established", "crd/imageclassifiers.imageclassifier.dev")
 
 
 def _free_port() -> int:

@@ -1,122 +1,23 @@
 """The operator against a real API server, with fake pods: what it writes, how often, and how it repairs."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from imageclassifier_operator import names
-from imageclassifier_operator.observed import Counters
-from operator_process import PlayedGateways, RunningOperator
+from imageclassifier_operator.observed import Counters, ShadowReport
+from operator_process import CLASSIFIERS, REFUSED, Bench, PlayedGateways, RunningOperator, install_crd
 
 pytestmark = pytest.mark.apiserver
-
-CRD = Path(__file__).parents[2] / "crds" / "imageclassifiers.yaml"
-CLASSIFIERS = "/apis/imageclassifier.dev/v1alpha1/namespaces/{}/imageclassifiers"
-PASSED = json.dumps({"schema": 1, "passed": True, "reason": "", "message": "", "cases": []})
-REFUSED = json.dumps(
-    {"schema": 1, "passed": False, "reason": "AcceptanceFailed", "message": "the salad is no pizza"}
-)
-
-
-class Bench:
-    """One namespace with the operator at work, and the few things that tests do there."""
-
-    def __init__(self, apiserver: Any, namespace: str, gateways: PlayedGateways) -> None:
-        self.apiserver, self.namespace, self.gateways = apiserver, namespace, gateways
-
-    def create(self, version: int = 1, **spec: Any) -> None:
-        body = {
-            "apiVersion": names.API_VERSION,
-            "kind": names.KIND,
-            "metadata": {"name": "pizza"},
-            "spec": {"model": {"version": version, "image": "pizza-model:{version}"}, **spec},
-        }
-        self.apiserver.request("POST", CLASSIFIERS.format(self.namespace), body)
-
-    def patch(self, body: dict[str, Any]) -> None:
-        path = f"{CLASSIFIERS.format(self.namespace)}/pizza"
-        self.apiserver.request("PATCH", path, body, content_type="application/merge-patch+json")
-
-    def bump(self, version: int) -> None:
-        self.patch({"spec": {"model": {"version": version}}})
-
-    def get(self, path: str) -> Any:
-        return self.apiserver.request("GET", path.format(self.namespace))
-
-    def classifier(self) -> dict[str, Any]:
-        return self.get(f"{CLASSIFIERS}/pizza")
-
-    def status(self) -> dict[str, Any]:
-        return self.classifier().get("status") or {}
-
-    def condition(self, kind: str) -> dict[str, Any]:
-        return next((c for c in self.status().get("conditions", ()) if c["type"] == kind), {})
-
-    def routing(self) -> dict[str, Any]:
-        config_map = self.get("/api/v1/namespaces/{}/configmaps/pizza-routing")
-        return json.loads(config_map["data"]["routing.json"])
-
-    def deployments(self) -> dict[str, dict[str, Any]]:
-        return {
-            d["metadata"]["name"]: d for d in self.get("/apis/apps/v1/namespaces/{}/deployments")["items"]
-        }
-
-    def pods(self, component: str) -> list[dict[str, Any]]:
-        selector = f"labelSelector=app.kubernetes.io/component={component}"
-        return self.get(f"/api/v1/namespaces/{{}}/pods?{selector}")["items"]
-
-    def wait(self, condition: Any, what: str) -> None:
-        try:
-            self.apiserver.wait_for(condition, what, timeout_seconds=60)
-        except TimeoutError:
-            raise TimeoutError(f"waited for {what}; status: {json.dumps(self.status(), indent=1)}") from None
-
-    def verify(self, version: int, message: str = PASSED) -> None:
-        """The verification of a version ends with this verdict."""
-
-        def running() -> list[dict[str, Any]]:
-            return [
-                pod
-                for pod in self.pods("verify")
-                if pod["metadata"]["labels"][names.LABEL_MODEL_VERSION] == str(version)
-                and pod["status"].get("phase") == "Running"
-            ]
-
-        self.wait(running, f"the verification of version {version}")
-        annotations = {
-            "kwok.imageclassifier.dev/exit-code": "0" if json.loads(message)["passed"] else "1",
-            "kwok.imageclassifier.dev/termination-message": message,
-        }
-        for pod in running():
-            path = f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}"
-            self.apiserver.request(
-                "PATCH", path, {"metadata": {"annotations": annotations}}, "application/merge-patch+json"
-            )
-
-    def wait_ready(self, version: int) -> None:
-        self.wait(
-            lambda: (
-                self.condition("Ready").get("status") == "True"
-                and self.status().get("servingVersion") == version
-            ),
-            f"version {version} to be ready",
-        )
-
-    def wait_phase(self, phase: str) -> None:
-        self.wait(lambda: self.status().get("phase") == phase, f"phase {phase}")
 
 
 @pytest.fixture(scope="module")
 def gateways(apiserver: Any) -> Iterator[PlayedGateways]:
     """The operator is at work in all namespaces while these gateways are played."""
     apiserver.ensure_nodes(1)
-    apiserver.kubectl("apply", "--server-side", "-f", str(CRD))
-    apiserver.kubectl("wait", "--for=condition=Established", "crd/imageclassifiers.imageclassifier.dev")
+    install_crd(apiserver)
     played = PlayedGateways(apiserver)
     with RunningOperator(apiserver.kubeconfig, played):
         yield played
@@ -286,3 +187,31 @@ def test_a_deleted_classifier_leaves_nothing(serving: Bench) -> None:
         ),
         "no ConfigMaps",
     )
+
+
+def test_a_paused_rollout_waits_until_it_is_promoted(bench: Bench) -> None:
+    bench.create(1)
+    bench.verify(1)
+    bench.wait_ready(1)
+    bench.patch({"spec": {"rollout": {"pause": True}}})
+    bench.bump(2)
+    bench.verify(2)
+    bench.wait(lambda: bench.condition("Progressing").get("reason") == "Paused", "the rollout to pause")
+    assert bench.routing()["serving"] == 1
+    bench.patch({"metadata": {"annotations": {"imageclassifier.dev/promote": "yes"}}})
+    bench.wait(lambda: bench.routing()["serving"] == 2, "version 2 to be promoted")
+
+
+def test_a_version_in_the_shadow_takes_over_only_when_it_agrees(bench: Bench) -> None:
+    bench.create(1, rollout={"shadow": {"percent": 50, "minAgreement": 0.9, "minCompared": 20}})
+    bench.verify(1)
+    bench.wait_ready(1)
+    bench.bump(2)
+    bench.verify(2)
+    bench.wait(lambda: bench.routing().get("shadow") == {"version": 2, "percent": 50}, "the shadow")
+    bench.gateways.shadow = ShadowReport(2, compared=20, agreed=2, confusion=(("pizza", "salad", 18),))
+    bench.wait(lambda: bench.status().get("failedVersions"), "version 2 to be taken back")
+    assert bench.condition("Ready")["reason"] == "Disagrees"
+    assert "pizza became salad" in bench.condition("Ready")["message"]
+    assert bench.routing()["serving"] == 1
+    assert "shadow" not in bench.routing()

@@ -360,9 +360,9 @@ def test_a_gateway_is_touched_again_only_after_a_while_and_never_once_it_has_ack
     memory = Memory("u")
     assert memory.needs_touch(pod("a"), 3, 10.0)
     memory.touched(pod("a"), 3, 10.0)
-    assert not memory.needs_touch(pod("a"), 3, 10.5)
-    assert memory.needs_touch(pod("a"), 3, 11.1)
-    assert memory.needs_touch(pod("a"), 4, 10.5)
+    assert not memory.needs_touch(pod("a"), 3, 10.3)
+    assert memory.needs_touch(pod("a"), 3, 10.5)
+    assert memory.needs_touch(pod("a"), 4, 10.1)
     memory.hear({"a": GatewayReport("s", 3)})
     assert not memory.needs_touch(pod("a"), 3, 99.0)
 

@@ -74,7 +74,7 @@ async def _lead(
     async with asyncio.TaskGroup() as group:
         group.create_task(leader.hold())
         group.create_task(run_workers(informer.queue, reconciler))
-        group.create_task(resync(cluster, informer.cache, informer.queue))
+        group.create_task(resync(cluster, informer.cache, informer.queue, settings.resync_seconds))
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

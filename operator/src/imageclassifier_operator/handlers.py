@@ -22,7 +22,6 @@ from imageclassifier_operator.reconcile import Reconciler
 logger = logging.getLogger(__name__)
 
 WORKERS = 4
-RESYNC_SECONDS = 300.0
 
 
 class Informer:
@@ -115,13 +114,13 @@ async def run_workers(queue: WorkQueue, reconciler: Reconciler) -> None:
             group.create_task(queue.work(handle, metrics.QUEUE_SECONDS.observe))
 
 
-async def resync(cluster: Cluster, cache: Cache, queue: WorkQueue, seconds: float = RESYNC_SECONDS) -> None:
-    """Every so often list each kind and drop what only the cache still has: a watch that broke leaves ghosts.
+async def resync(cluster: Cluster, cache: Cache, queue: WorkQueue, seconds: float) -> None:
+    """Now, and then every so often, list each kind and drop what only the cache still has.
 
-    Metadata only. Warning Events are left out: they are only read for pods that exist.
+    A watch that broke leaves ghosts, also in a replica that did not lead until now. Metadata only. Warning
+    Events are left out: they are only read for pods that exist.
     """
     while True:
-        await asyncio.sleep(seconds)
         for kind in WATCHED:
             if kind is WARNINGS:
                 continue
@@ -134,3 +133,4 @@ async def resync(cluster: Cluster, cache: Cache, queue: WorkQueue, seconds: floa
             for key in cache.correct(kind, before, listed):
                 logger.info("%s of %s had vanished unseen", kind.plural, key)
                 queue.add(key)
+        await asyncio.sleep(seconds)

@@ -13,7 +13,7 @@ from imageclassifier_operator.state import State
 
 Json = Mapping[str, Any]
 
-TOUCH_AGAIN_SECONDS = 1.0
+TOUCH_AGAIN_SECONDS = 0.4
 MAX_TOUCH_AGAIN_SECONDS = 30.0
 
 
@@ -71,7 +71,7 @@ class Memory:
         """Whether a gateway pod has to be annotated (again) so that its kubelet looks for the new routing
         file.
 
-        Again when it did not help within a second: the annotation can overtake the kubelet's own watch of the
+        Again when it has not helped: the annotation can overtake the kubelet's own watch of the
         ConfigMap. Then at growing intervals.
         """
         uid = pod["metadata"]["uid"]

@@ -112,6 +112,8 @@ class Observed:
     gateways_complete: bool = False
     gateway_problem: Problem | None = None
     acknowledged_seconds: float | None = None
+    unacknowledged: tuple[str, ...] = ()
+    """The ready gateway pods that have not."""
     verdict: Verdict | None = None
 
     def ready_pods(self, version: int) -> int:

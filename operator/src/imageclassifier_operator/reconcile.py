@@ -127,7 +127,7 @@ class Reconciler:
         try:
             ic = parse(body)
         except InvalidSpec as error:
-            await self._report_invalid(key, body, state, memory, str(error), now)
+            await self._report_invalid(key, body, objects, state, memory, str(error), now)
             return None
         view = View(key, ic, body, objects, memory, now)
         goal = goal_of(ic, self._settings.serving_image, state)
@@ -199,8 +199,13 @@ class Reconciler:
     def _seen_after(self, seen: Observed, decision: Decision, view: View) -> Observed:
         """What was seen, less what the routing's change has made old."""
         ready = [pod for pod in view.objects.gateway_pods() if is_ready(pod)]
-        seconds = view.memory.acknowledged_seconds(decision.state.revision, ready, view.now)
-        return replace(seen, acknowledged_seconds=seconds)
+        revision = decision.state.revision
+        late = [p["metadata"]["name"] for p in ready if view.memory.acknowledged.get(_uid(p)) != revision]
+        return replace(
+            seen,
+            acknowledged_seconds=view.memory.acknowledged_seconds(revision, ready, view.now),
+            unacknowledged=tuple(sorted(late)),
+        )
 
     # -- writing ----------------------------------------------------------------------------------------
 
@@ -209,7 +214,7 @@ class Reconciler:
         written?
         """
         state = decision.state
-        await self._write_routing(view, goal, state)
+        routing_problem = await self._write_routing(view, goal, state)
         view.memory.state = state
         wanted = [*desired.shared_children(view.ic, self._desired_settings)]
         for version in state.kept:
@@ -219,18 +224,24 @@ class Reconciler:
         await self._repeat_verification(view, goal, state, seen)
         problems = await asyncio.gather(*(self._try_to_ensure(view, manifest) for manifest in wanted))
         await self._remove_others(view, state, decision, {_id(manifest) for manifest in wanted})
-        return next((problem for problem in problems if problem is not None), None)
+        return next((problem for problem in (routing_problem, *problems) if problem is not None), None)
 
-    async def _write_routing(self, view: View, goal: Goal, state: State) -> None:
+    async def _write_routing(self, view: View, goal: Goal, state: State) -> Problem | None:
         document = routing.routing_file(view.ic.name, view.ic.namespace, state, goal.rollout.sticky)
         if document is None:
-            return
+            return None
         text = routing.to_text(document)
         manifest = desired.routing_config_map(view.ic, text, routing.sealed(state, text))
-        written = view.memory.routing_written
-        if await self._ensure(view, manifest) and (written is None or written[0] != state.revision):
+        name, last = manifest["metadata"]["name"], view.memory.routing_written
+        is_new = last is None or last[0] != state.revision
+        before = self._cache.one(CONFIG_MAPS, view.key, name)
+        problem = await self._try_to_ensure(view, manifest)
+        if problem is not None:
+            return problem
+        if is_new and self._cache.one(CONFIG_MAPS, view.key, name) is not before:
             view.memory.routing_written = (state.revision, self._clock())
         await self._touch_gateways(view, state)
+        return None
 
     async def _touch_gateways(self, view: View, state: State) -> None:
         """Have the kubelets look at the routing ConfigMap now, not in a minute."""
@@ -366,7 +377,14 @@ class Reconciler:
         view.memory.told_problem = told
 
     async def _report_invalid(
-        self, key: Key, body: Json, state: State, memory: Memory, sentence: str, now: float
+        self,
+        key: Key,
+        body: Json,
+        objects: observe.Objects,
+        state: State,
+        memory: Memory,
+        sentence: str,
+        now: float,
     ) -> None:
         """A spec that cannot be acted on: everything stays as it is, and the status says why."""
         facts = report.Facts(
@@ -374,7 +392,16 @@ class Reconciler:
             generation=body["metadata"].get("generation", 0),
             blocked=Problem(Reason.INVALID_SPEC, sentence),
         )
-        await self._write_status(key, body, memory, facts, None, state, Observed(), now)
+        pods = objects.gateway_pods()
+        gateway = self._cache.one(DEPLOYMENTS, key, names.gateway_name(key.name))
+        seen = Observed(
+            # Nothing can be rendered, so what is there is what is wanted.
+            versions=observe.versions(objects, objects.serving_deployments()),
+            gateways=tuple(GatewayObserved(pod["metadata"]["name"], is_ready(pod)) for pod in pods),
+            gateways_complete=gateway is not None and observe.is_complete(gateway, gateway),
+            gateway_problem=observe.gateway_problem(objects, gateway),
+        )
+        await self._write_status(key, body, memory, facts, None, state, seen, now)
 
     async def _write_status(
         self,
@@ -420,6 +447,11 @@ class Reconciler:
 def _is_controlled_by(body: Json, uid: str) -> bool:
     owner = observe.controller(body)
     return owner is not None and owner["uid"] == uid
+
+
+def _uid(body: Json) -> str:
+    uid: str = body["metadata"]["uid"]
+    return uid
 
 
 def _created(body: Json) -> float:

@@ -206,10 +206,18 @@ def _ready(
             "Ready",
             False,
             Reason.AWAITING_GATEWAYS,
-            f"not every ready gateway has acknowledged routing revision {state.revision}",
+            _awaited(state, seen),
         )
     assert state.serving is not None
     return Condition("Ready", True, Reason.READY, f"version {state.serving.version} is fully rolled out")
+
+
+def _awaited(state: State, seen: Observed) -> str:
+    who = f"gateway pod {seen.unacknowledged[0]}" if seen.unacknowledged else "a ready gateway"
+    return (
+        f"{who} has not acknowledged routing revision {state.revision} yet; if it stays so, "
+        "see whether the operator can reach port 9697 of the gateway's pods"
+    )
 
 
 def _failure_of(goal: Goal | None, state: State) -> tuple[Reason, str] | None:

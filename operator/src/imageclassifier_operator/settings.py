@@ -20,6 +20,7 @@ class Settings:
     pod_namespace: str
     probe_port: int = PROBE_PORT
     metrics_port: int = METRICS_PORT
+    resync_seconds: float = 300.0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":

@@ -105,7 +105,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     # A version goes forward.
     Transition(
         "RolloutStarted", (PENDING, STABLE, RETIRE, SETTLE), guards.another_is_wanted, LOAD, actions.begin,
-        "Another version is asked for: it is brought up beside the serving one.",
+        "A version is asked for that does not serve: it is brought up.",
     ),
     Transition(
         "CandidateLoaded", (LOAD,), guards.candidate_is_loaded, VERIFY, actions.stay,
@@ -239,6 +239,8 @@ def _told(transition: Transition, scene: Scene) -> Happened:
     subject = scene.state.candidate or after.candidate or after.serving
     if transition.name == "RolledBack" and scene.state.candidate is None:
         subject = scene.state.serving
+    if transition.name == "PreviousReleased":
+        subject = scene.state.previous
     return Happened(
         name=transition.name,
         meaning=transition.meaning,

@@ -1,0 +1,106 @@
+"""Two operators, operators that end, and watches that break: what has to go on goes on."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from imageclassifier_operator.leader import LEASE_NAME
+from operator_process import Bench, PlayedGateways, RunningOperator, install_crd
+
+pytestmark = pytest.mark.apiserver
+
+LEASE = f"/apis/coordination.k8s.io/v1/namespaces/default/leases/{LEASE_NAME}"
+
+
+@pytest.fixture
+def bench(start_apiserver: Callable[[], Any]) -> Iterator[Bench]:
+    """A control plane of its own, with a namespace and no operator yet."""
+    apiserver = start_apiserver()
+    apiserver.ensure_nodes(1)
+    install_crd(apiserver)
+    with apiserver.namespace() as namespace:
+        yield Bench(apiserver, namespace, PlayedGateways(apiserver))
+
+
+def holder(bench: Bench) -> str:
+    name: str = bench.get(LEASE)["spec"]["holderIdentity"].split("_")[0]
+    return name
+
+
+def _leases(bench: Bench) -> list[Any]:
+    leases: list[Any] = bench.get("/apis/coordination.k8s.io/v1/namespaces/default/leases")["items"]
+    return leases
+
+
+def serve(bench: Bench) -> None:
+    bench.create(1)
+    bench.verify(1)
+    bench.wait_ready(1)
+
+
+def test_of_two_operators_one_acts_and_the_other_takes_over_without_touching_a_pod(bench: Bench) -> None:
+    server = bench.apiserver
+    with RunningOperator(server.kubeconfig, bench.gateways, "first") as first:
+        serve(bench)
+        assert holder(bench) == "first"
+        with RunningOperator(server.kubeconfig, bench.gateways, "second"):
+            pods = {pod["metadata"]["uid"] for pod in bench.pods("serving") + bench.pods("gateway")}
+            mark = server.audit_mark()
+            first.stop()
+            bench.wait(lambda: holder(bench) == "second", "the second operator to lead")
+            bench.bump(2)
+            bench.verify(2)
+            bench.wait_ready(2)
+            assert pods <= {pod["metadata"]["uid"] for pod in bench.pods("serving") + bench.pods("gateway")}
+            children = [
+                event.name
+                for event in server.audit_events(since=mark)
+                if event.is_write
+                and event.resource == "deployments"
+                and event.field_manager == "imageclassifier-operator"
+            ]
+            assert set(children) <= {"pizza-serving-v1", "pizza-serving-v2"}, (
+                "the gateway was not to be touched"
+            )
+
+
+def test_an_operator_that_is_killed_in_mid_rollout_is_carried_on_by_the_next(bench: Bench) -> None:
+    with RunningOperator(bench.apiserver.kubeconfig, bench.gateways, "first"):
+        serve(bench)
+        bench.bump(2)
+        bench.wait_phase("Verify")
+    bench.verify(2)  # while nobody is there
+    with RunningOperator(bench.apiserver.kubeconfig, bench.gateways, "second"):
+        bench.wait_ready(2)
+
+
+def test_what_vanished_while_the_watch_was_broken_is_put_back(bench: Bench) -> None:
+    server = bench.apiserver
+    with (
+        server.proxy() as proxy,
+        RunningOperator(server.kubeconfig_for(proxy), bench.gateways, resync_seconds=2),
+    ):
+        serve(bench)
+        path = f"/apis/policy/v1/namespaces/{bench.namespace}/poddisruptionbudgets/pizza-gateway"
+        proxy.sever()
+        server.request("DELETE", path)
+        # A restarted API server has forgotten the history: the watches begin anew, with a list.
+        server.kill("kube-apiserver")
+        server.start("kube-apiserver")
+        proxy.restore()
+
+        def is_back() -> bool:
+            budgets = bench.get("/apis/policy/v1/namespaces/{}/poddisruptionbudgets")["items"]
+            return any(budget["metadata"]["name"] == "pizza-gateway" for budget in budgets)
+
+        bench.wait(is_back, "the PodDisruptionBudget to be back")
+
+
+def test_an_operator_whose_lease_another_took_ends(bench: Bench) -> None:
+    with RunningOperator(bench.apiserver.kubeconfig, bench.gateways, "first") as operator:
+        bench.wait(lambda: _leases(bench) and holder(bench) == "first", "the Lease")
+        lease = bench.get(LEASE)
+        lease["spec"]["holderIdentity"] = "usurper"
+        bench.apiserver.request("PUT", LEASE, lease)
+        bench.wait(lambda: not operator.is_running, "the operator to end")
