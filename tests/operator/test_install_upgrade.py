@@ -1,6 +1,7 @@
 """While the operator is away, is upgraded or taken away, classifiers stay as they are."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +66,18 @@ class Classifier:
         }
 
 
-@pytest.fixture
-def classifier(apiserver: ControlPlane, namespace: str) -> Classifier:
+def prepared(apiserver: ControlPlane, namespace: str) -> Classifier:
+    """The installation applied, and an ImageClassifier that can be made."""
     apiserver.ensure_nodes(1)
     apiserver.kubectl("apply", "-f", str(INSTALL))
     crd = f"crd/{names.PLURAL}.{names.GROUP}"
     apiserver.kubectl("wait", "--for=condition=Established", "--timeout=60s", crd)
     return Classifier(apiserver, namespace)
+
+
+@pytest.fixture
+def classifier(apiserver: ControlPlane, namespace: str) -> Classifier:
+    return prepared(apiserver, namespace)
 
 
 def operator(apiserver: ControlPlane, serving_image: str = "tensorflow/serving:test") -> RunningOperator:
@@ -104,8 +110,10 @@ def test_an_upgrade_restarts_no_pod_and_the_new_default_server_waits_for_the_nex
 
 
 def test_taking_the_operator_away_leaves_classifiers_as_they_are(
-    apiserver: ControlPlane, classifier: Classifier
+    start_apiserver: Callable[[], ControlPlane],
 ) -> None:
+    apiserver = start_apiserver()  # of its own, as other tests need the namespace
+    classifier = prepared(apiserver, "default")
     with operator(apiserver):
         classifier.create()
         classifier.wait_ready()
