@@ -4,6 +4,7 @@ request."""
 from __future__ import annotations
 
 import json
+import select
 import socket
 import threading
 import time
@@ -33,6 +34,11 @@ _CONNECTIONS = 2000
 #: The master ends a worker that does not report for so long; reporting needs no free request thread.
 _WORKER_TIMEOUT_SECONDS = 60
 
+#: A busy client's next request is taken by the thread that has just answered it, if it comes within a moment:
+#: going through the poller and the queue of threads costs a tenth of a small request's CPU time. Not for
+#: ever, since there may be more connections than threads.
+_LINGER_MILLISECONDS = 2
+_REQUESTS_IN_A_ROW = 16
 #: Where the worker's heartbeat file goes: writable even where the root file system is not.
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
@@ -87,6 +93,13 @@ class ReadingDeadlines:
                         reading.connection.shutdown(socket.SHUT_RD)
 
 
+def _is_readable(connection: socket.socket) -> bool:
+    """Whether the next request begins to arrive within a moment."""
+    poller = select.poll()
+    poller.register(connection, select.POLLIN)
+    return bool(poller.poll(_LINGER_MILLISECONDS))
+
+
 class _Body:
     """A request's body that reports broken chunks as an OSError, which Werkzeug knows to be the client's
     fault."""
@@ -127,12 +140,15 @@ class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
         # thread.
         if not conn.initialized and not conn.wait_for_data(0):
             return gthread._DEFER
-        connection = conn.sock
-        self.readings.begin(connection)
-        try:
-            return super().handle(conn)
-        finally:
-            self.readings.end(connection)
+        for _ in range(_REQUESTS_IN_A_ROW):
+            self.readings.begin(conn.sock)
+            try:
+                keep = super().handle(conn)
+            finally:
+                self.readings.end(conn.sock)
+            if keep is not True or not self.alive or not _is_readable(conn.sock):
+                return keep
+        return True
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: not ready at once; go on answering until the endpoints have noticed; only then stop."""

@@ -227,7 +227,7 @@ def pinned(options: argparse.Namespace) -> list[str]:
     return ["taskset", "--cpu-list", options.cores] if options.cores else []
 
 
-def wait_for(port: int, path: str, seconds: float = 180) -> None:
+def wait_for(port: int, path: str, seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
