@@ -1,6 +1,5 @@
 #!/usr/bin/env python
-"""Draws example pictures for the demo: pizzas, and other things that are round or red. No photographs are
-needed.
+"""Draws example pictures for the demo: pizzas, and other things that are round or red. Needs no photographs.
 
 examples/pizza/draw.py pictures            # pictures/pizza-0.jpg ... and pictures/other-0.jpg ...
 examples/pizza/draw.py pictures --count 20

@@ -70,13 +70,14 @@ def test_every_tensor_of_the_package_is_in_the_network(name: str) -> None:
 
 
 def test_the_network_knows_imagenet() -> None:
-    """A drawn banana-yellow crescent would prove little; a wrong weight anywhere makes the logits flat, and
-    the scale of the logits is what a classifier of this accuracy has.""" model =
-    efficientnet_lite.build("efficientnet_lite0", 224, 224, classifier=True) y, x = np.mgrid[0:224, 0:224]
-    disc = ((x - 112) ** 2 + (y - 112) ** 2 < 70**2)[..., None] orange = np.where(disc, (245, 140, 20), (250,
-    250, 250)).astype(np.float32) logits = model.predict(orange[None], verbose=0)[0] names = {950: "orange",
-    951: "lemon", 722: "ping-pong ball", 852: "tennis ball", 417: "balloon"} assert names.keys() &
-    set(np.argsort(logits)[-5:].tolist())
+    """With a weight in the wrong place, or another scaling of the pixels, an orange disc is anything."""
+    model = efficientnet_lite.build("efficientnet_lite0", 224, 224, classifier=True)
+    y, x = np.mgrid[0:224, 0:224]
+    disc = ((x - 112) ** 2 + (y - 112) ** 2 < 70**2)[..., None]
+    orange = np.where(disc, (245, 140, 20), (250, 250, 250)).astype(np.float32)
+    logits = model.predict(orange[None], verbose=0)[0]
+    names = {950: "orange", 951: "lemon", 722: "ping-pong ball", 852: "tennis ball", 417: "balloon"}
+    assert names.keys() & set(np.argsort(logits)[-5:].tolist())
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2"])
@@ -115,7 +116,8 @@ def test_other_backbones_fold_whole_and_fall_into_blocks(name: str, build: Any, 
     model = build(include_top=False, weights=None, input_shape=(96, 96, 3), name=name)
     found = backbones.blocks(model)
     assert len(found) == count
-    assert sorted(layer for layers in found.values() for layer in layers) == sorted(layer.name for layer in model.layers)
+    in_blocks = sorted(layer for layers in found.values() for layer in layers)
+    assert in_blocks == sorted(layer.name for layer in model.layers)
     folded = fold_batch_norm(model)
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in folded.layers)
 

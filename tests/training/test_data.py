@@ -54,9 +54,8 @@ def test_every_bad_file_has_its_own_line(data_dir: Path) -> None:
 
 def test_the_same_picture_in_two_classes_is_told_with_both_places(data_dir: Path) -> None:
     shutil.copy(data_dir / "blue" / "3.png", data_dir / "red" / "copy.png")
-    assert problems(data_dir) == [
-        f"{data_dir / 'red' / 'copy.png'}: the same picture is in class 'blue', {data_dir / 'blue' / '3.png'}."
-    ]
+    copy, original = data_dir / "red" / "copy.png", data_dir / "blue" / "3.png"
+    assert problems(data_dir) == [f"{copy}: the same picture is in class 'blue', {original}."]
 
 
 def test_the_same_picture_in_both_parts_of_a_split_is_told(data_dir: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Training gives the same result for the same seed, goes on after a kill, and never measures on what it saw."""
+"""A seed gives the same result again, a kill is survived, and nothing is measured on what was fitted on."""
 
 from __future__ import annotations
 

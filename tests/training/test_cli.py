@@ -1,0 +1,155 @@
+"""The command line: one clear line and an exit code for each mistake, and reports that stand on their own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., int]
+
+
+@pytest.mark.parametrize("command", ["train", "export", "evaluate", "predict", "describe"])
+def test_help_shows_examples(command: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(command, "--help")
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert "examples:" in shown
+    assert f"imageclassifier-training {command} " in shown
+
+
+def test_each_data_mistake_is_one_line_and_exit_code_3(
+    data_dir: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data_dir / "blue" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 broken")
+    (data_dir / "green").mkdir()
+    assert run("train", data_dir, "--out", tmp_path / "run") == 3
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 2
+    assert any("broken.jpg" in line for line in lines)
+    assert any("the class is empty" in line for line in lines)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_one_class_folder_is_one_line_from_the_installed_command_too(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(data_dir / "red")
+    command = [sys.executable, "-m", "imageclassifier_training", "train", data_dir, "--out", tmp_path / "run"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 3
+    assert "a classifier needs at least two" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["export", "nowhere", "--name", "m", "--version", "1"], 1, "holds no finished training"),
+        (["describe", "nowhere"], 5, "holds neither saved_model.pb nor a folder with a version number"),
+        (["train", "{data}", "--out", "x", "--backbone", "resnet"], 1, "There is no backbone 'resnet'"),
+        (["train", "{data}", "--out", "x", "--backbone", "vgg16@7"], 1, "between 32 and 1024"),
+        (["train", "{data}", "--out", "x", "--message", "green=?"], 1, "must be CLASS=SENTENCE"),
+        (["train", "{data}", "--out", "x", "--weights", "f"], 1, "--weights is for one backbone"),
+    ],
+)
+def test_a_wrong_request_is_one_line(
+    arguments: list[str],
+    code: int,
+    sentence: str,
+    shared_data: Path,
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(*[each.format(data=shared_data) for each in arguments]) == code
+    (line,) = [each for each in capsys.readouterr().err.splitlines() if each.startswith("error: ")]
+    assert sentence in line
+
+
+@pytest.mark.parametrize(
+    "option", [["--folds", "1"], ["--views", "0"], ["--threshold", "2"], ["--fine-tune", "x"]]
+)
+def test_an_impossible_option_is_wrong_usage(option: list[str], run: Run, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("train", tmp_path, "--out", tmp_path, *option)
+    assert ended.value.code == 2
+
+
+def test_describe_says_everything_in_words(
+    exported: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("describe", exported.parent) == 0
+    shown = capsys.readouterr().out
+    for words in ("colours", "64 x 64", "red: It is red!", "cross-validation: accuracy 100.00%", " MB in "):
+        assert words in shown
+    assert "serving_default: pixels uint8 (batch, 64, 64, 3) -> probabilities float32 (batch, 2)" in shown
+
+
+def test_predict_answers_each_picture_and_fails_for_those_it_cannot_read(
+    exported: Path, shared_data: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    red = shared_data / "red" / "0.png"
+    (tmp_path / "notes.txt").write_text("no picture")
+    assert run("predict", exported, red, "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["label"], answer["message"]) == ("red", "It is red!")
+    assert run("predict", exported, red, tmp_path / "notes.txt") == 3
+    shown = capsys.readouterr()
+    assert f"{red}: It is red! (red " in shown.out
+    assert f"error: {tmp_path / 'notes.txt'}: This is not a picture" in shown.err
+
+
+def test_evaluation_on_the_training_pictures_is_never_called_accuracy(
+    exported: Path, shared_data: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    html, figures = tmp_path / "report.html", tmp_path / "report.json"
+    assert run("evaluate", exported, shared_data, "--html", html, "--json", figures) == 0
+    shown = capsys.readouterr().out
+    assert "NOT accuracy" in shown
+    assert "accuracy by cross-validation" in shown
+    assert json.loads(figures.read_text())["trained_on_these_pictures"] is True
+    assert "These are the pictures this model was trained on" in html.read_text()
+
+
+def test_evaluation_on_other_pictures_finds_the_mistakes_and_shows_them(
+    exported: Path, data_dir: Path, run: Run, tmp_path: Path
+) -> None:
+    (data_dir / "red" / "0.png").rename(data_dir / "blue" / "mislabelled.png")
+    html, figures = tmp_path / "report.html", tmp_path / "report.json"
+    assert run("evaluate", exported, data_dir, "--html", html, "--json", figures) == 0
+    document = json.loads(figures.read_text())
+    assert document["trained_on_these_pictures"] is False
+    assert document["accuracy"] == 15 / 16
+    assert document["confusion"] == [[8, 1], [0, 7]]
+    (mistake,) = document["mistakes"]
+    assert mistake["picture"].endswith("blue/mislabelled.png")
+    assert mistake["answered"] == "red"
+    report = html.read_text()
+    assert "blue/mislabelled.png" in report
+    assert report.count('<img src="data:') == 5  # four plots and the mistake
+    for outside in ("http://", "https://", "<script", "<link"):
+        assert outside not in report.replace("http://www.w3.org", "")
+
+
+def test_data_with_a_class_that_the_model_does_not_know_is_refused(
+    exported: Path, data_dir: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data_dir / "red").rename(data_dir / "green")
+    assert run("evaluate", exported, data_dir) == 3
+    assert "The model knows the classes blue, red; the data has 'green'" in capsys.readouterr().err
+
+
+def test_a_model_that_does_not_describe_itself_is_told(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = Path(__file__).parents[2] / "examples" / "tiny_model" / "make.py"
+    command = [sys.executable, script, tmp_path, "--variant", "legacy"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert run("describe", tmp_path / "tiny") == 5
+    assert "it lacks the signature 'contract'" in capsys.readouterr().err

@@ -1,0 +1,191 @@
+"""An export keeps the contract, is what was trained, and is either wholly in place or not there at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
+from imageclassifier_gateway.contract import Golden, GoldenCase, ModelInput, parse_contract
+from imageclassifier_gateway.images import prepare
+from imageclassifier_training import export, golden, learned, saved_model
+from imageclassifier_training.errors import ModelError, TrainingError
+from imageclassifier_training.learned import Delta
+
+Run = Callable[..., int]
+
+
+def test_every_signature_has_a_batch_dimension_in_and_out(exported: Path) -> None:
+    signatures = tf.saved_model.load(str(exported)).signatures
+    assert set(signatures) == {"serving_default", "contract", "golden"}
+    for name, signature in signatures.items():
+        (inputs,) = signature.structured_input_signature[1].values()
+        (output,) = signature.structured_outputs.values()
+        assert inputs.shape[0] is None, name
+        assert output.shape[0] is None, name
+    pixels = signatures["serving_default"].structured_input_signature[1]["pixels"]
+    assert (pixels.dtype, pixels.shape.as_list()) == (tf.uint8, [None, 64, 64, 3])
+    probabilities = signatures["serving_default"].structured_outputs["probabilities"]
+    assert (probabilities.dtype, probabilities.shape.as_list()) == (tf.float32, [None, 2])
+    for name in ("contract", "golden"):
+        assert signatures[name].structured_input_signature[1]["ignored"].dtype == tf.int32
+        answer = signatures[name](ignored=tf.constant([7, 8, 9]))["json"].numpy()
+        assert answer.shape == (3,)
+        assert len(set(answer)) == 1
+
+
+def test_the_contract_says_what_was_trained(exported: Path, trained: Path) -> None:
+    record = json.loads((trained / "training.json").read_text())
+    contract = saved_model.load(exported).contract
+    assert contract.name == "colours"
+    assert [(each.name, each.message) for each in contract.classes] == [
+        ("blue", "blue"),
+        ("red", "It is red!"),
+    ]
+    assert (contract.input.height, contract.input.width) == (64, 64)
+    assert contract.metrics == record["metrics"]
+    assert contract.data_digest == record["data_digest"]
+    assert contract.created == record["created"]
+    assert contract.backbone == "efficientnet_lite0@64"
+
+
+def test_the_exported_model_answers_as_the_trained_network_one_by_one_and_in_a_batch(
+    exported: Path, trained: Path, shared_data: Path
+) -> None:
+    model, network = saved_model.load(exported), learned.load(trained).network().model
+    files = sorted(shared_data.rglob("*.png"))
+    pixels = np.stack([prepare(file.read_bytes(), model.contract.input) for file in files])
+    expected = network.predict(pixels.astype(np.float32), verbose=0)
+    together = model.probabilities(pixels)
+    np.testing.assert_allclose(together, expected, atol=1e-5)
+    np.testing.assert_allclose([model.probabilities(each[None])[0] for each in pixels], together, atol=1e-5)
+    assert together.std() > 0.1
+
+
+def test_its_golden_pictures_give_their_recorded_probabilities(exported: Path) -> None:
+    model = saved_model.load(exported)
+    assert len(model.golden.cases) >= 3
+    for case in model.golden.cases:
+        assert len(case.png) < 20_000
+        found = model.probabilities(prepare(case.png, model.contract.input)[None])[0]
+        np.testing.assert_allclose(found, case.probabilities, atol=model.golden.tolerance)
+
+
+def test_every_warm_up_request_is_one_that_the_model_answers(exported: Path) -> None:
+    signatures = tf.saved_model.load(str(exported)).signatures
+    seen = []
+    for record in tf.data.TFRecordDataset(str(exported / "assets.extra" / "tf_serving_warmup_requests")):
+        request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
+        assert request.model_spec.name == "colours"
+        inputs = {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
+        signatures[request.model_spec.signature_name](**inputs)
+        seen.append((request.model_spec.signature_name, inputs.popitem()[1].shape[0]))
+    assert {name for name, _ in seen} == {"serving_default", "contract", "golden"}
+    assert [size for name, size in seen if name == "serving_default"] == [1, 2, 4, 8]
+
+
+def test_a_version_that_exists_is_not_touched_unless_replacing_is_said(
+    trained: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "colours" / "1"
+    place.mkdir(parents=True)
+    (place / "mine").write_text("kept")
+    assert run("export", trained, "--name", "colours", "--version", "1", "--out", tmp_path) == 1
+    assert "exists" in capsys.readouterr().err
+    assert (place / "mine").read_text() == "kept"
+    assert run("export", trained, "--name", "colours", "--version", "1", "--out", tmp_path, "--replace") == 0
+    assert not (place / "mine").exists()
+    assert (place / "saved_model.pb").exists()
+    assert [each.name for each in place.parent.iterdir()] == ["1"]
+
+
+def test_a_model_that_answers_otherwise_when_loaded_again_is_not_put_in_place(tmp_path: Path) -> None:
+    contract = parse_contract(
+        {
+            "name": "m",
+            "input": {"height": 8, "width": 8},
+            "classes": [{"name": "a"}, {"name": "b"}],
+            "threshold": 0,
+        }
+    )
+    wrong = Golden(1e-3, (GoldenCase(golden.make(contract.input, _half).cases[0].png, (0.4, 0.6)),))
+    with pytest.raises(ModelError, match="differently from the trained network"):
+        export.place(lambda pixels: tf.fill([tf.shape(pixels)[0], 2], 0.5), contract, wrong, 1, tmp_path)
+    assert not list((tmp_path / "m").iterdir())
+
+
+def _half(pixels: Any) -> Any:
+    return np.full((len(pixels), 2), 0.5)
+
+
+@pytest.mark.parametrize("version", [0, -1, 2**31])
+def test_an_impossible_version_is_refused(version: int, tmp_path: Path) -> None:
+    contract = parse_contract(
+        {
+            "name": "m",
+            "input": {"height": 8, "width": 8},
+            "classes": [{"name": "a"}, {"name": "b"}],
+            "threshold": 0,
+        }
+    )
+    with pytest.raises(TrainingError, match="between 1 and 2147483647"):
+        export.place(lambda pixels: pixels, contract, Golden(0, ()), version, tmp_path)
+
+
+def test_a_failure_while_writing_leaves_the_old_version_and_no_rest(tmp_path: Path) -> None:
+    folder = tmp_path / "m" / "1"
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(b"old")
+    with pytest.raises(OSError, match="disk full"):
+        _write_and_fail(folder)
+    assert (folder / "saved_model.pb").read_bytes() == b"old"
+    assert [each.name for each in folder.parent.iterdir()] == ["1"]
+
+
+def _write_and_fail(folder: Path) -> None:
+    with export.staged(folder, replace=True) as staging:
+        (staging / "saved_model.pb").write_bytes(b"new")
+        raise OSError("disk full")
+
+
+def test_a_delta_keeps_each_channel_to_half_a_step(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    old = random.normal(0, 1, (3, 3, 4, 6)).astype(np.float32)
+    change = random.normal(0, 1, old.shape).astype(np.float32) * np.logspace(-5, 0, 6, dtype=np.float32)
+    change[..., 2] = 0
+    found = Delta.between(old, old + change).apply(old)
+    largest = np.abs(change).max(axis=(0, 1, 2))
+    assert (np.abs(found - (old + change)) <= largest / 127 * 0.51 + 1e-6).all()
+    assert (found[..., 2] == old[..., 2]).all()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda folder: (folder / "training.json").unlink(), "training.json is missing"),
+        (lambda folder: (folder / "learned.npz").unlink(), "learned.npz is missing"),
+        (lambda folder: (folder / "learned.npz").write_bytes(b"PK"), "is damaged"),
+        (lambda folder: (folder / "training.json").write_text("{"), "is damaged"),
+        (lambda folder: (folder / "training.json").write_text('{"schema": 9}'), "schema 9"),
+    ],
+)
+def test_a_training_that_is_not_whole_is_told(
+    trained: Path, tmp_path: Path, spoil: Callable[[Path], Any], sentence: str
+) -> None:
+    for name in ("training.json", "learned.npz"):
+        (tmp_path / name).write_bytes((trained / name).read_bytes())
+    spoil(tmp_path)
+    with pytest.raises(TrainingError, match=sentence):
+        learned.load(tmp_path)
+
+
+def test_golden_pictures_are_the_same_whoever_draws_them() -> None:
+    once = golden.make(ModelInput(height=16, width=16), _half)
+    assert golden.make(ModelInput(height=16, width=16), _half) == once
+    assert len({case.png for case in once.cases}) == len(once.cases)
