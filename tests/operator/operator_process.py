@@ -19,7 +19,7 @@ from typing import Any
 from bare_apiserver import ApiError
 from imageclassifier_operator import names
 from imageclassifier_operator.__main__ import run
-from imageclassifier_operator.leader import LeaseLostError
+from imageclassifier_operator.leader import LeaseLostError, Timing
 from imageclassifier_operator.observed import Counters, GatewayReport, ShadowReport, VersionReport
 from imageclassifier_operator.settings import Settings
 
@@ -77,9 +77,14 @@ class RunningOperator:
     """`with RunningOperator(apiserver, gateways):` the operator runs; leaving ends it as SIGTERM does."""
 
     def __init__(
-        self, kubeconfig: Any, gateways: PlayedGateways, name: str = "operator-0", resync_seconds: float = 300
+        self,
+        kubeconfig: Any,
+        gateways: PlayedGateways,
+        name: str = "operator-0",
+        resync_seconds: float = 300,
+        timing: Timing | None = None,
     ) -> None:
-        self._kubeconfig, self._gateways = kubeconfig, gateways
+        self._kubeconfig, self._gateways, self._timing = kubeconfig, gateways, timing
         self.settings = Settings(
             gateway_image="gateway:test",
             serving_image="tensorflow/serving:test",
@@ -117,7 +122,7 @@ class RunningOperator:
     def _run(self) -> None:
         async def main() -> None:
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-            await run(self.settings, self._stop, self._gateways)
+            await run(self.settings, self._stop, self._gateways, self._timing)
 
         try:
             asyncio.run(main())

@@ -1,5 +1,6 @@
 """The operator against a real API server, with fake pods: what it writes, how often, and how it repairs."""
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -187,6 +188,24 @@ def test_a_deleted_classifier_leaves_nothing(serving: Bench) -> None:
         ),
         "no ConfigMaps",
     )
+
+
+def test_acceptance_pictures_get_into_the_plan_of_the_verification(serving: Bench) -> None:
+    picture = {"base64": "+/+/iVBORw0KGgo="}
+    case = {"name": "margherita", "label": "pizza", "minProbability": 0.8, "picture": picture}
+    serving.patch({"spec": {"model": {"version": 2}, "rollout": {"acceptance": {"cases": [case]}}}})
+
+    def plans() -> list[Any]:
+        items = serving.get("/api/v1/namespaces/{}/configmaps")["items"]
+        return [c for c in items if c["metadata"]["name"].startswith("pizza-verify-v2-")]
+
+    serving.wait(plans, "the plan")
+    plan = json.loads(plans()[0]["data"]["plan.json"])
+    assert plan["cases"] == [
+        {"name": "margherita", "label": "pizza", "min_probability": 0.8, "picture": picture}
+    ]
+    assert plan["serving"]["version"] == 1
+    assert plan["candidate"]["version"] == 2
 
 
 def test_a_paused_rollout_waits_until_it_is_promoted(bench: Bench) -> None:

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from imageclassifier_operator.leader import LEASE_NAME
+from imageclassifier_operator.leader import LEASE_NAME, Timing
 from operator_process import Bench, PlayedGateways, RunningOperator, install_crd
 
 pytestmark = pytest.mark.apiserver
 
+PATIENT = Timing(duration_seconds=300, deadline_seconds=200, retry_seconds=2)
+"""For an outage that is longer than a leader may be silent."""
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/default/leases/{LEASE_NAME}"
 
 
@@ -79,7 +81,7 @@ def test_what_vanished_while_the_watch_was_broken_is_put_back(bench: Bench) -> N
     server = bench.apiserver
     with (
         server.proxy() as proxy,
-        RunningOperator(server.kubeconfig_for(proxy), bench.gateways, resync_seconds=2),
+        RunningOperator(server.kubeconfig_for(proxy), bench.gateways, resync_seconds=2, timing=PATIENT),
     ):
         serve(bench)
         path = f"/apis/policy/v1/namespaces/{bench.namespace}/poddisruptionbudgets/pizza-gateway"

@@ -96,14 +96,22 @@ class Gateway:
 class Rollouts(RuleBasedStateMachine):
     """The operator against a small world that does anything but keep still."""
 
-    @initialize(strategy=st.sampled_from(sorted(STRATEGIES)), version=st.sampled_from(VERSIONS))
-    def install(self, strategy, version):
+    @initialize(
+        strategy=st.sampled_from(sorted(STRATEGIES)),
+        version=st.sampled_from(VERSIONS),
+        leftovers=st.dictionaries(st.sampled_from(VERSIONS), st.tuples(st.booleans(), st.booleans())),
+    )
+    def install(self, strategy, version, leftovers):
+        """A classifier is installed, over whatever children are there already."""
         self.now = 1_000.0
         self.rollout = STRATEGIES[strategy]
         self.wanted = served(version)
         self.tried = ""
         self.promote = ""
-        self.deployments: dict[int, dict] = {}  # version -> made from, ready, broken, has served
+        self.deployments = {
+            number: {"served": served(number), "ready": ready, "broken": False, "has_served": has_served}
+            for number, (ready, has_served) in leftovers.items()
+        }
         self.verdicts: dict[tuple[int, str], Verdict] = {}
         self.gateways = [Gateway("g0"), Gateway("g1")]
         self.config_map: dict | None = None

@@ -9,9 +9,10 @@ import uuid
 import kopf
 
 from imageclassifier_operator import logs, metrics
-from imageclassifier_operator.cluster import Cluster
+from imageclassifier_operator.cluster import ApiError, Cluster
 from imageclassifier_operator.handlers import Informer, resync, run_workers
-from imageclassifier_operator.leader import Leader, LeaseLostError
+from imageclassifier_operator.kinds import IMAGE_CLASSIFIERS
+from imageclassifier_operator.leader import Leader, LeaseLostError, Timing
 from imageclassifier_operator.observers import Gateways, HttpGateways
 from imageclassifier_operator.queue import WorkQueue
 from imageclassifier_operator.reconcile import Reconciler
@@ -19,13 +20,20 @@ from imageclassifier_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+CRD_TRIES = 30
+CRD_RETRY_SECONDS = 2.0
 
-async def run(settings: Settings, stop: asyncio.Event, gateways: Gateways) -> None:
+
+async def run(
+    settings: Settings, stop: asyncio.Event, gateways: Gateways, timing: Timing | None = None
+) -> None:
     """Run until `stop` is set or a signal comes. Raises LeaseLostError when another replica may lead."""
     queue = WorkQueue()
     informer = Informer(queue)
     cluster = await Cluster.connect(settings.watch_namespace)
-    leader = Leader(cluster, settings.pod_namespace, f"{settings.pod_name}_{uuid.uuid4().hex[:8]}")
+    identity = f"{settings.pod_name}_{uuid.uuid4().hex[:8]}"
+    leader = Leader(cluster, settings.pod_namespace, identity, timing)
+    await _wait_for_crd(cluster)
     kopf_stop = asyncio.Event()
     leading = asyncio.create_task(_lead(informer, cluster, gateways, leader, settings, stop))
     watching = asyncio.create_task(
@@ -53,6 +61,24 @@ async def run(settings: Settings, stop: asyncio.Event, gateways: Gateways) -> No
     for result in (*led, *watched):
         if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
             raise result
+
+
+async def _wait_for_crd(cluster: Cluster) -> None:
+    """kopf watches the kinds that it finds when it starts: so the CRD has to be there before.
+
+    Raises SystemExit when it is not there for a minute; Kubernetes then starts us again.
+    """
+    for _ in range(CRD_TRIES):
+        try:
+            await cluster.list_uids(IMAGE_CLASSIFIERS)
+        except ApiError as error:
+            logger.warning("ImageClassifiers cannot be listed yet: %s", error)
+            await asyncio.sleep(CRD_RETRY_SECONDS)
+        else:
+            return
+    raise SystemExit(
+        "ImageClassifiers cannot be listed: is the CRD installed, and may this account list them?"
+    )
 
 
 async def _lead(

@@ -301,7 +301,7 @@ class Reconciler:
         except BlockedError as blocked:
             return blocked.problem
         except ApiError as error:
-            if error.status not in (400, 403, 409, 422) or error.namespace_is_going:
+            if error.status not in (400, 403, 422) or error.namespace_is_going:
                 raise
             return _refusal(manifest, error)
         return None
