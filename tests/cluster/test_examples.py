@@ -51,11 +51,13 @@ def pictures() -> dict[str, Path]:
 
 
 def example(name: str) -> list[dict[str, Any]]:
-    """The objects of an example, without the one node port of the cluster."""
+    """The objects of an example, without the cluster's one node port, and small enough for a laptop."""
     objects = [body for body in yaml.safe_load_all((EXAMPLES / f"{name}.yaml").read_text("utf-8")) if body]
+    small = {"requests": {"cpu": "20m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "2Gi"}}
     for body in objects:
         if body["kind"] == "ImageClassifier":
-            body["spec"]["gateway"] = {"service": {"type": "ClusterIP"}}
+            gateway = {"service": {"type": "ClusterIP"}, "replicas": 1, "resources": small}
+            body["spec"] |= {"gateway": gateway, "serving": {"resources": small}}
     return objects
 
 
