@@ -1,5 +1,6 @@
 """The CRD's rules, one by one, as the API server enforces them, and what kubectl makes of the CRD."""
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,13 @@ def test_the_smallest_spec_is_taken_and_filled_with_defaults(create: Apply) -> N
     assert stored["gateway"]["service"] == {"type": "LoadBalancer", "port": 80}
     assert stored["serving"]["resources"]["requests"]["cpu"] == "250m"
     assert stored["rollout"]["limits"] == {"errorRate": 0.01}
+
+
+def test_a_picture_in_standard_base64_is_taken(create: Apply) -> None:
+    """With + and /, which CEL's own decoder of `format: byte` refuses."""
+    picture = base64.b64encode(bytes(range(256))).decode()
+    assert {"+", "/", "="} <= set(picture)
+    create(rollout=case(base64=picture))
 
 
 def test_a_version_can_be_bumped_and_put_back(apply: Apply, set_status: Any) -> None:
