@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from imageclassifier_operator.leader import LEASE_NAME, Timing
-from operator_process import Bench, PlayedGateways, RunningOperator, install_crd
+from operator_process import CLASSIFIERS, Bench, PlayedGateways, RunningOperator, install_crd
 
 pytestmark = pytest.mark.apiserver
 
@@ -106,3 +106,22 @@ def test_an_operator_whose_lease_another_took_ends(bench: Bench) -> None:
         lease["spec"]["holderIdentity"] = "usurper"
         bench.apiserver.request("PUT", LEASE, lease)
         bench.wait(lambda: not operator.is_running, "the operator to end")
+
+
+def test_when_state_and_status_are_both_lost_the_version_that_has_served_goes_on(bench: Bench) -> None:
+    with RunningOperator(bench.apiserver.kubeconfig, bench.gateways, "first"):
+        serve(bench)
+        bench.bump(2)
+        bench.wait_phase("Verify")
+        before = bench.routing()
+    bench.apiserver.request("DELETE", f"/api/v1/namespaces/{bench.namespace}/configmaps/pizza-routing")
+    body = bench.classifier()
+    body["status"] = {}
+    path = f"{CLASSIFIERS.format(bench.namespace)}/pizza/status"
+    bench.apiserver.request("PUT", path, body)
+    with RunningOperator(bench.apiserver.kubeconfig, bench.gateways, "second"):
+        bench.wait(lambda: bench.status().get("servingVersion") == 1, "version 1 to serve on")
+        assert bench.routing()["serving"] == 1
+        assert bench.routing()["revision"] > before["revision"]
+        bench.verify(2)
+        bench.wait_ready(2)

@@ -25,7 +25,8 @@ def recover(
     """The State of an ImageClassifier whose routing ConfigMap, status and serving Deployments are these.
 
     A state that does not come from an intact ConfigMap gets a new revision, so that gateways which have
-    read something else in between cannot be taken for up to date.
+    read something else in between cannot be taken for up to date. Where the last revision is not known, it
+    is the time: that lies beyond anything counted.
     """
     data = {} if config_map is None else config_map.get("data") or {}
     routing_text, state_text = data.get(routing.ROUTING_KEY, ""), data.get(routing.STATE_KEY, "")
@@ -34,12 +35,16 @@ def recover(
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
     deployments = tuple(deployments)
-    state = remembered or _from_status(status, deployments, now) or _from_deployments(deployments, now)
+    if remembered is not None:
+        if remembered.serving is None:
+            return remembered
+        return replace(remembered, revision=max(remembered.revision, _written_revision(routing_text)) + 1)
+    state = _from_status(status, deployments, now) or _from_deployments(deployments, now)
     if state is None:
-        return State(failed=_failed(status), since=now)
-    if state.serving is None:
+        state = State(failed=_failed(status), since=now)
+    if not deployments:
         return state
-    return replace(state, revision=max(state.revision, _written_revision(routing_text)) + 1)
+    return replace(state, revision=max(int(now), _written_revision(routing_text) + 1))
 
 
 def served_version(deployment: Json) -> ServedVersion | None:
