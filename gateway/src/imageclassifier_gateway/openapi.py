@@ -98,8 +98,8 @@ def _predict(settings: Settings) -> _Json:
         "description": (
             f"At most {settings.max_pictures} pictures of {settings.max_image_bytes:,} bytes each, and "
             f"{settings.max_body_bytes:,} bytes in all. JPEG, PNG, WebP, GIF (first frame), BMP, TIFF and "
-            "HEIC are read. Several pictures are answered with a list, in which each has its answer or its own "
-            "error. A body of any other media type is taken as a raw picture."
+            "HEIC are read. Several pictures are answered with a list, in which each has its answer or its "
+            "own error. A body of any other media type is taken as a raw picture."
         ),
         "parameters": [_REQUEST_ID_PARAMETER, _TRACEPARENT_PARAMETER],
         "requestBody": {
