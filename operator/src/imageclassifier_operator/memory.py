@@ -14,6 +14,7 @@ from imageclassifier_operator.state import State
 Json = Mapping[str, Any]
 
 TOUCH_AGAIN_SECONDS = 0.4
+QUICK_TOUCHES = 10
 MAX_TOUCH_AGAIN_SECONDS = 30.0
 
 
@@ -72,7 +73,7 @@ class Memory:
         file.
 
         Again when it has not helped: the annotation can overtake the kubelet's own watch of the
-        ConfigMap. Then at growing intervals.
+        ConfigMap. After some tries the intervals grow.
         """
         uid = pod["metadata"]["uid"]
         if self.acknowledged.get(uid) == revision:
@@ -80,8 +81,8 @@ class Memory:
         touch = self.touches.get(uid)
         if touch is None or touch.revision != revision:
             return True
-        wait = min(MAX_TOUCH_AGAIN_SECONDS, TOUCH_AGAIN_SECONDS * 2 ** (touch.count - 1))
-        return bool(now - touch.at >= wait)
+        wait = TOUCH_AGAIN_SECONDS * 2 ** max(0, touch.count - QUICK_TOUCHES)
+        return bool(now - touch.at >= min(MAX_TOUCH_AGAIN_SECONDS, wait))
 
     def touched(self, pod: Json, revision: int, now: float) -> int:
         """Note a touch; how many there have been for this revision."""
