@@ -115,7 +115,9 @@ def _picture(values: NDArray[np.float64]) -> Image.Image:
 
 def _blob(random: Random, centre: tuple[float, float], radius: float, roughness: float) -> Image.Image:
     angles = np.linspace(0, 2 * math.pi, 180, endpoint=False)
-    waves = sum(random.normal(0, 1 / k) * np.cos(k * angles + random.uniform(0, 6)) for k in range(2, 24))
+    waves = np.zeros_like(angles)
+    for k in range(2, 24):
+        waves += random.normal(0, 1 / k) * np.cos(k * angles + random.uniform(0, 6))
     radii = radius * (1 + roughness * waves)
     outline = [
         (centre[0] + r * math.cos(a), centre[1] + r * math.sin(a)) for r, a in zip(radii, angles, strict=True)
