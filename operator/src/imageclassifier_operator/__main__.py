@@ -1,4 +1,4 @@
-"""The operator process: kopf's watches in every replica, and, in the one that holds the Lease, the workers."""
+"""The operator process: kopf's watches in every replica and, in the one that holds the Lease, the workers."""
 
 import asyncio
 import logging

@@ -59,7 +59,7 @@ def version_of(body: Json) -> int | None:
 
 
 def versions(objects: Objects, wanted: Mapping[int, Json]) -> dict[int, VersionObserved]:
-    """What is seen of each version that has a Deployment. `wanted` are the rendered Deployments by version."""
+    """What is seen of each version with a Deployment. `wanted` are the rendered Deployments by version."""
     found: dict[int, VersionObserved] = {}
     for version, deployment in objects.serving_deployments().items():
         pods = objects.serving_pods(version)
@@ -102,7 +102,7 @@ def controller(body: Json) -> Json | None:
 
 
 def url(ic: ImageClassifier, service: Json | None) -> str:
-    """Where users send pictures; empty while a load balancer has no address, or the Service is only inside."""
+    """Where users send pictures; empty while a load balancer has no address, or all is inside the cluster."""
     ingress = ic.gateway.ingress
     if ingress is not None:
         return _ingress_url(ingress)

@@ -295,7 +295,7 @@ class Reconciler:
         self._cache.deleted(JOBS, view.key, name, job["metadata"]["uid"])
 
     async def _try_to_ensure(self, view: View, manifest: dict[str, Any]) -> Problem | None:
-        """Write one child if need be; what keeps it from being written, if that is not for the moment only."""
+        """Write one child if need be; what keeps it from being written, if not for the moment only."""
         try:
             await self._ensure(view, manifest)
         except BlockedError as blocked:
