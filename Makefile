@@ -40,8 +40,9 @@ install-yaml: ## The installation's YAML, checked in (IMAGE_REGISTRY=registry.ex
 	@$(PYTHON) operator/install/render.py --image-registry $(IMAGE_REGISTRY) >operator/install/install.yaml
 	@$(PYTHON) operator/install/render.py --image-registry $(IMAGE_REGISTRY) --one-namespace \
 	  >operator/install/install-one-namespace.yaml
-reference: venv ## docs/reference.md, from the CRD and the code
+reference: venv ## docs/reference.md and the diagram of docs/rollouts.md, from the CRD and the code
 	@$(BIN)/python docs/make_reference.py
+	@$(BIN)/python docs/make_rollouts.py
 
 ##@ Checks, one by one
 venv: ## The Python environment .venv, from the locked requirements

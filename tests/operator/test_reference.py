@@ -19,3 +19,8 @@ def test_it_names_every_reason_condition_and_phase() -> None:
     text = (DOCS / "reference.md").read_text(encoding="utf-8")
     for word in (*Reason, *CONDITIONS, *Phase):
         assert f"| `{word}` |" in text, word
+
+
+def test_the_rollouts_diagram_is_that_of_the_code() -> None:
+    page = (DOCS / "rollouts.md").read_text(encoding="utf-8")
+    assert runpy.run_path(str(DOCS / "make_rollouts.py"))["rollouts"](page) == page, "run `make reference`"
