@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the state diagram of docs/rollouts.md from the operator's own table of transitions: `make reference`."""
+"""Draws the state diagram of docs/rollouts.md from the operator's own transitions: `make reference`."""
 
 from collections.abc import Iterator
 from pathlib import Path
