@@ -196,7 +196,7 @@ def test_a_shadow_is_compared_before_it_takes_over(
     pizza: Classifier, kubectl: Kubectl, pictures: dict[str, Path]
 ) -> None:
     [body] = example("shadow")
-    body["spec"]["rollout"]["shadow"] |= {"percent": 100, "minCompared": 20}
+    body["spec"]["rollout"]["shadow"] |= {"percent": 100, "minCompared": 200}
 
     def until_ready() -> None:
         pizza.wait_reason("Progressing", "Shadowing")
