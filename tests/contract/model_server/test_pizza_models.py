@@ -1,11 +1,9 @@
 """The pizza models through the server and called directly: the same probabilities for a hundred pictures.
 
 The pictures are the photographs of the data set where it lies beside the checkout, and drawn ones elsewhere;
-the models are those of `make models` where they were made, and are exported otherwise.
+the models are those of `make demo`, exported when they are not in the cache.
 """
 
-import subprocess
-import sys
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +16,7 @@ from PIL import Image, ImageDraw
 
 from imageclassifier_gateway.contract import Contract, parse_contract, parse_golden
 from imageclassifier_gateway.images import prepare
+from laptop import models
 
 REPOSITORY = Path(__file__).parents[3]
 PHOTOGRAPHS = REPOSITORY.parent / "shared/data/pizza_not_pizza"
@@ -46,16 +45,8 @@ def pictures() -> list[bytes]:
 
 
 @pytest.fixture(scope="module")
-def base_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = REPOSITORY / "models/pizza-model"
-    if all((made / version / "saved_model.pb").exists() for version in ("1", "2")):
-        return made
-    out = tmp_path_factory.mktemp("models")
-    for version in ("1", "2"):
-        command = [sys.executable, "-m", "imageclassifier_training", "export", f"examples/pizza/v{version}"]
-        flags = ["--name", "pizza-model", "--version", version, "--out", str(out)]
-        subprocess.run([*command, *flags], cwd=REPOSITORY, check=True, capture_output=True)
-    return out / "pizza-model"
+def base_path() -> Path:
+    return models.ensure((1, 2)) / models.MODEL
 
 
 @pytest.fixture(scope="module")
