@@ -85,7 +85,10 @@ def _refuse_the_bad(pictures: Mapping[str, Path]) -> Tally:
     }
     with SteadyTraffic(product.GATEWAY_PORT, pictures["pizza"].read_bytes()) as traffic:
         with step("Ask for version 3, which is bad on purpose, while requests go on") as current:
-            product.change("patch", "imageclassifier", NAME, "--type=merge", "-p", json.dumps(patch))
+            # The pictures are too long for a command line (Linux takes 128 KiB for one argument).
+            patch_file = places.state_directory() / "demo-version-3.json"
+            patch_file.write_text(json.dumps(patch), encoding="utf-8")
+            product.change("patch", "imageclassifier", NAME, "--type=merge", "--patch-file", patch_file)
             _wait(
                 current,
                 lambda seen: "Progressing" in seen and seen["Progressing"].reason == "AcceptanceFailed",
