@@ -39,7 +39,7 @@ from imageclassifier_operator.queue import Key
 from imageclassifier_operator.reasons import Reason
 from imageclassifier_operator.recover import has_served, recover
 from imageclassifier_operator.settings import Settings
-from imageclassifier_operator.spec import ImageClassifier, InvalidSpec, parse
+from imageclassifier_operator.spec import ImageClassifier, ImageSource, InvalidSpec, parse
 from imageclassifier_operator.state import State
 
 logger = logging.getLogger(__name__)
@@ -361,12 +361,14 @@ class Reconciler:
     ) -> None:
         ic = view.ic
         service = self._cache.one(SERVICES, view.key, names.gateway_name(ic.name))
-        serving_pods = [] if state.serving is None else view.objects.serving_pods(state.serving.version)
+        # A model from a volume has no digest: the init container's image is then the model server's.
+        from_image = state.serving is not None and isinstance(state.serving.source, ImageSource)
+        model_pods = view.objects.serving_pods(state.serving.version) if state.serving and from_image else []
         facts = report.Facts(
             name=ic.name,
             generation=ic.generation,
             url=observe.url(ic, service),
-            model_digest=observe.model_digest(serving_pods),
+            model_digest=observe.model_digest(model_pods),
             blocked=blocked,
         )
         await self._write_status(view.key, view.body, view.memory, facts, goal, state, seen, view.now)
