@@ -64,8 +64,10 @@ cluster-test: venv images ## Tests on the Kind cluster
 workers-test: venv ## Tests on a cluster with two workers, which is removed afterwards
 	@$(TOOL) cluster-with-workers
 	@$(PYTEST) tests/cluster -m workers; result=$$?; $(TOOL) without-workers; exit $$result
-bench: venv ## Measure, and write the figures down
-	@$(PYTEST) tests/bench
+bench: models ## Measure the gateway and the model server, each beside a reference in the same run
+	@$(BIN)/python tests/bench/gateway/run.py
+	@$(BIN)/python tests/bench/gateway/fuzz.py --requests 100000
+	@$(BIN)/python tests/bench/model_server_throughput.py models/pizza-model
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
