@@ -433,3 +433,10 @@ def test_the_state_survives_its_json():
         baseline={"g": {"2": {"requests": 1}}},
     )
     assert State.from_json(json.loads(json.dumps(state.to_json()))) == state
+
+
+def test_a_step_promoted_by_hand_does_not_wait_for_the_clock_that_stands_still_while_paused() -> None:
+    rollouts = Rollouts()
+    rollouts.install(strategy="paused", version=1, leftovers={1: (False, False), 2: (True, True)})
+    rollouts.teardown()
+    assert routing.shares(rollouts.state) == {1: 100}

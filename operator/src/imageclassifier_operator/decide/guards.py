@@ -233,7 +233,9 @@ def step_is_over(scene: Scene) -> bool:
     if step is None:
         return True
     requests = judge.window(candidate.version, state.baseline, scene.seen.reports).requests
-    return scene.seconds_in_phase >= step.duration_seconds and requests >= scene.goal.rollout.min_requests
+    # While paused the clock stands still: whoever promotes by hand has decided that it was long enough.
+    long_enough = scene.goal.rollout.pause or scene.seconds_in_phase >= step.duration_seconds
+    return long_enough and requests >= scene.goal.rollout.min_requests
 
 
 def next_step_is_due(scene: Scene) -> bool:
