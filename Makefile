@@ -31,7 +31,8 @@ clean: ## As down, and remove the caches and logs too
 	@$(TOOL) clean
 
 ##@ The models
-models: models/pizza-model/1/saved_model.pb models/pizza-model/2/saved_model.pb ## Both pizza models, in models/
+models: venv ## Both pizza models, in models/
+	@$(MAKE) --no-print-directory --jobs=2 $(foreach version,1 2,models/pizza-model/$(version)/saved_model.pb)
 models/pizza-model/%/saved_model.pb: examples/pizza/v%/training.json examples/pizza/v%/learned.npz | venv
 	@$(BIN)/imageclassifier-training export examples/pizza/v$* --name pizza-model --version $* --out models --replace
 
