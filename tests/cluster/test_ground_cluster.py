@@ -71,6 +71,21 @@ def test_a_claim_without_a_class_binds_and_keeps_what_is_written(
     assert kubectl("logs", "reader") == "kept\n"
 
 
+# A Deployment can be available a moment before kube-proxy has heard of its pod; until then a Service refuses.
+ASK_UNTIL_ANSWERED = """
+import sys, time, urllib.error, urllib.request
+deadline = time.monotonic() + 60
+while True:
+    try:
+        print(urllib.request.urlopen(sys.argv[1], timeout=20).status)
+        break
+    except urllib.error.URLError:
+        if time.monotonic() > deadline:
+            raise
+        time.sleep(0.5)
+"""
+
+
 def test_a_service_is_reached_by_name_inside_and_by_node_port_from_the_machine(
     kubectl: Any, base_image: str, wait_for: Callable[..., Any]
 ) -> None:
@@ -88,7 +103,7 @@ def test_a_service_is_reached_by_name_inside_and_by_node_port_from_the_machine(
     inside = kubectl(
         "run", "client", f"--image={base_image}", "--image-pull-policy=Never", "--restart=Never",
         "--rm", "--attach", "--quiet", "--command", "--",
-        "python3", "-c", "import urllib.request as u; print(u.urlopen('http://web/', timeout=20).status)",
+        "python3", "-c", ASK_UNTIL_ANSWERED, "http://web/",
     )  # fmt: skip
     assert inside.strip() == "200"
 
