@@ -15,8 +15,10 @@ import bare_apiserver
 
 SUPERVISOR = Path(bare_apiserver.__file__).with_name("supervisor.py")
 
+# Whoever runs the tests in the background hands down an ignored SIGINT; a user's Ctrl-C meets the default.
 PARENT = """
-import subprocess, sys, time
+import signal, subprocess, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 child = subprocess.Popen([sys.executable, "-I", sys.argv[1], sys.argv[2]], stdin=subprocess.PIPE,
                          stdout=subprocess.PIPE, text=True, start_new_session=True)
 print('{"start": "sleeper", "argv": ["sleep", "600"], "executable": "/bin/sleep"}', file=child.stdin)
@@ -63,7 +65,7 @@ def test_when_the_parent_ends_the_processes_end_and_the_directory_goes(
     parent, supervisor, sleeper, directory = family
     assert is_alive(sleeper)
     parent.send_signal(end)
-    parent.wait()
+    parent.wait(timeout=60)
     wait_until_gone(supervisor)
     wait_until_gone(sleeper)
     assert not directory.exists()
