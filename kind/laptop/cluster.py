@@ -6,7 +6,6 @@ was stopped, the machine was started anew) is started; if that takes too long it
 """
 
 import json
-import os
 import re
 import shutil
 import time
@@ -261,13 +260,3 @@ def delete(cluster: Cluster, current: Step) -> None:
     if find(cluster):
         current.run([kind_program(), "delete", "cluster", f"--name={cluster.name}"], advice="Run this again.")
     _record_path(cluster).unlink(missing_ok=True)
-
-
-def load(cluster: Cluster, names: Sequence[str], current: Step) -> None:
-    """Loads images of the engine into every node that has not got them yet."""
-    for name in names:
-        current.run(
-            [kind_program(), "load", "docker-image", f"--name={cluster.name}", name],
-            advice=f"Is the image {name} in the Docker Engine (`docker images`)?",
-            environment={"TMPDIR": os.environ.get("TMPDIR", "/var/tmp")},  # noqa: S108 - kind saves images there
-        )
