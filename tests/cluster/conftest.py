@@ -1,16 +1,15 @@
 """Fixtures for the tests on the real laptop cluster (`make cluster` brings it up)."""
 
-import json
 import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cluster_testbed import Kubectl
 from laptop import models, product
 
 _TOOL = Path(__file__).resolve().parents[2] / "kind" / "tool.py"
@@ -21,41 +20,6 @@ def _answer_of_tool(question: str) -> str:
     return subprocess.run(
         ["python3", _TOOL, question], check=True, capture_output=True, text=True
     ).stdout.strip()
-
-
-@dataclass(frozen=True)
-class Kubectl:
-    """kubectl on one context, and in one namespace when it has one."""
-
-    program: str
-    context: str
-    namespace: str | None = None
-
-    def __call__(self, *arguments: str, stdin: str | None = None, timeout_seconds: float = 120) -> str:
-        """What kubectl prints; an error of kubectl fails the test with kubectl's own words."""
-        where = [f"--context={self.context}", *([f"--namespace={self.namespace}"] if self.namespace else [])]
-        result = subprocess.run(
-            [self.program, *where, *arguments],
-            input=stdin or "",
-            capture_output=True,
-            text=True,
-            timeout=timeout_seconds,
-            check=False,
-        )
-        if result.returncode != 0:
-            raise AssertionError(
-                f"kubectl {' '.join(arguments)}: {result.stderr.strip()} {result.stdout.strip()}"
-            )
-        return result.stdout
-
-    def get(self, *arguments: str) -> dict[str, Any]:
-        """An object, or a list of them, as Kubernetes' JSON."""
-        answer: dict[str, Any] = json.loads(self("get", *arguments, "--output=json"))
-        return answer
-
-    def apply(self, *objects: dict[str, Any]) -> None:
-        listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
-        self("apply", "--server-side", "--filename=-", stdin=json.dumps(listed))
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +33,16 @@ def kubectl(cluster_kubectl: Kubectl) -> Iterator[Kubectl]:
     """kubectl in a namespace of the test's own, which is gone afterwards."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     cluster_kubectl("create", "namespace", name)
-    yield Kubectl(cluster_kubectl.program, cluster_kubectl.context, name)
+    yield cluster_kubectl.within(name)
+    cluster_kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def module_kubectl(cluster_kubectl: Kubectl) -> Iterator[Kubectl]:
+    """kubectl in a namespace that the tests of one file share."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    cluster_kubectl("create", "namespace", name)
+    yield cluster_kubectl.within(name)
     cluster_kubectl("delete", "namespace", name, "--wait=false")
 
 
@@ -100,6 +73,12 @@ def workers_kubectl() -> Kubectl:
 
 
 @pytest.fixture(scope="session")
+def pictures() -> dict[str, Path]:
+    """Drawn pictures by what they show: `pizza` and `not_pizza`."""
+    return models.draw_pictures()
+
+
+@pytest.fixture(scope="session")
 def installed() -> dict[str, str]:
     """The product on the laptop cluster, as `make demo` installs it; the names of its images by what they
     are."""
@@ -108,7 +87,7 @@ def installed() -> dict[str, str]:
     return images
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def wait_for() -> Callable[..., Any]:
     """Asks until the answer is truthy, and returns it; fails with the last answer when time is up."""
 

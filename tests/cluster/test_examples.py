@@ -5,118 +5,32 @@ Only what would make a test slow or two tests disturb each other is changed: the
 steps are seconds long.
 """
 
-import io
-import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from PIL import Image
 
-from laptop import cluster, models
-from laptop.traffic import SteadyTraffic, Tally, predict
+from cluster_testbed import (
+    EXAMPLES,
+    Classifier,
+    Kubectl,
+    Wait,
+    ensure_tiny_models,
+    example,
+    plain_picture,
+    run,
+)
+from laptop import models
+from laptop.traffic import Tally, predict
 
 pytestmark = pytest.mark.cluster
 
-REPOSITORY = Path(__file__).parents[2]
-EXAMPLES = REPOSITORY / "examples"
-READY_SECONDS = 300
-
-Wait = Callable[..., Any]
-Kubectl = Any  # of conftest.py, which tests do not import
-
 
 @pytest.fixture(scope="session")
-def brightness_model(tmp_path_factory: pytest.TempPathFactory) -> None:
+def brightness_model() -> None:
     """The model of examples/legacy.yaml, as an image on the cluster."""
-    directory = tmp_path_factory.mktemp("models")
-    run(EXAMPLES / "tiny_model/make.py", directory, "--name=brightness", "--variant=legacy")
-    run(REPOSITORY / "kind/build_images.py", "--load", cluster.LAPTOP.name, "--models", directory)
-
-
-def run(*command: str | Path) -> str:
-    """Runs a Python program of the repository; gives what it prints."""
-    done = subprocess.run([sys.executable, *command], stdout=subprocess.PIPE, text=True, check=True)
-    return done.stdout
-
-
-@pytest.fixture(scope="session")
-def pictures() -> dict[str, Path]:
-    return models.draw_pictures()
-
-
-def example(name: str) -> list[dict[str, Any]]:
-    """The objects of an example, without the cluster's one node port, and small enough for a laptop."""
-    objects = [body for body in yaml.safe_load_all((EXAMPLES / f"{name}.yaml").read_text("utf-8")) if body]
-    small = {"requests": {"cpu": "20m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "2Gi"}}
-    for body in objects:
-        if body["kind"] == "ImageClassifier":
-            gateway = {"service": {"type": "ClusterIP"}, "replicas": 1, "resources": small}
-            body["spec"] |= {"gateway": gateway, "serving": {"resources": small}}
-    return objects
-
-
-class Classifier:
-    """One ImageClassifier on the cluster, as a user sees it."""
-
-    def __init__(self, kubectl: Kubectl, wait_for: Wait, name: str) -> None:
-        self._kubectl, self.wait_for, self.name = kubectl, wait_for, name
-
-    def status(self) -> dict[str, Any]:
-        status: dict[str, Any] = self._kubectl.get("imageclassifier", self.name).get("status", {})
-        return status
-
-    def condition(self, kind: str) -> dict[str, Any]:
-        found = self._kubectl.get("imageclassifier", self.name)
-        for condition in found.get("status", {}).get("conditions", []):
-            if (
-                condition["type"] == kind
-                and condition["observedGeneration"] == found["metadata"]["generation"]
-            ):
-                return dict(condition)
-        return {}
-
-    def wait_ready(self, version: int) -> None:
-        def ready() -> bool:
-            is_ready = self.condition("Ready").get("status") == "True"
-            return is_ready and self.status()["servingVersion"] == version
-
-        self.wait_for(ready, f"{self.name}: version {version} to be ready", READY_SECONDS)
-
-    def wait_reason(self, condition: str, reason: str) -> str:
-        """Until a condition has this reason; gives its message."""
-
-        def has_it() -> bool:
-            return self.condition(condition).get("reason") == reason
-
-        self.wait_for(has_it, f"{self.name}: {condition} because of {reason}", READY_SECONDS)
-        return str(self.condition(condition)["message"])
-
-    @contextmanager
-    def gateway(self) -> Iterator[int]:
-        """A port of this machine that leads to one of the gateway's pods."""
-        command = [
-            *(self._kubectl.program, f"--context={self._kubectl.context}"),
-            *(
-                f"--namespace={self._kubectl.namespace}",
-                "port-forward",
-                f"service/{self.name}-gateway",
-                ":http",
-            ),
-        ]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forward:
-            assert forward.stdout is not None
-            try:
-                found = re.search(r"127\.0\.0\.1:(\d+)", forward.stdout.readline())
-                assert found, "kubectl port-forward did not say its port"
-                yield int(found[1])
-            finally:
-                forward.terminate()
+    ensure_tiny_models({"brightness:1": "legacy"})
 
 
 @pytest.fixture
@@ -160,23 +74,14 @@ def test_a_model_that_does_not_describe_itself_answers_as_the_spec_describes_it(
     assert [answer["probability"] > 0.99 for answer in answers] == [True, True]
 
 
-def plain_picture(brightness: int) -> bytes:
-    """A PNG of one grey."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (64, 64), (brightness, brightness, brightness)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 def roll_out(
     pizza: Classifier, kubectl: Kubectl, body: dict[str, Any], picture: Path, then: Callable[[], None]
 ) -> Tally:
     """Applies an example over version 1 while requests go on, until `then` returns; gives how they went."""
-    with pizza.gateway() as port, SteadyTraffic(port, picture.read_bytes(), per_second=16) as traffic:
-        traffic.wait_for_more(10)
+    with pizza.requests(picture.read_bytes()) as tally:
         kubectl.apply(body)
         then()
-        traffic.wait_for_more(10)
-    return traffic.tally
+    return tally
 
 
 def test_a_canary_takes_its_share_and_then_all_without_a_lost_request(

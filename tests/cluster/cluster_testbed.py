@@ -1,0 +1,178 @@
+"""kubectl on the laptop cluster, one ImageClassifier there as a user sees it, the examples, tiny models."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from PIL import Image
+
+from laptop import cluster, places
+from laptop.traffic import SteadyTraffic, Tally
+
+EXAMPLES = places.REPOSITORY / "examples"
+READY_SECONDS = 300
+
+Wait = Callable[..., Any]
+"""The fixture `wait_for`: wait_for(question, what, timeout_seconds=120)."""
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl on one context, and in one namespace when it has one."""
+
+    program: str
+    context: str
+    namespace: str | None = None
+
+    def command(self, *arguments: str) -> list[str]:
+        where = [f"--context={self.context}", *([f"--namespace={self.namespace}"] if self.namespace else [])]
+        return [self.program, *where, *arguments]
+
+    def __call__(self, *arguments: str, stdin: str | None = None, timeout_seconds: float = 120) -> str:
+        """What kubectl prints; an error of kubectl fails the test with kubectl's own words."""
+        result = subprocess.run(
+            self.command(*arguments),
+            input=stdin or "",
+            capture_output=True,
+            text=True,
+            timeout=timeout_seconds,
+            check=False,
+        )
+        if result.returncode != 0:
+            raise AssertionError(
+                f"kubectl {' '.join(arguments)}: {result.stderr.strip()} {result.stdout.strip()}"
+            )
+        return result.stdout
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """An object, or a list of them, as Kubernetes' JSON."""
+        answer: dict[str, Any] = json.loads(self("get", *arguments, "--output=json"))
+        return answer
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self("apply", "--server-side", "--filename=-", stdin=json.dumps(listed))
+
+    def within(self, namespace: str) -> Kubectl:
+        return Kubectl(self.program, self.context, namespace)
+
+
+class Classifier:
+    """One ImageClassifier on the cluster, as a user sees it."""
+
+    def __init__(self, kubectl: Kubectl, wait_for: Wait, name: str) -> None:
+        self.kubectl, self.wait_for, self.name = kubectl, wait_for, name
+
+    def status(self) -> dict[str, Any]:
+        status: dict[str, Any] = self.kubectl.get("imageclassifier", self.name).get("status", {})
+        return status
+
+    def condition(self, kind: str) -> dict[str, Any]:
+        """The condition of that type; empty when there is none that speaks of the spec as it is now."""
+        found = self.kubectl.get("imageclassifier", self.name)
+        for condition in found.get("status", {}).get("conditions", []):
+            if (
+                condition["type"] == kind
+                and condition["observedGeneration"] == found["metadata"]["generation"]
+            ):
+                return dict(condition)
+        return {}
+
+    def wait_ready(self, version: int) -> None:
+        def ready() -> bool:
+            is_ready = self.condition("Ready").get("status") == "True"
+            return is_ready and self.status()["servingVersion"] == version
+
+        self.wait_for(ready, f"{self.name}: version {version} to be ready", READY_SECONDS)
+
+    def wait_reason(self, condition: str, reason: str) -> str:
+        """Until a condition has this reason; gives its message."""
+
+        def has_it() -> bool:
+            return self.condition(condition).get("reason") == reason
+
+        self.wait_for(has_it, f"{self.name}: {condition} because of {reason}", READY_SECONDS)
+        return str(self.condition(condition)["message"])
+
+    @contextmanager
+    def gateway(self) -> Iterator[int]:
+        """A port of this machine that leads to one of the gateway's pods."""
+        command = self.kubectl.command("port-forward", f"service/{self.name}-gateway", ":http")
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forward:
+            assert forward.stdout is not None
+            try:
+                found = re.search(r"127\.0\.0\.1:(\d+)", forward.stdout.readline())
+                assert found, "kubectl port-forward did not say its port"
+                yield int(found[1])
+            finally:
+                forward.terminate()
+
+    @contextmanager
+    def requests(self, picture: bytes, per_second: float = 16) -> Iterator[Tally]:
+        """Steady requests before, during and after what is done meanwhile; gives how they went."""
+        with self.gateway() as port, SteadyTraffic(port, picture, per_second=per_second) as traffic:
+            traffic.wait_for_more(10)
+            yield traffic.tally
+            traffic.wait_for_more(10)
+
+
+def example(name: str) -> list[dict[str, Any]]:
+    """The objects of an example, without the cluster's one node port, and small enough for a laptop."""
+    objects = [body for body in yaml.safe_load_all((EXAMPLES / f"{name}.yaml").read_text("utf-8")) if body]
+    small = {"requests": {"cpu": "20m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "2Gi"}}
+    for body in objects:
+        if body["kind"] == "ImageClassifier":
+            gateway = {"service": {"type": "ClusterIP"}, "replicas": 1, "resources": small}
+            body["spec"] |= {"gateway": gateway, "serving": {"resources": small}}
+    return objects
+
+
+def plain_picture(brightness: int) -> bytes:
+    """A PNG of one grey."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), (brightness, brightness, brightness)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def run(*command: str | Path) -> str:
+    """Runs a Python program of the repository; gives what it prints."""
+    done = subprocess.run([sys.executable, *command], stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout
+
+
+def ensure_tiny_models(wanted: Mapping[str, str]) -> dict[str, str]:
+    """Brings tiny models onto the cluster as images, made once and then cached.
+
+    `wanted` is `name:version` -> variant of `examples/tiny_model/make.py`; gives `name:version` -> the image,
+    which has that name on the cluster too.
+    """
+    script = EXAMPLES / "tiny_model/make.py"
+    sources = [script, *(places.REPOSITORY / "training/src").rglob("*.py")]
+    key = places.digest([f"{model}={variant}" for model, variant in sorted(wanted.items())], sources)
+    directory = places.cached("tiny-models", key)
+    if not directory.exists():
+        unfinished = directory.with_suffix(".unfinished")
+        spec = importlib.util.spec_from_file_location("tiny_model", script)
+        assert spec is not None
+        assert spec.loader is not None
+        tiny_model = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(tiny_model)
+        for model, variant in wanted.items():
+            name, version = model.split(":")
+            tiny_model.make(unfinished, name=name, version=int(version), variant=variant)
+        places.replace_directory(unfinished, directory)
+    build = places.KIND / "build_images.py"
+    loaded = run(build, "--load", cluster.LAPTOP.name, "--models", directory, "gateway")
+    images: dict[str, str] = json.loads(loaded)
+    return {model: images[model] for model in wanted}
