@@ -94,7 +94,7 @@ def test_a_user_stays_with_one_version(gateway: Gateway, make_model: MakeModel, 
     assert set(send(client, 50)) == {1, 2}
 
 
-@pytest.mark.parametrize(
+each_fault = pytest.mark.parametrize(
     "fault",
     [
         {"fail_with": grpc.StatusCode.UNAVAILABLE},
@@ -104,6 +104,9 @@ def test_a_user_stays_with_one_version(gateway: Gateway, make_model: MakeModel, 
     ],
     ids=["unavailable", "broken", "slow", "senseless"],
 )
+
+
+@each_fault
 def test_a_failing_candidate_is_counted_and_no_user_notices(
     gateway: Gateway, make_model: MakeModel, fault: dict[str, Any]
 ) -> None:
@@ -123,6 +126,38 @@ def test_a_candidate_that_is_gone_is_counted_and_no_user_notices(
     assert send(client, 3) == [1] * 3
     assert figures(gateway, 2)["errors"] == 3
     assert "cannot be reached" in figures(gateway, 2)["error"]
+
+
+@each_fault
+def test_a_version_that_fails_after_it_took_over_is_counted_and_the_fallback_answers(
+    gateway: Gateway, make_model: MakeModel, fault: dict[str, Any]
+) -> None:
+    new, before = make_model(version=2, **fault), make_model(version=1)
+    client = start(gateway, routing(new, before, percents=(100, 0), fallback=1), ready=2)
+    assert send(client, 3) == [1] * 3
+    assert (figures(gateway, 2)["requests"], figures(gateway, 2)["errors"]) == (3, 3)
+    assert (figures(gateway, 1)["requests"], figures(gateway, 1)["errors"]) == (3, 0)
+
+
+def test_the_fallback_is_asked_for_nothing_else_and_only_once(
+    gateway: Gateway, make_model: MakeModel
+) -> None:
+    new, before = make_model(version=2), make_model(version=1)
+    client = start(gateway, routing(new, before, percents=(100, 0), fallback=1), ready=2)
+    assert send(client, 3) == [2] * 3
+    assert before.requests == []
+    new.fail_with = before.fail_with = grpc.StatusCode.INTERNAL
+    assert client.post("/predict", data=picture()).status_code == 502
+    assert (len(new.requests), len(before.requests)) == (4, 1)
+
+
+def test_a_serving_version_without_a_fallback_that_is_gone_answers_503_and_not_by_another(
+    gateway: Gateway, make_model: MakeModel
+) -> None:
+    one, other = make_model(version=1, fail_with=grpc.StatusCode.UNAVAILABLE), make_model(version=2)
+    client = start(gateway, routing(one, other, percents=(100, 0)), ready=2)
+    assert client.post("/predict", data=picture()).status_code == 503
+    assert other.requests == []
 
 
 def test_a_clients_own_mistakes_are_no_errors_of_the_version(gateway: Gateway, model: FakeModel) -> None:

@@ -17,6 +17,7 @@ from imageclassifier_gateway.routing import (
     choose_version,
     is_shadowed,
     parse_routing,
+    stand_in,
 )
 
 GOOD: dict[str, Any] = {
@@ -66,6 +67,9 @@ def test_the_file_of_the_architecture_page_is_read() -> None:
             {"versions": [{**GOOD["versions"][0], "percent": 100, "contract": "x"}]},
             "contract must be an object",
         ),
+        ({"fallback": 9}, "fallback version 9 must be one of its versions"),
+        ({"fallback": 1}, "fallback version 1 must be one of its versions, not the serving one"),
+        ({"fallback": "2"}, "'fallback'"),
         ({"shadow": {"version": 9, "percent": 5}}, "shadow version 9"),
         ({"shadow": [2]}, "'shadow' must be an object"),
         ({"sticky": {"header": "A", "cookie": "b"}}, "either 'header' or 'cookie'"),
@@ -124,6 +128,13 @@ def test_the_candidate_gets_its_share(percent: int) -> None:
     share = sum(choose_version(routing, f"request-{i}") == 2 for i in range(20_000)) / 200
     assert abs(share - percent) < 1.2
     assert percent not in (0, 100) or share == percent
+
+
+@pytest.mark.parametrize(("version", "fallback", "other"), [(2, None, 1), (1, None, None), (1, 2, 2)])
+def test_the_serving_version_stands_in_for_a_candidate_and_the_fallback_for_the_serving_version(
+    version: int, fallback: int | None, other: int | None
+) -> None:
+    assert stand_in(parse_routing(json.dumps({**GOOD, "fallback": fallback})), version) == other
 
 
 def test_the_shadows_share_is_independent_of_the_candidates() -> None:

@@ -1,5 +1,5 @@
-"""From the bytes of pictures to decisions: choose the version, prepare the pixels, ask it, fall back when it
-fails."""
+"""From the bytes of pictures to decisions: choose the version, prepare the pixels, ask it, and another when
+it fails."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .contract import SERVING_SIGNATURE, Contract, ContractError, Decision, Mode
 from .deadline import Deadline
 from .modelserver import ModelServer, ModelServerError, ModelUnavailableError, array, tensor
 from .problems import Problem
-from .routing import choose_version
+from .routing import choose_version, stand_in
 from .shadow import ShadowJob, ShadowSender
 from .stats import Stats
 from .versions import Fleet, Version
@@ -24,9 +24,8 @@ from .watcher import RoutingWatcher
 
 #: How long a request waits for the contract of a serving version that was only just named.
 _CONTRACT_SECONDS = 5.0
-#: The share of the time left that a candidate gets; the rest is for the serving version, should the candidate
-#: fail.
-_CANDIDATE_SHARE = 0.5
+#: The share of the time left that a version on trial gets; the rest is for the one that stands in for it.
+_TRIAL_SHARE = 0.5
 
 Pixels = NDArray[np.uint8]
 Metadata = tuple[tuple[str, str], ...]
@@ -90,20 +89,20 @@ class Predictor:
     ) -> Classified:
         """Classifies the pictures of one request, all by the same version.
 
-        `key` is what the version is chosen by. A candidate that fails in any way is counted, and the serving
-        version answers in its place. Raises Problem when no answer can be had.
+        `key` is what the version is chosen by. A version on trial that fails in any way is counted, and the
+        one that stands in for it answers. Raises Problem when no answer can be had.
         """
         work = _Work(pictures, deadline, metadata)
-        chosen = fleet.versions[choose_version(fleet.routing, key)]
-        if chosen is not fleet.serving:
+        number = choose_version(fleet.routing, key)
+        other = stand_in(fleet.routing, number)
+        if other is not None:
+            timeout_seconds = deadline.remaining_seconds() * _TRIAL_SHARE
             try:
-                return self._ask(
-                    chosen, work, deadline.remaining_seconds() * _CANDIDATE_SHARE, candidate=True
-                )
+                return self._ask(fleet.versions[number], work, timeout_seconds, on_trial=True)
             except ModelServerError:
-                pass  # counted; the serving version answers
+                number = other  # the failure is counted; another version answers
         try:
-            answer = self._ask(fleet.serving, work, deadline.remaining_seconds(), candidate=False)
+            answer = self._ask(fleet.versions[number], work, deadline.remaining_seconds(), on_trial=False)
         except ModelServerError as error:
             raise Problem(
                 error.cause, f"{error} Try again; if it stays so, look at the model's pods."
@@ -111,8 +110,8 @@ class Predictor:
         self._offer_to_shadow(fleet, work, answer, request_id)
         return answer
 
-    def _ask(self, version: Version, work: _Work, timeout_seconds: float, *, candidate: bool) -> Classified:
-        contract = version.wait_for_contract(0.0 if candidate else min(timeout_seconds, _CONTRACT_SECONDS))
+    def _ask(self, version: Version, work: _Work, timeout_seconds: float, *, on_trial: bool) -> Classified:
+        contract = version.wait_for_contract(0.0 if on_trial else min(timeout_seconds, _CONTRACT_SECONDS))
         if contract is None:
             self._stats.failed(version.number, 0.0)
             raise ModelUnavailableError(
@@ -120,7 +119,7 @@ class Predictor:
             )
         prepared = self._prepare(work, contract.input)
         good = [each for each in prepared if not isinstance(each, images.PictureError)]
-        decisions = iter(self._decide(version, contract, good, work, timeout_seconds, candidate=candidate))
+        decisions = iter(self._decide(version, contract, good, work, timeout_seconds, on_trial=on_trial))
         outcomes = [each if isinstance(each, images.PictureError) else next(decisions) for each in prepared]
         return Classified(version.model, version.number, outcomes, work.decode_seconds, work.model_seconds)
 
@@ -153,7 +152,7 @@ class Predictor:
         work: _Work,
         timeout_seconds: float,
         *,
-        candidate: bool,
+        on_trial: bool,
     ) -> list[Decision]:
         if not pixels:
             return []
@@ -163,7 +162,7 @@ class Predictor:
         began = time.monotonic()
         try:
             probabilities = predict_pixels(
-                version.server, contract, pixels, timeout_seconds, retry=not candidate, metadata=work.metadata
+                version.server, contract, pixels, timeout_seconds, retry=not on_trial, metadata=work.metadata
             )
         except ModelServerError:
             self._stats.failed(version.number, time.monotonic() - began)

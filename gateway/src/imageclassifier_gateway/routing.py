@@ -55,6 +55,8 @@ class Routing:
     model: str
     serving: int
     routes: tuple[Route, ...]
+    #: The version that answers what the serving version fails to answer, while that is new.
+    fallback: int | None = None
     shadow: Shadow | None = None
     sticky: Sticky | None = None
 
@@ -89,6 +91,7 @@ def parse_routing(text: str | bytes) -> Routing:
         model=_text(document, "model", "the routing file"),
         serving=serving,
         routes=routes,
+        fallback=_fallback(document, known, serving),
         shadow=_shadow(document.get("shadow"), known),
         sticky=_sticky(document.get("sticky")),
     )
@@ -115,6 +118,13 @@ def choose_version(routing: Routing, key: str) -> int:
     return routing.serving
 
 
+def stand_in(routing: Routing, version: int) -> int | None:
+    """The version that answers when `version` fails: the serving version for a candidate, for the serving
+    version the fallback, if there is one.
+    """
+    return routing.serving if version != routing.serving else routing.fallback
+
+
 def is_shadowed(shadow: Shadow, request_id: str) -> bool:
     """Whether the request with this id also goes to the shadow version; independent of the sticky choice."""
     return bucket("shadow:" + request_id) < shadow.percent * (BUCKETS // 100)
@@ -132,6 +142,18 @@ def _route(entry: Any, where: str) -> Route:
         percent=_whole(entry, "percent", where, 0, 100),
         contract=None if contract is None else json.dumps(contract, sort_keys=True),
     )
+
+
+def _fallback(document: Mapping[str, Any], known: set[int], serving: int) -> int | None:
+    if document.get("fallback") is None:
+        return None
+    fallback = _whole(document, "fallback", "the routing file", 1, 2**31 - 1)
+    if fallback not in known or fallback == serving:
+        raise RoutingError(
+            f"The routing file's fallback version {fallback} must be one of its versions, "
+            "not the serving one."
+        )
+    return fallback
 
 
 def _shadow(entry: Any, known: set[int]) -> Shadow | None:
