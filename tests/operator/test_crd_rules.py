@@ -194,7 +194,7 @@ def test_the_smallest_spec_is_taken_and_filled_with_defaults(create: Apply) -> N
     stored = create()["spec"]
     assert stored["replicas"] == 1
     assert stored["gateway"]["service"] == {"type": "LoadBalancer", "port": 80}
-    assert stored["serving"]["resources"]["requests"]["cpu"] == "250m"
+    assert stored["serving"]["resources"]["requests"]["cpu"] == "100m"
     assert stored["rollout"]["limits"] == {"errorRate": 0.01}
 
 

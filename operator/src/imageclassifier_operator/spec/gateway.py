@@ -9,7 +9,7 @@ from imageclassifier_operator.spec.serving import canonical_resources
 Json = Mapping[str, Any]
 
 GATEWAY_RESOURCES: Json = {
-    "requests": {"cpu": "100m", "memory": "192Mi"},
+    "requests": {"cpu": "50m", "memory": "192Mi"},
     "limits": {"cpu": "1", "memory": "512Mi"},
 }
 

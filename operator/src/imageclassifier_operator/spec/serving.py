@@ -77,7 +77,7 @@ def canonical_resources(resources: Json) -> dict[str, dict[str, str]]:
     }
 
 
-SERVING_RESOURCES: Json = {"requests": {"cpu": "250m", "memory": "1Gi"}, "limits": {"memory": "2Gi"}}
+SERVING_RESOURCES: Json = {"requests": {"cpu": "100m", "memory": "1Gi"}, "limits": {"memory": "2Gi"}}
 
 
 @dataclass(frozen=True)
