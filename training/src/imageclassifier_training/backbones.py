@@ -6,40 +6,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from . import efficientnet_lite
+from .architecture import BACKBONES
 from .errors import TrainingError, WeightsUnavailable
 from .folding import fold_batch_norm
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """A backbone's usual input size (pixels), where its weights come from, and how its pixels are scaled."""
-
-    side: int
-    downloads: bool
-    scaling: Callable[[Any], Any] = lambda pixels: pixels
 
 
 def _minus_one_to_one(pixels: Any) -> Any:
     return keras.layers.Rescaling(1 / 127.5, -1.0, name="normalise")(pixels)
 
 
-BACKBONES = {
-    "efficientnet_lite0": Backbone(224, downloads=False),
-    "efficientnet_lite1": Backbone(240, downloads=False),
-    "efficientnet_lite2": Backbone(260, downloads=False),
-    "xception": Backbone(299, downloads=True, scaling=_minus_one_to_one),
-    "inception_v3": Backbone(299, downloads=True, scaling=_minus_one_to_one),
-    # The EfficientNets of keras.applications scale by themselves.
-    "efficientnet_b3": Backbone(300, downloads=True),
-    "efficientnet_b5": Backbone(456, downloads=True),
-    "vgg16": Backbone(224, downloads=True, scaling=keras.applications.vgg16.preprocess_input),
+#: The EfficientNets of keras.applications scale by themselves.
+_SCALING: dict[str, Callable[[Any], Any]] = {
+    "xception": _minus_one_to_one,
+    "inception_v3": _minus_one_to_one,
+    "vgg16": keras.applications.vgg16.preprocess_input,
 }
 _APPLICATIONS = {
     "xception": keras.applications.Xception,
@@ -65,7 +51,7 @@ def build(name: str, height: int, width: int, weights: Path | None = None) -> ke
             raise TrainingError(f"{name} has its weights from its package; --weights is for the others.")
         return fold_batch_norm(efficientnet_lite.build(name, height, width))
     inputs = keras.Input((height, width, 3), name="pixels")
-    scaled = BACKBONES[name].scaling(inputs)
+    scaled = _SCALING[name](inputs) if name in _SCALING else inputs
     source = "imagenet" if weights is None else str(weights)
     try:
         model = _APPLICATIONS[name](include_top=False, weights=source, input_tensor=scaled)

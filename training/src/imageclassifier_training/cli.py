@@ -1,33 +1,21 @@
-"""The command line: reads arguments, shows progress, prints results, turns errors into one line and an exit
-code.
-"""
+"""The command line: reads arguments, and turns errors into one line and an exit code."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from imageclassifier_gateway.contract import FITS, RESIZES
 
-from . import data, evaluate, learned, report, saved_model
-from . import export as exporting
-from . import train as training
-from .backbones import BACKBONES
+from . import commands
+from .architecture import BACKBONES
 from .errors import DataError, TrainingError
-from .features import default_cache
-from .files import write_atomically
-from .finetune import FineTuning
-from .network import Architecture, Branch
-from .predict import predict
-from .progress import Display
 
 _SHOWN_PROBLEMS = 30
-_out = Console(highlight=False, soft_wrap=True)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -53,180 +41,17 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _train(options: argparse.Namespace) -> None:
-    with Display(_err) as progress:
-        dataset = data.read(options.data_dir, progress)
-        validation = data.read(options.validation, progress) if options.validation else None
-        architecture = Architecture(
-            tuple(Branch.parse(text) for text in options.backbone or ["efficientnet_lite0"]),
-            resize=options.resize,
-            fit=options.fit,
-        )
-        result = training.train(
-            dataset,
-            training.Options(
-                architecture=architecture,
-                views=options.views,
-                balanced=not options.no_class_weights,
-                folds=options.folds,
-                repeats=options.repeats,
-                threshold=options.threshold,
-                seed=options.seed,
-                fine_tuning=_fine_tuning(options),
-            ),
-            out=options.out,
-            validation=validation,
-            messages=_messages(options.message, dataset.classes),
-            cache=options.cache,
-            weights=_weights(options, architecture),
-            progress=progress,
-        )
-    table = Table(title=f"{architecture}, {len(dataset.pictures)} pictures", title_justify="left")
-    table.add_column("measured on")
-    for name in ("accuracy", "log loss", "ROC AUC"):
-        table.add_column(name, justify="right")
-    for name, figures in result.metrics.items():
-        what = f"{figures['repeats']} x {figures['folds']} folds" if "folds" in figures else "other pictures"
-        table.add_row(
-            f"{name.replace('_', '-')} ({what})",
-            f"{100 * figures['accuracy']:.2f} %",
-            f"{figures['log_loss']:.4f}",
-            f"{figures['roc_auc']:.4f}",
-        )
-    if result.metrics:
-        _out.print(table)
-    _out.print(f"Kept in {options.out}; next:")
-    _out.print(f"  imageclassifier-training export {options.out} --name NAME --version 1", markup=False)
-
-
-def _export(options: argparse.Namespace) -> None:
-    result = learned.load(options.training)
-    exported = exporting.export_training(
-        result,
-        options.name,
-        options.version,
-        options.out,
-        replace=options.replace,
-        weights=_weights(options, result.architecture),
-    )
-    _out.print(
-        f"{exported.folder}: {exported.size_bytes / 1e6:.1f} MB, loads in {exported.load_seconds:.2f} s, "
-        f"{exported.milliseconds_per_picture:.0f} ms a picture on one core, within "
-        f"{exported.worst_difference:.1g} of the trained network"
-    )
-
-
-def _evaluate(options: argparse.Namespace) -> None:
-    model = saved_model.load(options.model)
-    with Display(_err) as progress:
-        dataset = data.read(options.data_dir, progress)
-        result = evaluate.evaluate(model, dataset, progress)
-    document = result.to_dict()
-    if options.json:
-        write_atomically(options.json, (json.dumps(document, indent=1) + "\n").encode())
-    if options.html:
-        write_atomically(options.html, report.render(result).encode())
-    table = Table(title=f"{model.contract.name} on {options.data_dir}", title_justify="left")
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    table.add_column("")
-    low, high = result.metrics.accuracy_interval
-    if result.seen:
-        table.add_row(
-            "share right",
-            f"{100 * result.metrics.accuracy:.2f} %",
-            "NOT accuracy: the model was trained on these pictures",
-        )
-    else:
-        table.add_row(
-            "accuracy", f"{100 * result.metrics.accuracy:.2f} %", f"95 % interval {low:.2%} to {high:.2%}"
-        )
-    cross_validation = model.contract.metrics.get("cross_validation")
-    if cross_validation:
-        table.add_row(
-            "accuracy by cross-validation",
-            f"{100 * cross_validation['accuracy']:.2f} %",
-            f"recorded at training, {cross_validation['repeats']} x {cross_validation['folds']} folds",
-        )
-    table.add_row("log loss", f"{result.metrics.log_loss:.4f}", "nats")
-    if result.metrics.roc_auc is not None:
-        table.add_row("ROC AUC", f"{result.metrics.roc_auc:.4f}", "")
-    table.add_row("calibration error", f"{result.metrics.calibration_error:.4f}", "expected, 10 bins")
-    table.add_row("mistakes", str(len(result.mistakes)), f"of {result.metrics.pictures} pictures")
-    _out.print(table)
-    confusion = Table(title="true class (rows), answer (columns)", title_justify="left")
-    confusion.add_column("")
-    for name in model.contract.class_names:
-        confusion.add_column(name, justify="right")
-    for name, row in zip(model.contract.class_names, result.metrics.confusion, strict=True):
-        confusion.add_row(name, *map(str, row))
-    _out.print(confusion)
-
-
-def _predict(options: argparse.Namespace) -> None:
-    model = saved_model.load(options.model)
-    failed = []
-    for path, answer in predict(model, options.pictures):
-        if isinstance(answer, str):
-            failed.append(f"{path}: {answer}")
-        elif options.json:
-            _out.print(json.dumps({"picture": str(path), **answer.__dict__}), markup=False)
-        else:
-            _out.print(f"{path}: {answer.message} ({answer.label} {answer.probability:.3f})", markup=False)
-    if failed:
-        raise DataError(failed)
-
-
-def _describe(options: argparse.Namespace) -> None:
-    from .describe import describe
-
-    for line in describe(saved_model.load(options.model)):
-        _out.print(line, markup=False)
-
-
-def _fine_tuning(options: argparse.Namespace) -> FineTuning | None:
-    if options.fine_tune is None:
-        return None
-    return FineTuning(
-        blocks=None if options.fine_tune == "all" else int(options.fine_tune),
-        epochs=options.epochs,
-        learning_rate=options.learning_rate,
-        patience=options.patience,
-    )
-
-
-def _messages(pairs: list[str], classes: tuple[str, ...]) -> dict[str, str]:
-    messages = {}
-    for pair in pairs:
-        name, separator, message = pair.partition("=")
-        if not separator or name not in classes:
-            raise TrainingError(f"--message '{pair}' must be CLASS=SENTENCE, of {', '.join(classes)}.")
-        messages[name] = message
-    return messages
-
-
-def _weights(options: argparse.Namespace, architecture: Architecture) -> dict[str, Path]:
-    if options.weights is None:
-        return {}
-    names = {each.backbone for each in architecture.branches if BACKBONES[each.backbone].downloads}
-    if len(names) != 1:
-        raise TrainingError(
-            f"--weights is for one backbone of keras.applications; {architecture} has {len(names)}."
-        )
-    return {names.pop(): options.weights}
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="imageclassifier-training",
         description="Trains image classifiers and exports them as SavedModels that describe themselves.",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = _command(
-        commands,
+        subparsers,
         "train",
-        _train,
+        commands.train,
         "train on a folder of class folders",
         """\
 examples:
@@ -274,12 +99,12 @@ examples:
     command.add_argument("--threshold", type=_share, default=0.5, help="of two classes, for the second (0.5)")
     command.add_argument("--message", action="append", default=[], metavar="CLASS=SENTENCE")
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same result")
-    command.add_argument("--cache", type=Path, default=default_cache(), help="for features (%(default)s)")
+    command.add_argument("--cache", type=Path, default=_default_cache(), help="for features (%(default)s)")
 
     command = _command(
-        commands,
+        subparsers,
         "export",
-        _export,
+        commands.export,
         "write a version that TensorFlow Serving serves",
         """\
 examples:
@@ -295,9 +120,9 @@ examples:
     command.add_argument("--weights", type=Path, help="as for train")
 
     command = _command(
-        commands,
+        subparsers,
         "evaluate",
-        _evaluate,
+        commands.evaluate,
         "measure an exported model",
         """\
 examples:
@@ -310,9 +135,9 @@ examples:
     command.add_argument("--json", type=Path, help="write all figures")
 
     command = _command(
-        commands,
+        subparsers,
         "predict",
-        _predict,
+        commands.predict,
         "classify pictures with an exported model",
         """\
 examples:
@@ -324,9 +149,9 @@ examples:
     command.add_argument("--json", action="store_true", help="one JSON object for each picture")
 
     command = _command(
-        commands,
+        subparsers,
         "describe",
-        _describe,
+        commands.describe,
         "say in words what an exported model is",
         """\
 examples:
@@ -337,8 +162,8 @@ examples:
     return parser
 
 
-def _command(commands: Any, name: str, run: Any, summary: str, examples: str) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(
+def _command(subparsers: Any, name: str, run: Any, summary: str, examples: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = subparsers.add_parser(
         name,
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
@@ -375,3 +200,9 @@ def _share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not between 0 and 1")
     return value
+
+
+def _default_cache() -> Path:
+    """`$XDG_CACHE_HOME/imageclassifier`, or `~/.cache/imageclassifier`."""
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(root) / "imageclassifier"

@@ -11,7 +11,6 @@ import hashlib
 import inspect
 import io
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,12 +28,6 @@ from .files import write_atomically
 from .network import Network
 
 _BATCH = 16
-
-
-def default_cache() -> Path:
-    """`$XDG_CACHE_HOME/imageclassifier`, or `~/.cache/imageclassifier`."""
-    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(root) / "imageclassifier"
 
 
 def extract(

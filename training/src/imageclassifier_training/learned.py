@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 
 from imageclassifier_gateway.contract import ModelClass
 
+from .architecture import Architecture
 from .errors import TrainingError
 from .files import write_atomically
 from .heads import softmax
-from .network import Architecture, Network, build
+from .network import Network, build
 
 RECORD_FILE = "training.json"
 LEARNED_FILE = "learned.npz"

@@ -3,71 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from imageclassifier_gateway.contract import ModelInput
-
 from . import backbones
-from .errors import TrainingError
-
-
-@dataclass(frozen=True)
-class Branch:
-    """One backbone and the size at which it looks at the picture (pixels)."""
-
-    backbone: str
-    height: int
-    width: int
-
-    @classmethod
-    def parse(cls, text: str) -> Branch:
-        """Read `efficientnet_lite1` (at its usual size) or `efficientnet_lite1@300`."""
-        name, _, side = text.partition("@")
-        if name not in backbones.BACKBONES:
-            raise TrainingError(f"There is no backbone '{name}'; there are {', '.join(backbones.BACKBONES)}.")
-        if side and not (side.isdecimal() and 32 <= int(side) <= 1024):
-            raise TrainingError(f"The size in '{text}' must be a number of pixels between 32 and 1024.")
-        pixels = int(side) if side else backbones.BACKBONES[name].side
-        return cls(name, pixels, pixels)
-
-    def __str__(self) -> str:
-        return f"{self.backbone}@{self.height}"
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """What has to be known to build a network again: its branches, and how pictures reach it."""
-
-    branches: tuple[Branch, ...]
-    resize: str = "bilinear"
-    fit: str = "squash"
-
-    @property
-    def input(self) -> ModelInput:
-        """The pixels that the whole network takes: the largest that one of its branches looks at."""
-        return ModelInput(
-            height=max(branch.height for branch in self.branches),
-            width=max(branch.width for branch in self.branches),
-            resize=self.resize,
-            fit=self.fit,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Architecture:
-        branches = tuple(Branch(**branch) for branch in document["branches"])
-        return cls(branches, document["resize"], document["fit"])
-
-    def __str__(self) -> str:
-        return " + ".join(str(branch) for branch in self.branches)
+from .architecture import Architecture
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from imageclassifier_gateway.contract import ModelClass
 
 from . import activations, data, features, heads, metrics, network
+from .architecture import Architecture
 from .data import Dataset, Progress
 from .finetune import FineTuning, Tuner
 from .learned import Delta, Learned, Training
-from .network import Architecture, Network
+from .network import Network
 
 _CHECKPOINTS = "checkpoints"
 _KEPT_ASIDE_FOLDS = 10
