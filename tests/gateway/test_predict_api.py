@@ -169,7 +169,7 @@ def test_what_is_not_there_is_a_problem_document_too(client: FlaskClient) -> Non
     ("code", "status", "cause"),
     [
         (grpc.StatusCode.UNAVAILABLE, 503, "model-unavailable"),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, 503, "model-unavailable"),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, 503, "overloaded"),
         (grpc.StatusCode.DEADLINE_EXCEEDED, 504, "model-timeout"),
         (grpc.StatusCode.INTERNAL, 502, "model-error"),
         (grpc.StatusCode.INVALID_ARGUMENT, 502, "model-error"),
@@ -202,8 +202,11 @@ def test_an_answer_that_cannot_be_right_is_never_passed_on(
     problem(client.post("/predict", data=picture()), 502, "model-error")
 
 
-def test_an_unavailable_call_is_made_once_more(client: FlaskClient, model: FakeModel) -> None:
-    model.fail_with = grpc.StatusCode.UNAVAILABLE
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED])
+def test_a_call_that_no_server_could_begin_with_is_made_once_more(
+    client: FlaskClient, model: FakeModel, code: grpc.StatusCode
+) -> None:
+    model.fail_with = code
     client.post("/predict", data=picture())
     assert len(model.requests) == 2
 

@@ -6,6 +6,7 @@ MB.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -44,6 +45,11 @@ _CHANNEL_OPTIONS = [
 #: How long the second try may wait for a connection to another pod: longer than a resolution and a connect
 #: take.
 _RECONNECT_SECONDS = 2.5
+#: How long the second try waits, at most, after a server that had no thread free for the first.
+_OVERLOADED_SECONDS = 0.2
+
+#: TensorFlow Serving refuses a call with RESOURCE_EXHAUSTED before it begins with it.
+_WORTH_ANOTHER_TRY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 _TO_NUMPY: dict[int, Any] = {
     pb.DT_FLOAT: np.dtype("<f4"),
@@ -59,9 +65,15 @@ class ModelServerError(Exception):
 
 
 class ModelUnavailableError(ModelServerError):
-    """No pod could be reached, or it could not take the call."""
+    """No pod could be reached, or none could take the call."""
 
     cause = "model-unavailable"
+
+
+class ModelOverloadedError(ModelUnavailableError):
+    """The model server has too many calls to answer already, and did not begin with this one."""
+
+    cause = "overloaded"
 
 
 class ModelTimeoutError(ModelServerError):
@@ -113,8 +125,9 @@ class ModelServer:
     ) -> pb.TensorProto:
         """Calls Predict and returns the tensor named `output`.
 
-        With `retry`, a call that found a pod unavailable is made once more, on another pod where there is one
-        (Predict has no side effects). Raises ModelUnavailableError, ModelTimeoutError or ModelServerError.
+        With `retry`, a call that found a pod unavailable or overloaded is made once more, on another pod
+        where there is one (Predict has no side effects). Raises ModelUnavailableError, ModelTimeoutError or
+        ModelServerError.
         """
         request = pb.PredictRequest(model_spec=self._spec, inputs=inputs)
         request.model_spec.signature_name = signature
@@ -122,8 +135,10 @@ class ModelServer:
         try:
             response = self._predict(request, timeout=timeout_seconds, metadata=metadata)
         except grpc.RpcError as error:
-            if not retry or error.code() != grpc.StatusCode.UNAVAILABLE:
+            if not retry or error.code() not in _WORTH_ANOTHER_TRY:
                 raise self._error(error) from None
+            if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
+                time.sleep(random.uniform(0.25, 1.0) * _OVERLOADED_SECONDS)  # noqa: S311 - jitter is no secret
             response = self._predict_again(request, deadline - time.monotonic(), metadata)
         if output not in response.outputs:
             names = ", ".join(sorted(response.outputs)) or "nothing"
@@ -195,14 +210,11 @@ class ModelServer:
         code, details = error.code(), (error.details() or "").strip()
         if code == grpc.StatusCode.DEADLINE_EXCEEDED:
             return ModelTimeoutError(f"The model did not answer in time ({self._name}).")
-        if code in (
-            grpc.StatusCode.UNAVAILABLE,
-            grpc.StatusCode.RESOURCE_EXHAUSTED,
-            grpc.StatusCode.CANCELLED,
-        ):
-            return ModelUnavailableError(
-                f"The model server cannot be reached or is overloaded ({self._name})."
-            )
+        # No thread is free (gRPC), or no place in the queue of batches (shared_batch_scheduler.h).
+        if code == grpc.StatusCode.RESOURCE_EXHAUSTED or "batch scheduling queue" in details:
+            return ModelOverloadedError(f"The model server is overloaded ({self._name}).")
+        if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+            return ModelUnavailableError(f"The model server cannot be reached ({self._name}).")
         return ModelServerError(f"The model server answered {code.name}: {details[:300]} ({self._name}).")
 
 
