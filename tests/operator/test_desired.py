@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from imageclassifier_gateway import config as gateway_config
 from imageclassifier_operator import desired, names, spec
 from rendered import SPECS, classifier, render
 
@@ -81,6 +82,12 @@ def test_only_empty_directories_can_be_written_to(body: dict[str, Any]) -> None:
         for container in containers(pod):
             writable = {mount["name"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
             assert writable <= empty
+
+
+def test_the_model_server_takes_all_calls_that_one_gateway_has_under_way() -> None:
+    [threads] = [flag for flag in model_server(SPECS["smallest"])["args"] if "grpc_max_threads" in flag]
+    listening = 1
+    assert int(threads.split("=")[1]) == gateway_config.Settings().max_requests_in_flight + listening
 
 
 @every_spec

@@ -39,6 +39,11 @@ DNSCache).
 MAX_CONNECTION_AGE_SECONDS = 10
 """The server asks its clients that often to connect, and so to resolve, anew; gRPC adds up to 10 % of
 jitter."""
+MAX_CALLS = 64
+"""Calls that a server answers at once: as many as a gateway of one core has under way. One more is refused
+with RESOURCE_EXHAUSTED; the gateway tries another pod, then says 503. TensorFlow Serving's own limit is four
+for each core of the node, whatever the pod's limit, less one thread that listens: 7 on two cores.
+"""
 
 
 def termination_grace_seconds(timeout_seconds: int) -> int:
@@ -145,6 +150,7 @@ def flags(served: ServedVersion, timeout_seconds: int) -> list[str]:
         "--file_system_poll_wait_seconds=0",
         "--max_num_load_retries=0",
         "--enable_grpc_healthcheck_service=true",
+        f"--grpc_max_threads={MAX_CALLS + 1}",
         "--grpc_channel_arguments="
         f"grpc.max_connection_age_ms={age_ms},grpc.max_connection_age_grace_ms={timeout_seconds * 1000}",
     ]
