@@ -52,6 +52,14 @@ states = st.one_of(
         serving=st.just(served(2)),
         previous=st.sampled_from([None, served(1)]),
     ),
+    st.builds(
+        State,
+        revision=st.integers(1, 10**9),
+        phase=st.just(Phase.SETTLE),
+        serving=st.just(served(2)),
+        previous=st.just(served(1)),
+        fallback=st.sampled_from([None, 1]),
+    ),
 )
 stickies = st.sampled_from([None, Sticky("header", "X-User"), Sticky("cookie", "session")])
 
@@ -65,6 +73,7 @@ def test_every_routing_file_is_read_as_it_was_meant(state: State, sticky: Sticky
     assert state.serving is not None
     assert (read.revision, read.serving, read.model) == (state.revision, state.serving.version, "pizza")
     assert all(route.target.startswith("dns:///pizza-serving-v") for route in read.routes)
+    assert read.fallback == state.fallback
     if read.shadow is not None:
         assert state.candidate is not None
         assert (read.shadow.version, read.shadow.percent) == (state.candidate.version, state.shadow_percent)

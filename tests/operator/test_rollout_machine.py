@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from imageclassifier_operator import names, routing
-from imageclassifier_operator.decide import Goal, decide
+from imageclassifier_operator.decide import Goal, decide, guards
 from imageclassifier_operator.observed import (
     Counters,
     GatewayObserved,
@@ -120,6 +120,7 @@ class Rollouts(RuleBasedStateMachine):
         self.acknowledged_since: tuple[int, float] | None = None
         self.started_gateways = 2
         self.state = State()
+        self.taken_back: set[int] = set()
         self.reconcile()
 
     # -- the operator -----------------------------------------------------------------------------------
@@ -172,6 +173,12 @@ class Rollouts(RuleBasedStateMachine):
         seen = self.observed(state)
         decision = decide(self.goal(state), state, seen, self.now)
         self.check_shares(state, decision.state, seen)
+        for happened in decision.happened:
+            if happened.blame is not None:
+                self.taken_back.add(happened.version)
+            elif happened.name in ("TookOver", "FirstVersionServes"):
+                self.taken_back.discard(happened.version)
+        self.check_fallback(decision.state, seen)
         again = decide(self.goal(decision.state), decision.state, self.observed(decision.state), self.now)
         assert again.state == decision.state or again.happened, (
             "a second pass changes what the first one left"
@@ -233,6 +240,18 @@ class Rollouts(RuleBasedStateMachine):
 
     # -- the world --------------------------------------------------------------------------------------
 
+    @rule()
+    def all_goes_well_for_a_while(self):
+        """Without this, random histories hardly ever come to the later phases."""
+        for version in self.state.kept:
+            self.deployments[version].update(ready=True, broken=False)
+        self.reconcile()
+        if self.state.phase is Phase.VERIFY:
+            key = (self.state.candidate.version, self.state.attempt)
+            self.verdicts.setdefault(key, Verdict(True, Reason.READY, ""))
+        for which in (0, 1, 0, 1):
+            self.a_gateway_reads_the_file(which)
+
     @rule(version=st.sampled_from(VERSIONS), memory=st.sampled_from(["1Gi", "1Gi", "2Gi"]))
     def the_spec_changes(self, version, memory):
         self.wanted = served(version, memory)
@@ -265,6 +284,14 @@ class Rollouts(RuleBasedStateMachine):
     def pods_go_away(self, data, broken):
         version = data.draw(st.sampled_from(sorted(self.deployments)))
         self.deployments[version].update(ready=False, broken=broken)
+        self.reconcile()
+
+    @precondition(lambda self: self.state.previous is not None)
+    @rule(also_the_new_one=st.booleans())
+    def the_version_kept_warm_goes_away(self, also_the_new_one):
+        self.deployments[self.state.previous.version].update(ready=False)
+        if also_the_new_one:
+            self.deployments[self.state.serving.version].update(ready=False)
         self.reconcile()
 
     @precondition(lambda self: self.state.phase is Phase.VERIFY)
@@ -336,6 +363,7 @@ class Rollouts(RuleBasedStateMachine):
         self.status = {}
         if also_the_config_map:
             self.config_map, self.memory = None, None
+            self.taken_back = set()  # nobody knows any more
         self.reconcile()
 
     # -- what must hold ---------------------------------------------------------------------------------
@@ -369,6 +397,16 @@ class Rollouts(RuleBasedStateMachine):
             routing.routing_file("", "", after, None)
         ):
             assert after.revision > before.revision
+
+    def check_fallback(self, after: State, seen: Observed):
+        """It is the version before, ready and never taken back; and it is there whenever that is."""
+        judged = after.phase is Phase.SETTLE and after.attempt and after.previous is not None
+        warm = judged and guards.is_warm(seen, after.previous)
+        assert after.fallback == (after.previous.version if warm else None)
+        if after.fallback is not None:
+            assert seen.ready_pods(after.fallback) > 0
+            assert routing.shares(after)[after.fallback] == 0
+            assert after.fallback not in self.taken_back
 
     def check_nobody_sends_to(self, version: int):
         for gateway in self.gateways:
@@ -405,6 +443,7 @@ class Rollouts(RuleBasedStateMachine):
             self.reconcile()
         assert self.state.phase in (Phase.STABLE, Phase.PENDING), self.state.phase
         assert not self.wrote
+        assert self.state.fallback is None
         serving = self.state.serving
         failed = self.state.has_failed(self.goal(self.state).attempt)
         assert failed or (serving is not None and serving.version == self.wanted.version)
@@ -440,3 +479,53 @@ def test_a_step_promoted_by_hand_does_not_wait_for_the_clock_that_stands_still_w
     rollouts.install(strategy="paused", version=1, leftovers={1: (False, False), 2: (True, True)})
     rollouts.teardown()
     assert routing.shares(rollouts.state) == {1: 100}
+
+
+def settling(rollouts: Rollouts) -> Rollouts:
+    """Version 2 has taken all requests; version 1 stands warm beside it."""
+    rollouts.install(strategy="at once", version=1, leftovers={1: (True, True)})
+    rollouts.the_spec_changes(version=2, memory="1Gi")
+    rollouts.deployments[2].update(ready=True)
+    rollouts.reconcile()
+    rollouts.the_verification_ends(passed=True, conclusive=True)
+    for _ in range(2):
+        rollouts.a_gateway_reads_the_file(0)
+        rollouts.a_gateway_reads_the_file(1)
+    assert rollouts.state.phase is Phase.SETTLE
+    return rollouts
+
+
+def test_a_version_on_trial_whose_only_pod_misses_a_probe_is_not_taken_back() -> None:
+    rollouts = settling(Rollouts())
+    rollouts.deployments[2].update(ready=False)
+    for _ in range(9):
+        rollouts.time_passes(1)
+    assert rollouts.state.serving == served(2)
+    rollouts.deployments[2].update(ready=True)
+    rollouts.time_passes(200)
+    assert (rollouts.state.serving, rollouts.state.failed) == (served(2), ())
+
+
+def test_a_version_on_trial_without_a_ready_pod_for_long_is_taken_back() -> None:
+    rollouts = settling(Rollouts())
+    rollouts.deployments[2].update(ready=False)
+    rollouts.time_passes(0.2)
+    rollouts.time_passes(200)
+    assert (rollouts.state.serving, rollouts.state.failed[0].reason) == (served(1), "CandidateUnavailable")
+
+
+def test_a_version_before_that_is_not_ready_is_no_fallback() -> None:
+    rollouts = settling(Rollouts())
+    rollouts.deployments[1].update(ready=False)
+    rollouts.time_passes(1)
+    assert (rollouts.state.serving, rollouts.state.fallback) == (served(2), None)
+    rollouts.deployments[1].update(ready=True)
+    rollouts.time_passes(1)
+    assert rollouts.state.fallback == 1
+
+
+def test_going_back_by_hand_leaves_no_fallback_to_the_version_that_nobody_wants() -> None:
+    rollouts = settling(Rollouts())
+    assert rollouts.state.fallback == 1
+    rollouts.the_spec_changes(version=1, memory="1Gi")
+    assert (rollouts.state.serving, rollouts.state.fallback) == (served(1), None)

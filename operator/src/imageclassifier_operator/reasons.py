@@ -80,7 +80,7 @@ class Reason(StrEnum):
     )
     CANDIDATE_UNAVAILABLE = (
         "CandidateUnavailable",
-        "The version lost all its ready pods while it had traffic.",
+        "The version had no ready pod for ten seconds while it had traffic.",
     )
     # The object itself.
     INVALID_SPEC = "InvalidSpec", "The spec cannot be acted on; the version that serves goes on."

@@ -54,6 +54,8 @@ def routing_file(name: str, namespace: str, state: State, sticky: Sticky | None)
             for version, percent in sorted(shares(state).items())
         ],
     }
+    if state.fallback is not None:
+        document["fallback"] = state.fallback
     if state.candidate is not None and state.shadow_percent and state.phase in LISTED:
         document["shadow"] = {"version": state.candidate.version, "percent": state.shadow_percent}
     if sticky is not None:

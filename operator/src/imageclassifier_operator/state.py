@@ -56,6 +56,12 @@ class State:
     """The hash under which the candidate (in Settle: the serving version) is remembered when it fails."""
     previous: ServedVersion | None = None
     """The version before, kept warm during Settle."""
+    fallback: int | None = None
+    """The version before, while it is ready and the new one is on trial: it answers what that fails to
+    answer.
+    """
+    gone_since: float | None = None
+    """Since when the version on trial has had no ready pod, although it has traffic."""
     percent: int = 0
     """The candidate's share of the requests, 0..99."""
     shadow_percent: int = 0
@@ -70,6 +76,15 @@ class State:
     def kept(self) -> dict[int, ServedVersion]:
         """The versions whose pods have to be there, by number."""
         return {v.version: v for v in (self.previous, self.candidate, self.serving) if v is not None}
+
+    @property
+    def on_trial(self) -> ServedVersion | None:
+        """The version that has traffic and is judged: in Settle the one that took over. None after going
+        back to a version by hand: that has served before.
+        """
+        if self.phase is Phase.SHIFT:
+            return self.candidate
+        return self.serving if self.phase is Phase.SETTLE and self.previous and self.attempt else None
 
     @property
     def rolling(self) -> bool:
@@ -97,6 +112,8 @@ class State:
             "candidate": served(self.candidate),
             "attempt": self.attempt,
             "previous": served(self.previous),
+            "fallback": self.fallback,
+            "goneSince": self.gone_since,
             "percent": self.percent,
             "shadowPercent": self.shadow_percent,
             "promoted": self.promoted,
@@ -128,6 +145,8 @@ class State:
             candidate=served(document["candidate"]),
             attempt=str(document["attempt"]),
             previous=served(document["previous"]),
+            fallback=document["fallback"],
+            gone_since=document["goneSince"],
             percent=int(document["percent"]),
             shadow_percent=int(document["shadowPercent"]),
             promoted=str(document["promoted"]),

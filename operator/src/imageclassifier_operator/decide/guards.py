@@ -4,7 +4,7 @@ reason.
 
 from imageclassifier_operator import judge
 from imageclassifier_operator.decide.scene import Scene
-from imageclassifier_operator.observed import Problem
+from imageclassifier_operator.observed import Observed, Problem
 from imageclassifier_operator.reasons import Reason
 from imageclassifier_operator.spec import ServedVersion
 
@@ -70,8 +70,13 @@ def previous_is_wanted_and_warm(scene: Scene) -> bool:
     previous = scene.state.previous
     if previous is None or previous.input_hash != scene.goal.wanted.input_hash:
         return False
-    seen = scene.seen.versions.get(previous.version)
-    return seen is not None and seen.ready_pods > 0 and seen.input_hash == previous.input_hash
+    return is_warm(scene.seen, previous)
+
+
+def is_warm(seen: Observed, served: ServedVersion) -> bool:
+    """It has ready pods with these inputs."""
+    version = seen.versions.get(served.version)
+    return version is not None and version.ready_pods > 0 and version.input_hash == served.input_hash
 
 
 # -- loading --------------------------------------------------------------------------------------------
@@ -137,10 +142,8 @@ def can_take_share(scene: Scene, served: ServedVersion) -> bool:
     """It has ready pods with these inputs, and every ready gateway is connected to it and has acknowledged
     so.
     """
-    seen, gateways = scene.seen.versions.get(served.version), scene.seen.ready_gateways
-    if seen is None or seen.ready_pods == 0 or seen.input_hash != served.input_hash:
-        return False
-    if scene.seen.acknowledged_seconds is None or not gateways:
+    gateways = scene.seen.ready_gateways
+    if not is_warm(scene.seen, served) or scene.seen.acknowledged_seconds is None or not gateways:
         return False
     return all(
         gateway.report is not None
@@ -182,8 +185,8 @@ def candidate_fails_under_traffic(scene: Scene) -> Problem | None:
     problem = scene.seen.problem(candidate.version)
     if problem is not None and problem.fatal:
         return problem
-    if scene.seen.ready_pods(candidate.version) == 0:
-        return problem or _gone(candidate)
+    if (gone := _gone_for_good(scene)) is not None:
+        return gone
     rollout, since, reports = scene.goal.rollout, scene.state.baseline, scene.seen.reports
     if scene.state.shadow_percent:
         return _disagreement(scene, candidate)
@@ -196,9 +199,19 @@ def candidate_fails_under_traffic(scene: Scene) -> Problem | None:
     )
 
 
-def _gone(served: ServedVersion) -> Problem:
-    return Problem(
-        Reason.CANDIDATE_UNAVAILABLE, f"version {served.version} has no ready pod while it has traffic"
+GONE_SECONDS = 10.0
+"""How long a version on trial may be without a ready pod: a missed probe of its only pod is no failure of
+the model. Another version answers its requests meanwhile.
+"""
+
+
+def _gone_for_good(scene: Scene) -> Problem | None:
+    served, since = scene.state.on_trial, scene.state.gone_since
+    if served is None or since is None or scene.now - since < GONE_SECONDS:
+        return None
+    return scene.seen.problem(served.version) or Problem(
+        Reason.CANDIDATE_UNAVAILABLE,
+        f"version {served.version} has had no ready pod for {GONE_SECONDS:.0f} s while it has traffic",
     )
 
 
@@ -252,15 +265,15 @@ def last_step_is_over(scene: Scene) -> bool:
 def new_version_fails(scene: Scene) -> Problem | None:
     """The version that took over is bad, and the one before still stands ready."""
     serving, previous = scene.state.serving, scene.state.previous
-    if serving is None or previous is None or scene.seen.ready_pods(previous.version) == 0:
+    if serving is None or previous is None or not is_warm(scene.seen, previous):
         return None
-    if not scene.state.attempt:
+    if scene.state.on_trial is None:
         return None  # gone back to by hand: judging it would make the traffic swing to and fro
     problem = scene.seen.problem(serving.version)
     if problem is not None and problem.fatal:
         return problem
-    if scene.seen.ready_pods(serving.version) == 0:
-        return problem or _gone(serving)
+    if (gone := _gone_for_good(scene)) is not None:
+        return gone
     judged = judge.window(serving.version, scene.state.baseline, scene.seen.reports)
     return judge.complaint(
         serving.version, judged, None, scene.goal.rollout.limits, scene.goal.rollout.min_requests
@@ -271,6 +284,7 @@ def previous_was_kept_long_enough(scene: Scene) -> bool:
     return (
         scene.seconds_in_phase >= scene.goal.rollout.keep_previous_seconds
         and scene.seen.acknowledged_seconds is not None
+        and scene.state.gone_since is None
     )
 
 

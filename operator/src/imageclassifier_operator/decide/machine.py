@@ -184,7 +184,7 @@ def decide(goal: Goal, state: State, seen: Observed, now: float) -> Decision:
     Idempotent: deciding again with the result, and nothing else changed, gives the result.
     """
     before = routing.without_revision(routing.routing_file("", "", state, goal.rollout.sticky))
-    scene = Scene(goal, _with_pause(goal, state, now), seen, now)
+    scene = Scene(goal, _kept_up(goal, state, seen, now), seen, now)
     happened: list[Happened] = []
     for _ in range(len(Phase)):  # a walk through every phase; more would be a circle in the table
         step = _next(scene)
@@ -196,14 +196,15 @@ def decide(goal: Goal, state: State, seen: Observed, now: float) -> Decision:
         if routing.without_revision(routing.routing_file("", "", scene.state, goal.rollout.sticky)) != before:
             # What is seen of the gateways belongs to the routing before: nothing more is decided on it.
             scene = replace(scene, seen=replace(seen, acknowledged_seconds=None))
-    result = _with_pause(goal, scene.state, now)
+    result, seen = _kept_up(goal, scene.state, seen, now), scene.seen
     if routing.without_revision(routing.routing_file("", "", result, goal.rollout.sticky)) != before:
         result = replace(result, revision=max(result.revision, seen.highest_revision) + 1)
+        seen = replace(seen, acknowledged_seconds=None)
     return Decision(
         state=result,
         happened=tuple(happened),
         verify=result.phase is VERIFY,
-        delete_others=_may_delete(result, scene.seen, goal),
+        delete_others=_may_delete(result, seen, goal),
         requeue_seconds=_requeue_seconds(scene, goal),
     )
 
@@ -251,6 +252,25 @@ def _told(transition: Transition, scene: Scene) -> Happened:
     )
 
 
+def _kept_up(goal: Goal, state: State, seen: Observed, now: float) -> State:
+    """`state` with what follows from the moment alone, whatever the phase."""
+    return _with_gone(_with_fallback(_with_pause(goal, state, now), seen), seen, now)
+
+
+def _with_fallback(state: State, seen: Observed) -> State:
+    """Gateways may ask the version before while it is ready, and as long as the new one is on trial."""
+    previous = state.previous
+    stands_in = previous is not None and state.on_trial is not None and guards.is_warm(seen, previous)
+    return replace(state, fallback=previous.version if stands_in and previous is not None else None)
+
+
+def _with_gone(state: State, seen: Observed, now: float) -> State:
+    on_trial = state.on_trial
+    if on_trial is None or seen.ready_pods(on_trial.version) > 0:
+        return replace(state, gone_since=None)
+    return replace(state, gone_since=now if state.gone_since is None else state.gone_since)
+
+
 def _with_pause(goal: Goal, state: State, now: float) -> State:
     """The rollout's clock stands still while it is paused."""
     if state.candidate is None:
@@ -271,7 +291,7 @@ def _may_delete(state: State, seen: Observed, goal: Goal) -> bool:
 def _requeue_seconds(scene: Scene, goal: Goal) -> float | None:
     state, seen = scene.state, scene.seen
     waits: list[float] = []
-    if state.phase in (SHIFT, SETTLE) and seen.ready_gateways:
+    if state.phase in (SHIFT, SETTLE) and (seen.ready_gateways or state.gone_since is not None):
         waits.append(JUDGE_SECONDS)
     if state.phase is VERIFY and state.serving is not None:
         waits.append(JUDGE_SECONDS)
