@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from imageclassifier_operator import names, spec
-from imageclassifier_operator.report import CONDITIONS
+from imageclassifier_operator.conditions import CONDITIONS
 from imageclassifier_operator.state import MAX_FAILED_VERSIONS, Phase
 
 CRD: dict[str, Any] = yaml.safe_load(

@@ -3,8 +3,8 @@
 import runpy
 from pathlib import Path
 
+from imageclassifier_operator.conditions import CONDITIONS
 from imageclassifier_operator.reasons import Reason
-from imageclassifier_operator.report import CONDITIONS
 from imageclassifier_operator.state import Phase
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -11,10 +11,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imageclassifier_operator.conditions import CONDITIONS, OF_PHASE, conditions
 from imageclassifier_operator.decide import Goal
 from imageclassifier_operator.observed import GatewayObserved, Observed, Problem, VersionObserved
 from imageclassifier_operator.reasons import Reason
-from imageclassifier_operator.report import CONDITIONS, OF_PHASE, Facts, conditions, is_urgent, status
+from imageclassifier_operator.report import Facts, is_urgent, status
 from imageclassifier_operator.spec import ImageSource, ServedVersion, ServingSettings
 from imageclassifier_operator.state import FailedVersion, Phase, State
 
@@ -51,8 +52,10 @@ def well(*versions: int) -> Observed:
     )
 
 
-def said(state: State, seen: Observed, goal: Goal | None = GOAL, facts: Facts = FACTS) -> dict[str, tuple]:
-    return {c.type: (c.holds, c.reason) for c in conditions(facts, goal, state, seen)}
+def said(
+    state: State, seen: Observed, goal: Goal | None = GOAL, blocked: Problem | None = None
+) -> dict[str, tuple]:
+    return {c.type: (c.holds, c.reason) for c in conditions(goal, state, seen, blocked)}
 
 
 def test_the_table_has_a_row_for_every_phase():
@@ -106,8 +109,8 @@ def test_a_version_that_was_taken_back_is_told_while_it_is_asked_for():
 
 
 def test_what_blocks_the_operator_is_never_ready():
-    blocked = replace(FACTS, blocked=Problem(Reason.CONFLICT, "Service pizza-gateway belongs to nobody"))
-    told = said(STATES[Phase.STABLE], well(2), facts=blocked)
+    blocked = Problem(Reason.CONFLICT, "Service pizza-gateway belongs to nobody")
+    told = said(STATES[Phase.STABLE], well(2), blocked=blocked)
     assert told["Ready"] == (False, Reason.CONFLICT)
     assert told["Available"][0]
 
@@ -146,7 +149,7 @@ worlds = st.builds(
     phase=st.sampled_from(Phase), seen=worlds, goal=st.sampled_from([GOAL, replace(GOAL, wanted=ONE), None])
 )
 def test_ready_implies_all_else_and_every_reason_is_on_the_list(phase, seen, goal):
-    told = conditions(FACTS, goal, STATES[phase], seen)
+    told = conditions(goal, STATES[phase], seen)
     assert tuple(c.type for c in told) == CONDITIONS
     held = {c.type: c.holds for c in told}
     if held["Ready"]:

@@ -101,6 +101,12 @@ def controller(body: Json) -> Json | None:
     return next((owner for owner in owners if owner.get("controller")), None)
 
 
+def is_controlled_by(body: Json, uid: str) -> bool:
+    """Whether an object is a child of the ImageClassifier with this uid."""
+    owner = controller(body)
+    return owner is not None and owner["uid"] == uid
+
+
 def url(ic: ImageClassifier, service: Json | None) -> str:
     """Where users send pictures; empty while a load balancer has no address, or all is inside the cluster."""
     ingress = ic.gateway.ingress

@@ -1,8 +1,6 @@
-"""The status: five conditions, columns and figures, made from the state and what is seen. Pure.
+"""The status document: conditions, columns and figures. Pure.
 
-What each condition says in each phase stands in one table, `OF_PHASE`, which the reference docs print and a
-test holds against every phase; what is seen (pods, gateways, problems) then overrules it. A status that
-says the same as the live one is not written.
+A status that says the same as the live one is not written.
 """
 
 from __future__ import annotations
@@ -13,58 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from imageclassifier_operator import judge, names, routing
+from imageclassifier_operator.conditions import Condition, conditions
 from imageclassifier_operator.decide import Goal
 from imageclassifier_operator.observed import Observed, Problem
-from imageclassifier_operator.reasons import Reason
-from imageclassifier_operator.state import Phase, State
+from imageclassifier_operator.state import State
 
 Json = Mapping[str, Any]
 
-CONDITIONS = ("Available", "Ready", "Progressing", "PredictorReady", "GatewayReady")
 MAX_MESSAGE_CHARACTERS = 2048
-
-
-@dataclass(frozen=True)
-class Condition:
-    type: str
-    holds: bool
-    reason: Reason
-    message: str
-
-
-@dataclass(frozen=True)
-class PhaseRow:
-    """What a phase means for the conditions, when pods and gateways are well.
-
-    `available`, `ready`, `progressing`: the status of the condition. `reason`: that of Progressing, and of
-    Ready while it is False. `unless_serving`: available only when something serves already.
-    """
-
-    available: bool
-    ready: bool
-    progressing: bool
-    reason: Reason
-    message: str
-
-
-OF_PHASE: Mapping[Phase, PhaseRow] = {
-    Phase.PENDING: PhaseRow(False, False, False, Reason.NO_VERSION_SERVES, "no version serves"),
-    Phase.LOAD: PhaseRow(True, False, True, Reason.LOADING, "version {candidate} is loading"),
-    Phase.VERIFY: PhaseRow(True, False, True, Reason.VERIFYING, "version {candidate} is being verified"),
-    Phase.SHIFT: PhaseRow(
-        True, False, True, Reason.SHIFTING, "version {candidate} takes {percent}% of the requests"
-    ),
-    Phase.SETTLE: PhaseRow(
-        True, True, True, Reason.SETTLING, "version {serving} serves; version {previous} is kept warm"
-    ),
-    Phase.RETIRE: PhaseRow(
-        True, True, True, Reason.RETIRING, "version {serving} serves; other versions are being removed"
-    ),
-    Phase.STABLE: PhaseRow(True, True, False, Reason.AT_REST, "version {serving} serves"),
-}
-"""Phase -> conditions. `available` holds only where something serves; `ready` only for the version asked
-for.
-"""
 
 
 @dataclass(frozen=True)
@@ -77,186 +31,6 @@ class Facts:
     model_digest: str = ""
     blocked: Problem | None = None
     """An invalid spec, a conflict or a refusal by the API server: what keeps the operator from acting."""
-
-
-def conditions(facts: Facts, goal: Goal | None, state: State, seen: Observed) -> tuple[Condition, ...]:
-    """The five conditions, in the order of `CONDITIONS`."""
-    blocked = facts.blocked or (goal.refused if goal is not None else None)
-    predictor = _predictor(state, seen)
-    gateway = _gateway(state, seen)
-    available = _available(state, seen, predictor)
-    progressing = _progressing(goal, state, seen, blocked)
-    ready = _ready(goal, state, seen, blocked, (available, predictor, gateway), progressing)
-    return available, ready, progressing, predictor, gateway
-
-
-def _predictor(state: State, seen: Observed) -> Condition:
-    """All model servers of the serving version (before the first serves: of the candidate) are up."""
-    served = state.serving or state.candidate
-    if served is None:
-        return Condition("PredictorReady", False, Reason.NO_VERSION_SERVES, "there are no model servers")
-    version = seen.versions.get(served.version)
-    if version is not None and version.complete:
-        return Condition(
-            "PredictorReady", True, Reason.READY, f"all model servers of version {served.version} are up"
-        )
-    problem = seen.problem(served.version)
-    if problem is not None:
-        return Condition("PredictorReady", False, problem.reason, problem.message)
-    if state.serving is None:
-        return Condition("PredictorReady", False, Reason.LOADING, f"version {served.version} is loading")
-    reason = Reason.UPDATING if seen.ready_pods(served.version) else Reason.NO_READY_PODS
-    return Condition(
-        "PredictorReady", False, reason, f"not all model servers of version {served.version} are up"
-    )
-
-
-def _gateway(state: State, seen: Observed) -> Condition:
-    if seen.gateways_complete:
-        return Condition("GatewayReady", True, Reason.READY, "all gateways are up")
-    if seen.gateway_problem is not None and not (
-        state.serving is None and seen.gateway_problem.reason is Reason.NOT_ANSWERING
-    ):
-        return Condition("GatewayReady", False, seen.gateway_problem.reason, seen.gateway_problem.message)
-    if state.serving is None:
-        return Condition(
-            "GatewayReady", False, Reason.NO_VERSION_SERVES, "the gateways wait for the first version"
-        )
-    reason = Reason.UPDATING if seen.ready_gateways else Reason.GATEWAY_STARTING
-    return Condition("GatewayReady", False, reason, "not all gateways are up")
-
-
-def _available(state: State, seen: Observed, predictor: Condition) -> Condition:
-    serving = state.serving
-    if serving is None:
-        reason, message = Reason.NO_VERSION_SERVES, "no version serves yet"
-        if not predictor.holds and predictor.reason is not Reason.LOADING:
-            reason, message = predictor.reason, predictor.message
-        elif state.failed and state.candidate is None:
-            reason, message = _last_failure(state)
-        return Condition("Available", False, reason, message)
-    if seen.ready_pods(serving.version) == 0:
-        problem = seen.problem(serving.version)
-        return Condition(
-            "Available",
-            False,
-            Reason.NO_READY_PODS if problem is None else problem.reason,
-            f"version {serving.version} has no ready model server" if problem is None else problem.message,
-        )
-    if not seen.ready_gateways:
-        problem = seen.gateway_problem
-        return Condition(
-            "Available",
-            False,
-            Reason.GATEWAY_STARTING if problem is None else problem.reason,
-            "no gateway is ready" if problem is None else problem.message,
-        )
-    return Condition("Available", True, Reason.AVAILABLE, f"version {serving.version} answers requests")
-
-
-def _progressing(goal: Goal | None, state: State, seen: Observed, blocked: Problem | None) -> Condition:
-    row = OF_PHASE[state.phase]
-    if blocked is not None and not row.progressing:
-        return Condition("Progressing", False, blocked.reason, blocked.message)
-    failed = _failure_of(goal, state)
-    if failed is not None and state.candidate is None:
-        return Condition("Progressing", False, *failed)
-    message = _words(row, state)
-    if state.phase is Phase.STABLE and not seen.ready_gateways and seen.acknowledged_seconds is None:
-        return Condition(
-            "Progressing", True, Reason.AWAITING_GATEWAYS, f"{message}; no gateway has read it yet"
-        )
-    if state.phase is Phase.LOAD and state.candidate is not None:
-        problem = seen.problem(state.candidate.version)
-        if problem is not None:
-            return Condition("Progressing", True, problem.reason, problem.message)
-    if state.shadow_percent and state.candidate is not None:
-        message = _shadow_words(state, seen)
-        return Condition("Progressing", True, Reason.SHADOWING, message)
-    if state.paused_since is not None and state.serving is not None and state.phase is not Phase.LOAD:
-        message += "; the rollout is paused: annotate imageclassifier.dev/promote with a new value to go on"
-        return Condition("Progressing", True, Reason.PAUSED, message)
-    return Condition("Progressing", row.progressing, row.reason, message)
-
-
-def _ready(
-    goal: Goal | None,
-    state: State,
-    seen: Observed,
-    blocked: Problem | None,
-    parts: tuple[Condition, ...],
-    progressing: Condition,
-) -> Condition:
-    """The version asked for serves, everything is up, and every ready gateway is seen to be on the newest
-    routing.
-    """
-    if blocked is not None:
-        return Condition("Ready", False, blocked.reason, blocked.message)
-    row = OF_PHASE[state.phase]
-    asked_for = (
-        goal is not None and state.serving is not None and state.serving.version == goal.wanted.version
-    )
-    if not row.ready or not asked_for:
-        return Condition("Ready", False, progressing.reason, progressing.message)
-    for part in parts:
-        if not part.holds:
-            return Condition("Ready", False, part.reason, part.message)
-    if seen.acknowledged_seconds is None:
-        return Condition(
-            "Ready",
-            False,
-            Reason.AWAITING_GATEWAYS,
-            _awaited(state, seen),
-        )
-    assert state.serving is not None
-    return Condition("Ready", True, Reason.READY, f"version {state.serving.version} is fully rolled out")
-
-
-def _awaited(state: State, seen: Observed) -> str:
-    who = f"gateway pod {seen.unacknowledged[0]}" if seen.unacknowledged else "a ready gateway"
-    return (
-        f"{who} has not acknowledged routing revision {state.revision} yet; if it stays so, "
-        "see whether the operator can reach port 9697 of the gateway's pods"
-    )
-
-
-def _failure_of(goal: Goal | None, state: State) -> tuple[Reason, str] | None:
-    """Why the version that is asked for was taken back, as long as it is asked for."""
-    if goal is None:
-        return None
-    for failed in state.failed:
-        if failed.attempt == goal.attempt:
-            return _told_failure(failed.version, failed.reason, failed.message)
-    return None
-
-
-def _last_failure(state: State) -> tuple[Reason, str]:
-    last = state.failed[-1]
-    return _told_failure(last.version, last.reason, last.message)
-
-
-def _told_failure(version: int, reason: str, message: str) -> tuple[Reason, str]:
-    return Reason.of(reason, Reason.VERIFICATION_FAILED), (
-        f"version {version} was taken back: {message}; "
-        "it is tried again when its spec or the annotation imageclassifier.dev/retry changes"
-    )
-
-
-def _words(row: PhaseRow, state: State) -> str:
-    def number(served: Any) -> str:
-        return "none" if served is None else str(served.version)
-
-    return row.message.format(
-        candidate=number(state.candidate),
-        serving=number(state.serving),
-        previous=number(state.previous),
-        percent=state.percent,
-    )
-
-
-def _shadow_words(state: State, seen: Observed) -> str:
-    assert state.candidate is not None
-    return f"version {state.candidate.version} answers copies of {state.shadow_percent}% of the requests"
 
 
 def status(
@@ -273,7 +47,7 @@ def status(
         "phase": state.phase.value,
         "conditions": [
             _written(condition, facts.generation, old.get(condition.type), now)
-            for condition in conditions(facts, goal, state, seen)
+            for condition in conditions(goal, state, seen, facts.blocked)
         ],
         "traffic": [
             {"version": version, "percent": percent}

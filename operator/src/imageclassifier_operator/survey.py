@@ -1,0 +1,94 @@
+"""What a pass sees: the cache's objects and, when it matters, the gateways' reports, as one `Observed`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from imageclassifier_operator import desired, metrics, names, observe, verification
+from imageclassifier_operator.cache import Cache
+from imageclassifier_operator.children import serving_children
+from imageclassifier_operator.decide import Goal, needs_reports
+from imageclassifier_operator.diagnosis import is_ready
+from imageclassifier_operator.kinds import DEPLOYMENTS, JOBS
+from imageclassifier_operator.memory import Memory
+from imageclassifier_operator.observed import GatewayObserved, Observed, Verdict
+from imageclassifier_operator.observers import Gateways
+from imageclassifier_operator.state import State
+from imageclassifier_operator.view import Found, View
+
+Json = Mapping[str, Any]
+
+
+class Survey:
+    """Looks around for a pass: reads the cache, asks the gateways, and changes nothing but its memory."""
+
+    def __init__(
+        self, cache: Cache, gateways: Gateways, settings: desired.Settings, clock: Callable[[], float]
+    ) -> None:
+        self._cache, self._gateways = cache, gateways
+        self._settings, self._clock = settings, clock
+
+    async def observe(self, view: View, goal: Goal, state: State) -> Observed:
+        pods, memory = view.objects.gateway_pods(), view.memory
+        memory.forget_pods(pods)
+        ready = [pod for pod in pods if is_ready(pod)]
+        acknowledged = memory.acknowledged_seconds(state.revision, ready, view.now) is not None
+        reports = {}
+        if state.serving is not None and needs_reports(state, acknowledged):
+            reports = await self._gateways.ask(pods)
+            memory.hear(reports)
+            self._measure(memory, state.revision, ready)
+        wanted = {version: serving_children(view, state, version)[0] for version in state.kept}
+        gateway = self._cache.one(DEPLOYMENTS, view.key, names.gateway_name(view.ic.name))
+        gateway_wanted = desired.shared_children(view.ic, self._settings)[0]
+        return Observed(
+            versions=observe.versions(view.objects, wanted),
+            gateways=tuple(
+                GatewayObserved(pod["metadata"]["name"], is_ready(pod), reports.get(pod["metadata"]["uid"]))
+                for pod in pods
+            ),
+            gateways_complete=gateway is not None and observe.is_complete(gateway, gateway_wanted),
+            gateway_problem=observe.gateway_problem(view.objects, gateway),
+            acknowledged_seconds=memory.acknowledged_seconds(state.revision, ready, view.now),
+            verdict=self._verdict(view, goal),
+        )
+
+    def observe_invalid(self, found: Found) -> Observed:
+        """What is seen while the spec cannot be rendered: what is there is then what is wanted."""
+        gateway = self._cache.one(DEPLOYMENTS, found.key, names.gateway_name(found.key.name))
+        return Observed(
+            versions=observe.versions(found.objects, found.objects.serving_deployments()),
+            gateways=tuple(
+                GatewayObserved(pod["metadata"]["name"], is_ready(pod))
+                for pod in found.objects.gateway_pods()
+            ),
+            gateways_complete=gateway is not None and observe.is_complete(gateway, gateway),
+            gateway_problem=observe.gateway_problem(found.objects, gateway),
+        )
+
+    def after(self, seen: Observed, view: View, revision: int) -> Observed:
+        """What was seen, less what a change of the routing to `revision` has made old."""
+        ready = [pod for pod in view.objects.gateway_pods() if is_ready(pod)]
+        told = view.memory.acknowledged
+        late = [p["metadata"]["name"] for p in ready if told.get(p["metadata"]["uid"]) != revision]
+        return replace(
+            seen,
+            acknowledged_seconds=view.memory.acknowledged_seconds(revision, ready, view.now),
+            unacknowledged=tuple(sorted(late)),
+        )
+
+    def _measure(self, memory: Memory, revision: int, ready: list[Json]) -> None:
+        """How long it took from the routing write to the last gateway, once for each write of ours."""
+        written, now = memory.routing_written, self._clock()
+        if written is None or written[0] != revision or memory.measured == revision:
+            return
+        if memory.acknowledged_seconds(revision, ready, now) is not None:
+            memory.measured = revision
+            metrics.ROUTING_SECONDS.observe(now - written[1])
+
+    def _verdict(self, view: View, goal: Goal) -> Verdict | None:
+        """Of the version asked for, also after the rollout: the Job stays as long as the version does."""
+        version = goal.wanted.version
+        job = self._cache.one(JOBS, view.key, names.verify_name(view.ic.name, version, goal.attempt))
+        verdict = None if job is None else verification.verdict(job, view.objects.pods_of(job))
+        return None if verdict is None else replace(verdict, version=version)

@@ -1,0 +1,88 @@
+"""Telling users: the status, written when it says something new, and an Event for what happened."""
+
+import logging
+
+from imageclassifier_operator import events, metrics, names, observe, report
+from imageclassifier_operator.cache import Cache
+from imageclassifier_operator.cluster import Cluster
+from imageclassifier_operator.compare import needs_writing
+from imageclassifier_operator.decide import Decision, Goal, Happened
+from imageclassifier_operator.kinds import IMAGE_CLASSIFIERS, SERVICES, STATUS_FIELD_MANAGER
+from imageclassifier_operator.observed import Observed, Problem
+from imageclassifier_operator.reasons import Reason
+from imageclassifier_operator.spec import ImageSource
+from imageclassifier_operator.state import State
+from imageclassifier_operator.view import Found, View
+
+logger = logging.getLogger(__name__)
+
+STATUS_LAG_SECONDS = 2.0
+"""Figures of a status that change all the time are written at most this often; a condition is written at
+once.
+"""
+
+
+class Teller:
+    """Writes status and Events. `reporter` is the name of the operator's pod."""
+
+    def __init__(self, cache: Cache, cluster: Cluster, reporter: str) -> None:
+        self._cache, self._cluster, self._reporter = cache, cluster, reporter
+
+    def log(self, happened: Happened) -> None:
+        logger.info("%s: %s", happened.name, happened.blame.message if happened.blame else happened.meaning)
+        metrics.TRANSITIONS.labels(happened.name).inc()
+
+    async def tell(
+        self, view: View, goal: Goal, state: State, seen: Observed, blocked: Problem | None
+    ) -> None:
+        """Write the status if it says something new, and an Event for what keeps the operator from acting."""
+        ic = view.ic
+        service = self._cache.one(SERVICES, view.key, names.gateway_name(ic.name))
+        # A model from a volume has no digest: the init container's image is then the model server's.
+        from_image = state.serving is not None and isinstance(state.serving.source, ImageSource)
+        model_pods = view.objects.serving_pods(state.serving.version) if state.serving and from_image else []
+        facts = report.Facts(
+            name=ic.name,
+            generation=ic.generation,
+            url=observe.url(ic, service),
+            model_digest=observe.model_digest(model_pods),
+            blocked=blocked,
+        )
+        await self._write_status(view, facts, goal, state, seen)
+        told = blocked or goal.refused
+        if told is not None and told != view.memory.told_problem:
+            event = events.of_problem(ic, told, self._reporter, view.now)
+            await self._cluster.create_event(view.key.namespace, event)
+        view.memory.told_problem = told
+
+    async def tell_transitions(self, view: View, decision: Decision) -> None:
+        for happened in decision.happened:
+            event = events.of_transition(view.ic, happened, decision.state.revision, self._reporter, view.now)
+            await self._cluster.create_event(view.key.namespace, event)
+
+    async def tell_invalid(self, found: Found, state: State, seen: Observed, sentence: str) -> None:
+        """A spec that cannot be acted on: everything stays as it is, and the status says why."""
+        facts = report.Facts(
+            name=found.key.name,
+            generation=found.body["metadata"].get("generation", 0),
+            blocked=Problem(Reason.INVALID_SPEC, sentence),
+        )
+        await self._write_status(found, facts, None, state, seen)
+
+    async def _write_status(
+        self, found: Found, facts: report.Facts, goal: Goal | None, state: State, seen: Observed
+    ) -> None:
+        key, body, memory, now = found.key, found.body, found.memory, found.now
+        live = body.get("status") or {}
+        status = report.status(facts, goal, state, seen, live, now)
+        metrics.tell_conditions(key.namespace, key.name, status["conditions"])
+        if not needs_writing({"status": status}, body, STATUS_FIELD_MANAGER, "status"):
+            memory.status_due = None
+            return
+        if not report.is_urgent(status, live):
+            memory.status_due = memory.status_due or now + STATUS_LAG_SECONDS
+            if now < memory.status_due:
+                return
+        memory.status_due = None
+        written = await self._cluster.apply_status(key.namespace, key.name, status)
+        self._cache.written(IMAGE_CLASSIFIERS, key, written)
