@@ -53,10 +53,9 @@ def _clean() -> None:
                 current.say(f"removing {directory}")
                 shutil.rmtree(directory, ignore_errors=True)
         if not ours and engine.answers():
-            for name in ("imageclassifier-node", "imageclassifier-base", "imageclassifier-node-build"):
-                found = output(["docker", "images", "--quiet", name]) or ""
-                for image in set(found.split()):
-                    output(["docker", "rmi", "--force", image])
+            patterns = [f"--filter=reference={pattern}" for pattern in ("imageclassifier-*", "imageclassifier/*")]
+            for image in set((output(["docker", "images", "--quiet", *patterns]) or "").split()):
+                output(["docker", "rmi", "--force", image])
 
 
 def _base_image() -> str:
