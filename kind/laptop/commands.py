@@ -45,16 +45,16 @@ def _down() -> None:
 
 def _clean() -> None:
     """All that `down` does, and the caches, images, logs and the data of a Docker Engine of ours."""
-    ours = engine.is_ours()
+    engine_is_ours = engine.is_ours()
     _down()
     with step("Remove the caches") as current:
         for directory in (places.cache_directory(), engine.Files.of_this_machine().data):
             if directory.exists():
                 current.say(f"removing {directory}")
                 shutil.rmtree(directory, ignore_errors=True)
-        if not ours and engine.answers():
-            patterns = [f"--filter=reference={pattern}" for pattern in ("imageclassifier-*", "imageclassifier/*")]
-            for image in set((output(["docker", "images", "--quiet", *patterns]) or "").split()):
+        if not engine_is_ours and engine.answers():
+            ours = ("--filter=reference=imageclassifier-*", "--filter=reference=imageclassifier/*")
+            for image in set((output(["docker", "images", "--quiet", *ours]) or "").split()):
                 output(["docker", "rmi", "--force", image])
 
 
