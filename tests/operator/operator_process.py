@@ -83,14 +83,16 @@ class RunningOperator:
         name: str = "operator-0",
         resync_seconds: float = 300,
         timing: Timing | None = None,
+        namespace: str = "default",
     ) -> None:
+        """`namespace` is where it keeps its Lease; it watches all of them."""
         self._kubeconfig, self._gateways, self._timing = kubeconfig, gateways, timing
         self.settings = Settings(
             gateway_image="gateway:test",
             serving_image="tensorflow/serving:test",
             watch_namespace=None,
             pod_name=name,
-            pod_namespace="default",
+            pod_namespace=namespace,
             probe_port=_free_port(),
             metrics_port=_free_port(),
             resync_seconds=resync_seconds,

@@ -1,7 +1,6 @@
 """While the operator is away, is upgraded or taken away, classifiers stay as they are."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +109,8 @@ def test_an_upgrade_restarts_no_pod_and_the_new_default_server_waits_for_the_nex
 
 
 def test_taking_the_operator_away_leaves_classifiers_as_they_are(
-    start_apiserver: Callable[[], ControlPlane],
+    apiserver: ControlPlane, classifier: Classifier
 ) -> None:
-    apiserver = start_apiserver()  # of its own, as other tests need the namespace
-    classifier = prepared(apiserver, "default")
     with operator(apiserver):
         classifier.create()
         classifier.wait_ready()

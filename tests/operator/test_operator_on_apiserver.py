@@ -33,8 +33,8 @@ def bench(apiserver: Any, namespace: str, gateways: PlayedGateways) -> Iterator[
 
 @pytest.fixture
 def serving(bench: Bench) -> Bench:
-    """Version 1 serves."""
-    bench.create(1, rollout={"keepPreviousSeconds": 0})
+    """Version 1 serves; a version goes as soon as no request can be under way to it."""
+    bench.create(1, rollout={"keepPreviousSeconds": 0}, gateway={"timeoutSeconds": 1})
     bench.verify(1)
     bench.wait_ready(1)
     return bench

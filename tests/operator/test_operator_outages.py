@@ -1,10 +1,10 @@
 """Two operators, operators that end, and watches that break: what has to go on goes on."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
+from bare_apiserver import ControlPlane
 from imageclassifier_operator.leader import LEASE_NAME, Timing
 from operator_process import CLASSIFIERS, Bench, PlayedGateways, RunningOperator, install_crd
 
@@ -12,27 +12,37 @@ pytestmark = pytest.mark.apiserver
 
 PATIENT = Timing(duration_seconds=300, deadline_seconds=200, retry_seconds=2)
 """For an outage that is longer than a leader may be silent."""
-LEASE = f"/apis/coordination.k8s.io/v1/namespaces/default/leases/{LEASE_NAME}"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
 
 
 @pytest.fixture
-def bench(start_apiserver: Callable[[], Any]) -> Iterator[Bench]:
-    """A control plane of its own, with a namespace and no operator yet."""
+def bench(apiserver: ControlPlane, namespace: str) -> Iterator[Bench]:
+    """A namespace, which also takes the operators' Lease, and no operator yet."""
+    yield started(apiserver, namespace)
+    apiserver.request("DELETE", CLASSIFIERS.format(namespace))
+
+
+@pytest.fixture
+def breakable(start_apiserver: Callable[[], ControlPlane]) -> Iterator[Bench]:
+    """The same on a control plane of its own."""
     apiserver = start_apiserver()
+    with apiserver.namespace() as namespace:
+        yield started(apiserver, namespace)
+
+
+def started(apiserver: ControlPlane, namespace: str) -> Bench:
     apiserver.ensure_nodes(1)
     install_crd(apiserver)
-    with apiserver.namespace() as namespace:
-        yield Bench(apiserver, namespace, PlayedGateways(apiserver))
+    return Bench(apiserver, namespace, PlayedGateways(apiserver))
+
+
+def operator(bench: Bench, name: str) -> RunningOperator:
+    return RunningOperator(bench.apiserver.kubeconfig, bench.gateways, name, namespace=bench.namespace)
 
 
 def holder(bench: Bench) -> str:
-    name: str = bench.get(LEASE)["spec"]["holderIdentity"].split("_")[0]
+    name: str = bench.get(f"{LEASES}/{LEASE_NAME}")["spec"]["holderIdentity"].split("_")[0]
     return name
-
-
-def _leases(bench: Bench) -> list[Any]:
-    leases: list[Any] = bench.get("/apis/coordination.k8s.io/v1/namespaces/default/leases")["items"]
-    return leases
 
 
 def serve(bench: Bench) -> None:
@@ -43,10 +53,10 @@ def serve(bench: Bench) -> None:
 
 def test_of_two_operators_one_acts_and_the_other_takes_over_without_touching_a_pod(bench: Bench) -> None:
     server = bench.apiserver
-    with RunningOperator(server.kubeconfig, bench.gateways, "first") as first:
+    with operator(bench, "first") as first:
         serve(bench)
         assert holder(bench) == "first"
-        with RunningOperator(server.kubeconfig, bench.gateways, "second"):
+        with operator(bench, "second"):
             pods = {pod["metadata"]["uid"] for pod in bench.pods("serving") + bench.pods("gateway")}
             mark = server.audit_mark()
             first.stop()
@@ -59,7 +69,7 @@ def test_of_two_operators_one_acts_and_the_other_takes_over_without_touching_a_p
                 event.name
                 for event in server.audit_events(since=mark)
                 if event.is_write
-                and event.resource == "deployments"
+                and (event.resource, event.namespace) == ("deployments", bench.namespace)
                 and event.field_manager == "imageclassifier-operator"
             ]
             assert set(children) <= {"pizza-serving-v1", "pizza-serving-v2"}, (
@@ -68,17 +78,17 @@ def test_of_two_operators_one_acts_and_the_other_takes_over_without_touching_a_p
 
 
 def test_an_operator_that_is_killed_in_mid_rollout_is_carried_on_by_the_next(bench: Bench) -> None:
-    with RunningOperator(bench.apiserver.kubeconfig, bench.gateways, "first"):
+    with operator(bench, "first"):
         serve(bench)
         bench.bump(2)
         bench.wait_phase("Verify")
     bench.verify(2)  # while nobody is there
-    with RunningOperator(bench.apiserver.kubeconfig, bench.gateways, "second"):
+    with operator(bench, "second"):
         bench.wait_ready(2)
 
 
-def test_what_vanished_while_the_watch_was_broken_is_put_back(bench: Bench) -> None:
-    server = bench.apiserver
+def test_what_vanished_while_the_watch_was_broken_is_put_back(breakable: Bench) -> None:
+    bench, server = breakable, breakable.apiserver
     with (
         server.proxy() as proxy,
         RunningOperator(server.kubeconfig_for(proxy), bench.gateways, resync_seconds=2, timing=PATIENT),
@@ -100,16 +110,16 @@ def test_what_vanished_while_the_watch_was_broken_is_put_back(bench: Bench) -> N
 
 
 def test_an_operator_whose_lease_another_took_ends(bench: Bench) -> None:
-    with RunningOperator(bench.apiserver.kubeconfig, bench.gateways, "first") as operator:
-        bench.wait(lambda: _leases(bench) and holder(bench) == "first", "the Lease")
-        lease = bench.get(LEASE)
+    with operator(bench, "first") as running:
+        bench.wait(lambda: bench.get(LEASES)["items"] and holder(bench) == "first", "the Lease")
+        lease = bench.get(f"{LEASES}/{LEASE_NAME}")
         lease["spec"]["holderIdentity"] = "usurper"
-        bench.apiserver.request("PUT", LEASE, lease)
-        bench.wait(lambda: not operator.is_running, "the operator to end")
+        bench.apiserver.request("PUT", f"{LEASES}/{LEASE_NAME}".format(bench.namespace), lease)
+        bench.wait(lambda: not running.is_running, "the operator to end")
 
 
 def test_when_state_and_status_are_both_lost_the_version_that_has_served_goes_on(bench: Bench) -> None:
-    with RunningOperator(bench.apiserver.kubeconfig, bench.gateways, "first"):
+    with operator(bench, "first"):
         serve(bench)
         bench.bump(2)
         bench.wait_phase("Verify")
@@ -119,7 +129,7 @@ def test_when_state_and_status_are_both_lost_the_version_that_has_served_goes_on
     body["status"] = {}
     path = f"{CLASSIFIERS.format(bench.namespace)}/pizza/status"
     bench.apiserver.request("PUT", path, body)
-    with RunningOperator(bench.apiserver.kubeconfig, bench.gateways, "second"):
+    with operator(bench, "second"):
         bench.wait(lambda: bench.status().get("servingVersion") == 1, "version 1 to serve on")
         assert bench.routing()["serving"] == 1
         assert bench.routing()["revision"] > before["revision"]
