@@ -277,6 +277,35 @@ def test_idle_connections_hold_no_thread(make_gateway: MakeGateway, model: FakeM
             each.close()
 
 
+def test_clients_that_do_not_close_their_end_keep_nobody_waiting(
+    make_gateway: MakeGateway, model: FakeModel
+) -> None:
+    gateway = make_gateway().start_ready(routing(model))
+    # gunicorn alone waits 2 s for each of them in the thread that accepts: longer than a request here may
+    # take.
+    rude = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(30)]
+    try:
+        for each in rude:
+            each.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert gateway.predict(picture()).status == 200
+        # They are told all the same, and then left.
+        assert rude[0].makefile("rb").readline() == b"HTTP/1.0 200 OK\r\n"
+    finally:
+        for each in rude:
+            each.close()
+
+
+def test_a_connection_on_which_nothing_was_sent_does_not_hold_up_the_end(
+    make_gateway: MakeGateway, model: FakeModel
+) -> None:
+    # The time for requests under way is longer than this test waits for the process.
+    gateway = make_gateway(GATEWAY_TIMEOUT_SECONDS="60").start_ready(routing(model))
+    with socket.create_connection(("127.0.0.1", gateway.port)):
+        assert gateway.predict(picture()).status == 200
+        gateway.terminate()
+        assert gateway.wait() == 0
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -5,12 +5,17 @@ from __future__ import annotations
 
 import json
 import select
+import selectors
 import socket
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gunicorn.http import wsgi
@@ -25,6 +30,10 @@ _SWEEP_SECONDS = 0.25
 #: ever, since there may be more connections than threads.
 _LINGER_MILLISECONDS = 2
 _REQUESTS_IN_A_ROW = 16
+#: How long a client may keep its end of a closed connection open (as gunicorn), and how much it may go on
+#: sending.
+_CLOSING_SECONDS = 2.0
+_CLOSING_BYTES = 1024 * 1024
 
 Environ = dict[str, Any]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -98,6 +107,16 @@ class _Body:
             raise OSError(str(error)) from error
 
 
+@dataclass(eq=False)
+class _Closing:
+    """A connection that we have ended and the client has not: to close it at once would send a reset, which
+    can take the answer away from under the client (RFC 9112, 9.6)."""
+
+    connection: Any
+    until: float
+    received_bytes: int = 0
+
+
 class _Outbox(list[bytes]):
     """Stands in for the socket while an answer is put together."""
 
@@ -112,6 +131,7 @@ class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         self.draining = False
         self.readings = ReadingDeadlines(self.app.settings.timeout_seconds)
+        self.closing: deque[_Closing] = deque()
         super().init_process()
 
     def handle(self, conn: Any) -> Any:
@@ -155,6 +175,53 @@ class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
                 close()
         conn.sock.sendall(b"".join(outbox))
         return not response.should_close()
+
+    def finish_request(self, conn: Any, fs: Future[Any]) -> None:
+        """As gunicorn's, but a client that does not close its end keeps nobody waiting: gunicorn waits for it
+        in the one thread that accepts and polls for all."""
+        if fs.cancelled() or fs.exception() is not None or fs.result():
+            super().finish_request(conn, fs)
+            return
+        closing = _Closing(conn, time.monotonic() + _CLOSING_SECONDS)
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._discard, closing))
+        except (OSError, ValueError):  # the client has gone already
+            self._close(conn)
+        else:
+            self.closing.append(closing)
+
+    def _discard(self, closing: _Closing, _: socket.socket) -> None:
+        try:
+            received = len(closing.connection.sock.recv(64 * 1024))
+        except BlockingIOError:
+            return
+        except OSError:
+            received = 0
+        closing.received_bytes += received
+        if not received or closing.received_bytes > _CLOSING_BYTES:
+            self.closing.remove(closing)
+            self._end(closing)
+
+    def _end(self, closing: _Closing) -> None:
+        self.poller.unregister(closing.connection.sock)
+        self._close(closing.connection)
+
+    def _close(self, conn: Any) -> None:
+        self.nr_conns -= 1
+        conn.close()
+
+    def murder_pending(self) -> None:
+        """Called every second at least: closes what has waited long enough for its client."""
+        now = time.monotonic()
+        while self.closing and self.closing[0].until <= now:
+            self._end(self.closing.popleft())
+        if not self.alive:
+            # Connections on which nothing was ever sent must not hold up the end.
+            for conn in self.pending_conns:
+                conn.timeout = min(conn.timeout, now + _CLOSING_SECONDS)
+        super().murder_pending()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: not ready at once; go on answering until the endpoints have noticed; only then stop."""
