@@ -1,0 +1,147 @@
+"""Steady load in a process of its own, and a record of every single request.
+
+Requests are due at fixed times, whatever became of those before, and their latency counts from when they were
+due: an answer that holds up those behind it is seen in theirs. Half of the senders keep their connection, the
+others open one for each request. Nothing is ever repeated.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import multiprocessing
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Event
+from types import TracebackType
+from typing import Any
+
+SENDERS = 8
+TIMEOUT_SECONDS = 15.0
+_HEADERS = {"Content-Type": "application/octet-stream"}
+
+_processes = multiprocessing.get_context("spawn")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is sent, and the label that every good version gives it."""
+
+    data: bytes
+    label: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where to send how much of what; `pictures` are taken in turn."""
+
+    host: str
+    port: int
+    per_second: float
+    pictures: Sequence[Picture]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One request. `due` is in seconds since the epoch. `said`: what was wrong, None when it was answered."""
+
+    due: float
+    seconds: float
+    kept_connection: bool
+    status: int | None
+    version: int | None
+    said: str | None
+
+    @property
+    def failed(self) -> bool:
+        return self.said is not None
+
+
+class Load:
+    """Sends from entering to leaving; `records` has all of it afterwards."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._stop = _processes.Event()
+        self._sent = _processes.Value("q", 0)
+        self._answers, theirs = _processes.Pipe(duplex=False)
+        arguments = (plan, self._stop, self._sent, theirs)
+        self._process = _processes.Process(target=_send_all, args=arguments, daemon=True)
+        self.records: list[Record] = []
+
+    def __enter__(self) -> Load:
+        self._process.start()
+        self.wait_for(1)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self.records = self._answers.recv()
+        self._process.join()
+
+    def wait_for(self, requests: int) -> None:
+        """Until so many requests have come to an end."""
+        while self._sent.value < requests:
+            if not self._process.is_alive():
+                raise RuntimeError("The load generator has ended.")
+            time.sleep(0.1)
+
+
+def _send_all(plan: Plan, stop: Event, sent: Synchronized[int], answers: Connection) -> None:
+    records: list[list[Record]] = [[] for _ in range(SENDERS)]
+    began = time.time() + 0.2
+    threads = [
+        threading.Thread(target=_send, args=(plan, number, began, stop, sent, records[number]))
+        for number in range(SENDERS)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    answers.send(sorted((record for each in records for record in each), key=lambda record: record.due))
+
+
+def _send(
+    plan: Plan, number: int, began: float, stop: Event, sent: Synchronized[int], records: list[Record]
+) -> None:
+    keeps = number % 2 == 0
+    connection: http.client.HTTPConnection | None = None
+    turn = number
+    while not stop.is_set():
+        due = began + turn / plan.per_second
+        time.sleep(max(0.0, due - time.time()))
+        if connection is None:
+            connection = http.client.HTTPConnection(plan.host, plan.port, timeout=TIMEOUT_SECONDS)
+        picture = plan.pictures[turn % len(plan.pictures)]
+        status, version, said = _ask(connection, picture)
+        records.append(Record(due, time.time() - due, keeps, status, version, said))
+        if not keeps or status is None:
+            connection.close()
+            connection = None
+        with sent.get_lock():
+            sent.value += 1
+        turn += SENDERS
+    if connection is not None:
+        connection.close()
+
+
+def _ask(
+    connection: http.client.HTTPConnection, picture: Picture
+) -> tuple[int | None, int | None, str | None]:
+    """Status, version that answered, and what was wrong."""
+    try:
+        connection.request("POST", "/predict", picture.data, _HEADERS)
+        response = connection.getresponse()
+        body = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        return None, None, f"{type(error).__name__}: {error}"
+    if response.status != 200:
+        return response.status, None, body[:500].decode("utf-8", "replace")
+    answer: dict[str, Any] = json.loads(body)
+    wrong = None if answer["label"] == picture.label else f"wrong: {answer['label']}, not {picture.label}"
+    return response.status, answer["model"]["version"], wrong
