@@ -56,6 +56,10 @@ UNSCHEDULABLE = {
     "reason": "Unschedulable",
     "message": "0/3 nodes are available: 3 Insufficient memory.",
 }
+UNBOUND = (
+    '0/1 nodes are available: persistentvolumeclaim "models" not found. preemption: 0/1 nodes are available: '
+    "1 Preemption is not helpful for scheduling."
+)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +72,24 @@ UNSCHEDULABLE = {
             False,
         ),
         (pod(conditions=[UNSCHEDULABLE]), "Unschedulable", "Insufficient memory", False),
-        (pod(containers=[crashed("OOMKilled", code=137)]), "OutOfMemory", "limits.memory", True),
+        (
+            pod(conditions=[{**UNSCHEDULABLE, "message": UNBOUND}]),
+            "VolumeFailed",
+            'persistentvolumeclaim "models" not found; create',
+            False,
+        ),
+        (
+            pod(containers=[crashed("OOMKilled", code=137)]),
+            "OutOfMemory",
+            "spec.serving.resources.limits.memory",
+            True,
+        ),
+        (
+            pod(containers=[crashed("OOMKilled", code=137, name="gateway")]),
+            "OutOfMemory",
+            "spec.gateway.resources.limits.memory",
+            True,
+        ),
         (pod(containers=[crashed(message=LOAD_ERROR)]), "ModelLoadFailed", "not a SavedModel", True),
         (pod(containers=[crashed(message="terminate called")]), "ContainerCrashed", "exit code 1", True),
         (

@@ -68,16 +68,28 @@ def _of_pod(pod: Json) -> Iterator[Problem]:
         yield _problem(Reason.POD_EVICTED, f"pod {name} was evicted: {_short(status.get('message'))}")
     for condition in status.get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            yield _problem(
-                Reason.UNSCHEDULABLE,
-                f"pod {name} cannot be scheduled: {_short(condition.get('message'))}; "
-                "free or add nodes, or change resources, nodeSelector, tolerations or affinity",
-            )
+            yield _unscheduled(name, condition.get("message") or "")
     for kind in ("initContainerStatuses", "containerStatuses"):
         for container in status.get(kind) or ():
             problem = _of_container(name, container, init=kind == "initContainerStatuses")
             if problem is not None:
                 yield problem
+
+
+def _unscheduled(pod: str, message: str) -> Problem:
+    # What the scheduler says of preemption, after it has said what is wrong, helps nobody.
+    detail = _short(re.sub(r"[., ]*(?:no new claims to deallocate, )?preemption: .*$", "", message))
+    if re.search("(?i)persistentvolumeclaim", detail):
+        return _problem(
+            Reason.VOLUME_FAILED,
+            f"pod {pod} waits for its volume: {detail}; create the PersistentVolumeClaim, "
+            "or see with kubectl describe why it is not bound",
+        )
+    return _problem(
+        Reason.UNSCHEDULABLE,
+        f"pod {pod} cannot be scheduled: {detail}; "
+        "free or add nodes, or change resources, nodeSelector, tolerations or affinity",
+    )
 
 
 def _of_container(pod: str, container: Json, *, init: bool) -> Problem | None:
@@ -110,8 +122,9 @@ def _of_container(pod: str, container: Json, *, init: bool) -> Problem | None:
 def _of_end(where: str, container: Json, ended: Json, *, init: bool) -> Problem:
     message = ended.get("message") or ""
     if ended.get("reason") == "OOMKilled":
+        part = "serving" if container["name"].startswith("model-") else "gateway"
         return _problem(
-            Reason.OUT_OF_MEMORY, f"{where}: ran out of memory; raise spec.serving.resources.limits.memory"
+            Reason.OUT_OF_MEMORY, f"{where}: ran out of memory; raise spec.{part}.resources.limits.memory"
         )
     if init:
         return _problem(
@@ -160,7 +173,10 @@ def _refused(who: str, message: str | None) -> Problem:
         return _problem(
             Reason.QUOTA_EXCEEDED, f"{who}: pods are refused: {detail}; raise the quota or ask for less"
         )
-    return _problem(Reason.ADMISSION_REFUSED, f"{who}: pods are refused: {detail}")
+    return _problem(
+        Reason.ADMISSION_REFUSED,
+        f"{who}: pods are refused: {detail}; change the spec, or ask whoever set the rule",
+    )
 
 
 def _problem(reason: Reason, message: str) -> Problem:

@@ -29,7 +29,8 @@ from imageclassifier_operator.view import Found, View
 
 Json = Mapping[str, Any]
 
-BLOCKED_RETRY_SECONDS = 30.0
+BLOCKED_RETRY_SECONDS = 10.0
+"""What is in the way is not watched: it is looked at again this often."""
 POLL_SECONDS = 0.1
 MAX_POLL_SECONDS = 5.0
 """Gateways are asked this often for an acknowledgement: less often the longer it takes."""
