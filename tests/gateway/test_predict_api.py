@@ -345,11 +345,12 @@ def test_metrics_count_what_happened(client: FlaskClient, gateway: Gateway) -> N
 
 
 def test_logs_hold_no_url_no_query_and_no_picture(
-    client: FlaskClient, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    client: FlaskClient, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     client.post("/predict?token=SECRET1", json={"url": "https://user.example/SECRET2?key=SECRET3"})
     client.post("/predict", data=b"SECRET4")
     records = "".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
-    assert "/predict" in records
-    assert "SECRET" not in records
+    output = "".join(capfd.readouterr())
+    assert output.count('"route": "/predict"') == 2
+    assert "SECRET" not in output + records

@@ -5,31 +5,48 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import sys
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 ACCESS_LOGGER = "imageclassifier_gateway.access"
 
 
+#: Made once: `json.dumps` makes a new one for each line that is not all ASCII.
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
 class JsonFormatter(logging.Formatter):
-    """One JSON object for each record; the dict given as `extra={"fields": ...}` becomes part of it."""
+    """One JSON object for each record."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": _timestamp(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **getattr(record, "fields", {}),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return _encode(line)
 
 
 def log_access(fields: dict[str, Any]) -> None:
-    """Writes the line of one answered request."""
-    logging.getLogger(ACCESS_LOGGER).info("request", extra={"fields": fields})
+    """Writes the line of one answered request, in the form of all others.
+
+    Straight to stdout: by way of `logging`, with its records and locks, it costs more than twice as much.
+    """
+    line = {"time": _timestamp(time.time()), "level": "info", "logger": ACCESS_LOGGER, "message": "request"}
+    with suppress(OSError):  # nobody reads the log: no reason to fail the request
+        # One system call, so that the lines of several threads do not mix.
+        os.write(sys.stdout.fileno(), f"{_encode(line | fields)}\n".encode())
+
+
+def _timestamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 #: For logging.config.dictConfig: everything to stdout, one JSON object a line.

@@ -4,8 +4,6 @@ time."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from prometheus_client import Gauge
@@ -19,29 +17,26 @@ class Admission:
     def __init__(self, max_requests: int, max_bytes: int, in_flight: Gauge) -> None:
         self._max_requests = max_requests
         self._max_bytes = max_bytes
-        self._in_flight = in_flight
         self._requests = 0
         self._bytes = 0
         self._lock = threading.Lock()
+        in_flight.set_function(lambda: self._requests)
 
-    @contextmanager
-    def enter(self) -> Iterator[Ticket]:
-        """Takes a place for one request until the end of the block. Raises Problem when there is none."""
+    def enter(self) -> Ticket:
+        """A place for one request, as a context manager: until the end of its block. Raises Problem when
+        there is none."""
         with self._lock:
             if self._requests >= self._max_requests:
                 raise Problem(
                     "overloaded", f"{self._requests} requests are being worked on already. Try again soon."
                 )
             self._requests += 1
-        self._in_flight.inc()
-        ticket = Ticket(self)
-        try:
-            yield ticket
-        finally:
-            with self._lock:
-                self._requests -= 1
-                self._bytes -= ticket.held_bytes
-            self._in_flight.dec()
+        return Ticket(self)
+
+    def leave(self, ticket: Ticket) -> None:
+        with self._lock:
+            self._requests -= 1
+            self._bytes -= ticket.held_bytes
 
     def hold(self, ticket: Ticket, count_bytes: int) -> None:
         with self._lock:
@@ -59,6 +54,12 @@ class Ticket:
 
     admission: Admission
     held_bytes: int = 0
+
+    def __enter__(self) -> Ticket:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.admission.leave(self)
 
     def hold(self, count_bytes: int) -> None:
         """Makes room for so many bytes more. Raises Problem when there is not enough."""

@@ -71,9 +71,9 @@ def create_app(gateway: Gateway) -> Flask:
     @app.before_request
     def identify() -> None:
         g.began = time.monotonic()
-        given = request.headers.get("X-Request-ID", "")
+        given = request.environ.get("HTTP_X_REQUEST_ID", "")
         g.request_id = given if _REQUEST_ID.match(given) else uuid.uuid4().hex
-        traceparent = request.headers.get("traceparent", "")
+        traceparent = request.environ.get("HTTP_TRACEPARENT", "")
         g.traceparent = traceparent if _TRACEPARENT.match(traceparent) else None
 
     @app.errorhandler(Exception)
@@ -93,11 +93,12 @@ def create_app(gateway: Gateway) -> Flask:
 
     @app.after_request
     def finish(response: Response) -> Response:
-        response.headers["X-Request-ID"] = g.request_id
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-        response.headers.setdefault("Cache-Control", "no-store")
+        headers = response.headers
+        headers.add("X-Request-ID", g.request_id)
+        headers.add("X-Content-Type-Options", "nosniff")
+        headers.add("Referrer-Policy", "no-referrer")
+        headers.add("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        headers.setdefault("Cache-Control", "no-store")
         rule = request.url_rule.rule if request.url_rule else "none"
         gateway.stats.requests.labels(rule, response.status_code).inc()
         _log(response, rule)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from flask import g, request
 from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import ClientDisconnected
 
 from . import images
 from .admission import Admission, Ticket
@@ -55,10 +56,18 @@ class Exchange:
 
     def read_body(self, ticket: Ticket) -> bytes:
         """The whole body. Raises Problem or an HTTPException when it is too large, too slow or cut off."""
-        self._admit_body(ticket)
+        length = request.content_length
+        self._admit_body(length, ticket)
         reading = request.environ.get("imageclassifier.reading")
-        body = request.get_data(cache=request.mimetype == "multipart/form-data", parse_form_data=False)
-        if request.content_length is not None and len(body) < request.content_length:
+        if length is None or request.mimetype == "multipart/form-data":
+            body = request.get_data(parse_form_data=False)
+        else:
+            # By way of Werkzeug's streams a large picture would be copied several times more.
+            try:
+                body = request.environ["wsgi.input"].read(length)
+            except OSError:
+                raise ClientDisconnected from None
+        if length is not None and len(body) < length:
             if reading is not None and reading.expired:
                 raise Problem(
                     "body-too-slow", "The request's body did not arrive in time. Try a faster line."
@@ -107,16 +116,14 @@ class Exchange:
         g.log_fields = {"version": classified.version, "pictures": len(sources)}
         return Answers(outcomes, classified.model, classified.version, seconds)
 
-    def _admit_body(self, ticket: Ticket) -> None:
+    def _admit_body(self, length: int | None, ticket: Ticket) -> None:
         limit = self._settings.max_body_bytes
-        if request.content_length is not None and request.content_length > limit:
-            raise Problem(
-                "too-large", f"The body has {request.content_length:,} bytes; at most {limit:,} are accepted."
-            )
-        if request.content_length is None and "chunked" in request.headers.get("Transfer-Encoding", ""):
+        if length is not None and length > limit:
+            raise Problem("too-large", f"The body has {length:,} bytes; at most {limit:,} are accepted.")
+        if length is None and "chunked" in request.headers.get("Transfer-Encoding", ""):
             ticket.hold(limit)
         else:
-            ticket.hold(request.content_length or 0)
+            ticket.hold(length or 0)
 
     def _read_multipart(self, ticket: Ticket) -> Payload:
         self.read_body(ticket)

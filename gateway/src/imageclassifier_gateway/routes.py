@@ -16,6 +16,9 @@ from .openapi import openapi_document
 from .payload import Picture, Reference
 from .problems import Problem
 
+#: Made once: `json.dumps` makes a new one for each text that is not all ASCII.
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 _PAGE_FILES = {
     "": ("index.html", "text/html"),
     "page.js": ("page.js", "text/javascript"),
@@ -88,4 +91,4 @@ def _decision(decision: Decision) -> dict[str, Any]:
 
 
 def _json(document: dict[str, Any]) -> Response:
-    return Response(json.dumps(document, ensure_ascii=False), mimetype="application/json")
+    return Response(_encode(document), mimetype="application/json")

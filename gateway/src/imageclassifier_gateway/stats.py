@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import threading
 import uuid
+from bisect import bisect_left
 from collections import Counter as Tally
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +52,7 @@ class Stats:
     def __init__(self) -> None:
         self.start_id = uuid.uuid4().hex
         self._lock = threading.Lock()
-        self._versions: dict[int, _VersionCounters] = {}
+        self._versions: defaultdict[int, _VersionCounters] = defaultdict(_VersionCounters)
         self._shadows: dict[int, _ShadowCounters] = {}
         self._registry = CollectorRegistry()
         prefix = "imageclassifier_gateway"
@@ -94,13 +96,10 @@ class Stats:
     def answered(self, version: int, latency_seconds: float) -> None:
         """A version answered a request."""
         with self._lock:
-            counters = self._versions.setdefault(version, _VersionCounters())
+            counters = self._versions[version]
             counters.requests += 1
             counters.latency_sum_seconds += latency_seconds
-            place = next(
-                (i for i, bound in enumerate(LATENCY_BUCKETS_SECONDS) if latency_seconds <= bound), -1
-            )
-            counters.latency_counts[place] += 1
+            counters.latency_counts[bisect_left(LATENCY_BUCKETS_SECONDS, latency_seconds)] += 1
         self._model_requests.labels(version).inc()
         self._model_latency.labels(version).observe(latency_seconds)
 
