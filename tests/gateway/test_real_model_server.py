@@ -35,7 +35,6 @@ from imageclassifier_gateway.modelserver import (
     ModelServer,
     ModelServerError,
     ModelUnavailableError,
-    tensor,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -229,7 +228,7 @@ class TestBothServersBehaveAlike:
         self, either_server: Callable[[int], ModelServer]
     ) -> None:
         server = either_server(9)
-        pixels = tensor(np.zeros((1, 32, 32, 3), dtype=np.uint8))
+        pixels = np.zeros((1, 32, 32, 3), dtype=np.uint8)
         for call in (
             lambda: server.predict(
                 "serving_default", {"pixels": pixels}, "probabilities", timeout_seconds=10
@@ -242,7 +241,7 @@ class TestBothServersBehaveAlike:
             assert not isinstance(raised.value, ModelUnavailableError)
 
     def test_an_answer_has_a_row_for_each_picture(self, either_server: Callable[[int], ModelServer]) -> None:
-        pixels = tensor(np.zeros((3, 32, 32, 3), dtype=np.uint8))
+        pixels = np.zeros((3, 32, 32, 3), dtype=np.uint8)
         answer = either_server(1).predict(
             "serving_default", {"pixels": pixels}, "probabilities", timeout_seconds=10
         )

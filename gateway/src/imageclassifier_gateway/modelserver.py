@@ -6,6 +6,7 @@ MB.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 
 from . import tfserving_pb2 as pb
 from .contract import IGNORED_TENSOR, JSON_TENSOR
+
+Values = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.int32]
 
 _PREDICTION_SERVICE = "/tensorflow.serving.PredictionService/"
 _MODEL_SERVICE = "/tensorflow.serving.ModelService/"
@@ -116,21 +119,23 @@ class ModelServer:
     def predict(
         self,
         signature: str,
-        inputs: Mapping[str, pb.TensorProto],
+        inputs: Mapping[str, Values],
         output: str,
         *,
         timeout_seconds: float,
         retry: bool = False,
         metadata: tuple[tuple[str, str], ...] = (),
     ) -> pb.TensorProto:
-        """Calls Predict and returns the tensor named `output`.
+        """Calls Predict with a tensor for each input, and returns the tensor named `output`.
 
         With `retry`, a call that found a pod unavailable or overloaded is made once more, on another pod
         where there is one (Predict has no side effects). Raises ModelUnavailableError, ModelTimeoutError or
         ModelServerError.
         """
-        request = pb.PredictRequest(model_spec=self._spec, inputs=inputs)
+        request = pb.PredictRequest(model_spec=self._spec)
         request.model_spec.signature_name = signature
+        for name, values in inputs.items():
+            put(values, request.inputs[name])  # in place: a tensor made before would be copied
         deadline = time.monotonic() + timeout_seconds
         try:
             response = self._predict(request, timeout=timeout_seconds, metadata=metadata)
@@ -164,11 +169,9 @@ class ModelServer:
 
     def text(self, signature: str, *, timeout_seconds: float) -> str:
         """What the `contract` or `golden` signature answers. Raises as `predict` does."""
-        ignored = tensor(np.zeros(1, dtype=np.int32))
+        ignored = {IGNORED_TENSOR: np.zeros(1, dtype=np.int32)}
         try:
-            answer = self.predict(
-                signature, {IGNORED_TENSOR: ignored}, JSON_TENSOR, timeout_seconds=timeout_seconds
-            )
+            answer = self.predict(signature, ignored, JSON_TENSOR, timeout_seconds=timeout_seconds)
         except ModelServerError as error:
             # TensorFlow Serving (predict_util.cc): `Serving signature key "contract" not found.`
             if "Serving signature key" in str(error):
@@ -218,12 +221,13 @@ class ModelServer:
         return ModelServerError(f"The model server answered {code.name}: {details[:300]} ({self._name}).")
 
 
-def tensor(values: NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.int32]) -> pb.TensorProto:
-    """A tensor with its values as raw bytes: a quarter of float lists, and nothing to encode for each
+def put(values: Values, tensor: pb.TensorProto) -> None:
+    """Puts values into a tensor as raw bytes: a quarter of float lists, and nothing to encode for each
     number."""
-    dtype = {"uint8": pb.DT_UINT8, "float32": pb.DT_FLOAT, "int32": pb.DT_INT32}[values.dtype.name]
-    shape = pb.TensorShapeProto(dim=[pb.TensorShapeProto.Dim(size=size) for size in values.shape])
-    return pb.TensorProto(dtype=dtype, tensor_shape=shape, tensor_content=values.tobytes())
+    tensor.dtype = {"uint8": pb.DT_UINT8, "float32": pb.DT_FLOAT, "int32": pb.DT_INT32}[values.dtype.name]
+    for size in values.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    tensor.tensor_content = values.tobytes()
 
 
 def array(values: pb.TensorProto) -> NDArray[Any]:
@@ -240,6 +244,6 @@ def array(values: pb.TensorProto) -> NDArray[Any]:
         flat = np.array(values.float_val, dtype=np.float32)
     else:
         flat = np.array(values.double_val, dtype=np.float64)
-    if flat.size != int(np.prod(shape)):
+    if flat.size != math.prod(shape):
         raise ModelServerError(f"The model answered {flat.size} values for the shape {shape}.")
     return flat.reshape(shape)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from . import images
 from .contract import SERVING_SIGNATURE, Contract, ContractError, Decision, ModelInput
 from .deadline import Deadline
-from .modelserver import ModelServer, ModelServerError, ModelUnavailableError, array, tensor
+from .modelserver import ModelServer, ModelServerError, ModelUnavailableError, array
 from .problems import Problem
 from .routing import choose_version, stand_in
 from .shadow import ShadowJob, ShadowSender
@@ -215,9 +215,10 @@ def predict_pixels(
     Returns float64 `(pictures, classes)`. Raises ModelServerError when the call fails or the answer cannot be
     right.
     """
+    batch = np.stack(pixels) if len(pixels) > 1 else pixels[0][np.newaxis]
     answer = server.predict(
         SERVING_SIGNATURE,
-        {contract.input.tensor: tensor(contract.input.tensor_values(np.stack(pixels)))},
+        {contract.input.tensor: contract.input.tensor_values(batch)},
         contract.output.tensor,
         timeout_seconds=timeout_seconds,
         retry=retry,

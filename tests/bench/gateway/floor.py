@@ -17,7 +17,7 @@ import numpy as np
 from imageclassifier_gateway import images
 from imageclassifier_gateway import tfserving_pb2 as pb
 from imageclassifier_gateway.contract import ModelInput
-from imageclassifier_gateway.modelserver import tensor
+from imageclassifier_gateway.modelserver import put
 
 
 def main() -> None:
@@ -31,8 +31,9 @@ def main() -> None:
     )
 
     def once() -> None:
-        pixels = images.prepare(picture, wanted)
-        predict(pb.PredictRequest(inputs={"pixels": tensor(np.stack([pixels]))}))
+        request = pb.PredictRequest()
+        put(images.prepare(picture, wanted)[np.newaxis], request.inputs["pixels"])
+        predict(request)
 
     for _ in range(5):
         once()
