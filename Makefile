@@ -59,7 +59,8 @@ types: venv ## mypy, strict
 layers: venv ## import-linter: which part may know which
 	@$(BIN)/lint-imports
 unit: venv kubernetes ## Tests that need no cluster (a bare API server at most)
-	@$(PYTEST) tests --ignore=tests/cluster --ignore=tests/bench -m "not cluster" --numprocesses=2 --dist=loadfile
+	@$(PYTEST) tests --ignore=tests/cluster --ignore=tests/bench -m "not cluster" \
+	  --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 cluster-test: venv images ## Tests on the Kind cluster
 	@$(PYTEST) tests/cluster tests/gateway/test_compose.py -m cluster
 workers-test: venv ## Tests on a cluster with two workers, which is removed afterwards
