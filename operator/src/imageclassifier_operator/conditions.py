@@ -221,7 +221,7 @@ def _last_failure(state: State) -> tuple[Reason, str]:
 
 def _told_failure(version: int, reason: str, message: str) -> tuple[Reason, str]:
     return Reason.of(reason, Reason.VERIFICATION_FAILED), (
-        f"version {version} was taken back: {message}; "
+        f"version {version} failed: {message}; "
         "it is tried again when its spec or the annotation imageclassifier.dev/retry changes"
     )
 
