@@ -38,6 +38,7 @@ VARIANTS = {
     "slow": "works --slow-steps times on each batch before it answers",
     "crash": "asks for --crash-gigabytes of memory when it sees a white picture; killed where there is less",
     "wrong-signature": "names its input `images`",
+    "corrupt": "cannot be loaded: its saved_model.pb ends in the middle",
     "bad-golden": "carries golden pictures with other probabilities than its own",
     "legacy": "takes float32 pixels from -1 to 1, gives one sigmoid, describes nothing",
 }
@@ -80,6 +81,8 @@ def make(
         )
     if variant == "wrong-signature":
         return _replaced(folder, _write_wrong_signature)
+    if variant == "corrupt":
+        return _replaced(folder, lambda staging: _write_corrupt(staging, answer, contract, cases))
     # No reload in a fresh process: with nothing learned, there is nothing that could have been lost.
     return _replaced(folder, lambda staging: saved_model.write(staging, answer, contract, cases))
 
@@ -116,6 +119,14 @@ def _write_wrong_signature(staging: Path) -> None:
         lambda images: {"probabilities": _brightness(tf.cast(images, tf.float32))}, input_signature=[spec]
     )
     tf.saved_model.save(module, str(staging), signatures={"serving_default": module.serve})
+
+
+def _write_corrupt(
+    staging: Path, answer: saved_model.Probabilities, contract: Contract, cases: Golden
+) -> None:
+    saved_model.write(staging, answer, contract, cases)
+    graph = staging / "saved_model.pb"
+    graph.write_bytes(graph.read_bytes()[: graph.stat().st_size // 2])
 
 
 def _write_legacy(staging: Path) -> None:
