@@ -24,6 +24,7 @@ class Program:
     lock_files: tuple[str, ...]
     package: str  # directory of the import package, relative to the repository's root
     entry_point: tuple[str, ...]
+    environment: tuple[str, ...] = ()  # NAME=value
 
 
 PROGRAMS = (
@@ -38,6 +39,8 @@ PROGRAMS = (
         ("gateway.txt",),
         "gateway/src/imageclassifier_gateway",
         ("python", "-m", "imageclassifier_gateway"),
+        # glibc gives each thread that decodes a heap of its own, and each keeps what was freed in it.
+        environment=("MALLOC_ARENA_MAX=2",),
     ),
     Program(
         "model-server",
@@ -98,7 +101,8 @@ def code(program: Program, dependencies_reference: str, package_files: tuple[Fil
     files = package_files
     if program.name == "model-server":
         files = (*package_files, _MODEL_SERVER_COMMAND)
-    dockerfile = f"{_dockerfile('code')}ENTRYPOINT {json.dumps(program.entry_point)}\n"
+    environment = "".join(f"ENV {variable}\n" for variable in program.environment)
+    dockerfile = f"{_dockerfile('code')}{environment}ENTRYPOINT {json.dumps(program.entry_point)}\n"
     return Build(
         _reference(program.name, dependencies_reference, dockerfile, digest(files)),
         dockerfile,

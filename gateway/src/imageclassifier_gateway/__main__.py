@@ -20,6 +20,8 @@ def main() -> None:
     # gRPC's library writes plain lines of its own to stderr at each lost connection; what matters is in our
     # log.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    # numpy would start a thread for each core of the machine, for algebra that is never asked for here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     GatewayServer(settings).run()
 
 
