@@ -7,7 +7,9 @@ busy.
 from __future__ import annotations
 
 import json
+import logging
 import socket
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -41,6 +43,11 @@ class InternalServer(ThreadingHTTPServer):
     @property
     def port(self) -> int:
         return int(self.server_address[1])
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """One JSON line, where the standard library prints a traceback; none for a client that has gone."""
+        if not isinstance(sys.exception(), OSError):
+            logging.getLogger(__name__).exception("a request to the internal port failed")
 
     def start(self) -> None:
         threading.Thread(target=self.serve_forever, name="internal", daemon=True).start()

@@ -3,6 +3,8 @@
     python tests/bench/gateway/run.py                     two processes of each, on all cores
     python tests/bench/gateway/run.py --processes 1 --cores 0      one process, gateway pinned to core 0
 
+With --write the figures replace those of the same setting in docs/performance.md.
+
 Everything runs on this machine and over the loopback interface, load generator and model server included, so
 the cores are shared: CPU seconds per request are beside the rates. The figure that counts is the distance to
 the floor.
@@ -37,6 +39,19 @@ import numpy as np
 from PIL import Image
 
 HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[2]
+PAGE = REPOSITORY / "docs" / "performance.md"
+
+sys.path.insert(0, str(REPOSITORY / "kind"))
+from images.recipes import PROGRAMS  # noqa: E402
+
+#: As in its image.
+GATEWAY_ENVIRONMENT = dict(
+    variable.split("=", 1)
+    for program in PROGRAMS
+    if program.name == "gateway"
+    for variable in program.environment
+)
 CONNECTIONS = (1, 8, 32)
 
 
@@ -58,13 +73,25 @@ def main() -> None:
     )
     parser.add_argument("--cores", help="cores for the gateways, as taskset takes them; default all")
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
+    parser.add_argument("--write", action="store_true", help=f"also renew the tables in {PAGE.name}")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        use_bytecode(folder / "bytecode")
         figures = measure(folder, options, stack)
     print(report(figures))
+    if options.write:
+        PAGE.write_text(renewed(PAGE.read_text(), figures))
     if options.out:
         options.out.write_text(json.dumps(figures, indent=1))
+
+
+def use_bytecode(folder: Path) -> None:
+    """Lets Python keep compiled modules, as images do, whatever this shell says; and compiles them."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
+    for modules in ("imageclassifier_gateway.app, imageclassifier_gateway.server", "reference_gateway"):
+        subprocess.run([sys.executable, "-c", f"import {modules}"], cwd=HERE, check=True, capture_output=True)
 
 
 def measure(folder: Path, options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
@@ -73,7 +100,12 @@ def measure(folder: Path, options: argparse.Namespace, stack: ExitStack) -> dict
     started([sys.executable, HERE / "fixed_answer_server.py", str(model_port)], folder / "model.log", stack)
     grpc.channel_ready_future(grpc.insecure_channel(f"127.0.0.1:{model_port}")).result(60)
     workloads = write_workloads(folder, stack)
-    figures: dict[str, Any] = {"machine": machine(), "processes": options.processes, "cores": options.cores}
+    figures: dict[str, Any] = {
+        "machine": machine(),
+        "processes": options.processes,
+        "cores": options.cores,
+        "seconds": options.seconds,
+    }
     figures["floor"] = {
         name: floor(model_port, path, options) for name, path in workloads.items() if path.suffix == ".jpg"
     }
@@ -172,6 +204,7 @@ def start_gateways(folder: Path, model_port: int, options: argparse.Namespace) -
             port, internal_port = free_port(), free_port()
             environment = {
                 **os.environ,
+                **GATEWAY_ENVIRONMENT,
                 "GATEWAY_ROUTING_FILE": str(folder / "routing.json"),
                 "GATEWAY_PORT": str(port),
                 "GATEWAY_INTERNAL_PORT": str(internal_port),
@@ -316,6 +349,7 @@ def machine() -> dict[str, Any]:
         "cpu": cpu.group(1) if cpu else platform.processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
+        "date": time.strftime("%Y-%m-%d %H:%M"),
         "load_before": os.getloadavg()[0],
     }
 
@@ -329,8 +363,12 @@ def _output(*command: str) -> str:
 def report(figures: dict[str, Any]) -> str:
     """The figures as Markdown tables, with ratios."""
     ours, theirs, base = figures["gateway"], figures["reference"], figures["floor"]
+    machine = figures["machine"]
     lines = [
-        f"{figures['machine']}; {figures['processes']} processes each on cores {figures['cores'] or 'all'}.",
+        f"{figures['processes']} process{'es' if figures['processes'] > 1 else ''} of each on "
+        f"{'core ' + figures['cores'] if figures['cores'] else 'all cores'}; {machine['cores']} cores of "
+        f"{machine['cpu']}, Python {machine['python']}, {machine['date']}; the machine's load before was "
+        f"{machine['load_before']:.1f}, windows of {figures['seconds']:g} s.",
         "",
         "| workload | gateway req/s | p50 / p99 ms | CPU ms | reference req/s | p50 / p99 ms | CPU ms "
         "| ratio | of the floor |",
@@ -369,6 +407,16 @@ def report(figures: dict[str, Any]) -> str:
         f"{name}: {row['per_second']:.0f} req/s, {row['cpu_ms']:.1f} ms CPU" for name, row in base.items()
     )
     return "\n".join([*lines, "", f"Floor: {floors}."])
+
+
+def renewed(page: str, figures: dict[str, Any]) -> str:
+    """The page with these figures between the markers of their setting."""
+    setting = f"{figures['processes']} processes, cores {figures['cores'] or 'all'}"
+    begin, end = f"<!-- figures: {setting} -->", "<!-- end of figures -->"
+    before, found, rest = page.partition(begin)
+    if not found:
+        raise SystemExit(f"{PAGE} has no line '{begin}' to put the figures behind.")
+    return f"{before}{begin}\n{report(figures)}\n{end}{rest.partition(end)[2]}"
 
 
 if __name__ == "__main__":
