@@ -9,10 +9,21 @@ import os
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 ACCESS_LOGGER = "imageclassifier_gateway.access"
+
+
+@dataclass
+class Trace:
+    """What is known about a request from its beginning to its line in the log (`flask.g.trace`)."""
+
+    began: float
+    request_id: str
+    traceparent: str | None
+    log_fields: dict[str, Any] = field(default_factory=dict)
 
 
 #: Made once: `json.dumps` makes a new one for each line that is not all ASCII.

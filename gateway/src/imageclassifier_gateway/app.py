@@ -11,14 +11,15 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
-from typing import IO
+from typing import IO, Any
 
 from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from .accesslog import log_access
+from .accesslog import Trace, log_access
 from .admission import Admission
 from .gateway import Gateway
 from .problems import MEDIA_TYPE, Problem
@@ -43,6 +44,12 @@ _DISCARD_SECONDS = 3.0
 _CAUSE_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
 
+class _App(Flask):
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Flask looks at each call whether a function is a coroutine; none is here."""
+        return func
+
+
 class _InMemoryRequest(Request):
     """Keeps uploaded files in memory: the root file system is read-only, and their size is limited anyway."""
 
@@ -56,7 +63,7 @@ class _InMemoryRequest(Request):
 def create_app(gateway: Gateway) -> Flask:
     """The WSGI application for a gateway."""
     settings = gateway.settings
-    app = Flask("imageclassifier_gateway", static_folder=None)
+    app = _App("imageclassifier_gateway", static_folder=None)
     app.request_class = _InMemoryRequest
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = _MAX_FORM_FIELD_BYTES
@@ -70,11 +77,14 @@ def create_app(gateway: Gateway) -> Flask:
 
     @app.before_request
     def identify() -> None:
-        g.began = time.monotonic()
-        given = request.environ.get("HTTP_X_REQUEST_ID", "")
-        g.request_id = given if _REQUEST_ID.match(given) else uuid.uuid4().hex
-        traceparent = request.environ.get("HTTP_TRACEPARENT", "")
-        g.traceparent = traceparent if _TRACEPARENT.match(traceparent) else None
+        environ = request.environ
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        traceparent = environ.get("HTTP_TRACEPARENT", "")
+        g.trace = Trace(
+            began=time.monotonic(),
+            request_id=given if _REQUEST_ID.match(given) else uuid.uuid4().hex,
+            traceparent=traceparent if _TRACEPARENT.match(traceparent) else None,
+        )
 
     @app.errorhandler(Exception)
     def fail(error: Exception) -> BaseResponse:
@@ -83,8 +93,9 @@ def create_app(gateway: Gateway) -> Flask:
         problem = _as_problem(error)
         _discard_body()
         gateway.stats.problems.labels(problem.cause).inc()
-        g.problem = problem
-        document = problem.document(g.request_id)
+        trace: Trace = g.trace
+        trace.log_fields["problem"] = problem.cause
+        document = problem.document(trace.request_id)
         if request.path.startswith("/v1/"):
             document["error"] = problem.detail  # where TensorFlow Serving's clients look for it
         response = Response(json.dumps(document), problem.status, mimetype=MEDIA_TYPE)
@@ -93,15 +104,17 @@ def create_app(gateway: Gateway) -> Flask:
 
     @app.after_request
     def finish(response: Response) -> Response:
+        trace: Trace = g.trace
         headers = response.headers
-        headers.add("X-Request-ID", g.request_id)
+        headers.add("X-Request-ID", trace.request_id)
         headers.add("X-Content-Type-Options", "nosniff")
         headers.add("Referrer-Policy", "no-referrer")
         headers.add("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         headers.setdefault("Cache-Control", "no-store")
-        rule = request.url_rule.rule if request.url_rule else "none"
+        asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+        rule = asked.url_rule.rule if asked.url_rule else "none"
         gateway.stats.requests.labels(rule, response.status_code).inc()
-        _log(response, rule)
+        _log(trace, asked, response, rule)
         return response
 
     return app
@@ -127,9 +140,9 @@ def _as_problem(error: Exception) -> Problem:
         return Problem(
             cause, _SENTENCES.get(cause, error.description or "The request cannot be understood."), headers
         )
-    logging.getLogger(__name__).error("request %s failed", g.request_id, exc_info=error)
+    logging.getLogger(__name__).error("request %s failed", g.trace.request_id, exc_info=error)
     return Problem(
-        "internal-error", f"This is a bug of the gateway. Its log says more, under {g.request_id}."
+        "internal-error", f"This is a bug of the gateway. Its log says more, under {g.trace.request_id}."
     )
 
 
@@ -140,18 +153,16 @@ _SENTENCES = {
 }
 
 
-def _log(response: Response, rule: str) -> None:
+def _log(trace: Trace, asked: Request, response: Response, rule: str) -> None:
     fields = {
-        "method": request.method,
+        "method": asked.method,
         "route": rule,
         "status": response.status_code,
-        "duration_ms": round((time.monotonic() - g.began) * 1000, 1),
-        "request_bytes": request.content_length,
-        "response_bytes": response.content_length,
-        "request_id": g.request_id,
+        "duration_ms": round((time.monotonic() - trace.began) * 1000, 1),
+        "request_bytes": asked.content_length,
+        "response_bytes": response.calculate_content_length(),
+        "request_id": trace.request_id,
     }
-    if g.traceparent:
-        fields["trace_id"] = g.traceparent.split("-")[1]
-    if problem := g.get("problem"):
-        fields["problem"] = problem.cause
-    log_access(fields | g.get("log_fields", {}))
+    if trace.traceparent:
+        fields["trace_id"] = trace.traceparent.split("-")[1]
+    log_access(fields | trace.log_fields)

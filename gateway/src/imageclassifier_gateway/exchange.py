@@ -12,6 +12,7 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import ClientDisconnected
 
 from . import images
+from .accesslog import Trace
 from .admission import Admission, Ticket
 from .contract import Decision
 from .deadline import Deadline
@@ -96,24 +97,30 @@ class Exchange:
         """Fetches what is a reference, and classifies everything. Raises Problem when no picture can have an
         answer for a reason that is not the picture's own."""
         gateway = self._gateway
+        trace: Trace = g.trace
         deadline = Deadline.after(self._settings.timeout_seconds)
         fleet = gateway.predictor.fleet()
         began = time.monotonic()
-        seconds = {"receive": began - g.began}
+        seconds = {"receive": began - trace.began}
         pictures = self._fetch(sources, deadline, ticket)
         if any(isinstance(source, Reference) for source in sources):
             seconds["fetch"] = time.monotonic() - began
         usable = [each for each in pictures if isinstance(each, bytes)]
         classified = gateway.predictor.classify(
-            fleet, usable, _traffic_key(fleet.routing.sticky), g.request_id, deadline, _metadata()
+            fleet,
+            usable,
+            _traffic_key(fleet.routing.sticky) or trace.request_id,
+            trace.request_id,
+            deadline,
+            _metadata(trace),
         )
         decided = iter(classified.outcomes)
         outcomes = [each if isinstance(each, Problem) else _outcome(next(decided)) for each in pictures]
         seconds |= {"decode": classified.decode_seconds, "model": classified.model_seconds}
-        seconds["total"] = time.monotonic() - g.began
+        seconds["total"] = time.monotonic() - trace.began
         for stage, value in seconds.items():
-            gateway.stats.stages.labels(stage).observe(value)
-        g.log_fields = {"version": classified.version, "pictures": len(sources)}
+            gateway.stats.stages[stage].observe(value)
+        trace.log_fields |= {"version": classified.version, "pictures": len(sources)}
         return Answers(outcomes, classified.model, classified.version, seconds)
 
     def _admit_body(self, length: int | None, ticket: Ticket) -> None:
@@ -166,16 +173,15 @@ def _outcome(outcome: Decision | images.PictureError) -> Decision | Problem:
     return Problem(_CAUSE_OF_PICTURE_ERROR[type(outcome)], str(outcome))
 
 
-def _traffic_key(sticky: Sticky | None) -> str:
-    """What the version is chosen by: the user's sticky value where there is one, else the request alone."""
-    value = None
-    if sticky is not None and sticky.header is not None:
-        value = request.headers.get(sticky.header)
-    elif sticky is not None and sticky.cookie is not None:
-        value = request.cookies.get(sticky.cookie)
-    return value or str(g.request_id)
+def _traffic_key(sticky: Sticky | None) -> str | None:
+    """The user's value that the version is chosen by; None where the request alone decides."""
+    if sticky is None:
+        return None
+    if sticky.header is not None:
+        return request.headers.get(sticky.header)
+    return request.cookies.get(sticky.cookie or "")
 
 
-def _metadata() -> Metadata:
-    metadata = (("x-request-id", str(g.request_id)),)
-    return (*metadata, ("traceparent", str(g.traceparent))) if g.traceparent else metadata
+def _metadata(trace: Trace) -> Metadata:
+    metadata = (("x-request-id", trace.request_id),)
+    return (*metadata, ("traceparent", trace.traceparent)) if trace.traceparent else metadata

@@ -38,7 +38,7 @@ def predict_routes(gateway: Gateway, admission: Admission) -> Blueprint:
             answers = exchange.answer(payload.sources, ticket)
         shared = {
             "model": {"name": answers.model, "version": answers.version},
-            "request_id": g.request_id,
+            "request_id": g.trace.request_id,
             "timings_ms": answers.timings_ms,
         }
         if payload.many:
@@ -77,7 +77,7 @@ def page_routes(gateway: Gateway) -> Blueprint:
 
 def _item(source: Picture | Reference, outcome: Decision | Problem) -> dict[str, Any]:
     if isinstance(outcome, Problem):
-        return {"name": source.name, "error": outcome.document(g.request_id)}
+        return {"name": source.name, "error": outcome.document(g.trace.request_id)}
     return {"name": source.name, **_decision(outcome)}
 
 

@@ -23,6 +23,8 @@ LATENCY_BUCKETS_SECONDS = (
     1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0,
 )  # fmt: skip
 
+#: Of a prediction request: reading it, fetching pictures from URLs, decoding them, asking the model, and all.
+STAGES = ("receive", "fetch", "decode", "model", "total")
 
 # Otherwise each counter has a `_created` series beside it, which nothing reads.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -64,13 +66,15 @@ class Stats:
         self.problems = counter("errors", "Problem documents sent, by cause.", ("cause",))
         self.predictions = counter("predictions", "Pictures classified.", ("version", "label"))
         self.fetches = counter("url_fetches", "Pictures fetched from URLs, by outcome.", ("outcome",))
-        self.stages = Histogram(
+        stages = Histogram(
             f"{prefix}_stage_duration_seconds",
             "Time of one stage of a prediction request.",
             ("stage",),
             buckets=LATENCY_BUCKETS_SECONDS,
             registry=self._registry,
         )
+        #: By name; looked up once, since several are observed for each request.
+        self.stages = {stage: stages.labels(stage) for stage in STAGES}
         self.in_flight = Gauge(
             f"{prefix}_requests_in_flight", "Requests worked on or waiting.", registry=self._registry
         )
