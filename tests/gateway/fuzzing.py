@@ -30,13 +30,20 @@ class Outcome:
 
     statuses: Counter[int] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
-    max_rss_megabytes: float = 0.0
-    #: Resident memory after the first tenth of the run, when every decoder has been used.
-    warm_rss_megabytes: float = 0.0
+    #: Resident memory at most in each tenth of the run; by the end of the first every decoder has been used.
+    rss_megabytes: list[float] = field(default_factory=lambda: [0.0] * 10)
 
     @property
     def requests(self) -> int:
         return sum(self.statuses.values())
+
+    @property
+    def warm_rss_megabytes(self) -> float:
+        return self.rss_megabytes[0]
+
+    @property
+    def max_rss_megabytes(self) -> float:
+        return max(self.rss_megabytes)
 
 
 def seeds() -> list[bytes]:
@@ -174,10 +181,8 @@ def run(
                         f"{status} {method} {path} {headers} {body[:200]!r}: {text[:300]!r}"
                     )
                 if count % 50 == 0:
-                    memory = resident_megabytes(pid)
-                    outcome.max_rss_megabytes = max(outcome.max_rss_megabytes, memory)
-                    if outcome.requests <= requests // 10:
-                        outcome.warm_rss_megabytes = max(outcome.warm_rss_megabytes, memory)
+                    tenth = min(9, outcome.requests * 10 // requests)
+                    outcome.rss_megabytes[tenth] = max(outcome.rss_megabytes[tenth], resident_megabytes(pid))
                     if report is not None:
                         report(outcome)
         connection.close()

@@ -12,8 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "gateway"))
 
-from fuzzing import Outcome, run, seed_of_the_moment
+from fuzzing import Outcome, resident_megabytes, run, seed_of_the_moment
 from gateway_testbed import FakeModel, GatewayProcess, routing
+from run import GATEWAY_ENVIRONMENT
 
 
 def main() -> int:
@@ -23,15 +24,17 @@ def main() -> int:
     options = parser.parse_args()
     model = FakeModel().start()
     with tempfile.TemporaryDirectory() as folder:
-        gateway = GatewayProcess(Path(folder)).start_ready(routing(model))
+        gateway = GatewayProcess(Path(folder), **GATEWAY_ENVIRONMENT).start_ready(routing(model))
         try:
             outcome = run(gateway.port, gateway.pid, options.requests, options.seed, report=_progress)
+            resting = resident_megabytes(gateway.pid)
         finally:
             gateway.stop()
             model.stop()
     print(f"\nseed {options.seed}: {outcome.requests} requests")
     print(f"statuses: {dict(sorted(outcome.statuses.items()))}")
-    print(f"memory: {outcome.warm_rss_megabytes:.0f} MB warm, {outcome.max_rss_megabytes:.0f} MB at most")
+    tenths = ", ".join(f"{megabytes:.0f}" for megabytes in outcome.rss_megabytes)
+    print(f"resident memory at most in each tenth of the run: {tenths} MB; at the end {resting:.0f} MB")
     for failure in outcome.failures[:20]:
         print(failure)
     return 1 if outcome.failures else 0
