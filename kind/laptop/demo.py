@@ -41,21 +41,14 @@ def run() -> None:
 
 
 def _bring_up() -> None:
-    """Applies examples/pizza.yaml; what an earlier demo left goes back to it: version 1, no rollout set."""
+    """Applies examples/pizza.yaml. What an earlier demo left is replaced as a whole, by one write: with
+    version 1 and no rollout set, nothing else is tried on the way."""
     with step("Apply examples/pizza.yaml and wait until it is Ready") as current:
-        found = product.imageclassifier(NAME)
-        if found and "rollout" in found["spec"]:
-            product.change(
-                "patch",
-                "imageclassifier",
-                NAME,
-                "--type=json",
-                "-p",
-                '[{"op": "remove", "path": "/spec/rollout"}]',
-            )
-        product.change(
-            "apply", "--server-side", "--force-conflicts", "-f", places.REPOSITORY / "examples/pizza.yaml"
-        )
+        manifest = places.REPOSITORY / "examples/pizza.yaml"
+        if product.imageclassifier(NAME):
+            product.change("replace", "-f", manifest)
+        else:
+            product.change("apply", "--server-side", "-f", manifest)
         _wait(current, lambda seen: "Ready" in seen and seen["Ready"].status == "True")
 
 
