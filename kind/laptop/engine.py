@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,6 +168,7 @@ def stop(current: Step) -> None:
     files = Files.of_this_machine()
     pid = running_pid(files.pid, "dockerd")
     if pid is None:
+        _unmount(files)
         return
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + 60
@@ -175,4 +177,21 @@ def stop(current: Step) -> None:
             raise StepFailed(f"dockerd (process {pid}) does not end: end it by hand and run this again.")
         time.sleep(0.2)
     output(["ip", "link", "delete", "docker0"])  # dockerd leaves its bridge behind
+    _unmount(files)
     current.say("dockerd has ended")
+
+
+def mounted_below(mounts: str, directories: Sequence[Path]) -> list[str]:
+    """The mount points of `/proc/self/mounts` at or below directories, the innermost first."""
+    points = (line.split()[1] for line in mounts.splitlines())
+    return sorted(
+        (one for one in points if any(Path(one).is_relative_to(d) for d in directories)), reverse=True
+    )
+
+
+def _unmount(files: Files) -> None:
+    """Network namespaces, and what a killed engine had mounted, stay mounted and would keep their files."""
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
+    for point in mounted_below(mounts, (files.run, files.data)):
+        output(["umount", point])
+    shutil.rmtree(files.run, ignore_errors=True)

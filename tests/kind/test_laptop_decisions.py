@@ -185,6 +185,21 @@ def test_a_capability_is_read_from_the_bounding_set() -> None:
     assert not engine.has_capability(without, engine.CAP_SYS_RESOURCE)
 
 
+def test_only_what_an_engine_of_ours_mounted_is_unmounted_the_innermost_first() -> None:
+    mounts = """\
+/dev/vda / ext4 rw 0 0
+/dev/vda /data/docker ext4 rw 0 0
+overlay /data/docker/overlay2/1/merged overlay rw 0 0
+nsfs /run/ours/netns/default nsfs rw 0 0
+nsfs /run/ours-not/netns/default nsfs rw 0 0
+"""
+    assert engine.mounted_below(mounts, (Path("/run/ours"), Path("/data/docker"))) == [
+        "/run/ours/netns/default",
+        "/data/docker/overlay2/1/merged",
+        "/data/docker",
+    ]
+
+
 def test_a_digest_changes_with_a_value_and_with_a_files_bytes(tmp_path: Path) -> None:
     file = tmp_path / "input"
     file.write_text("one")
