@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 
 from imageclassifier_gateway.addresses import Address, is_allowed
 from imageclassifier_gateway.deadline import Deadline
-from imageclassifier_gateway.fetch import Fetcher, FetchError, parse_url
+from imageclassifier_gateway.fetch import Fetcher
+from imageclassifier_gateway.urls import FetchError, parse_url
 
 PUBLIC = "93.184.215.14"
 PUBLIC_IPV6 = "2606:2800:21f:cb07:6820:80da:af6b:8b2c"

@@ -17,8 +17,8 @@ from gateway_testbed import CONTRACT, FakeModel, eventually, picture, routing, w
 
 from imageclassifier_gateway.app import create_app
 from imageclassifier_gateway.config import Settings
-from imageclassifier_gateway.fetch import FetchError
 from imageclassifier_gateway.gateway import Gateway, build_gateway
+from imageclassifier_gateway.urls import FetchError
 
 
 @pytest.fixture

@@ -16,12 +16,12 @@ from .accesslog import Trace
 from .admission import Admission, Ticket
 from .contract import Decision
 from .deadline import Deadline
-from .fetch import FetchError
 from .gateway import Gateway
 from .payload import Payload, Picture, Reference, check_count, read_json
 from .predictor import Metadata
 from .problems import Problem
 from .routing import Sticky
+from .urls import FetchError
 
 _CAUSE_OF_PICTURE_ERROR = {
     images.NotAPicture: "not-a-picture",

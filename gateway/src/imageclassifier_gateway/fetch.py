@@ -19,117 +19,28 @@ from __future__ import annotations
 
 import concurrent.futures
 import http.client
-import io
 import ipaddress
-import re
 import socket
 import ssl
 import urllib.parse
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 
 from .addresses import Address, is_allowed
 from .deadline import Deadline
+from .pinned import PinnedConnection
+from .urls import FetchError, Target, parse_url, refused
 
 _MAX_REDIRECTS = 3
-_MAX_URL_LENGTH = 2048
 _MAX_ADDRESSES_TRIED = 3
 _CHUNK_BYTES = 64 * 1024
 _REDIRECTS = (301, 302, 303, 307, 308)
 #: Types under which servers hand out pictures; those of pages, scripts and data are refused before the body
 #: is read.
 _OPAQUE_TYPES = ("application/octet-stream", "binary/octet-stream", "")
-_HOST_NAME = re.compile(
-    r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*\Z"
-)
-#: A last label that is a number makes the resolver read the whole name as an IPv4 address (WHATWG URL, 3.5).
-_ENDS_IN_A_NUMBER = re.compile(r"(.*\.)?([0-9]+|0[xX][0-9a-fA-F]*)\Z")
 
 Resolve = Callable[[str, int], list[Address]]
 Connect = Callable[[Address, int, float], socket.socket]
-
-
-class FetchError(Exception):
-    """The picture cannot be fetched; `cause` is one of problems.CAUSES, `outcome` a word for the metric."""
-
-    def __init__(self, cause: str, outcome: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.cause = cause
-        self.outcome = outcome
-
-
-@dataclass(frozen=True)
-class Target:
-    """A URL taken apart and found to be well-formed."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str
-
-    @property
-    def host_header(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
-
-    @property
-    def url(self) -> str:
-        return f"{self.scheme}://{self.host_header}{self.path}"
-
-
-def parse_url(url: str) -> Target:
-    """Takes a URL apart, strictly. Raises FetchError when two programs could read it in two ways."""
-    if len(url) > _MAX_URL_LENGTH:
-        raise _refused(f"The URL is longer than {_MAX_URL_LENGTH} characters.")
-    if any(ord(character) <= 32 or ord(character) == 127 or character == "\\" for character in url):
-        raise _refused("The URL holds a space, a control character or a backslash.")
-    try:
-        parts = urllib.parse.urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise _refused("The URL is malformed.") from None
-    if parts.scheme not in ("http", "https"):
-        raise _refused("Only http:// and https:// URLs are fetched.")
-    if "@" in parts.netloc:
-        raise _refused("The URL holds a user name or password; pictures are fetched without.")
-    if port == 0:
-        raise _refused("The URL's port is 0.")
-    path = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
-    if parts.query:
-        path += "?" + urllib.parse.quote(parts.query, safe="/%:@!$&'()*+,;=~-._?")
-    return Target(
-        parts.scheme,
-        _host(parts.netloc, parts.hostname),
-        port or (443 if parts.scheme == "https" else 80),
-        path,
-    )
-
-
-def _host(netloc: str, host: str | None) -> str:
-    if not host:
-        raise _refused("The URL has no host.")
-    if netloc.startswith("["):
-        try:
-            return str(ipaddress.IPv6Address(host))
-        except ValueError:
-            raise _refused("The URL's host is not a plain IPv6 address.") from None
-    try:
-        # Also turns full-width digits and dots into plain ones, before they are looked at.
-        name = host.encode("idna").decode("ascii").lower().removesuffix(".")
-    except UnicodeError:
-        raise _refused("The URL's host is not a valid name.") from None
-    try:
-        return str(ipaddress.IPv4Address(name))
-    except ValueError:
-        pass
-    if _ENDS_IN_A_NUMBER.match(name) or not _HOST_NAME.match(name):
-        raise _refused("The URL's host is neither a name nor an address in its usual form.")
-    return name
-
-
-def _refused(sentence: str) -> FetchError:
-    return FetchError("url-refused", "refused", sentence)
 
 
 def _failed(sentence: str) -> FetchError:
@@ -181,7 +92,7 @@ class Fetcher:
     def check(self, target: Target, deadline: Deadline) -> list[Address]:
         """The addresses a target may be connected at. Raises FetchError when one of them is not allowed."""
         if self._allowed_hosts and not any(_matches(target.host, pattern) for pattern in self._allowed_hosts):
-            raise _refused(f"The host {target.host} is not one that pictures are fetched from here.")
+            raise refused(f"The host {target.host} is not one that pictures are fetched from here.")
         try:
             addresses = [ipaddress.ip_address(target.host)]
         except ValueError:
@@ -189,7 +100,7 @@ class Fetcher:
         if not all(
             is_allowed(each, allow_private_networks=self._allow_private_networks) for each in addresses
         ):
-            raise _refused(
+            raise refused(
                 f"{target.host} leads to an address that is not public; pictures are not fetched from there."
             )
         return addresses
@@ -232,7 +143,7 @@ class Fetcher:
         except (OSError, http.client.HTTPException, ValueError):
             raise _failed(f"{target.host} could not be reached, or its answer is not HTTP.") from None
 
-    def _open(self, target: Target, deadline: Deadline) -> _PinnedConnection:
+    def _open(self, target: Target, deadline: Deadline) -> PinnedConnection:
         """A connection to one of the checked addresses, the first that takes it."""
         refusal: OSError = OSError()
         for address in self.check(target, deadline)[:_MAX_ADDRESSES_TRIED]:
@@ -253,7 +164,7 @@ class Fetcher:
             except BaseException:
                 plain.close()
                 raise
-            return _PinnedConnection(target, secure, deadline)
+            return PinnedConnection(target, secure, deadline)
         raise refusal
 
     @cached_property
@@ -298,63 +209,6 @@ class Fetcher:
     def _too_large(self) -> FetchError:
         sentence = f"The picture behind the URL is larger than {self._max_bytes:,} bytes."
         return FetchError("too-large", "too-large", sentence)
-
-
-class _PinnedConnection(http.client.HTTPConnection):
-    """An HTTP connection over a socket that is already connected, all of whose reads share one deadline."""
-
-    def __init__(self, target: Target, connected: socket.socket, deadline: Deadline) -> None:
-        super().__init__(target.host, target.port)
-        self._connected = connected
-        self.sock = _DeadlineSocket(connected, deadline)
-        self.auto_open = 0
-
-    def __enter__(self) -> _PinnedConnection:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-        self._connected.close()
-
-
-class _DeadlineSocket:
-    """What http.client needs of a socket; each operation may take what is left of the deadline."""
-
-    def __init__(self, connected: socket.socket, deadline: Deadline) -> None:
-        self._connected = connected
-        self._deadline = deadline
-
-    def sendall(self, data: bytes) -> None:
-        self._connected.settimeout(self._left())
-        self._connected.sendall(data)
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        assert mode == "rb"
-        return io.BufferedReader(_DeadlineReader(self))
-
-    def recv_into(self, buffer: memoryview) -> int:
-        self._connected.settimeout(self._left())
-        return self._connected.recv_into(buffer)
-
-    def close(self) -> None:
-        """Nothing: the response may still be read; `_PinnedConnection` closes the socket at its end."""
-
-    def _left(self) -> float:
-        left = self._deadline.remaining_seconds()
-        if left <= 0:
-            raise TimeoutError
-        return left
-
-
-class _DeadlineReader(io.RawIOBase):
-    def __init__(self, source: _DeadlineSocket) -> None:
-        self._source = source
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        return self._source.recv_into(buffer)
 
 
 def _matches(host: str, pattern: str) -> bool:

@@ -32,7 +32,7 @@ from .contract import (
     parse_golden,
 )
 from .deadline import Deadline
-from .fetch import Fetcher, FetchError
+from .fetch import Fetcher
 from .modelserver import (
     MissingSignatureError,
     ModelServer,
@@ -41,6 +41,7 @@ from .modelserver import (
     ModelUnavailableError,
 )
 from .predictor import Pixels, predict_pixels
+from .urls import FetchError
 from .verdict import CaseResult, Verdict
 
 _CALL_SECONDS = 10.0

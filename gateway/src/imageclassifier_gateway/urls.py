@@ -1,0 +1,98 @@
+"""Users' URLs, taken apart so strictly that no two programs could read one in two ways."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import urllib.parse
+from dataclasses import dataclass
+
+_MAX_URL_LENGTH = 2048
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*\Z"
+)
+#: A last label that is a number makes the resolver read the whole name as an IPv4 address (WHATWG URL, 3.5).
+_ENDS_IN_A_NUMBER = re.compile(r"(.*\.)?([0-9]+|0[xX][0-9a-fA-F]*)\Z")
+
+
+class FetchError(Exception):
+    """The picture cannot be fetched; `cause` is one of problems.CAUSES, `outcome` a word for the metric."""
+
+    def __init__(self, cause: str, outcome: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.cause = cause
+        self.outcome = outcome
+
+
+def refused(sentence: str) -> FetchError:
+    """The URL, or what it leads to, may not be fetched."""
+    return FetchError("url-refused", "refused", sentence)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A URL taken apart and found to be well-formed."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def host_header(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.host_header}{self.path}"
+
+
+def parse_url(url: str) -> Target:
+    """Takes a URL apart, strictly. Raises FetchError when two programs could read it in two ways."""
+    if len(url) > _MAX_URL_LENGTH:
+        raise refused(f"The URL is longer than {_MAX_URL_LENGTH} characters.")
+    if any(ord(character) <= 32 or ord(character) == 127 or character == "\\" for character in url):
+        raise refused("The URL holds a space, a control character or a backslash.")
+    try:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise refused("The URL is malformed.") from None
+    if parts.scheme not in ("http", "https"):
+        raise refused("Only http:// and https:// URLs are fetched.")
+    if "@" in parts.netloc:
+        raise refused("The URL holds a user name or password; pictures are fetched without.")
+    if port == 0:
+        raise refused("The URL's port is 0.")
+    path = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+    if parts.query:
+        path += "?" + urllib.parse.quote(parts.query, safe="/%:@!$&'()*+,;=~-._?")
+    return Target(
+        parts.scheme,
+        _host(parts.netloc, parts.hostname),
+        port or (443 if parts.scheme == "https" else 80),
+        path,
+    )
+
+
+def _host(netloc: str, host: str | None) -> str:
+    if not host:
+        raise refused("The URL has no host.")
+    if netloc.startswith("["):
+        try:
+            return str(ipaddress.IPv6Address(host))
+        except ValueError:
+            raise refused("The URL's host is not a plain IPv6 address.") from None
+    try:
+        # Also turns full-width digits and dots into plain ones, before they are looked at.
+        name = host.encode("idna").decode("ascii").lower().removesuffix(".")
+    except UnicodeError:
+        raise refused("The URL's host is not a valid name.") from None
+    try:
+        return str(ipaddress.IPv4Address(name))
+    except ValueError:
+        pass
+    if _ENDS_IN_A_NUMBER.match(name) or not _HOST_NAME.match(name):
+        raise refused("The URL's host is neither a name nor an address in its usual form.")
+    return name
