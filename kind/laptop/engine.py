@@ -182,11 +182,10 @@ def stop(current: Step) -> None:
 
 
 def mounted_below(mounts: str, directories: Sequence[Path]) -> list[str]:
-    """The mount points of `/proc/self/mounts` at or below directories, the innermost first."""
-    points = (line.split()[1] for line in mounts.splitlines())
-    return sorted(
-        (one for one in points if any(Path(one).is_relative_to(d) for d in directories)), reverse=True
-    )
+    """The mount points of `/proc/self/mounts` inside directories, the innermost first; a directory may be a
+    disk that somebody mounted there, and is not among them."""
+    points = (Path(line.split()[1]) for line in mounts.splitlines())
+    return sorted((str(one) for one in points if any(d in one.parents for d in directories)), reverse=True)
 
 
 def _unmount(files: Files) -> None:

@@ -196,7 +196,6 @@ nsfs /run/ours-not/netns/default nsfs rw 0 0
     assert engine.mounted_below(mounts, (Path("/run/ours"), Path("/data/docker"))) == [
         "/run/ours/netns/default",
         "/data/docker/overlay2/1/merged",
-        "/data/docker",
     ]
 
 
