@@ -145,10 +145,12 @@ def run(
         time.sleep(WARM_SECONDS + REST_SECONDS)
         began = time.time()
         classifier.change(candidate, row.rollout)
-        looks = classifier.watch_until(lambda look: is_over(row, look, candidate))
+        looks = classifier.watch_until(lambda look: is_over(look, candidate))
         time.sleep(AFTER_SECONDS)
         load.wait_for(requests)
     last = looks[-1]
+    expected = {"Ready"} if row.reasons is None else row.reasons
+    assert last.conditions["Ready"][1] in expected, last
     assert last.serving == (candidate if row.reasons is None else before), last
     assert last.conditions["Available"][0] == "True", last
     assert row.passes(looks), f"the status never said what it must: {looks}"
@@ -160,7 +162,7 @@ def run(
         failed=len(failures),
         failures=failures,
         candidate_failed=(classifier.model_errors() - errors)[candidate],
-        end=_end(row, last),
+        end=f"{last.conditions['Ready'][1]}; version {last.serving} serves",
         seconds=last.at - began,
         took_over_seconds=next(
             (look.at - began for look in looks if look.serving == candidate != before), None
@@ -175,20 +177,12 @@ def run(
     )
 
 
-def is_over(row: Row, look: Look, candidate: int) -> bool:
-    """At rest, with the newest spec seen, and either ready or for one of the reasons."""
-    if look.phase != "Stable":
+def is_over(look: Look, candidate: int) -> bool:
+    """At rest with the newest spec: the candidate serves, or it has failed and the status says why."""
+    if look.phase != "Stable" or "Ready" not in look.conditions:
         return False
-    if row.reasons is None:
-        return look.conditions.get("Ready", ("", ""))[0] == "True"
-    status, reason = look.conditions.get("Progressing", ("", ""))
-    return status == "False" and reason in row.reasons and (candidate, reason) in look.failed
-
-
-def _end(row: Row, look: Look) -> str:
-    if row.reasons is None:
-        return f"Ready, version {look.serving} serves"
-    return f"{look.conditions['Progressing'][1]}, version {look.serving} serves on"
+    ready, reason = look.conditions["Ready"]
+    return ready == "True" or (candidate, reason) in look.failed
 
 
 def _phases(looks: Sequence[Look], began: float) -> list[tuple[float, str, int]]:
