@@ -109,10 +109,16 @@ def test_a_version_that_was_taken_back_is_told_while_it_is_asked_for():
 
 
 def test_what_blocks_the_operator_is_never_ready():
-    blocked = Problem(Reason.CONFLICT, "Service pizza-gateway belongs to nobody")
+    blocked = Problem(Reason.CONFLICT, "NetworkPolicy pizza-gateway belongs to nobody")
     told = said(STATES[Phase.STABLE], well(2), blocked=blocked)
     assert told["Ready"] == (False, Reason.CONFLICT)
     assert told["Available"][0]
+
+
+def test_a_service_that_belongs_to_someone_else_takes_the_requests_away():
+    blocked = Problem(Reason.CONFLICT, "Service pizza-gateway belongs to nobody")
+    told = said(STATES[Phase.STABLE], replace(well(2), service_is_ours=False), blocked=blocked)
+    assert told["Available"] == (False, Reason.CONFLICT)
 
 
 def test_a_problem_of_the_first_version_is_told_in_every_column():

@@ -68,7 +68,7 @@ def conditions(
     blocked = blocked or (goal.refused if goal is not None else None)
     predictor = _predictor(state, seen)
     gateway = _gateway(state, seen)
-    available = _available(state, seen, predictor)
+    available = _available(state, seen, predictor, blocked)
     progressing = _progressing(goal, state, seen, blocked)
     ready = _ready(goal, state, seen, blocked, (available, predictor, gateway), progressing)
     return available, ready, progressing, predictor, gateway
@@ -110,7 +110,7 @@ def _gateway(state: State, seen: Observed) -> Condition:
     return Condition("GatewayReady", False, reason, "not all gateways are up")
 
 
-def _available(state: State, seen: Observed, predictor: Condition) -> Condition:
+def _available(state: State, seen: Observed, predictor: Condition, blocked: Problem | None) -> Condition:
     serving = state.serving
     if serving is None:
         reason, message = Reason.NO_VERSION_SERVES, "no version serves yet"
@@ -135,6 +135,9 @@ def _available(state: State, seen: Observed, predictor: Condition) -> Condition:
             Reason.GATEWAY_STARTING if problem is None else problem.reason,
             "no gateway is ready" if problem is None else problem.message,
         )
+    if not seen.service_is_ours:
+        problem = blocked or Problem(Reason.GATEWAY_STARTING, "the gateway's Service is not there")
+        return Condition("Available", False, problem.reason, problem.message)
     return Condition("Available", True, Reason.AVAILABLE, f"version {serving.version} answers requests")
 
 

@@ -78,7 +78,8 @@ def _of_pod(pod: Json) -> Iterator[Problem]:
 
 def _unscheduled(pod: str, message: str) -> Problem:
     # What the scheduler says of preemption, after it has said what is wrong, helps nobody.
-    detail = _short(re.sub(r"[., ]*(?:no new claims to deallocate, )?preemption: .*$", "", message))
+    detail = re.sub(r"[., ]*(?:no new claims to deallocate, )?preemption: .*$", "", message)
+    detail = _short(detail.replace("not found. not found", "not found"))
     if re.search("(?i)persistentvolumeclaim", detail):
         return _problem(
             Reason.VOLUME_FAILED,
@@ -135,7 +136,7 @@ def _of_end(where: str, container: Json, ended: Json, *, init: bool) -> Problem:
     if "did not become available" in message or "Failed to start server" in message:
         return _problem(
             Reason.MODEL_LOAD_FAILED,
-            f"{where}: TensorFlow Serving cannot load the model: {_telling(message)}; "
+            f"{where}: TensorFlow Serving cannot load the model: {_load_error(message)}; "
             "export it again and give it a new version number",
         )
     said = f": {_telling(message)}" if message.strip() else ""
@@ -188,6 +189,17 @@ def _telling(log: str) -> str:
     lines = [_words_of(line) for line in log.splitlines() if line.strip()]
     telling = [line for line in lines if re.search(r"(?i)error|fail|cannot|not found|no such", line)]
     return _short((telling or lines or ["no message"])[-1])
+
+
+def _load_error(log: str) -> str:
+    """What TensorFlow Serving says of the model, without what it says around it.
+
+    >>> _load_error("Failed to start server. Error: UNKNOWN: 1 servable(s) did not become available: "
+    ...             "{{{name: pizza version: 2} due to error: NOT_FOUND: no graph}, }")
+    'NOT_FOUND: no graph'
+    """
+    found = re.search(r"due to error: (.+?)\}[}, ]*$", log, re.MULTILINE)
+    return _telling(log) if found is None else _short(found[1])
 
 
 def _words_of(line: str) -> str:

@@ -9,7 +9,7 @@ from imageclassifier_operator.cache import Cache
 from imageclassifier_operator.children import serving_children
 from imageclassifier_operator.decide import Goal, needs_reports
 from imageclassifier_operator.diagnosis import is_ready
-from imageclassifier_operator.kinds import DEPLOYMENTS, JOBS
+from imageclassifier_operator.kinds import DEPLOYMENTS, JOBS, SERVICES
 from imageclassifier_operator.memory import Memory
 from imageclassifier_operator.observed import GatewayObserved, Observed, Verdict
 from imageclassifier_operator.observers import Gateways
@@ -64,10 +64,11 @@ class Survey:
             ),
             gateways_complete=gateway is not None and observe.is_complete(gateway, gateway),
             gateway_problem=observe.gateway_problem(found.objects, gateway),
+            service_is_ours=self._service_is_ours(found),
         )
 
     def after(self, seen: Observed, view: View, revision: int) -> Observed:
-        """What was seen, less what a change of the routing to `revision` has made old."""
+        """What was seen, less what the pass has made old: the routing, now `revision`, and the Service."""
         ready = [pod for pod in view.objects.gateway_pods() if is_ready(pod)]
         told = view.memory.acknowledged
         late = [p["metadata"]["name"] for p in ready if told.get(p["metadata"]["uid"]) != revision]
@@ -75,7 +76,12 @@ class Survey:
             seen,
             acknowledged_seconds=view.memory.acknowledged_seconds(revision, ready, view.now),
             unacknowledged=tuple(sorted(late)),
+            service_is_ours=self._service_is_ours(view),
         )
+
+    def _service_is_ours(self, found: Found) -> bool:
+        service = self._cache.one(SERVICES, found.key, names.gateway_name(found.key.name))
+        return service is not None and observe.is_controlled_by(service, found.memory.uid)
 
     def _measure(self, memory: Memory, revision: int, ready: list[Json]) -> None:
         """How long it took from the routing write to the last gateway, once for each write of ours."""

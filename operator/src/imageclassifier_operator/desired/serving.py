@@ -269,6 +269,6 @@ def _pod(ic: ImageClassifier, served: ServedVersion, selector: dict[str, str]) -
 
 
 _COPY_RESOURCES: Manifest = {
-    "requests": {"cpu": "50m", "memory": "64Mi"},
+    "requests": {"cpu": "10m", "memory": "64Mi"},
     "limits": {"memory": "256Mi"},
 }
