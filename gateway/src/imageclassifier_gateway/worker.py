@@ -4,8 +4,10 @@ request."""
 from __future__ import annotations
 
 import json
+import os
 import select
 import selectors
+import signal
 import socket
 import threading
 import time
@@ -132,6 +134,8 @@ class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self.draining = False
         self.readings = ReadingDeadlines(self.app.settings.timeout_seconds)
         self.closing: deque[_Closing] = deque()
+        self._told_to_end = threading.Event()
+        threading.Thread(target=self._drain, name="drain", daemon=True).start()
         super().init_process()
 
     def handle(self, conn: Any) -> Any:
@@ -224,14 +228,24 @@ class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
         super().murder_pending()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """SIGTERM: not ready at once; go on answering until the endpoints have noticed; only then stop."""
-        if self.draining:
-            return
-        self.draining = True
-        self.app.gateway.begin_draining()
-        timer = threading.Timer(self.app.settings.drain_seconds, super().handle_exit, (sig, frame))
-        timer.daemon = True
-        timer.start()
+        """SIGTERM. Only wakes the thread that drains: to start one here could wait for a lock that the
+        interrupted thread holds."""
+        if not self.draining:
+            self.draining = True
+            self._told_to_end.set()
+
+    def _drain(self) -> None:
+        """Not ready at once; go on answering until the endpoints have noticed; only then stop."""
+        self._told_to_end.wait()
+        if self.app.gateway is not None:  # else it was told before it had begun
+            self.app.gateway.begin_draining()
+        time.sleep(self.app.settings.drain_seconds)
+        super().handle_exit(signal.SIGTERM, None)
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """SIGINT and SIGQUIT: end now. gunicorn's own handler waits for a lock that the interrupted thread
+        may hold."""
+        os._exit(0)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """What cannot even be parsed is answered in the same form as everything else, and never as our
