@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_testbed import FakeModel, GatewayProcess
+from gateway_testbed import FakeModel, GatewayProcess, routing
 
 
 @pytest.fixture
@@ -43,3 +43,15 @@ def make_gateway(tmp_path: Path) -> Iterator[Callable[..., GatewayProcess]]:
     yield make
     for process in processes:
         process.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """A ready gateway with a model, for tests that leave both as they are."""
+    model = FakeModel().start()
+    gateway = GatewayProcess(tmp_path_factory.mktemp("gateway"))
+    try:
+        yield gateway.start_ready(routing(model))
+    finally:
+        gateway.stop()
+        model.stop()

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent import futures
@@ -34,6 +35,8 @@ CONTRACT = {
     ],
     "threshold": 0.5,
 }
+
+_BYTECODE = tempfile.TemporaryDirectory(prefix="bytecode-")
 
 
 def redness(pixels: np.ndarray) -> np.ndarray:
@@ -257,6 +260,9 @@ class GatewayProcess:
             "GATEWAY_PORT": str(self.port),
             "GATEWAY_INTERNAL_PORT": str(self.internal_port),
             "GATEWAY_DRAIN_SECONDS": "0.5",
+            # Compiled once for all gateways of a run, as in their image, also where the shell forbids it.
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": _BYTECODE.name,
             **settings,
         }
         self.log = directory / "gateway.log"

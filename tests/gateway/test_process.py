@@ -118,8 +118,10 @@ def test_versions_change_under_steady_requests_without_losing_one(
             eventually(lambda r=revision: gateway.rollout()["revision"] == r, "the revision is in use")  # type: ignore[misc]
             start = len(requests.answers)
             requests.wait_for(20)
-            # Up to one answer per thread was on its way when the revision came into use.
-            assert set(requests.versions()[start + 4 : start + 20]) == {serving.version}
+            # Up to one request per thread was on its way when the revision came into use, and may take its
+            # time.
+            before = [each for each in requests.versions()[start : start + 20] if each != serving.version]
+            assert len(before) <= 4
     assert requests.broken == []
     assert {answer.status for answer in requests.answers} == {200}
 
@@ -319,11 +321,8 @@ def test_a_connection_on_which_nothing_was_sent_does_not_hold_up_the_end(
         b"GET /" + b"a" * 10_000 + b" HTTP/1.1\r\n\r\n",
     ],
 )
-def test_what_is_not_http_is_the_clients_fault(
-    make_gateway: MakeGateway, model: FakeModel, raw: bytes
-) -> None:
-    gateway = make_gateway().start_ready(routing(model))
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as connection:
+def test_what_is_not_http_is_the_clients_fault(shared_gateway: GatewayProcess, raw: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=20) as connection:
         connection.sendall(raw)
         connection.shutdown(socket.SHUT_WR)
         answer = b""
@@ -331,14 +330,13 @@ def test_what_is_not_http_is_the_clients_fault(
             answer += chunk
     assert answer.startswith(b"HTTP/1.1 4")
     assert b"application/problem+json" in answer
-    assert gateway.predict(picture()).status == 200
+    assert shared_gateway.predict(picture()).status == 200
 
 
-def test_chunked_bodies_are_read(make_gateway: MakeGateway, model: FakeModel) -> None:
-    gateway = make_gateway().start_ready(routing(model))
+def test_chunked_bodies_are_read(shared_gateway: GatewayProcess) -> None:
     data = picture("red")
     chunks = iter([data[:100], data[100:]])
-    assert request(gateway.port, "POST", "/predict", chunks).json["label"] == "pizza"
+    assert request(shared_gateway.port, "POST", "/predict", chunks).json["label"] == "pizza"
 
 
 def test_a_body_that_is_too_large_is_refused_with_a_readable_answer(
