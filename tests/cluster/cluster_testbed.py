@@ -140,7 +140,7 @@ def example(name: str) -> list[dict[str, Any]]:
 
 def tiny_classifier(name: str, model: dict[str, Any], **spec: Any) -> dict[str, Any]:
     """An ImageClassifier that costs little and ends soon: one pod of each kind, reached from inside only."""
-    small = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
+    small = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
     gateway = {"replicas": 1, "resources": small, "service": {"type": "ClusterIP"}, "timeoutSeconds": 2}
     return {
         "apiVersion": "imageclassifier.dev/v1alpha1",
