@@ -74,36 +74,34 @@ class Classifier:
     def __init__(self, kubectl: Kubectl, wait_for: Wait, name: str) -> None:
         self.kubectl, self.wait_for, self.name = kubectl, wait_for, name
 
+    def _get(self) -> dict[str, Any]:
+        return self.kubectl.get("imageclassifier", self.name)
+
     def status(self) -> dict[str, Any]:
-        status: dict[str, Any] = self.kubectl.get("imageclassifier", self.name).get("status", {})
+        status: dict[str, Any] = self._get().get("status", {})
         return status
 
     def condition(self, kind: str) -> dict[str, Any]:
         """The condition of that type; empty when there is none that speaks of the spec as it is now."""
-        found = self.kubectl.get("imageclassifier", self.name)
-        for condition in found.get("status", {}).get("conditions", []):
-            if (
-                condition["type"] == kind
-                and condition["observedGeneration"] == found["metadata"]["generation"]
-            ):
-                return dict(condition)
-        return {}
+        return _condition(self._get(), kind)
 
     def wait_ready(self, version: int) -> None:
         def ready() -> bool:
-            is_ready = self.condition("Ready").get("status") == "True"
-            return is_ready and self.status()["servingVersion"] == version
+            found = self._get()
+            is_ready = _condition(found, "Ready").get("status") == "True"
+            return is_ready and found["status"]["servingVersion"] == version
 
         self.wait_for(ready, f"{self.name}: version {version} to be ready", READY_SECONDS)
 
     def wait_reason(self, condition: str, reason: str) -> str:
         """Until a condition has this reason; gives its message."""
 
-        def has_it() -> bool:
-            return self.condition(condition).get("reason") == reason
+        def message() -> str | None:
+            found = self.condition(condition)
+            return str(found["message"]) if found.get("reason") == reason else None
 
-        self.wait_for(has_it, f"{self.name}: {condition} because of {reason}", READY_SECONDS)
-        return str(self.condition(condition)["message"])
+        told: str = self.wait_for(message, f"{self.name}: {condition} because of {reason}", READY_SECONDS)
+        return told
 
     @contextmanager
     def gateway(self) -> Iterator[int]:
@@ -125,6 +123,13 @@ class Classifier:
             traffic.wait_for_more(10)
             yield traffic.tally
             traffic.wait_for_more(10)
+
+
+def _condition(found: dict[str, Any], kind: str) -> dict[str, Any]:
+    for condition in found.get("status", {}).get("conditions", []):
+        if (condition["type"], condition["observedGeneration"]) == (kind, found["metadata"]["generation"]):
+            return dict(condition)
+    return {}
 
 
 def example(name: str) -> list[dict[str, Any]]:
