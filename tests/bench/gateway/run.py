@@ -112,6 +112,7 @@ def measure(folder: Path, options: argparse.Namespace, stack: ExitStack) -> dict
     for start in (start_gateways, start_reference):
         with start(folder, model_port, options) as running:
             figures[running.name] = measure_one(running, workloads, model_port, options)
+    figures["load_after"] = os.getloadavg()[0]
     return figures
 
 
@@ -129,14 +130,13 @@ def measure_one(
                 [sys.executable, HERE / "load.py", *arguments], check=True, capture_output=True, text=True
             ).stdout
             after = counts(model_port)
-            rows[f"{name}, {connections} connections"] = {
+            row = f"{name}, {connections} connection{'s' if connections > 1 else ''}"
+            rows[row] = {
                 **json.loads(output),
                 "cpu_ms": 1000 * (cpu_seconds(running.pids) - cpu) / max(1, after[0] - sent[0]),
                 "model_bytes": (after[1] - sent[1]) / max(1, after[0] - sent[0]),
             }
-            print(
-                running.name, name, connections, rows[f"{name}, {connections} connections"], file=sys.stderr
-            )
+            print(running.name, row, rows[row], file=sys.stderr)
     return {
         "ready_seconds": running.ready_seconds,
         "rest_megabytes": resting,
@@ -367,8 +367,9 @@ def report(figures: dict[str, Any]) -> str:
     lines = [
         f"{figures['processes']} process{'es' if figures['processes'] > 1 else ''} of each on "
         f"{'core ' + figures['cores'] if figures['cores'] else 'all cores'}; {machine['cores']} cores of "
-        f"{machine['cpu']}, Python {machine['python']}, {machine['date']}; the machine's load before was "
-        f"{machine['load_before']:.1f}, windows of {figures['seconds']:g} s.",
+        f"{machine['cpu']}, Python {machine['python']}, {machine['date']}; windows of "
+        f"{figures['seconds']:g} s; the machine's load was {machine['load_before']:.1f} before and "
+        f"{figures['load_after']:.1f} after.",
         "",
         "| workload | gateway req/s | p50 / p99 ms | CPU ms | reference req/s | p50 / p99 ms | CPU ms "
         "| ratio | of the floor |",
