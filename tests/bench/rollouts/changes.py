@@ -15,11 +15,12 @@ from rows import QUICK
 @dataclass(frozen=True)
 class Changes:
     """Seconds of each change until the last gateway used it: from the routing write, and from the start of
-    `kubectl patch`.
+    `kubectl patch`; and what kubectl took of it until it returned.
     """
 
     from_write_seconds: list[float]
     from_patch_seconds: list[float]
+    kubectl_seconds: list[float]
     requests: int
     failures: list[Record]
 
@@ -38,7 +39,7 @@ def measure(
     other = versions[1] if serving == versions[0] else versions[0]
     classifier.change(other, {**QUICK, "keepPreviousSeconds": 3600})
     classifier.watch_until(lambda look: look.phase == "Settle" and look.serving == other)
-    from_write, from_patch = [], []
+    from_write, from_patch, kubectl = [], [], []
     plan = Plan(host, classifier.port(), per_second, pictures)
     with classifier.routing_writes() as written, Load(plan) as load:
         for number in range(count):
@@ -46,12 +47,14 @@ def measure(
             wanted = versions[(versions.index(other) + number + 1) % 2]
             began = time.time()
             classifier.kubectl_patch({"model": {"version": wanted}})
+            kubectl.append(time.time() - began)
             ended, revision = classifier.wait_until_all_serve(wanted)
             from_write.append(ended - written[revision])
             from_patch.append(ended - began)
     classifier.change(wanted, QUICK)
     classifier.watch_until(lambda look: look.phase == "Stable" and look.serving == wanted)
-    return Changes(from_write, from_patch, len(load.records), [r for r in load.records if r.failed])
+    failures = [record for record in load.records if record.failed]
+    return Changes(from_write, from_patch, kubectl, len(load.records), failures)
 
 
 def in_words(seconds: Sequence[float]) -> str:

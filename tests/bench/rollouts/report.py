@@ -83,7 +83,10 @@ def _lines(report: Report) -> Iterator[str]:
         )
         yield ""
         yield f"- from the routing write: {changes.in_words(timed.from_write_seconds)};"
-        yield f"- from the start of `kubectl patch`: {changes.in_words(timed.from_patch_seconds)}."
+        yield (
+            f"- from the start of `kubectl patch`: {changes.in_words(timed.from_patch_seconds)} "
+            f"(kubectl itself: {changes.in_words(timed.kubectl_seconds)})."
+        )
 
 
 def _ratio(during_ms: float, rest_ms: float) -> str:
