@@ -139,6 +139,7 @@ def example(name: str) -> list[dict[str, Any]]:
     for body in objects:
         if body["kind"] == "ImageClassifier":
             gateway = {"service": {"type": "ClusterIP"}, "replicas": 1, "resources": small}
+            gateway["timeoutSeconds"] = 5  # versions go when no request can be under way to them
             body["spec"] |= {"gateway": gateway, "serving": {"resources": small}}
     return objects
 
