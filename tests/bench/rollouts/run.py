@@ -86,7 +86,7 @@ def main() -> None:
         wanted.out.write_text(json.dumps(report.values(), indent=1), encoding="utf-8")
     if wanted.write:
         renew_page(report)
-    if any(result.failed for result in results):
+    if any(result.failed for result in results) or (timed and timed.failures):
         sys.exit("Requests were lost.")
 
 
