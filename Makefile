@@ -3,6 +3,8 @@ PYTHON ?= python3
 TOOL = $(PYTHON) kind/tool.py
 BIN = .venv/bin
 PYTEST = $(BIN)/python -m pytest
+# Two processes, which take the files in their order: the slow ones stand first.
+IN_TWO = --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 IMAGE_REGISTRY = imageclassifier
 
 .DEFAULT_GOAL := help
@@ -59,10 +61,9 @@ types: venv ## mypy, strict
 layers: venv ## import-linter: which part may know which
 	@$(BIN)/lint-imports
 unit: venv kubernetes ## Tests that need no cluster (a bare API server at most)
-	@$(PYTEST) tests --ignore=tests/cluster --ignore=tests/bench -m "not cluster" \
-	  --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+	@$(PYTEST) tests --ignore=tests/cluster --ignore=tests/bench -m "not cluster" $(IN_TWO)
 cluster-test: venv images ## Tests on the Kind cluster
-	@$(PYTEST) tests/cluster tests/gateway/test_compose.py -m cluster
+	@$(PYTEST) tests/cluster tests/gateway/test_compose.py -m cluster $(IN_TWO)
 workers-test: venv ## Tests on a cluster with two workers, which is removed afterwards
 	@$(TOOL) cluster-with-workers
 	@$(PYTEST) tests/cluster -m workers; result=$$?; $(TOOL) without-workers; exit $$result

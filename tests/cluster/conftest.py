@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cluster_testbed import Kubectl
-from laptop import models, product
+from laptop import models, places, product
 
 _TOOL = Path(__file__).resolve().parents[2] / "kind" / "tool.py"
 _CONTEXT = "kind-imageclassifier"
@@ -82,8 +82,9 @@ def pictures() -> dict[str, Path]:
 def installed() -> dict[str, str]:
     """The product on the laptop cluster, as `make demo` installs it; the names of its images by what they
     are."""
-    images = product.ensure_images(models.ensure())
-    product.install(images)
+    with places.exclusive("cluster-tests"):  # of two test processes, one makes it and the other finds it
+        images = product.ensure_images(models.ensure())
+        product.install(images)
     return images
 
 

@@ -24,6 +24,11 @@ def operator_pods(cluster_kubectl: Kubectl) -> dict[str, dict[str, Any]]:
     return {pod["metadata"]["name"]: pod for pod in items}
 
 
+def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = pod["status"].get("containerStatuses", [{"ready": False}])
+    return found
+
+
 def holder(cluster_kubectl: Kubectl) -> str:
     """The name of the pod that holds the Lease."""
     lease = cluster_kubectl.get("lease", "imageclassifier-operator", *SYSTEM)
@@ -33,10 +38,12 @@ def holder(cluster_kubectl: Kubectl) -> str:
 def test_two_replicas_run_and_one_of_them_acts(
     installed: object, cluster_kubectl: Kubectl, wait_for: Wait
 ) -> None:
-    wait_for(lambda: holder(cluster_kubectl) in operator_pods(cluster_kubectl), "a replica to hold the Lease")
-    pods = operator_pods(cluster_kubectl).values()
-    ready = [pod for pod in pods if all(status["ready"] for status in pod["status"]["containerStatuses"])]
-    assert len(ready) == 2
+    def are_two_ready_and_one_holds_the_lease() -> bool:
+        pods = operator_pods(cluster_kubectl)
+        ready = [pod for pod in pods.values() if all(each["ready"] for each in containers(pod))]
+        return len(ready) == len(pods) == 2 and holder(cluster_kubectl) in pods
+
+    wait_for(are_two_ready_and_one_holds_the_lease, "two replicas to be ready, and one to hold the Lease")
 
 
 def test_the_operator_may_do_what_its_roles_say_and_what_everybody_may(
