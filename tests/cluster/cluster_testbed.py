@@ -78,8 +78,15 @@ class Classifier:
         return self.kubectl.get("imageclassifier", self.name)
 
     def status(self) -> dict[str, Any]:
-        status: dict[str, Any] = self._get().get("status", {})
-        return status
+        """The status, once it speaks of the spec as it is now: what it said of an earlier one proves nothing."""
+
+        def current() -> dict[str, Any] | None:
+            found = self._get()
+            status: dict[str, Any] = found.get("status", {})
+            return status if status.get("observedGeneration") == found["metadata"]["generation"] else None
+
+        told: dict[str, Any] = self.wait_for(current, f"{self.name}: a status of the spec as it is now")
+        return told
 
     def condition(self, kind: str) -> dict[str, Any]:
         """The condition of that type; empty when there is none that speaks of the spec as it is now."""
