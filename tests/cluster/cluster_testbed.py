@@ -78,7 +78,7 @@ class Classifier:
         return self.kubectl.get("imageclassifier", self.name)
 
     def status(self) -> dict[str, Any]:
-        """The status, once it speaks of the spec as it is now: what it said of an earlier one proves nothing."""
+        """The status, once it speaks of the spec as it is: what it said of an earlier one proves nothing."""
 
         def current() -> dict[str, Any] | None:
             found = self._get()
