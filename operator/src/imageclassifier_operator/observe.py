@@ -108,7 +108,10 @@ def is_controlled_by(body: Json, uid: str) -> bool:
 
 
 def url(ic: ImageClassifier, service: Json | None) -> str:
-    """Where users send pictures; empty while a load balancer has no address, or all is inside the cluster."""
+    """Where users send pictures; empty while a load balancer has no address.
+
+    Of a NodePort the address inside the cluster: which node address users reach is not to be known here.
+    """
     ingress = ic.gateway.ingress
     if ingress is not None:
         return _ingress_url(ingress)
@@ -117,7 +120,7 @@ def url(ic: ImageClassifier, service: Json | None) -> str:
         host = address.get("hostname") or address.get("ip") or ""
         if host:
             return _with_port(f"[{host}]" if ":" in host else host, ic.gateway.service.port)
-    if ic.gateway.service.type == "ClusterIP":
+    if ic.gateway.service.type != "LoadBalancer":
         return _with_port(f"{names.gateway_name(ic.name)}.{ic.namespace}.svc", ic.gateway.service.port)
     return ""
 
