@@ -155,6 +155,8 @@ def write_workloads(folder: Path, stack: ExitStack) -> dict[str, Path]:
         port = stack.enter_context(picture_server(address, workloads["512 px JPEG"].read_bytes()))
         (folder / "url.json").write_text(json.dumps({"url": f"http://{address}:{port}/small.jpg"}))
         workloads["URL of it"] = folder / "url.json"
+    else:
+        print("no rows for a URL: loopback is refused, and no other address is here (Docker makes one)")
     return workloads
 
 
