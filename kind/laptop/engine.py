@@ -181,16 +181,28 @@ def stop(current: Step) -> None:
     current.say("dockerd has ended")
 
 
-def mounted_below(mounts: str, directories: Sequence[Path]) -> list[str]:
-    """The mount points of `/proc/self/mounts` inside directories, the innermost first; a directory may be a
-    disk that somebody mounted there, and is not among them."""
-    points = (Path(line.split()[1]) for line in mounts.splitlines())
-    return sorted((str(one) for one in points if any(d in one.parents for d in directories)), reverse=True)
+def left_mounted(mountinfo: str, directories: Sequence[Path]) -> list[str]:
+    """What an engine mounts, from the lines of `/proc/self/mountinfo` (proc_pid_mountinfo(5)), the innermost
+    first.
+
+    That is all inside its directories, and a directory bound to itself, which dockerd does to share it. A
+    disk that somebody mounted there is not.
+    """
+    lines = [line.split() for line in mountinfo.splitlines()]
+    mounts = {line[0]: (line[2], Path(line[3]), Path(line[4])) for line in lines}
+    found = []
+    for number, parent, *_ in lines:
+        device, root, point = mounts[number]
+        device_above, root_above, point_above = mounts.get(parent, ("", Path("/"), Path("/")))
+        bound_to_itself = device == device_above and root == root_above / point.relative_to(point_above)
+        if any(one in point.parents or (one == point and bound_to_itself) for one in directories):
+            found.append(str(point))
+    return sorted(found, reverse=True)
 
 
 def _unmount(files: Files) -> None:
     """Network namespaces, and what a killed engine had mounted, stay mounted and would keep their files."""
-    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
-    for point in mounted_below(mounts, (files.run, files.data)):
+    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+    for point in left_mounted(mounts, (files.run, files.data)):
         output(["umount", point])
     shutil.rmtree(files.run, ignore_errors=True)

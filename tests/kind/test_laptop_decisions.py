@@ -187,16 +187,31 @@ def test_a_capability_is_read_from_the_bounding_set() -> None:
 
 def test_only_what_an_engine_of_ours_mounted_is_unmounted_the_innermost_first() -> None:
     mounts = """\
-/dev/vda / ext4 rw 0 0
-/dev/vda /data/docker ext4 rw 0 0
-overlay /data/docker/overlay2/1/merged overlay rw 0 0
-nsfs /run/ours/netns/default nsfs rw 0 0
-nsfs /run/ours-not/netns/default nsfs rw 0 0
+27 1 254:0 / / rw shared:1 - ext4 /dev/vda rw
+30 27 254:16 / /data rw shared:2 - ext4 /dev/vdb rw
+31 30 254:16 /docker /data/docker rw shared:2 - ext4 /dev/vdb rw
+32 31 0:40 / /data/docker/overlay2/1/merged rw - overlay overlay rw
+33 27 0:4 net:[4026532281] /run/ours/netns/default rw - nsfs nsfs rw
+34 27 0:4 net:[4026532282] /run/ours-not/netns/default rw - nsfs nsfs rw
 """
-    assert engine.mounted_below(mounts, (Path("/run/ours"), Path("/data/docker"))) == [
+    ours = (Path("/run/ours"), Path("/data/docker"))
+    assert engine.left_mounted(mounts, ours) == [
         "/run/ours/netns/default",
         "/data/docker/overlay2/1/merged",
+        "/data/docker",
     ]
+
+
+@pytest.mark.parametrize(
+    "mount",
+    [
+        "31 27 254:16 / /data/docker rw - ext4 /dev/vdb rw",
+        "31 27 254:0 /docker /data/docker rw - btrfs /dev/vda rw",
+    ],
+)
+def test_a_disk_or_a_subvolume_that_somebody_mounted_for_the_engine_stays(mount: str) -> None:
+    mounts = f"27 1 254:0 / / rw - btrfs /dev/vda rw\n{mount}\n"
+    assert engine.left_mounted(mounts, (Path("/data/docker"),)) == []
 
 
 def test_a_digest_changes_with_a_value_and_with_a_files_bytes(tmp_path: Path) -> None:
