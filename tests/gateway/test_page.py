@@ -164,6 +164,17 @@ def test_everything_works_by_keyboard_alone(open_page: Any) -> None:
     expect(page.get_by_role("article")).to_contain_text("The URL may not be fetched")
 
 
+@pytest.mark.parametrize("size", [(270, 600), (60, 2000), (600, 600), (2000, 60)])
+def test_the_answer_is_in_view_whatever_the_pictures_shape(open_page: Any, size: tuple[int, int]) -> None:
+    page = open_page(viewport={"width": 375, "height": 740})
+    data = picture("red", size=size)
+    page.locator("#files").set_input_files([{"name": "a.jpg", "mimeType": "image/jpeg", "buffer": data}])
+    heading = page.get_by_role("article").get_by_role("heading")
+    expect(heading).to_have_text("It's a pizza!")
+    box = page.get_by_role("article").get_by_role("img").bounding_box()
+    assert box["width"] / box["height"] == pytest.approx(4 / 3, rel=0.01)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 390, 1280])
 def test_it_fits_a_phone_and_a_screen_in_light_and_dark(open_page: Any, width: int, scheme: str) -> None:

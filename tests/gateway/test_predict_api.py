@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 from gateway_testbed import CONTRACT, FakeModel, eventually, picture, routing, write_atomically
+from PIL import Image
 
 from imageclassifier_gateway.app import create_app
 from imageclassifier_gateway.config import Settings
@@ -88,6 +89,17 @@ def test_one_file_of_a_form_is_answered_alone_and_several_as_a_list(client: Flas
     assert results[1]["error"]["status"] == 415
 
 
+def test_a_large_picture_has_the_same_answer_in_a_form_and_raw(client: FlaskClient) -> None:
+    noise = np.random.default_rng(7).integers(0, 255, (1200, 1600, 3), dtype=np.uint8)
+    noise[..., 0] //= 8
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "JPEG", quality=95)
+    assert len(buffer.getvalue()) > 1_000_000
+    raw = client.post("/predict", data=buffer.getvalue()).get_json()
+    formed = client.post("/predict", data={"f": (io.BytesIO(buffer.getvalue()), "large.jpg")}).get_json()
+    assert formed["probabilities"] == raw["probabilities"]
+
+
 def test_the_pictures_of_one_request_go_to_the_model_in_one_batch(
     client: FlaskClient, model: FakeModel
 ) -> None:
@@ -125,13 +137,23 @@ def test_urls_are_fetched(client: FlaskClient, gateway: Gateway, monkeypatch: py
     assert "404" in problem(client.post("/predict", json={"url": urls[1]}), 422, "url-not-fetched")
 
 
+def test_half_a_character_in_a_url_spoils_that_url_only(
+    client: FlaskClient, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "lone surrogate" in problem(
+        client.post("/predict", json={"url": "http://a/\ud800"}), 422, "url-refused"
+    )
+    results = client.post("/predict", json={"urls": ["\ud83d", "ftp://a.example"]}).get_json()["results"]
+    assert [result["error"]["status"] for result in results] == [422, 422]
+
+
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
         (b"{", "not valid JSON"),
         (b'{"a": ' * 100_000, "not valid JSON"),
-        (b"{}", "exactly one of"),
-        (b'{"url": "https://a.example", "image": "x"}', "exactly one of"),
+        (b"{}", "the request has none of them"),
+        (b'{"url": "https://a.example", "image": "x"}', "the request has several of them"),
         (b'{"url": "https://a.example", "more": 1}', "unknown key 'more'"),
         (b'{"url": 1}', "'url' must be a non-empty string"),
         (b'{"urls": []}', "at least one URL"),

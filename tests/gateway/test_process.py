@@ -279,6 +279,50 @@ def test_idle_connections_hold_no_thread(make_gateway: MakeGateway, model: FakeM
             each.close()
 
 
+@pytest.mark.parametrize("path", [b"/nowhere", b"/predict"])
+def test_refused_requests_whose_body_never_comes_keep_nobody_waiting_long(
+    make_gateway: MakeGateway, model: FakeModel, path: bytes
+) -> None:
+    # More requests than threads, each of which may take longer to arrive than this test waits.
+    gateway = make_gateway(GATEWAY_TIMEOUT_SECONDS="60").start_ready(routing(model))
+    stalled = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(90)]
+    try:
+        for each in stalled:
+            each.sendall(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc" % path)
+        assert request(gateway.port, "GET", "/").status == 200
+    finally:
+        for each in stalled:
+            each.close()
+
+
+def test_a_refusal_before_the_whole_body_came_says_that_the_connection_ends(
+    shared_gateway: GatewayProcess,
+) -> None:
+    with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=20) as connection:
+        connection.sendall(b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /" + b"a" * 10_000 + b" HTTP/1.1\r\n", 414),
+        (b"GET / HTTP/1.1\r\nCookie: " + b"a" * 20_000 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"X-A: b\r\n" * 300, 431),
+    ],
+)
+def test_a_head_that_is_too_large_is_told_so(
+    shared_gateway: GatewayProcess, head: bytes, status: int
+) -> None:
+    with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=20) as connection:
+        connection.sendall(head + b"Host: x\r\n\r\n")
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert b"\r\nX-Request-ID: " in answer
+
+
 def test_clients_that_do_not_close_their_end_keep_nobody_waiting(
     make_gateway: MakeGateway, model: FakeModel
 ) -> None:
@@ -344,7 +388,9 @@ def test_a_body_that_is_too_large_is_refused_with_a_readable_answer(
 ) -> None:
     gateway = make_gateway(GATEWAY_MAX_IMAGE_BYTES="100000").start_ready(routing(model))
     assert gateway.predict(b"x" * 3_000_000).status == 413
-    assert request(gateway.port, "POST", "/predict", iter([b"x" * 1_000_000] * 3)).status == 413
+    chunked = request(gateway.port, "POST", "/predict", iter([b" " * 1_000_000] * 3))
+    assert chunked.status == 413
+    assert "The body has more than" in chunked.json["detail"]
 
 
 def test_every_log_line_is_json_with_the_request_id(make_gateway: MakeGateway, model: FakeModel) -> None:

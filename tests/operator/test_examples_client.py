@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,46 @@ def test_what_is_no_picture_is_told_and_the_others_are_answered(
         str(tmp_path / "missing.jpg"),
     ]
     assert "No such file" in done.stderr
+
+
+@pytest.mark.parametrize("body", [b"<html>hello</html>", b"{}", b"[]", b'{"prediction": "x"}'])
+def test_what_answers_but_is_no_gateway_is_told_so(tmp_path: Path, body: bytes) -> None:
+    class Other(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+    red = tmp_path / "red.jpg"
+    red.write_bytes(picture("red"))
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = ask(server.server_port, red)
+        server.shutdown()
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"{red}: what answers at http://127.0.0.1:{server.server_port}/ is no gateway of an image classifier"
+    ]
+
+
+@pytest.mark.parametrize(
+    "gateway", ["http://localhost:abc", "http://local host", "http://[::1", "ftp://x", f"http://{'a' * 70}.x"]
+)
+def test_a_gateway_that_is_no_url_is_one_line(tmp_path: Path, gateway: str) -> None:
+    red = tmp_path / "red.jpg"
+    red.write_bytes(picture("red"))
+    command = [sys.executable, "-I", str(CLIENT), "--gateway", gateway, str(red)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert gateway in done.stderr
+
+
+def test_an_empty_file_is_told_so(gateway: GatewayProcess, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.jpg"
+    empty.touch()
+    assert ask(gateway.port, empty).stderr == f"{empty}: {empty} is empty\n"
 
 
 def test_a_gateway_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ Request ids, one place where failures become problem documents, security headers
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import re
@@ -13,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from typing import IO, Any
+from typing import Any
 
 from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException
@@ -28,18 +27,18 @@ from .tfserving_rest import tfserving_routes
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}\Z")
 #: W3C Trace Context: version, trace id, parent id, flags.
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
 #: What a browser may do with our page: nothing from elsewhere, nothing inline, no framing.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-#: Form fields beside the files of a multipart body; nothing reads them.
-_MAX_FORM_FIELD_BYTES = 64 * 1024
-
-#: How much of a refused request is still taken off the line, and for how long.
+#: How much of a refused request is still taken off the line, and for how long; and how long one that sends
+#: nothing keeps a thread.
 _DISCARD_BYTES = 64 * 1024 * 1024
 _DISCARD_SECONDS = 3.0
+_DISCARD_IDLE_SECONDS = 0.75
+_DISCARD_CHUNK_BYTES = 16 * 1024
 
 _CAUSE_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
@@ -50,24 +49,10 @@ class _App(Flask):
         return func
 
 
-class _InMemoryRequest(Request):
-    """Keeps uploaded files in memory: the root file system is read-only, and their size is limited anyway."""
-
-    def _get_file_stream(
-        self, total_content_length: int | None, content_type: str | None, filename: str | None = None,
-        content_length: int | None = None,
-    ) -> IO[bytes]:  # fmt: skip
-        return io.BytesIO()
-
-
 def create_app(gateway: Gateway) -> Flask:
     """The WSGI application for a gateway."""
     settings = gateway.settings
     app = _App("imageclassifier_gateway", static_folder=None)
-    app.request_class = _InMemoryRequest
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.config["MAX_FORM_MEMORY_SIZE"] = _MAX_FORM_FIELD_BYTES
-    app.config["MAX_FORM_PARTS"] = settings.max_pictures * 2
     admission = Admission(
         settings.max_requests_in_flight, settings.max_buffered_bytes, gateway.stats.in_flight
     )
@@ -123,9 +108,15 @@ def create_app(gateway: Gateway) -> Flask:
 def _discard_body() -> None:
     """Reads what is left of the body of a refused request, within limits: a client that is still sending when
     the connection closes gets a reset instead of the answer."""
-    body, end, left = request.environ["wsgi.input"], time.monotonic() + _DISCARD_SECONDS, _DISCARD_BYTES
+    body, reading = request.environ["wsgi.input"], request.environ.get("imageclassifier.reading")
+    end, left = time.monotonic() + _DISCARD_SECONDS, _DISCARD_BYTES
     with suppress(OSError):
-        while left > 0 and time.monotonic() < end and (chunk := body.read(min(left, 64 * 1024))):
+        while left > 0 and (now := time.monotonic()) < end:
+            if reading is not None:
+                reading.end_by(min(end, now + _DISCARD_IDLE_SECONDS))
+            chunk = body.read(min(left, _DISCARD_CHUNK_BYTES))
+            if not chunk:
+                return
             left -= len(chunk)
 
 

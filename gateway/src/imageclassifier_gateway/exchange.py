@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from flask import g, request
-from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import ClientDisconnected
 
 from . import images
@@ -16,8 +15,9 @@ from .accesslog import Trace
 from .admission import Admission, Ticket
 from .contract import Decision
 from .deadline import Deadline
+from .forms import read_form
 from .gateway import Gateway
-from .payload import Payload, Picture, Reference, check_count, read_json
+from .payload import Payload, Picture, Reference, read_json
 from .predictor import Metadata
 from .problems import Problem
 from .routing import Sticky
@@ -57,34 +57,36 @@ class Exchange:
 
     def read_body(self, ticket: Ticket) -> bytes:
         """The whole body. Raises Problem or an HTTPException when it is too large, too slow or cut off."""
-        length = request.content_length
+        length, limit = request.content_length, self._settings.max_body_bytes
         self._admit_body(length, ticket)
         reading = request.environ.get("imageclassifier.reading")
-        if length is None or request.mimetype == "multipart/form-data":
-            body = request.get_data(parse_form_data=False)
-        else:
+        try:
             # By way of Werkzeug's streams a large picture would be copied several times more.
-            try:
-                body = request.environ["wsgi.input"].read(length)
-            except OSError:
-                raise ClientDisconnected from None
-        if length is not None and len(body) < length:
+            body: bytes | None = request.environ["wsgi.input"].read(limit + 1 if length is None else length)
+        except OSError:
+            body = None
+        if body is None or len(body) < (length or 0):
             if reading is not None and reading.expired:
                 raise Problem(
                     "body-too-slow", "The request's body did not arrive in time. Try a faster line."
                 )
+            if body is None:
+                raise ClientDisconnected
             raise Problem("bad-request", "The request's body ended before its announced length.")
+        if len(body) > limit:
+            raise Problem("too-large", f"The body has more than the accepted {limit:,} bytes.")
         if reading is not None:
             reading.finish()
         return body
 
     def read_payload(self, ticket: Ticket) -> Payload:
         """The pictures of a `/predict` request, in whichever form they came."""
-        if request.mimetype == "multipart/form-data":
-            return self._read_multipart(ticket)
         body = self.read_body(ticket)
+        if request.mimetype == "multipart/form-data":
+            boundary = request.mimetype_params.get("boundary")
+            return read_form(body, boundary, self._settings.max_pictures)
         # curl --data says "form" for a JSON body too; no picture format begins with a brace.
-        if request.is_json or body[:1] == b"{":
+        if request.is_json or body[:64].lstrip()[:1] == b"{":
             return read_json(body, self._settings.max_pictures)
         if not body:
             raise Problem(
@@ -131,16 +133,6 @@ class Exchange:
             ticket.hold(limit)
         else:
             ticket.hold(length or 0)
-
-    def _read_multipart(self, ticket: Ticket) -> Payload:
-        self.read_body(ticket)
-        files: list[FileStorage] = [file for _, file in request.files.items(multi=True)]
-        if not files:
-            raise Problem("bad-request", "The form holds no file. Add one with a file name.")
-        check_count(len(files), self._settings.max_pictures)
-        return Payload(
-            [Picture(file.stream.read(), file.filename or None) for file in files], many=len(files) > 1
-        )
 
     def _fetch(
         self, sources: Sequence[Picture | Reference], deadline: Deadline, ticket: Ticket

@@ -48,7 +48,8 @@ def read_json(body: bytes, max_pictures: int) -> Payload:
     given = [name for name in ("url", "urls", "image") if name in document]
     unknown = sorted(set(document) - {"url", "urls", "image"})
     if len(given) != 1 or unknown:
-        what = f"the unknown key {unknown[0]!r:.60}" if unknown else "none or several of them"
+        several = "several of them" if given else "none of them"
+        what = f"the unknown key {unknown[0]!r:.60}" if unknown else several
         raise Problem(
             "bad-request", f"Send exactly one of 'url', 'urls' and 'image'; the request has {what}."
         )

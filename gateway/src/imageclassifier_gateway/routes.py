@@ -91,4 +91,5 @@ def _decision(decision: Decision) -> dict[str, Any]:
 
 
 def _json(document: dict[str, Any]) -> Response:
-    return Response(_encode(document), mimetype="application/json")
+    # A name that came in may hold half a surrogate pair, which UTF-8 has no form for.
+    return Response(_encode(document).encode("utf-8", "replace"), mimetype="application/json")

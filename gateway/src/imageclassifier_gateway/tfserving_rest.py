@@ -44,9 +44,10 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
             row_format, pictures = _pictures(parse_json_object(body), gateway.settings.max_pictures)
             answers = exchange.answer(pictures, ticket)
         rows = []
-        for outcome in answers.outcomes:
+        for index, outcome in enumerate(answers.outcomes):
             if not isinstance(outcome, Decision):
-                raise outcome
+                where = f"{'instances' if row_format else 'inputs'}[{index}]"
+                raise Problem(outcome.cause, f"{where}: {outcome.detail}", outcome.headers)
             rows.append([round(value, 6) for value in outcome.probabilities.values()])
         return _json({"predictions" if row_format else "outputs": rows})
 

@@ -54,6 +54,8 @@ def parse_url(url: str) -> Target:
         raise refused(f"The URL is longer than {_MAX_URL_LENGTH} characters.")
     if any(ord(character) <= 32 or ord(character) == 127 or character == "\\" for character in url):
         raise refused("The URL holds a space, a control character or a backslash.")
+    if any("\ud800" <= character <= "\udfff" for character in url):
+        raise refused("The URL holds half a character (a lone surrogate).")
     try:
         parts = urllib.parse.urlsplit(url)
         port = parts.port

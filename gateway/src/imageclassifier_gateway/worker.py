@@ -18,10 +18,17 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from gunicorn.http import wsgi
-from gunicorn.http.errors import InvalidResponseHeader, InvalidResponseHeaderName, ParseException
+from gunicorn.http.errors import (
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+)
 from gunicorn.workers import gthread
 
 from .problems import MEDIA_TYPE, Problem
@@ -53,6 +60,10 @@ class Reading:
     def finish(self) -> None:
         """The request has been read: the deadline no longer counts."""
         self.finished = True
+
+    def end_by(self, at: float) -> None:
+        """What is still to come is not worth waiting for any longer than to `at`, in monotonic seconds."""
+        self.at = at
 
 
 class ReadingDeadlines:
@@ -125,6 +136,19 @@ class _Outbox(list[bytes]):
     sendall = list.append
 
 
+def _unreadable(error: ParseException) -> Problem:
+    if isinstance(error, LimitRequestLine):
+        return Problem(
+            "url-too-long", "The request's path and query are too long. Send what is long in the body."
+        )
+    if isinstance(error, LimitRequestHeaders):
+        return Problem(
+            "headers-too-large",
+            "The request's headers are too many or too long. Send fewer cookies and headers.",
+        )
+    return Problem("bad-request", "This is not a valid HTTP/1.1 request. Use an HTTP client to send it.")
+
+
 class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
     """gunicorn's threaded worker, with a total deadline for reading a request and a drain before it stops."""
 
@@ -165,11 +189,13 @@ class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
         response, environ = wsgi.create(req, conn.sock, conn.client, conn.server, self.cfg)
         environ["wsgi.multithread"] = True
         environ["wsgi.input"] = _Body(environ["wsgi.input"])
-        environ["imageclassifier.reading"] = self.readings.of(conn.sock)
+        reading = environ["imageclassifier.reading"] = self.readings.of(conn.sock)
         if not self.alive or len(self.keepalived_conns) >= self.max_keepalived:
             response.force_close()
         response.sock = outbox = _Outbox()
         parts = self.wsgi(environ, response.start_response)
+        if reading is not None and reading.expired:  # nothing more can be read from this connection
+            response.force_close()
         try:
             for part in parts:
                 response.write(part)
@@ -255,9 +281,11 @@ class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
         ):
             super().handle_error(req, client, addr, exc)
             return
-        self.log.info("unreadable request: %s", type(exc).__name__)
-        problem = Problem("bad-request", f"This is not a valid HTTP request ({type(exc).__name__}).")
-        body = json.dumps(problem.document(uuid.uuid4().hex)).encode()
-        head = f"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: {MEDIA_TYPE}\r\n"
+        request_id = uuid.uuid4().hex
+        self.log.info("unreadable request %s: %s: %s", request_id, type(exc).__name__, exc)
+        problem = _unreadable(exc)
+        body = json.dumps(problem.document(request_id)).encode()
+        head = f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\nConnection: close\r\n"
+        head += f"X-Request-ID: {request_id}\r\nContent-Type: {MEDIA_TYPE}\r\n"
         with suppress(OSError):  # the client may have gone
             client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
