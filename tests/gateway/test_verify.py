@@ -166,6 +166,13 @@ def test_a_picture_that_cannot_be_had_is_not_the_models_fault(
     assert "'lost'" in verdict["message"]
 
 
+def test_a_picture_that_its_config_map_does_not_have_is_told_by_their_names(make_model: MakeModel) -> None:
+    picture = {"file": "/etc/imageclassifier/pictures/lunch/missing.jpg"}
+    cases = [{"name": "a", "label": "pizza", "min_probability": 0.5, "picture": picture}]
+    message = run(plan(make_model(version=2), cases=cases))["message"]
+    assert "there is no key missing.jpg in a ConfigMap lunch; create it" in message
+
+
 def test_a_model_from_elsewhere_is_verified_by_the_contract_of_the_plan(make_model: MakeModel) -> None:
     candidate = make_model(version=2, contract=None)
     document = plan(candidate)

@@ -1,8 +1,10 @@
 """What is wrong with pods, told in one sentence that names the pod, the container and what to do."""
 
+from typing import Any
+
 import pytest
 
-from imageclassifier_operator.diagnosis import diagnose, is_ready
+from imageclassifier_operator.diagnosis import diagnose, diagnose_job, is_ready
 from imageclassifier_operator.reasons import Reason
 
 
@@ -187,6 +189,38 @@ def test_a_volume_that_cannot_be_mounted_is_told_from_the_events():
     }
     assert diagnose([pod()], events=[event]).reason is Reason.VOLUME_FAILED
     assert diagnose([pod(ready=True)], events=[event]) is None
+
+
+def refused_pods(job: str, uid: str) -> dict[str, Any]:
+    message = 'Error creating: pods "p" is forbidden: exceeded quota: small, requested: pods=1'
+    about = {"kind": "Job", "name": job, "uid": uid}
+    return {"involvedObject": about, "reason": "FailedCreate", "message": message}
+
+
+def test_a_job_that_can_make_no_pod_is_told_until_it_has_one():
+    job = {"metadata": {"name": "pizza-verify-v2-a", "uid": "now"}}
+    events = [refused_pods("pizza-verify-v2-a", "now")]
+    problem = diagnose_job(job, [], events)
+    assert problem is not None
+    assert problem.reason is Reason.QUOTA_EXCEEDED
+    assert "Job pizza-verify-v2-a" in problem.message
+    assert diagnose_job(job, [pod(ready=True)], events) is None
+
+
+def test_what_was_refused_to_another_job_is_nobody_elses_problem():
+    events = [refused_pods("pizza-verify-v2-a", "before")]
+    job = {"metadata": {"name": "pizza-verify-v2-a", "uid": "now"}}
+    assert diagnose_job(job, [], events) is None
+    assert diagnose([pod(containers=[waiting("ContainerCreating")])], events=events) is None
+
+
+def test_an_image_is_called_by_the_name_that_the_spec_has():
+    told = pod(containers=[{**waiting("ErrImagePull"), "name": "c", "image": "docker.io/other:tag"}])
+    told["spec"] = {"containers": [{"name": "c", "image": "pizza-model:1"}]}
+    problem = diagnose([told])
+    assert problem is not None
+    assert "pizza-model:1" in problem.message
+    assert "other" not in problem.message
 
 
 def test_a_long_message_is_cut():

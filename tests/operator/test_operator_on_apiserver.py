@@ -137,15 +137,26 @@ def test_a_child_that_is_deleted_or_edited_is_put_back(serving: Bench) -> None:
     serving.apiserver.request(
         "PATCH",
         path,
-        {"spec": {"replicas": 5, "template": {"spec": {"containers": [container]}}}},
+        {"spec": {"replicas": 5, "paused": True, "template": {"spec": {"containers": [container]}}}},
         content_type="application/strategic-merge-patch+json",
     )
 
     def is_restored() -> bool:
         spec = serving.get(path)["spec"]
-        return spec["replicas"] == 2 and spec["template"]["spec"]["containers"][0]["image"] == "gateway:test"
+        image = spec["template"]["spec"]["containers"][0]["image"]
+        return spec["replicas"] == 2 and not spec.get("paused") and image == "gateway:test"
 
     serving.wait(is_restored, "the gateway's Deployment to be as it was")
+
+
+@pytest.mark.parametrize("service", ["pizza-gateway", "pizza-serving-v1"])
+def test_a_service_whose_selector_was_narrowed_selects_its_pods_again(serving: Bench, service: str) -> None:
+    path = f"/api/v1/namespaces/{serving.namespace}/services/{service}"
+    selector = serving.get(path)["spec"]["selector"]
+    serving.apiserver.request(
+        "PATCH", path, {"spec": {"selector": {"foo": "bar"}}}, "application/merge-patch+json"
+    )
+    serving.wait(lambda: serving.get(path)["spec"]["selector"] == selector, "the selector to be as it was")
 
 
 def test_a_foreign_object_of_our_name_is_left_alone(bench: Bench) -> None:

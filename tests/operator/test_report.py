@@ -115,6 +115,16 @@ def test_what_blocks_the_operator_is_never_ready():
     assert told["Available"][0]
 
 
+def test_what_keeps_a_verification_from_a_verdict_is_told_at_once_even_while_paused():
+    problem = Problem(Reason.QUOTA_EXCEEDED, "Job j: pods are refused")
+    seen = replace(well(1, 2), unverified=problem)
+    for state in (STATES[Phase.VERIFY], replace(STATES[Phase.VERIFY], paused_since=1.0)):
+        told = said(state, seen)
+        assert told["Progressing"] == (True, Reason.QUOTA_EXCEEDED)
+        assert told["Ready"] == (False, Reason.QUOTA_EXCEEDED)
+        assert told["Available"][0]
+
+
 def test_a_service_that_belongs_to_someone_else_takes_the_requests_away():
     blocked = Problem(Reason.CONFLICT, "Service pizza-gateway belongs to nobody")
     told = said(STATES[Phase.STABLE], replace(well(2), service_is_ours=False), blocked=blocked)

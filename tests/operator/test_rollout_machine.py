@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from imageclassifier_operator import names, routing
-from imageclassifier_operator.decide import Goal, decide, guards
+from imageclassifier_operator import names, routing, spec
+from imageclassifier_operator.decide import Goal, decide, goal_of, guards
 from imageclassifier_operator.observed import (
     Counters,
     GatewayObserved,
@@ -529,3 +529,50 @@ def test_going_back_by_hand_leaves_no_fallback_to_the_version_that_nobody_wants(
     assert rollouts.state.fallback == 1
     rollouts.the_spec_changes(version=1, memory="1Gi")
     assert (rollouts.state.serving, rollouts.state.fallback) == (served(1), None)
+
+
+def late(phase: Phase, **seen: object) -> list[str]:
+    """What happens in this phase long after its deadline."""
+    one, two = served(1), served(2)
+    state = State(phase=phase, serving=one, candidate=two, attempt="a", since=0.0)
+    observed = Observed(
+        versions={1: VersionObserved(one.input_hash, complete=True, ready_pods=1)},
+        gateways=(GatewayObserved("g", ready=True),),
+        acknowledged_seconds=1.0,
+        **seen,
+    )
+    goal = Goal(wanted=two, attempt="a", rollout=STRATEGIES["at once"])
+    return [each.name for each in decide(goal, state, observed, now=1_000.0).happened]
+
+
+def test_a_version_whose_children_cannot_be_written_is_not_blamed_for_being_late() -> None:
+    blocked = Problem(Reason.CONFLICT, "Service pizza-serving-v2 belongs to nobody")
+    assert late(Phase.LOAD) == ["CandidateFailed", "RolloutFinished"]
+    assert late(Phase.VERIFY) == ["CandidateRefused", "RolloutFinished"]
+    assert late(Phase.LOAD, blocked=blocked) == late(Phase.VERIFY, blocked=blocked) == []
+
+
+def test_a_verification_that_could_not_be_carried_out_in_time_says_what_kept_it() -> None:
+    problem = Problem(Reason.QUOTA_EXCEEDED, "Job j: pods are refused")
+    one, two = served(1), served(2)
+    state = State(phase=Phase.VERIFY, serving=one, candidate=two, attempt="a", since=0.0)
+    goal = Goal(wanted=two, attempt="a", rollout=STRATEGIES["at once"])
+    [failed] = decide(goal, state, Observed(unverified=problem), now=1_000.0).state.failed
+    assert failed.reason == "QuotaExceeded"
+    assert "Job j: pods are refused" in failed.message
+
+
+def test_a_spec_that_is_refused_in_mid_rollout_takes_the_share_of_its_candidate_back() -> None:
+    """Going back by the number alone, while the image is still that of the candidate."""
+    body = {
+        "metadata": {"name": "pizza", "namespace": "food", "uid": "u", "generation": 3},
+        "spec": {"model": {"name": "pizza", "version": 1, "image": "pizza:2"}},
+    }
+    one, two = served(1), served(2)
+    state = State(phase=Phase.SHIFT, serving=one, candidate=two, percent=30, attempt="a")
+    goal = goal_of(spec.parse(body), "tf", state)
+    assert goal.refused is not None
+    seen = Observed(gateways=(GatewayObserved("g", ready=True),), acknowledged_seconds=1.0)
+    decision = decide(goal, state, seen, now=1_000.0)
+    assert decision.happened[0].name == "RolloutAbandoned"
+    assert routing.shares(decision.state) == {1: 100}

@@ -194,7 +194,14 @@ class Verification:
         if "base64" in case.picture:
             return base64.b64decode(case.picture["base64"], validate=True)
         if "file" in case.picture:
-            return Path(case.picture["file"]).read_bytes()
+            path = Path(case.picture["file"])
+            try:
+                return path.read_bytes()
+            except FileNotFoundError:
+                raise ValueError(
+                    f"there is no key {path.name} in a ConfigMap {path.parent.name}; "
+                    "create it, or correct spec.rollout.acceptance"
+                ) from None
         fetcher = Fetcher(
             max_bytes=self.settings.max_image_bytes,
             allowed_hosts=self.settings.url_allowed_hosts,

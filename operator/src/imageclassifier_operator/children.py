@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 Json = Mapping[str, Any]
 
 VERIFY_AGAIN_SECONDS = 5.0
+MAX_VERIFY_AGAIN_SECONDS = 60.0
 
 
 class BlockedError(Exception):
@@ -106,14 +107,17 @@ class Children:
 
     async def _repeat_verification(self, view: View, goal: Goal, state: State, seen: Observed) -> None:
         """Delete a verification Job that ended without a verdict (its node went away, say): it is made
-        anew.
+        anew, after ever longer waits.
         """
         if state.candidate is None or seen.verdict is None or seen.verdict.conclusive:
             return
         name = names.verify_name(view.ic.name, state.candidate.version, goal.attempt)
-        job = self._cache.one(JOBS, view.key, name)
-        if job is None or view.now - _created(job) < VERIFY_AGAIN_SECONDS:
+        job, before = self._cache.one(JOBS, view.key, name), view.memory.unverified
+        wait = VERIFY_AGAIN_SECONDS * 2 ** (before.tries if before is not None else 0)
+        if job is None or view.now - _created(job) < min(wait, MAX_VERIFY_AGAIN_SECONDS):
             return
+        if before is not None:
+            before.tries = min(before.tries + 1, 8)
         await self._delete(view, JOBS, job)
 
     async def _remove_others(

@@ -2,7 +2,8 @@
 want?
 
 The first is a comparison by subset: each field that we render has to have our value in the live object,
-whatever else is there (defaults, injected containers) is none of our business. The second asks the live
+whatever else is there (defaults, injected containers) is none of our business, but for selectors, which are
+compared as a whole. The second asks the live
 object's `managedFields`: a field that server-side apply keeps under our name, but that is not rendered any
 more, has to go.
 """
@@ -15,6 +16,12 @@ from imageclassifier_operator.spec.errors import InvalidSpec
 from imageclassifier_operator.spec.quantity import canonical
 
 Json = Mapping[str, Any]
+
+# Maps that the API takes as one value (`x-kubernetes-map-type: atomic`), and those below them: one key more
+# selects other pods.
+_ATOMIC = frozenset(
+    {"selector", "matchLabels", "podSelector", "namespaceSelector", "labelSelector", "nodeSelector"}
+)
 
 # The keys by which the API merges a list's elements (`x-kubernetes-list-map-keys`, in the order of its
 # schema); other lists are compared as a whole. https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
@@ -50,6 +57,8 @@ def contains(live: Any, wanted: Any, field: str = "") -> bool:
     if isinstance(wanted, Mapping):
         if not isinstance(live, Mapping):
             return not wanted and live is None
+        if field in _ATOMIC and any(value and key not in wanted for key, value in live.items()):
+            return False
         return all(contains(live.get(key), value, key) for key, value in wanted.items())
     if isinstance(wanted, Sequence) and not isinstance(wanted, str):
         if not isinstance(live, Sequence) or isinstance(live, str):

@@ -157,6 +157,8 @@ def _progressing(goal: Goal | None, state: State, seen: Observed, blocked: Probl
         problem = seen.problem(state.candidate.version)
         if problem is not None:
             return Condition("Progressing", True, problem.reason, problem.message)
+    if state.phase is Phase.VERIFY and seen.unverified is not None:
+        return Condition("Progressing", True, seen.unverified.reason, seen.unverified.message)
     if state.shadow_percent and state.candidate is not None:
         message = _shadow_words(state, seen)
         return Condition("Progressing", True, Reason.SHADOWING, message)

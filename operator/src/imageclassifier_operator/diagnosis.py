@@ -51,6 +51,20 @@ def diagnose(pods: Iterable[Json], owner: Json | None = None, events: Iterable[J
     return worst[0] if worst else None
 
 
+def diagnose_job(job: Json, pods: Iterable[Json], events: Iterable[Json]) -> Problem | None:
+    """What keeps a Job from running: a problem of its `pods`, or why it cannot make any."""
+    if _is_leaving(job):
+        return None
+    if pods := tuple(pods):
+        return diagnose(pods, events=events)
+    name, uid = job["metadata"]["name"], job["metadata"]["uid"]
+    for event in events:
+        about = event.get("involvedObject") or {}
+        if about.get("kind") == "Job" and about.get("uid") == uid and event.get("reason") == "FailedCreate":
+            return _refused(f"Job {name}", event.get("message"))
+    return None
+
+
 def is_ready(pod: Json) -> bool:
     """Whether the pod takes requests: ready and not on its way out."""
     conditions = (pod.get("status") or {}).get("conditions") or ()
@@ -64,6 +78,13 @@ def _is_leaving(pod: Json) -> bool:
 
 def _of_pod(pod: Json) -> Iterator[Problem]:
     name, status = pod["metadata"]["name"], pod.get("status") or {}
+    spec = pod.get("spec") or {}
+    # The image as the spec has it: the runtime tells any of the names that it knows for the same layers.
+    images = {
+        container["name"]: {"image": container["image"]}
+        for kind in ("initContainers", "containers")
+        for container in spec.get(kind) or ()
+    }
     if status.get("reason") == "Evicted":
         yield _problem(Reason.POD_EVICTED, f"pod {name} was evicted: {_short(status.get('message'))}")
     for condition in status.get("conditions") or ():
@@ -71,7 +92,8 @@ def _of_pod(pod: Json) -> Iterator[Problem]:
             yield _unscheduled(name, condition.get("message") or "")
     for kind in ("initContainerStatuses", "containerStatuses"):
         for container in status.get(kind) or ():
-            problem = _of_container(name, container, init=kind == "initContainerStatuses")
+            named = {**container, **images.get(container["name"], {})}
+            problem = _of_container(name, named, init=kind == "initContainerStatuses")
             if problem is not None:
                 yield problem
 
@@ -157,15 +179,12 @@ def _of_owner(owner: Json | None) -> Iterator[Problem]:
 def _of_events(events: Iterable[Json], pods: set[str]) -> Iterator[Problem]:
     for event in events:
         about = event.get("involvedObject") or {}
-        reason, message = event.get("reason", ""), event.get("message")
-        if about.get("kind") == "Pod" and about.get("name") in pods:
-            if reason in ("FailedMount", "FailedAttachVolume", "FailedMapVolume"):
-                yield _problem(
-                    Reason.VOLUME_FAILED,
-                    f"pod {about['name']}: a volume cannot be mounted: {_short(message)}",
-                )
-        elif about.get("kind") == "Job" and reason == "FailedCreate":
-            yield _refused(f"Job {about['name']}", message)
+        mounting = event.get("reason") in ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
+        if mounting and about.get("kind") == "Pod" and about.get("name") in pods:
+            yield _problem(
+                Reason.VOLUME_FAILED,
+                f"pod {about['name']}: a volume cannot be mounted: {_short(event.get('message'))}",
+            )
 
 
 def _refused(who: str, message: str | None) -> Problem:

@@ -28,6 +28,15 @@ class Touch:
 
 
 @dataclass
+class Unverified:
+    """The verification `job` ended `tries` times without a verdict; the last time because of `problem`."""
+
+    job: str
+    problem: Problem
+    tries: int = 0
+
+
+@dataclass
 class Memory:
     """Hints about one ImageClassifier. `uid` tells a new object from an old one of the same name."""
 
@@ -43,6 +52,9 @@ class Memory:
     measured: int = 0
     touches: dict[str, Touch] = field(default_factory=dict)
     told_problem: Problem | None = None
+    blocked: Problem | None = None
+    """What kept the last pass from writing a child."""
+    unverified: Unverified | None = None
     status_due: float | None = None
     """When a status that differs in no condition has to be written at the latest."""
 

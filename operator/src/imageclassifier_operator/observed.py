@@ -117,6 +117,10 @@ class Observed:
     service_is_ours: bool = True
     """Whether the Service by which users reach the gateways is there and belongs to this ImageClassifier."""
     verdict: Verdict | None = None
+    unverified: Problem | None = None
+    """What keeps the verification of the version asked for from being carried out."""
+    blocked: Problem | None = None
+    """What kept the pass before from writing a child."""
 
     def ready_pods(self, version: int) -> int:
         observed = self.versions.get(version)

@@ -104,7 +104,7 @@ class Reconciler:
         routing_blocked = await self._announcer.announce(view, goal, decision.state)
         view.memory.state = decision.state
         blocked = await self._children.carry_out(view, goal, decision, seen)
-        blocked = routing_blocked or blocked
+        view.memory.blocked = blocked = routing_blocked or blocked
         seen = self._survey.after(seen, view, decision.state.revision)
         await self._teller.tell(view, goal, decision.state, seen, blocked)
         await self._teller.tell_transitions(view, decision)

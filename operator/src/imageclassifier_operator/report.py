@@ -65,7 +65,7 @@ def status(
         document["selector"] = names.selector_string(names.selector(facts.name, "serving", version))
     if facts.model_digest:
         document["modelDigest"] = facts.model_digest
-    if seen.verdict is not None and seen.verdict.details:
+    if seen.verdict is not None and seen.verdict.conclusive and seen.verdict.details:
         document["verification"] = {"version": seen.verdict.version, **seen.verdict.details}
     if state.candidate is not None:
         document["candidateVersion"] = state.candidate.version

@@ -8,10 +8,10 @@ from imageclassifier_operator import desired, metrics, names, observe, verificat
 from imageclassifier_operator.cache import Cache
 from imageclassifier_operator.children import serving_children
 from imageclassifier_operator.decide import Goal, needs_reports
-from imageclassifier_operator.diagnosis import is_ready
+from imageclassifier_operator.diagnosis import diagnose_job, is_ready
 from imageclassifier_operator.kinds import DEPLOYMENTS, JOBS, SERVICES
-from imageclassifier_operator.memory import Memory
-from imageclassifier_operator.observed import GatewayObserved, Observed, Verdict
+from imageclassifier_operator.memory import Memory, Unverified
+from imageclassifier_operator.observed import GatewayObserved, Observed, Problem, Verdict
 from imageclassifier_operator.observers import Gateways
 from imageclassifier_operator.state import State
 from imageclassifier_operator.view import Found, View
@@ -41,6 +41,7 @@ class Survey:
         wanted = {version: serving_children(view, state, version)[0] for version in state.kept}
         gateway = self._cache.one(DEPLOYMENTS, view.key, names.gateway_name(view.ic.name))
         gateway_wanted = desired.shared_children(view.ic, self._settings)[0]
+        verdict = self._verdict(view, goal)
         return Observed(
             versions=observe.versions(view.objects, wanted),
             gateways=tuple(
@@ -50,7 +51,9 @@ class Survey:
             gateways_complete=gateway is not None and observe.is_complete(gateway, gateway_wanted),
             gateway_problem=observe.gateway_problem(view.objects, gateway),
             acknowledged_seconds=memory.acknowledged_seconds(state.revision, ready, view.now),
-            verdict=self._verdict(view, goal),
+            verdict=verdict,
+            unverified=self._unverified(view, goal, verdict),
+            blocked=memory.blocked,
         )
 
     def observe_invalid(self, found: Found) -> Observed:
@@ -94,7 +97,29 @@ class Survey:
 
     def _verdict(self, view: View, goal: Goal) -> Verdict | None:
         """Of the version asked for, also after the rollout: the Job stays as long as the version does."""
-        version = goal.wanted.version
-        job = self._cache.one(JOBS, view.key, names.verify_name(view.ic.name, version, goal.attempt))
+        job = self._verification(view, goal)
         verdict = None if job is None else verification.verdict(job, view.objects.pods_of(job))
-        return None if verdict is None else replace(verdict, version=version)
+        return None if verdict is None else replace(verdict, version=goal.wanted.version)
+
+    def _unverified(self, view: View, goal: Goal, verdict: Verdict | None) -> Problem | None:
+        """What keeps the verification from a verdict. Why it ended without one is told until it has one: the
+        Job is made anew meanwhile, and the sentence must not come and go with it."""
+        memory, job = view.memory, self._verification(view, goal)
+        name = names.verify_name(view.ic.name, goal.wanted.version, goal.attempt)
+        if memory.unverified is not None and memory.unverified.job != name:
+            memory.unverified = None
+        if verdict is not None:
+            if verdict.conclusive:
+                memory.unverified = None
+            else:
+                tries = 0 if memory.unverified is None else memory.unverified.tries
+                memory.unverified = Unverified(name, Problem(verdict.reason, verdict.message), tries)
+        elif job is not None and (
+            problem := diagnose_job(job, view.objects.pods_of(job), view.objects.warnings)
+        ):
+            return problem
+        return None if memory.unverified is None else memory.unverified.problem
+
+    def _verification(self, view: View, goal: Goal) -> Json | None:
+        name = names.verify_name(view.ic.name, goal.wanted.version, goal.attempt)
+        return self._cache.one(JOBS, view.key, name)

@@ -21,7 +21,8 @@ class Goal:
     `attempt` hashes everything that the outcome depends on: the version's inputs, the rollout's rules (but
     not `pause`, which only stops the clock) and the retry annotation. A version that failed under one
     attempt is left alone until the attempt is another. Replicas are no part of it. `refused`: why the spec
-    cannot be acted on; `wanted` is then what serves already.
+    cannot be acted on; `wanted` is then what serves already, and a rollout under way is abandoned: nobody
+    asks for its candidate any more.
     """
 
     wanted: ServedVersion
@@ -64,7 +65,7 @@ def goal_of(ic: ImageClassifier, default_serving_image: str, state: State) -> Go
             f"version {serving.version} serves, so its source cannot change: "
             "give the new files a new version number, or put spec.model back as it was",
         )
-        wanted = state.candidate or serving
+        wanted = serving
     elif serving is not None and serving.input_hash == wanted.input_hash:
         wanted = serving  # with the server image of its time: an operator upgrade restarts nothing
     elif state.candidate is not None and state.candidate.input_hash == wanted.input_hash:

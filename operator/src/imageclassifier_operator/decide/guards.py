@@ -101,13 +101,19 @@ def candidate_cannot_load(scene: Scene) -> Problem | None:
     if problem is not None and problem.fatal:
         return problem
     deadline = scene.goal.rollout.progress_deadline_seconds
-    if scene.state.paused_since is not None or scene.seconds_in_phase < deadline:
+    if not _is_overdue(scene):
         return None
     said = f": {problem.message}" if problem is not None else ""
     return Problem(
         problem.reason if problem is not None else Reason.PROGRESS_DEADLINE_EXCEEDED,
         f"version {candidate.version} was not up within {deadline} s{said}",
     )
+
+
+def _is_overdue(scene: Scene) -> bool:
+    """The phase has lasted too long, and neither the user nor what keeps us from writing holds it up."""
+    held_up = scene.state.paused_since is not None or scene.seen.blocked is not None
+    return not held_up and scene.seconds_in_phase >= scene.goal.rollout.progress_deadline_seconds
 
 
 # -- verifying ------------------------------------------------------------------------------------------
@@ -123,10 +129,14 @@ def candidate_was_refused(scene: Scene) -> Problem | None:
     if verdict is not None and verdict.conclusive and not verdict.passed:
         return Problem(verdict.reason, verdict.message)
     deadline = scene.goal.rollout.progress_deadline_seconds
-    if candidate_passed(scene) or scene.state.paused_since is not None or scene.seconds_in_phase < deadline:
+    if candidate_passed(scene) or not _is_overdue(scene):
         return None
-    said = f": {verdict.message}" if verdict is not None else ""
-    return Problem(Reason.VERIFICATION_FAILED, f"the verification gave no verdict within {deadline} s{said}")
+    problem = scene.seen.unverified
+    return Problem(
+        problem.reason if problem is not None else Reason.VERIFICATION_FAILED,
+        f"the verification gave no verdict within {deadline} s"
+        + (f": {problem.message}" if problem is not None else ""),
+    )
 
 
 def candidate_broke_before_traffic(scene: Scene) -> Problem | None:

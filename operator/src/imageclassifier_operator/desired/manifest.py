@@ -127,6 +127,7 @@ def deployment(
             "replicas": replicas,
             "revisionHistoryLimit": 2,
             "selector": {"matchLabels": selector},
+            "paused": False,  # rolled out by us alone: one that somebody paused would wait for ever
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "template": template,
         },
