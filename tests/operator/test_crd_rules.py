@@ -236,6 +236,20 @@ def test_naming_the_model_as_it_is_named_by_default_is_no_change(apply: Apply, s
     apply(model={**IMAGE, "name": "pizza"})
 
 
+def test_a_source_that_was_changed_by_going_back_can_be_put_back(apply: Apply, set_status: Any) -> None:
+    """A rollout with another image, and back by the number alone: the operator refuses that, and says so."""
+    apply(model={"version": 1, "image": "pizza-model:2"})
+    refused = {
+        "type": "Ready",
+        "status": "False",
+        "reason": "InvalidSpec",
+        "message": "version 1 serves, so its source cannot change",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    set_status({"servingVersion": 1, "conditions": [refused]})
+    apply()
+
+
 def test_how_the_image_is_pulled_can_change_while_the_version_serves(apply: Apply, set_status: Any) -> None:
     apply()
     set_status({"servingVersion": 1})
