@@ -40,7 +40,7 @@ _DISCARD_SECONDS = 3.0
 _DISCARD_IDLE_SECONDS = 0.75
 _DISCARD_CHUNK_BYTES = 16 * 1024
 
-_CAUSE_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+_CAUSE_OF_STATUS = {404: "not-found", 405: "method-not-allowed"}
 
 
 class _App(Flask):
@@ -140,7 +140,6 @@ def _as_problem(error: Exception) -> Problem:
 _SENTENCES = {
     "not-found": "There is nothing at this path. POST pictures to /predict; /openapi.json describes the API.",
     "method-not-allowed": "This path does not take this method; the Allow header names those it takes.",
-    "too-large": "The request's body is too large. Send fewer or smaller pictures.",
 }
 
 

@@ -3,9 +3,8 @@ want?
 
 The first is a comparison by subset: each field that we render has to have our value in the live object,
 whatever else is there (defaults, injected containers) is none of our business, but for selectors, which are
-compared as a whole. The second asks the live
-object's `managedFields`: a field that server-side apply keeps under our name, but that is not rendered any
-more, has to go.
+compared as a whole. The second asks the live object's `managedFields`: a field that server-side apply keeps
+under our name, but that is not rendered any more, has to go.
 """
 
 import json

@@ -41,7 +41,9 @@ class Survey:
         wanted = {version: serving_children(view, state, version)[0] for version in state.kept}
         gateway = self._cache.one(DEPLOYMENTS, view.key, names.gateway_name(view.ic.name))
         gateway_wanted = desired.shared_children(view.ic, self._settings)[0]
-        verdict = self._verdict(view, goal)
+        name = names.verify_name(view.ic.name, goal.wanted.version, goal.attempt)
+        job = self._cache.one(JOBS, view.key, name)
+        verdict = self._verdict(view, goal, job)
         return Observed(
             versions=observe.versions(view.objects, wanted),
             gateways=tuple(
@@ -52,7 +54,7 @@ class Survey:
             gateway_problem=observe.gateway_problem(view.objects, gateway),
             acknowledged_seconds=memory.acknowledged_seconds(state.revision, ready, view.now),
             verdict=verdict,
-            unverified=self._unverified(view, goal, verdict),
+            unverified=self._unverified(view, name, job, verdict),
             blocked=memory.blocked,
         )
 
@@ -95,17 +97,15 @@ class Survey:
             memory.measured = revision
             metrics.ROUTING_SECONDS.observe(now - written[1])
 
-    def _verdict(self, view: View, goal: Goal) -> Verdict | None:
+    def _verdict(self, view: View, goal: Goal, job: Json | None) -> Verdict | None:
         """Of the version asked for, also after the rollout: the Job stays as long as the version does."""
-        job = self._verification(view, goal)
         verdict = None if job is None else verification.verdict(job, view.objects.pods_of(job))
         return None if verdict is None else replace(verdict, version=goal.wanted.version)
 
-    def _unverified(self, view: View, goal: Goal, verdict: Verdict | None) -> Problem | None:
+    def _unverified(self, view: View, name: str, job: Json | None, verdict: Verdict | None) -> Problem | None:
         """What keeps the verification from a verdict. Why it ended without one is told until it has one: the
         Job is made anew meanwhile, and the sentence must not come and go with it."""
-        memory, job = view.memory, self._verification(view, goal)
-        name = names.verify_name(view.ic.name, goal.wanted.version, goal.attempt)
+        memory = view.memory
         if memory.unverified is not None and memory.unverified.job != name:
             memory.unverified = None
         if verdict is not None:
@@ -119,7 +119,3 @@ class Survey:
         ):
             return problem
         return None if memory.unverified is None else memory.unverified.problem
-
-    def _verification(self, view: View, goal: Goal) -> Json | None:
-        name = names.verify_name(view.ic.name, goal.wanted.version, goal.attempt)
-        return self._cache.one(JOBS, view.key, name)

@@ -100,20 +100,20 @@ def candidate_cannot_load(scene: Scene) -> Problem | None:
     problem = scene.seen.problem(candidate.version)
     if problem is not None and problem.fatal:
         return problem
+    what = f"version {candidate.version} was not up"
+    return _overdue(scene, what, problem or Problem(Reason.PROGRESS_DEADLINE_EXCEEDED, ""))
+
+
+def _overdue(scene: Scene, what: str, cause: Problem) -> Problem | None:
+    """That the phase has lasted too long, and why; not while the user, or what keeps us from writing, holds
+    it up.
+    """
     deadline = scene.goal.rollout.progress_deadline_seconds
-    if not _is_overdue(scene):
-        return None
-    said = f": {problem.message}" if problem is not None else ""
-    return Problem(
-        problem.reason if problem is not None else Reason.PROGRESS_DEADLINE_EXCEEDED,
-        f"version {candidate.version} was not up within {deadline} s{said}",
-    )
-
-
-def _is_overdue(scene: Scene) -> bool:
-    """The phase has lasted too long, and neither the user nor what keeps us from writing holds it up."""
     held_up = scene.state.paused_since is not None or scene.seen.blocked is not None
-    return not held_up and scene.seconds_in_phase >= scene.goal.rollout.progress_deadline_seconds
+    if held_up or scene.seconds_in_phase < deadline:
+        return None
+    said = f": {cause.message}" if cause.message else ""
+    return Problem(cause.reason, f"{what} within {deadline} s{said}")
 
 
 # -- verifying ------------------------------------------------------------------------------------------
@@ -128,15 +128,10 @@ def candidate_was_refused(scene: Scene) -> Problem | None:
     verdict = scene.seen.verdict
     if verdict is not None and verdict.conclusive and not verdict.passed:
         return Problem(verdict.reason, verdict.message)
-    deadline = scene.goal.rollout.progress_deadline_seconds
-    if candidate_passed(scene) or not _is_overdue(scene):
+    if candidate_passed(scene):
         return None
-    problem = scene.seen.unverified
-    return Problem(
-        problem.reason if problem is not None else Reason.VERIFICATION_FAILED,
-        f"the verification gave no verdict within {deadline} s"
-        + (f": {problem.message}" if problem is not None else ""),
-    )
+    cause = scene.seen.unverified or Problem(Reason.VERIFICATION_FAILED, "")
+    return _overdue(scene, "the verification gave no verdict", cause)
 
 
 def candidate_broke_before_traffic(scene: Scene) -> Problem | None:
