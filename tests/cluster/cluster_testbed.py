@@ -64,6 +64,21 @@ class Kubectl:
         listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         self("apply", "--server-side", "--filename=-", stdin=json.dumps(listed))
 
+    def output_of(self, pod: dict[str, Any]) -> str:
+        """Runs a Pod to its end; returns what its container printed, and fails with that if it failed.
+
+        By its log, not by `kubectl run --attach`: what is printed before the attaching is through is lost
+        there (kubernetes/kubernetes#27264).
+        """
+        name = pod["metadata"]["name"]
+        self.apply(pod)
+        end = "--for=jsonpath={.status.containerStatuses[0].state.terminated.reason}"
+        self("wait", end, f"pod/{name}", "--timeout=90s")
+        printed = self("logs", name)
+        state = self.get("pod", name)["status"]["containerStatuses"][0]["state"]
+        assert state["terminated"]["exitCode"] == 0, f"pod {name}: {state}; it printed: {printed}"
+        return printed
+
     def within(self, namespace: str) -> Kubectl:
         return Kubectl(self.program, self.context, namespace)
 

@@ -14,6 +14,12 @@ def container(image: str, *command: str) -> dict[str, Any]:
     return {"name": "main", "image": image, "imagePullPolicy": "Never", "command": list(command)}
 
 
+def pod(name: str, main: dict[str, Any], *volumes: dict[str, Any]) -> dict[str, Any]:
+    """A Pod that runs its container once."""
+    spec = {"restartPolicy": "Never", "containers": [main], "volumes": list(volumes)}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
 def deployment(name: str, main: dict[str, Any]) -> dict[str, Any]:
     labels = {"app": name}
     return {
@@ -40,19 +46,15 @@ def test_every_node_is_ready_and_runs_kubernetes_1_34(cluster_kubectl: Any) -> N
 
 
 def test_a_pod_resolves_kubernetes_default(kubectl: Any, base_image: str) -> None:
-    answer = kubectl(
-        "run", "resolve", f"--image={base_image}", "--image-pull-policy=Never", "--restart=Never",
-        "--rm", "--attach", "--quiet", "--command", "--", "getent", "hosts", "kubernetes.default",
-    )  # fmt: skip
+    question = container(base_image, "getent", "hosts", "kubernetes.default")
+    answer = kubectl.output_of(pod("resolve", question))
     address, name = answer.split()[:2]
     service = kubectl.get("service", "kubernetes", "--namespace=default")
     assert address == service["spec"]["clusterIP"]
     assert name == "kubernetes.default.svc.cluster.local"
 
 
-def test_a_claim_without_a_class_binds_and_keeps_what_is_written(
-    kubectl: Any, base_image: str, wait_for: Callable[..., Any]
-) -> None:
+def test_a_claim_without_a_class_binds_and_keeps_what_is_written(kubectl: Any, base_image: str) -> None:
     claim = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -60,15 +62,14 @@ def test_a_claim_without_a_class_binds_and_keeps_what_is_written(
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "10Mi"}}},
     }
     kubectl.apply(claim)
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+    printed = []
     for name, script in (("writer", "echo kept > /data/file"), ("reader", "cat /data/file")):
         main = container(base_image, "sh", "-c", script)
         main["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
-        volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
-        spec = {"restartPolicy": "Never", "containers": [main], "volumes": [volume]}
-        kubectl.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
-        kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{name}", "--timeout=90s")
+        printed.append(kubectl.output_of(pod(name, main, volume)))
     assert kubectl.get("persistentvolumeclaim", "data")["status"]["phase"] == "Bound"
-    assert kubectl("logs", "reader") == "kept\n"
+    assert printed == ["", "kept\n"]
 
 
 # A Deployment can be available a moment before kube-proxy has heard of its pod; until then a Service refuses.
@@ -87,7 +88,7 @@ while True:
 
 
 def test_a_service_is_reached_by_name_inside_and_by_node_port_from_the_machine(
-    kubectl: Any, base_image: str, wait_for: Callable[..., Any]
+    kubectl: Any, base_image: str
 ) -> None:
     main = container(base_image, "python3", "-m", "http.server", "8000", "--directory", "/etc/apt")
     main["readinessProbe"] = {"httpGet": {"path": "/", "port": 8000}, "periodSeconds": 1}
@@ -100,11 +101,8 @@ def test_a_service_is_reached_by_name_inside_and_by_node_port_from_the_machine(
     kubectl.apply(deployment("web", main), service)
     kubectl("rollout", "status", "deployment/web", "--timeout=90s")
 
-    inside = kubectl(
-        "run", "client", f"--image={base_image}", "--image-pull-policy=Never", "--restart=Never",
-        "--rm", "--attach", "--quiet", "--command", "--",
-        "python3", "-c", ASK_UNTIL_ANSWERED, "http://web/",
-    )  # fmt: skip
+    client = container(base_image, "python3", "-c", ASK_UNTIL_ANSWERED, "http://web/")
+    inside = kubectl.output_of(pod("client", client))
     assert inside.strip() == "200"
 
     port = kubectl.get("service", "web")["spec"]["ports"][0]["nodePort"]
