@@ -95,10 +95,10 @@ def reference() -> str:
         _metrics(Stats()._registry),
         "## Problems",
         "What the gateway answers when it has no prediction is a problem document (RFC 9457); its `type` is "
-        "`/problems#` and one of these:",
+        "`/problems#` and one of these. The gateway shows this table at `/problems`.",
         _table(
-            ("problem", "status", "title"),
-            ((f"`{cause}`", status, title) for cause, (status, title) in CAUSES.items()),
+            ("problem", "status", "title", "what to do"),
+            ((f"`{name}`", *cause) for name, cause in CAUSES.items()),
         ),
     ]
     return "\n\n".join(parts) + "\n"
@@ -121,6 +121,8 @@ def _fields(schema: Mapping[str, Any], path: str) -> Iterator[str]:
             inner_path = f"{path}.{name}{'[]' if inner is not field else ''}"
             yield f"### {inner_path}"
             yield from _fields(inner, inner_path)
+        elif "additionalProperties" in inner:
+            yield from _rules(f"`{path}.{name}` is refused when one of these does not hold:", inner)
 
 
 def _rules(introduction: str, schema: Mapping[str, Any]) -> list[str]:

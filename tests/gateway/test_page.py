@@ -148,6 +148,19 @@ def test_a_url_is_sent_and_a_refusal_is_a_readable_sentence(open_page: Any) -> N
     expect(page.get_by_role("article")).to_contain_text("The URL may not be fetched")
 
 
+def test_looking_without_a_url_asks_for_one_where_it_is_missing(open_page: Any) -> None:
+    page = open_page()
+    page.get_by_role("button", name="Look").click()
+    field = page.get_by_label("or the URL of one")
+    expect(field).to_be_focused()
+    assert field.evaluate("field => field.validationMessage") == "Give the URL of a picture first."
+    expect(page.get_by_role("article")).to_have_count(0)
+    field.fill("http://10.0.0.1/")
+    field.press("Enter")
+    expect(page.get_by_role("article")).to_contain_text("The URL may not be fetched")
+    assert field.evaluate("field => field.validationMessage") == ""
+
+
 def test_everything_works_by_keyboard_alone(open_page: Any) -> None:
     page = choosing(open_page())
     reached = []

@@ -19,6 +19,7 @@ from PIL import Image
 from imageclassifier_gateway.app import create_app
 from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.gateway import Gateway, build_gateway
+from imageclassifier_gateway.problems import CAUSES
 from imageclassifier_gateway.urls import FetchError
 
 
@@ -335,6 +336,41 @@ def test_tensorflow_servings_clients_are_answered(client: FlaskClient) -> None:
     assert "serving_default" in metadata["metadata"]["signature_def"]["signature_def"]
 
 
+def test_tensorflow_servings_clients_may_name_the_version_that_serves_and_no_other(
+    client: FlaskClient,
+) -> None:
+    body = {"instances": [{"b64": base64.b64encode(picture("red")).decode()}]}
+    unnamed, named = "/v1/models/pizza-model", "/v1/models/pizza-model/versions/1"
+    for after in ("", "/metadata"):
+        assert client.get(named + after).get_json() == client.get(unnamed + after).get_json()
+    predicted = client.post(f"{named}:predict", json=body)
+    assert predicted.get_json() == client.post(f"{unnamed}:predict", json=body).get_json()
+    for answer in (
+        client.post("/v1/models/pizza-model/versions/2:predict", json=body),
+        client.get("/v1/models/pizza-model/versions/2"),
+        client.get("/v1/models/pizza-model/versions/2/metadata"),
+    ):
+        assert "Version 2 of 'pizza-model' is not here; there is 1." in problem(answer, 404, "not-found")
+
+
+def test_no_client_can_send_pictures_to_a_version_on_trial(
+    gateway: Gateway, make_model: Callable[..., FakeModel]
+) -> None:
+    serving, trial = make_model(version=1), make_model(version=2)
+    write_atomically(gateway.settings.routing_file, routing(serving, trial, percents=(50, 50)))
+    gateway.start()
+    client = create_app(gateway).test_client()
+    eventually(lambda: gateway.rollout_document()["versions"]["2"]["ready"], "version 2 is known")
+    body = {"instances": [{"b64": base64.b64encode(picture("red")).decode()}]}
+    for _ in range(20):
+        assert client.post("/v1/models/pizza-model/versions/1:predict", json=body).status_code == 200
+    refused = client.post("/v1/models/pizza-model/versions/2:predict", json=body)
+    assert "version 1 does" in problem(refused, 404, "not-found")
+    assert len(serving.requests) == 20
+    assert not trial.requests
+    assert client.get("/v1/models/pizza-model/versions/2").status_code == 200
+
+
 def test_tensorflow_servings_clients_find_their_error_message(client: FlaskClient) -> None:
     body: Any
     for body in (
@@ -342,12 +378,26 @@ def test_tensorflow_servings_clients_find_their_error_message(client: FlaskClien
         {"instances": [1]},
         {"instances": []},
         {"instances": [{"b64": "?"}]},
+        {"instances": [{"b64": "aGk="}], "signature_name": "describe"},
         {"inputs": {"b64": "x"}},
     ):
         answer = client.post("/v1/models/pizza-model:predict", json=body)
         assert answer.get_json(force=True)["error"] == problem(answer, 400, "bad-request")
     problem(client.post("/v1/models/other:predict", json={"instances": [{"b64": "aGk="}]}), 404, "not-found")
     problem(client.get("/v1/models/other"), 404, "not-found")
+
+
+def test_the_type_of_a_problem_leads_to_what_can_be_done_about_it(client: FlaskClient) -> None:
+    refused = client.post("/predict", data=b"nonsense").get_json(force=True)["type"]
+    path, _, anchor = refused.partition("#")
+    page = client.get(path)
+    assert page.status_code == 200
+    assert page.mimetype == "text/html"
+    for cause in (anchor, *CAUSES):
+        assert page.text.count(f'id="{cause}"') == 1
+    assert "<code>spec.gateway.urls</code>" in page.text
+    assert "`" not in page.text
+    assert "{{" not in page.text
 
 
 def test_metrics_count_what_happened(client: FlaskClient, gateway: Gateway) -> None:

@@ -136,6 +136,26 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"serving": {"resources": {"limits": {"cpu": "fast"}}}},
         "resources.limits.cpu",
     ),
+    "a request above the limit": (
+        {"serving": {"resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "1500M"}}}},
+        "a request must not be more than the limit",
+    ),
+    "a request above the limit, one of them a bare number": (
+        {"gateway": {"resources": {"requests": {"cpu": "1100m"}, "limits": {"cpu": 1}}}},
+        "a request must not be more than the limit",
+    ),
+    "an amount below 0": (
+        {"serving": {"resources": {"limits": {"cpu": "-1"}}}},
+        "an amount must not be below 0",
+    ),
+    "a resource that there is not": (
+        {"serving": {"resources": {"limits": {"gpu": 1}}}},
+        "a device with its domain, such as nvidia.com/gpu",
+    ),
+    "a device that is requested without a limit": (
+        {"serving": {"resources": {"requests": {"nvidia.com/gpu": 1}}}},
+        "give them the same amount in limits",
+    ),
     "a node port without a node": (
         {"gateway": {"service": {"type": "ClusterIP", "nodePort": 30080}}},
         "a ClusterIP Service has no node port",
@@ -196,6 +216,19 @@ def test_the_smallest_spec_is_taken_and_filled_with_defaults(create: Apply) -> N
     assert stored["gateway"]["service"] == {"type": "LoadBalancer", "port": 80}
     assert stored["serving"]["resources"]["requests"]["cpu"] == "100m"
     assert stored["rollout"]["limits"] == {"errorRate": 0.01}
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        {"requests": {"cpu": 1, "memory": "1.5Gi"}, "limits": {"cpu": "1000m", "memory": "2e9"}},
+        {"limits": {"nvidia.com/gpu": 1, "ephemeral-storage": "1Gi"}},
+        {"requests": {"nvidia.com/gpu": "1"}, "limits": {"nvidia.com/gpu": 1, "hugepages-2Mi": "4Mi"}},
+        {},
+    ],
+)
+def test_resources_that_kubernetes_takes_are_taken(create: Apply, resources: dict[str, Any]) -> None:
+    assert create(serving={"resources": resources}, gateway={"resources": resources})
 
 
 def test_a_picture_in_standard_base64_is_taken(create: Apply) -> None:

@@ -95,9 +95,11 @@ class Exchange:
             )
         return Payload([Picture(body)])
 
-    def answer(self, sources: Sequence[Picture | Reference], ticket: Ticket) -> Answers:
-        """Fetches what is a reference, and classifies everything. Raises Problem when no picture can have an
-        answer for a reason that is not the picture's own."""
+    def answer(
+        self, sources: Sequence[Picture | Reference], ticket: Ticket, *, version: int | None = None
+    ) -> Answers:
+        """Fetches what is a reference, and classifies everything, by that version alone if one is named.
+        Raises Problem when no picture can have an answer for a reason that is not the picture's own."""
         gateway = self._gateway
         trace: Trace = g.trace
         deadline = Deadline.after(self._settings.timeout_seconds)
@@ -115,6 +117,7 @@ class Exchange:
             trace.request_id,
             deadline,
             _metadata(trace),
+            version,
         )
         decided = iter(classified.outcomes)
         outcomes = [each if isinstance(each, Problem) else _outcome(next(decided)) for each in pictures]

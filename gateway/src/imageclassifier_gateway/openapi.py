@@ -9,6 +9,7 @@ from typing import Any
 from imageclassifier_gateway import __version__
 
 from .config import Settings
+from .contract import SERVING_SIGNATURE
 from .problems import CAUSES, MEDIA_TYPE
 
 _Json = dict[str, Any]
@@ -34,24 +35,12 @@ def openapi_document(settings: Settings) -> _Json:
         "servers": [{"url": "/"}],
         "paths": {
             "/predict": {"post": _predict(settings)},
-            "/v1/models/{model}:predict": {"parameters": [_MODEL], "post": _tfserving_predict(settings)},
-            "/v1/models/{model}": {
-                "parameters": [_MODEL],
-                "get": _get(
-                    "Status of the serving version, in TensorFlow Serving's form",
-                    "ModelStatus",
-                    _MODEL_CAUSES,
-                ),
-            },
-            "/v1/models/{model}/metadata": {
-                "parameters": [_MODEL],
-                "get": _get(
-                    "Signatures of the serving version, in TensorFlow Serving's form",
-                    "Metadata",
-                    _MODEL_CAUSES,
-                ),
-            },
+            **_tfserving_paths("/v1/models/{model}", [_MODEL], settings),
+            **_tfserving_paths("/v1/models/{model}/versions/{version}", [_MODEL, _VERSION], settings),
             "/openapi.json": {"get": _get("This document", "AnyObject", ())},
+            "/problems": {
+                "get": _file("What each problem means, and what to do", "text/html; charset=utf-8")
+            },
             "/": {"get": _file("The page to try it on", "text/html; charset=utf-8")},
             "/page.js": {"get": _file("The page's program", "text/javascript; charset=utf-8")},
             "/page.css": {"get": _file("The page's style", "text/css; charset=utf-8")},
@@ -66,6 +55,13 @@ _MODEL: _Json = {
     "required": True,
     "description": "The model's name; any other gets 404.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_.-]+$"},
+}
+_VERSION: _Json = {
+    "name": "version",
+    "in": "path",
+    "required": True,
+    "description": "The version's number. Pictures are for the version that serves; any other gets 404.",
+    "schema": {"type": "integer", "minimum": 0},
 }
 _REQUEST_ID_PARAMETER: _Json = {
     "name": "X-Request-ID",
@@ -129,9 +125,22 @@ def _predict(settings: Settings) -> _Json:
     }
 
 
+def _tfserving_paths(base: str, parameters: list[_Json], settings: Settings) -> _Json:
+    return {
+        base + ":predict": {"parameters": parameters, "post": _tfserving_predict(settings)},
+        base: {
+            "parameters": parameters,
+            "get": _get("Status of the version, in TensorFlow Serving's form", "ModelStatus", _MODEL_CAUSES),
+        },
+        base + "/metadata": {
+            "parameters": parameters,
+            "get": _get("Signatures of the version, in TensorFlow Serving's form", "Metadata", _MODEL_CAUSES),
+        },
+    }
+
+
 def _tfserving_predict(settings: Settings) -> _Json:
     return {
-        "operationId": "tfservingPredict",
         "summary": "Classify pictures in TensorFlow Serving's form",
         "description": "Answers the probabilities, in the order of the model's classes.",
         "requestBody": {
@@ -169,7 +178,7 @@ def _problems(causes: Iterable[str]) -> _Json:
     """One response for each status, naming its causes."""
     titles: dict[int, list[str]] = {}
     for cause in causes:
-        status, title = CAUSES[cause]
+        status, title, _ = CAUSES[cause]
         titles.setdefault(status, []).append(f"{title} (`{cause}`)")
     responses: _Json = {}
     for status, texts in sorted(titles.items()):
@@ -273,7 +282,7 @@ def _schemas(settings: Settings) -> _Json:
         "TfServingRequest": {
             "type": "object",
             "properties": {
-                "signature_name": text,
+                "signature_name": {"enum": ["", SERVING_SIGNATURE]},
                 "instances": pictures,
                 "inputs": {"anyOf": [pictures, {"type": "object", "minProperties": 1, "maxProperties": 1}]},
             },

@@ -86,15 +86,27 @@ class Predictor:
         request_id: str,
         deadline: Deadline,
         metadata: Metadata,
+        version: int | None = None,
     ) -> Classified:
         """Classifies the pictures of one request, all by the same version.
 
         `key` is what the version is chosen by. A version on trial that fails in any way is counted, and the
-        one that stands in for it answers. Raises Problem when no answer can be had.
+        one that stands in for it answers. Who names a `version` is answered by that one or not at all.
+        Raises Problem when no answer can be had.
         """
         work = _Work(pictures, deadline, metadata)
-        number = choose_version(fleet.routing, key)
-        other = stand_in(fleet.routing, number)
+        if version is not None:
+            # Any other has not passed its trial, or is no longer wanted.
+            if version != fleet.routing.serving:
+                raise Problem(
+                    "not-found",
+                    f"Version {version} does not serve; version {fleet.routing.serving} does. "
+                    "Name no version to be answered by the one that serves.",
+                )
+            number, other = version, None
+        else:
+            number = choose_version(fleet.routing, key)
+            other = stand_in(fleet.routing, number)
         if other is not None:
             timeout_seconds = deadline.remaining_seconds() * _TRIAL_SHARE
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from importlib import resources
 from typing import Any
@@ -14,7 +15,7 @@ from .exchange import Exchange
 from .gateway import Gateway
 from .openapi import openapi_document
 from .payload import Picture, Reference
-from .problems import Problem
+from .problems import CAUSES, Problem
 
 #: Made once: `json.dumps` makes a new one for each text that is not all ASCII.
 _encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -68,11 +69,33 @@ def page_routes(gateway: Gateway) -> Blueprint:
 
         blueprint.add_url_rule(f"/{path}", name.replace(".", "-"), serve)
 
+    problems = _problems_page((folder / "problems.html").read_text(encoding="utf-8"))
+
+    @blueprint.get("/problems")
+    def explain_problems() -> Response:
+        return Response(problems, mimetype="text/html", headers={"Cache-Control": "no-cache"})
+
     @blueprint.get("/openapi.json")
     def openapi() -> Response:
         return Response(document, mimetype="application/json")
 
     return blueprint
+
+
+def _problems_page(template: str) -> str:
+    """What the `type` of a problem document leads to: each cause under its own anchor."""
+    entries = (
+        f'<div id="{name}"><dt>{_as_html(cause.title)}</dt>'
+        f"<dd><code>{name}</code>, status {cause.status}</dd><dd>{_as_html(cause.advice)}</dd></div>"
+        for name, cause in CAUSES.items()
+    )
+    return template.replace("{{problems}}", "\n      ".join(entries))
+
+
+def _as_html(text: str) -> str:
+    """Escaped, with what stands between backquotes as code."""
+    parts = html.escape(text).split("`")
+    return "".join(f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))
 
 
 def _item(source: Picture | Reference, outcome: Decision | Problem) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 (tensorflow.org/tfx/serving/api_rest).
 
 An instance is a picture, `{"b64": "..."}`, bare or under one input name; the answer is the probabilities in
-the order of the classes. Raw tensors are not taken: preparing pictures is what this gateway is for.
+the order of the classes. Raw tensors are not taken: preparing pictures is what this gateway is for. A path
+may name the version, as TensorFlow Serving's may; only the version that serves takes pictures then.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from flask import Blueprint, Response
 from google.protobuf.json_format import MessageToDict
 
 from .admission import Admission
-from .contract import Decision
+from .contract import SERVING_SIGNATURE, Decision
 from .exchange import Exchange
 from .gateway import Gateway
 from .modelserver import ModelServerError
@@ -26,23 +27,31 @@ _CALL_SECONDS = 2.0
 
 
 def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
-    """`/v1/models/NAME`, its `:predict` and its `/metadata`."""
+    """`/v1/models/NAME` and `/v1/models/NAME/versions/N`, their `:predict` and their `/metadata`."""
     blueprint = Blueprint("tfserving", __name__, url_prefix="/v1/models")
     exchange = Exchange(gateway, admission)
 
-    def serving(model: str) -> Version:
-        version = gateway.predictor.fleet().serving
-        if model != version.model:
-            raise Problem("not-found", f"There is no model '{model[:60]}' here; there is '{version.model}'.")
+    def find(model: str, number: int | None) -> Version:
+        """The version of that number, or the one that serves."""
+        fleet = gateway.predictor.fleet()
+        if model != fleet.routing.model:
+            raise Problem(
+                "not-found", f"There is no model '{model[:60]}' here; there is '{fleet.routing.model}'."
+            )
+        version = fleet.serving if number is None else fleet.versions.get(number)
+        if version is None:
+            there = ", ".join(str(each) for each in sorted(fleet.versions))
+            raise Problem("not-found", f"Version {number} of '{model}' is not here; there is {there}.")
         return version
 
-    @blueprint.post("/<model>:predict")
-    def predict(model: str) -> Response:
+    @blueprint.post("/<model>:predict", defaults={"version": None})
+    @blueprint.post("/<model>/versions/<int:version>:predict")
+    def predict(model: str, version: int | None) -> Response:
         with admission.enter() as ticket:
             body = exchange.read_body(ticket)
-            serving(model)
+            find(model, version)
             row_format, pictures = _pictures(parse_json_object(body), gateway.settings.max_pictures)
-            answers = exchange.answer(pictures, ticket)
+            answers = exchange.answer(pictures, ticket, version=version)
         rows = []
         for index, outcome in enumerate(answers.outcomes):
             if not isinstance(outcome, Decision):
@@ -51,23 +60,25 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
             rows.append([round(value, 6) for value in outcome.probabilities.values()])
         return _json({"predictions" if row_format else "outputs": rows})
 
-    @blueprint.get("/<model>")
-    def status(model: str) -> Response:
-        version = serving(model)
+    @blueprint.get("/<model>", defaults={"version": None})
+    @blueprint.get("/<model>/versions/<int:version>")
+    def status(model: str, version: int | None) -> Response:
+        named = find(model, version)
         try:
-            answer = version.server.status(timeout_seconds=_CALL_SECONDS)
+            answer = named.server.status(timeout_seconds=_CALL_SECONDS)
         except ModelServerError as error:
             raise Problem(error.cause, f"{error} Try again later.") from None
         return _json({"model_version_status": [_as_json(answer)]})
 
-    @blueprint.get("/<model>/metadata")
-    def metadata(model: str) -> Response:
-        version = serving(model)
+    @blueprint.get("/<model>/metadata", defaults={"version": None})
+    @blueprint.get("/<model>/versions/<int:version>/metadata")
+    def metadata(model: str, version: int | None) -> Response:
+        named = find(model, version)
         try:
-            signatures = version.server.signatures(timeout_seconds=_CALL_SECONDS)
+            signatures = named.server.signatures(timeout_seconds=_CALL_SECONDS)
         except ModelServerError as error:
             raise Problem(error.cause, f"{error} Try again later.") from None
-        spec = {"name": version.model, "signature_name": "", "version": str(version.number)}
+        spec = {"name": named.model, "signature_name": "", "version": str(named.number)}
         return _json({"model_spec": spec, "metadata": {"signature_def": _as_json(signatures)}})
 
     return blueprint
@@ -75,6 +86,9 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
 
 def _pictures(document: dict[str, Any], max_pictures: int) -> tuple[bool, list[Picture]]:
     """The pictures of `instances` (row format) or `inputs` (column format), and whether it was the former."""
+    signature = document.get("signature_name", "")
+    if signature not in ("", SERVING_SIGNATURE):
+        raise Problem("bad-request", f"'signature_name' may only be '{SERVING_SIGNATURE}' here, or left out.")
     given = [name for name in ("instances", "inputs") if name in document]
     if len(given) != 1:
         raise Problem("bad-request", "Send exactly one of 'instances' and 'inputs'.")

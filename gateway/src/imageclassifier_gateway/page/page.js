@@ -115,11 +115,15 @@ async function sendFiles(files) {
 }
 
 function sendUrl() {
-  const url = element("url").value.trim();
-  if (url) {
-    results.replaceChildren();
-    ask([addCard(url, null)], JSON.stringify({ url }), { "Content-Type": "application/json" });
+  const field = element("url");
+  const url = field.value.trim();
+  if (!url) {
+    field.setCustomValidity("Give the URL of a picture first.");
+    field.reportValidity();
+    return;
   }
+  results.replaceChildren();
+  ask([addCard(url, null)], JSON.stringify({ url }), { "Content-Type": "application/json" });
 }
 
 element("choose").addEventListener("click", () => element("files").click());
@@ -131,6 +135,7 @@ for (const id of ["files", "camera"]) {
   });
 }
 element("send-url").addEventListener("click", sendUrl);
+element("url").addEventListener("input", (event) => event.target.setCustomValidity(""));
 element("url").addEventListener("keydown", (event) => {
   if (event.key === "Enter") {
     sendUrl();
