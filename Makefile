@@ -63,7 +63,7 @@ layers: venv ## import-linter: which part may know which
 unit: venv kubernetes ## Tests that need no cluster (a bare API server at most)
 	@$(PYTEST) tests --ignore=tests/cluster --ignore=tests/bench -m "not cluster" $(IN_TWO)
 cluster-test: venv images ## Tests on the Kind cluster
-	@$(PYTEST) tests/cluster tests/gateway/test_compose.py -m cluster $(IN_TWO)
+	@$(PYTEST) tests/cluster -m cluster $(IN_TWO)
 workers-test: venv ## Tests on a cluster with two workers, which is removed afterwards
 	@$(TOOL) cluster-with-workers
 	@$(PYTEST) tests/cluster -m workers; result=$$?; $(TOOL) without-workers; exit $$result

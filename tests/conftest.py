@@ -28,6 +28,12 @@ A test that breaks things starts its own with `start_apiserver()`:
 Starting takes some seconds; nothing outlives pytest, however it ends. Needs `make kubernetes`.
 """
 
+from hypothesis import HealthCheck, settings
+
 from bare_apiserver.fixtures import apiserver, namespace, start_apiserver
 
 __all__ = ["apiserver", "namespace", "start_apiserver"]
+
+# How long an example takes says something about the machine, not about the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")

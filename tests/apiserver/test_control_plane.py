@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,14 @@ def test_cel_rules_of_a_custom_resource_are_enforced(apiserver: ControlPlane, na
         "wait", "--for=condition=Established", "--timeout=60s", f"crd/{WIDGETS['metadata']['name']}"
     )
 
+    def kubectl_knows_widgets() -> bool:  # Established is a moment before they are in discovery
+        with suppress(RuntimeError):
+            apiserver.kubectl("get", "widgets.tests.imageclassifier.dev", "-n", namespace)
+            return True
+        return False
+
+    apiserver.wait_for(kubectl_knows_widgets, "widgets in discovery", 60)
+
     def widget(minimum: int) -> str:
         spec = {"minimum": minimum, "maximum": 5}
         kind = {"apiVersion": "tests.imageclassifier.dev/v1", "kind": "Widget", "metadata": {"name": "w"}}
@@ -212,7 +221,14 @@ def test_a_service_account_may_do_what_rbac_grants_and_nothing_else(
         "-n",
         namespace,
     )
-    apiserver.kubectl("get", "pods", "-n", namespace, "--kubeconfig", str(kubeconfig))
+
+    def may_list() -> bool:  # the server hears of the binding a moment after it has stored it
+        with suppress(RuntimeError):
+            apiserver.kubectl("get", "pods", "-n", namespace, "--kubeconfig", str(kubeconfig))
+            return True
+        return False
+
+    apiserver.wait_for(may_list, "the account to list pods", 60)
 
 
 def test_a_client_behind_the_proxy_is_cut_off_while_the_server_goes_on(

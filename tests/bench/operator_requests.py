@@ -16,7 +16,12 @@ from collections import Counter
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS.parent / "kind"), str(TESTS / "apiserver"), str(TESTS / "operator")]
+sys.path[:0] = [
+    str(TESTS.parent / "kind"),
+    str(TESTS / "apiserver"),
+    str(TESTS / "operator"),
+    str(TESTS / "support"),
+]
 
 from bare_apiserver import AuditEvent, ControlPlane, find_programs  # noqa: E402
 from imageclassifier_operator import metrics, names  # noqa: E402

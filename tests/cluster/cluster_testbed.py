@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ EXAMPLES = places.REPOSITORY / "examples"
 READY_SECONDS = 300
 
 Wait = Callable[..., Any]
-"""The fixture `wait_for`: wait_for(question, what, timeout_seconds=120)."""
+"""The fixture `wait_for`: wait_for(question, what, timeout_seconds=300)."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,8 @@ class Classifier:
             try:
                 found = re.search(r"127\.0\.0\.1:(\d+)", forward.stdout.readline())
                 assert found, "kubectl port-forward did not say its port"
+                # It says a line for each connection too, and forwards none while nobody reads them.
+                threading.Thread(target=forward.stdout.read, daemon=True).start()
                 yield int(found[1])
             finally:
                 forward.terminate()
@@ -161,7 +164,7 @@ def example(name: str) -> list[dict[str, Any]]:
     for body in objects:
         if body["kind"] == "ImageClassifier":
             gateway = {"service": {"type": "ClusterIP"}, "replicas": 1, "resources": small}
-            gateway["timeoutSeconds"] = 5  # versions go when no request can be under way to them
+            gateway["timeoutSeconds"] = 8  # versions go when no request can be under way to them
             body["spec"] |= {"gateway": gateway, "serving": {"resources": small}}
     return objects
 
@@ -169,7 +172,7 @@ def example(name: str) -> list[dict[str, Any]]:
 def tiny_classifier(name: str, model: dict[str, Any], **spec: Any) -> dict[str, Any]:
     """An ImageClassifier that costs little and ends soon: one pod of each kind, reached from inside only."""
     small = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
-    gateway = {"replicas": 1, "resources": small, "service": {"type": "ClusterIP"}, "timeoutSeconds": 2}
+    gateway = {"replicas": 1, "resources": small, "service": {"type": "ClusterIP"}, "timeoutSeconds": 4}
     return {
         "apiVersion": "imageclassifier.dev/v1alpha1",
         "kind": "ImageClassifier",

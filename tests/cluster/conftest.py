@@ -4,12 +4,13 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cluster_testbed import Kubectl
+from cluster_testbed import READY_SECONDS, Kubectl
 from laptop import models, places, product
 
 _TOOL = Path(__file__).resolve().parents[2] / "kind" / "tool.py"
@@ -28,22 +29,29 @@ def cluster_kubectl() -> Kubectl:
     return Kubectl(_answer_of_tool("kubectl-binary"), _CONTEXT)
 
 
+@contextmanager
+def _namespace(cluster_kubectl: Kubectl) -> Iterator[Kubectl]:
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    cluster_kubectl("create", "namespace", name)
+    # Without its default account no pod is admitted.
+    account = ("serviceaccount/default", f"--namespace={name}")
+    cluster_kubectl("wait", "--for=create", *account, "--timeout=90s")
+    yield cluster_kubectl.within(name)
+    cluster_kubectl("delete", "namespace", name, "--wait=false")
+
+
 @pytest.fixture
 def kubectl(cluster_kubectl: Kubectl) -> Iterator[Kubectl]:
     """kubectl in a namespace of the test's own, which is gone afterwards."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    cluster_kubectl("create", "namespace", name)
-    yield cluster_kubectl.within(name)
-    cluster_kubectl("delete", "namespace", name, "--wait=false")
+    with _namespace(cluster_kubectl) as kubectl:
+        yield kubectl
 
 
 @pytest.fixture(scope="module")
 def module_kubectl(cluster_kubectl: Kubectl) -> Iterator[Kubectl]:
     """kubectl in a namespace that the tests of one file share."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    cluster_kubectl("create", "namespace", name)
-    yield cluster_kubectl.within(name)
-    cluster_kubectl("delete", "namespace", name, "--wait=false")
+    with _namespace(cluster_kubectl) as kubectl:
+        yield kubectl
 
 
 def load_base_image(cluster: str) -> str:
@@ -92,7 +100,7 @@ def installed() -> dict[str, str]:
 def wait_for() -> Callable[..., Any]:
     """Asks until the answer is truthy, and returns it; fails with the last answer when time is up."""
 
-    def wait(question: Callable[[], Any], what: str, timeout_seconds: float = 120) -> Any:
+    def wait(question: Callable[[], Any], what: str, timeout_seconds: float = READY_SECONDS) -> Any:
         deadline, last = time.monotonic() + timeout_seconds, None
         while True:
             try:

@@ -116,8 +116,16 @@ def test_when_the_acting_replica_goes_the_other_takes_over_and_no_pod_restarts(
         }
 
     wait_for(is_ready, "the ImageClassifier to be ready", 300)
-    before, acting = pods(), holder(cluster_kubectl)
-    cluster_kubectl("delete", "pod", acting, *SYSTEM, "--wait=false")
+    before = pods()
+
+    def delete_the_acting_one() -> str | None:  # other tests, at the same time, may be at it too
+        acting = holder(cluster_kubectl)
+        if acting not in operator_pods(cluster_kubectl):
+            return None
+        cluster_kubectl("delete", "pod", acting, *SYSTEM, "--wait=false")
+        return acting
+
+    acting = wait_for(delete_the_acting_one, "the replica that acts")
     wait_for(lambda: holder(cluster_kubectl) not in (acting, ""), "another replica to take the Lease")
     # It acts: a Service that is deleted comes back.
     kubectl("delete", "service", "pizza-gateway")

@@ -115,7 +115,7 @@ def called_directly(version: int, pictures: Sequence[bytes]) -> list[Decision]:
 
 
 def assert_answers_are_the_models_own(pizza: Classifier, version: int, pictures: Sequence[bytes]) -> None:
-    with pizza.gateway() as port, ThreadPoolExecutor(4) as senders:
+    with pizza.gateway() as port, ThreadPoolExecutor(2) as senders:
         answers = list(senders.map(lambda picture: predict(port, picture), pictures))
     direct = called_directly(version, pictures)
     assert {answer["model"]["version"] for answer in answers} == {version}
@@ -153,6 +153,7 @@ def test_one_patched_field_moves_all_requests_to_version_2_and_back_without_losi
 
 
 def test_kubectl_get_tells_in_one_line_which_version_serves_and_how_it_is(pizza: Classifier) -> None:
+    pizza.wait_ready(1)
     header, row = pizza.kubectl("get", "ic", "pizza").splitlines()
     told = dict(zip(header.split(), row.split(), strict=True))
     assert told.pop("AGE")
@@ -186,6 +187,10 @@ def test_a_child_that_is_deleted_or_edited_is_put_back_while_requests_go_on(
             wait_for(lambda what=what: uid(what) not in (None, before[what]), f"{what} to be put back")
         wait_for(
             lambda: kubectl("get", "deployment/pizza-gateway", image) == wanted, "the image to be put back"
+        )
+        gateways = "--selector=app.kubernetes.io/instance=pizza,app.kubernetes.io/component=gateway"
+        wait_for(
+            lambda: len(kubectl.get("pods", gateways)["items"]) == 1, "the pod with the other image to go"
         )
     assert tally.failures == []
 

@@ -22,6 +22,8 @@ GOOD, ALSO_GOOD, INVERTED, CRASHES, SLOW = 1, 2, 3, 4, 5
 VARIANTS = {GOOD: "good", ALSO_GOOD: "good", INVERTED: "inverted", CRASHES: "crash", SLOW: "slow"}
 LIGHT, WHITE = plain_picture(215), plain_picture(255)
 """White is what the model that crashes cannot bear."""
+CRASH_REASONS = ("OutOfMemory", "TooManyErrors", "ContainerCrashed")
+"""Which comes first is chance; some containerds tell an out-of-memory kill as an error (containerd#12372)."""
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,8 @@ def end_of(tiny: Classifier, version: int, *reasons: str) -> dict[str, Any]:
     status: dict[str, Any] = tiny.wait_for(is_taken_back, f"version {version} to be taken back")
     assert status["failedVersions"][-1]["reason"] in reasons
     assert status["failedVersions"][-1]["version"] == version
-    assert tiny.condition("Available")["status"] == "True"
+    # A gateway that is slow for a moment is not available for one.
+    tiny.wait_for(lambda: tiny.condition("Available")["status"] == "True", "a version to answer")
     assert tiny.condition("Ready")["status"] == tiny.condition("Progressing")["status"] == "False"
     assert tiny.condition("Progressing")["reason"] == status["failedVersions"][-1]["reason"]
     return status
@@ -83,6 +86,7 @@ def test_going_back_to_the_warm_version_starts_no_pod_and_loses_nothing(tiny: Cl
         warm = pods(tiny, before)
         ask_for(tiny, new, keepPreviousSeconds=600)
         tiny.wait_reason("Progressing", "Settling")
+        tiny.wait_for(lambda: tally.by_version[new], "the new version to answer")
         ask_for(tiny, before, keepPreviousSeconds=600)
         tiny.wait_for(lambda: tiny.status()["servingVersion"] == before, "the version before to serve")
         assert pods(tiny, before) == warm
@@ -109,7 +113,7 @@ def test_a_candidate_that_crashes_under_its_share_is_taken_back_before_anybody_n
 ) -> None:
     with served_by_a_good_one(tiny, WHITE) as (tally, before):
         ask_for(tiny, CRASHES, steps=[{"percent": 50, "durationSeconds": 600}], minRequests=10)
-        status = end_of(tiny, CRASHES, "OutOfMemory", "TooManyErrors")
+        status = end_of(tiny, CRASHES, *CRASH_REASONS)
     assert tally.failures == []
     assert set(tally.by_version) == {before} == {status["servingVersion"]}
 
@@ -119,7 +123,7 @@ def test_a_version_that_crashes_after_it_took_over_is_taken_back_before_anybody_
 ) -> None:
     with served_by_a_good_one(tiny, WHITE) as (tally, before):
         ask_for(tiny, CRASHES, keepPreviousSeconds=60, minRequests=10)
-        status = end_of(tiny, CRASHES, "OutOfMemory", "TooManyErrors")
+        status = end_of(tiny, CRASHES, *CRASH_REASONS)
     assert tally.failures == []
     assert set(tally.by_version) == {before} == {status["servingVersion"]}
 

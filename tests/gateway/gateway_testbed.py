@@ -8,7 +8,6 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 
 import grpc
 import numpy as np
+from free_ports import free_port
 from PIL import Image
 
 from imageclassifier_gateway import tfserving_pb2 as pb
@@ -86,7 +86,8 @@ class FakeModel:
                 for name, (method, kind) in methods.items()
             }
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, table),))
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
+        self.port = self.port or free_port()
+        assert self._server.add_insecure_port(f"127.0.0.1:{self.port}") == self.port
         self._server.start()
         return self
 
@@ -237,13 +238,6 @@ def request(
         return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
     finally:
         connection.close()
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class GatewayProcess:

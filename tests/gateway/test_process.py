@@ -183,7 +183,7 @@ def test_sigterm_fails_readiness_first_then_drains_then_stops_without_losing_a_r
     make_gateway: MakeGateway, model: FakeModel
 ) -> None:
     model.delay_seconds = 0.05
-    gateway = make_gateway(GATEWAY_DRAIN_SECONDS="2").start_ready(routing(model))
+    gateway = make_gateway(GATEWAY_DRAIN_SECONDS="6").start_ready(routing(model))
     with SteadyRequests(gateway) as requests:
         requests.wait_for(10)
         gateway.terminate()

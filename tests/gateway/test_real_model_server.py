@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from free_ports import free_port
 from gateway_testbed import (
     CONTRACT,
     FakeModel,
     GatewayProcess,
     eventually,
-    free_port,
     picture,
     routing_document,
 )

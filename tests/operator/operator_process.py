@@ -10,11 +10,12 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from free_ports import free_port
 
 from bare_apiserver import ApiError
 from imageclassifier_operator import names
@@ -93,8 +94,8 @@ class RunningOperator:
             watch_namespace=None,
             pod_name=name,
             pod_namespace=namespace,
-            probe_port=_free_port(),
-            metrics_port=_free_port(),
+            probe_port=free_port(),
+            metrics_port=free_port(),
             resync_seconds=resync_seconds,
         )
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -223,10 +224,3 @@ class Bench:
 def install_crd(apiserver: Any) -> None:
     apiserver.kubectl("apply", "--server-side", "-f", str(CRD))
     apiserver.kubectl("wait", "--for=condition=Established", "crd/imageclassifiers.imageclassifier.dev")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

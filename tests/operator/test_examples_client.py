@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from gateway_testbed import FakeModel, GatewayProcess, free_port, picture, routing
+from free_ports import free_port
+from gateway_testbed import FakeModel, GatewayProcess, picture, routing
 
 CLIENT = Path(__file__).parents[2] / "examples/predict_test.py"
 

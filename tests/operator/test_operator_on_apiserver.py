@@ -67,7 +67,13 @@ def test_from_nothing_to_ready_every_child_is_written_once(bench: Bench) -> None
 
 
 def test_at_rest_nothing_is_written(serving: Bench) -> None:
-    time.sleep(3)  # figures of a status may still follow
+
+    def nothing_follows() -> bool:  # figures of a status may still come
+        mark = serving.apiserver.audit_mark()
+        time.sleep(3)
+        return writes_of_operator(serving, mark) == []
+
+    serving.wait(nothing_follows, "the last figures to be written")
     mark = serving.apiserver.audit_mark()
     for _ in range(3):  # each wakes the operator
         serving.patch({"metadata": {"annotations": {"note": str(_)}}})

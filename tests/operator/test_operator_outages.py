@@ -112,9 +112,12 @@ def test_what_vanished_while_the_watch_was_broken_is_put_back(breakable: Bench) 
 def test_an_operator_whose_lease_another_took_ends(bench: Bench) -> None:
     with operator(bench, "first") as running:
         bench.wait(lambda: bench.get(LEASES)["items"] and holder(bench) == "first", "the Lease")
-        lease = bench.get(f"{LEASES}/{LEASE_NAME}")
-        lease["spec"]["holderIdentity"] = "usurper"
-        bench.apiserver.request("PUT", f"{LEASES}/{LEASE_NAME}".format(bench.namespace), lease)
+        bench.apiserver.request(
+            "PATCH",
+            f"{LEASES}/{LEASE_NAME}".format(bench.namespace),
+            {"spec": {"holderIdentity": "usurper"}},
+            "application/merge-patch+json",
+        )
         bench.wait(lambda: not running.is_running, "the operator to end")
 
 

@@ -30,10 +30,15 @@ def served(version: int) -> ServedVersion:
 # -- the queue --------------------------------------------------------------------------------
 
 
-def work(queue: WorkQueue, handle, seconds: float = 0.2, workers: int = 2) -> None:
+def work(queue: WorkQueue, handle, is_done, workers: int = 2) -> None:
+    """Works until it is done, and a moment more, so that what should not follow can be seen."""
+
     async def main() -> None:
         running = [asyncio.create_task(queue.work(handle, lambda _: None)) for _ in range(workers)]
-        await asyncio.wait(running, timeout=seconds)
+        async with asyncio.timeout(30):
+            while not is_done() and not (await asyncio.wait(running, timeout=0.005))[0]:
+                pass
+        await asyncio.wait(running, timeout=0.1)
         for task in running:
             task.cancel()
         for result in await asyncio.gather(*running, return_exceptions=True):
@@ -58,7 +63,7 @@ def test_a_key_is_never_worked_on_twice_at_once_and_repeats_collapse():
 
     for _ in range(5):
         queue.add(KEY)
-    work(queue, handle)
+    work(queue, handle, lambda: runs >= 2)
     assert (most, runs) == (1, 2)
 
 
@@ -73,7 +78,7 @@ def test_a_key_that_failed_comes_back_by_itself(monkeypatch):
             raise RuntimeError
 
     queue.add(KEY)
-    work(queue, handle)
+    work(queue, handle, lambda: runs >= 3)
     assert runs == 3
 
 
@@ -86,7 +91,7 @@ def test_a_key_may_ask_to_be_seen_again_later():
         return 0.01 if runs < 4 else None
 
     queue.add(KEY)
-    work(queue, handle)
+    work(queue, handle, lambda: runs >= 4)
     assert runs == 4
 
 

@@ -338,6 +338,7 @@ class ControlPlane:
                 f"--service-account-signing-key-file={self._key}",
                 f"--audit-policy-file={here}/audit-policy.json",
                 f"--audit-log-path={self._audit_log}",
+                "--audit-log-maxsize=10000",  # megabytes; another file would begin at 100
                 "--audit-log-mode=blocking",  # a request is in the log when it has been answered
             ],
             "kube-controller-manager": [

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "gateway"))
 
 from fuzzing import Outcome, resident_megabytes, run, seed_of_the_moment

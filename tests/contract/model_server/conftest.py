@@ -3,7 +3,6 @@
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import grpc
 import numpy as np
 import pytest
 import requests
+from free_ports import free_port
 from tensorflow_serving.apis import (
     get_model_status_pb2,
     model_management_pb2,
@@ -36,12 +36,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--model-server-rest", help="HOST:PORT of its REST port")
     group.addoption("--model-server-directory", help="the directory of prepare.py that it serves from")
     group.addoption("--model-server-command", help="the command to start servers with, instead of ours")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @dataclass

@@ -89,7 +89,7 @@ def test_pictures_of_different_sizes_cannot_share_a_batch(
 def test_a_request_that_gave_up_waiting_does_not_harm_the_others(
     batching_server: Any, failure: Callable[..., Any]
 ) -> None:
-    gives_up = start(batching_server, 1, "contract", seconds=1, ignored=np.zeros(1, np.int32))
+    gives_up = start(batching_server, 1, "contract", seconds=5, ignored=np.zeros(1, np.int32))
     assert failure(gives_up.result).code is grpc.StatusCode.DEADLINE_EXCEEDED
     patient = start(batching_server, 0, "contract", ignored=np.zeros(7, np.int32))
     assert len(patient.result().outputs["json"].string_val) == 7

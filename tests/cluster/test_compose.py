@@ -1,4 +1,4 @@
-"""examples/compose.yaml brings up a gateway that answers, from the images that `make images` builds.
+"""examples/compose.yaml brings up a gateway that answers, from our own images.
 
 `docker compose` runs it where there is one. Where there is only the docker command, as on our own machines,
 the few keys the file uses are handed to `docker run` one by one; a key that this does not know fails the
@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 import yaml
-from gateway_testbed import eventually, free_port, picture, request
+from free_ports import free_port
+from gateway_testbed import eventually, picture, request
 
 pytestmark = pytest.mark.cluster
 
@@ -117,7 +118,7 @@ def _with_environment(text: str) -> str:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
+def project(installed: object, tmp_path: Path) -> Iterator[Project]:
     project = Project(tmp_path)
     try:
         project.up()

@@ -23,7 +23,7 @@ def gateway() -> Program:
 
 
 @pytest.fixture(scope="module")
-def node(gateway: Program) -> str:
+def node(installed: object, gateway: Program) -> str:
     """A node that has the gateway image as the sources make it now."""
     names = nodes.of_cluster(LAPTOP.name)
     nodes.load(names, build.build_program(gateway, build.build_base()), ())
