@@ -51,7 +51,8 @@ def test_a_batch_gives_the_answers_of_its_single_pictures(server: Any) -> None:
     single = [
         server.predict({"pixels": pixels[i : i + 1]}).outputs["probabilities"].float_val for i in range(5)
     ]
-    assert np.concatenate(single) == pytest.approx(np.array(together), abs=1e-6)
+    # A batch takes another kernel than one picture: it adds the 48 float32 products in another order.
+    assert np.concatenate(single) == pytest.approx(np.array(together), abs=1e-5)
 
 
 def test_the_highest_version_answers_when_none_is_named(server: Any) -> None:
