@@ -250,17 +250,65 @@ def test_a_version_can_be_bumped_and_put_back(apply: Apply, set_status: Any) -> 
     [
         {"version": 1, "image": "other:{version}"},
         {"version": 1, "persistentVolumeClaim": {"claimName": "models"}},
-        {**IMAGE, "name": "other"},
     ],
-    ids=["another image", "a volume instead", "another model name"],
+    ids=["another image", "a volume instead"],
 )
 def test_the_source_of_the_version_that_serves_is_immutable(
     apply: Apply, set_status: Any, model: dict[str, Any]
 ) -> None:
     apply()
     set_status({"servingVersion": 1})
-    with pytest.raises(ApiError, match="the version that serves keeps its name and source"):
+    with pytest.raises(ApiError, match="the version that serves keeps its source"):
         apply(model=model)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_name_of_the_model_cannot_change_while_a_version_serves(
+    apply: Apply, set_status: Any, version: int
+) -> None:
+    """Gateways ask every version under one name."""
+    apply()
+    apply(model={**IMAGE, "name": "first"})
+    set_status({"servingVersion": 1})
+    with pytest.raises(ApiError, match="make another ImageClassifier for another model"):
+        apply(model={**IMAGE, "name": "other", "version": version})
+
+
+DESCRIBED: dict[str, Any] = {
+    "classes": [{"name": "dark"}, {"name": "light"}],
+    "input": {"height": 8, "width": 8, "dtype": "float32", "scale": 0.5},
+    "output": {"activation": "sigmoid"},
+    "threshold": 0.5,
+}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"classes": [{"name": "light"}, {"name": "dark"}]},
+        {"input": {**DESCRIBED["input"], "scale": 0.25}},
+        {"output": {"activation": "none"}},
+    ],
+    ids=["classes in another order", "another scale", "another output"],
+)
+def test_what_the_spec_says_of_the_version_that_serves_is_immutable(
+    apply: Apply, set_status: Any, changed: dict[str, Any]
+) -> None:
+    """Every request would be answered by it at once, with nothing verified before."""
+    apply(**DESCRIBED)
+    set_status({"servingVersion": 1})
+    with pytest.raises(ApiError, match="keeps its input, output and the names of its classes"):
+        apply(**{**DESCRIBED, **changed})
+    apply(**{**DESCRIBED, **changed, "model": {**IMAGE, "version": 2}})
+
+
+def test_the_words_for_a_class_and_the_threshold_can_change_while_the_version_serves(
+    apply: Apply, set_status: Any
+) -> None:
+    apply(**DESCRIBED)
+    set_status({"servingVersion": 1})
+    worded = [{"name": "dark", "message": "Night."}, {"name": "light"}]
+    apply(**{**DESCRIBED, "classes": worded, "threshold": 0.9})
 
 
 def test_naming_the_model_as_it_is_named_by_default_is_no_change(apply: Apply, set_status: Any) -> None:

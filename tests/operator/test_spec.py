@@ -155,9 +155,32 @@ def test_another_default_model_server_does_not_change_what_a_version_is_made_fro
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_the_source_hash_speaks_of_the_models_files_only(what: str) -> None:
+def test_the_source_hash_speaks_of_the_models_files_and_of_what_the_spec_says_about_them(what: str) -> None:
     same = candidate(**CHANGES[what]).source_hash == candidate().source_hash
-    assert same == (what not in {"version", "image", "model name", "volume"})
+    assert same == (what not in {"version", "image", "model name", "volume", "contract"})
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({"threshold": 0.9}, True),
+        ({"classes": [{"name": "not_pizza", "message": "No."}, {"name": "pizza"}]}, True),
+        ({"classes": [{"name": "pizza"}, {"name": "not_pizza"}]}, False),
+        ({"input": {**LEGACY["input"], "scale": 1.0}}, False),
+        ({"output": {"activation": "none"}}, False),
+    ],
+)
+def test_a_description_keeps_its_meaning_when_only_its_words_or_the_threshold_change(
+    changed: dict[str, Any], same: bool
+) -> None:
+    before, after = candidate(**LEGACY), candidate(**{**LEGACY, **changed})
+    assert (after.source_hash == before.source_hash) is same
+    assert after.input_hash != before.input_hash
+
+
+def test_a_scale_for_pixels_that_are_sent_as_they_are_is_refused() -> None:
+    with pytest.raises(InvalidSpec, match=r"set spec\.input\.dtype to float32"):
+        candidate(**{**LEGACY, "input": {"height": 8, "width": 8, "scale": 0.5}})
 
 
 def test_quantities_written_in_two_ways_are_the_same_settings() -> None:

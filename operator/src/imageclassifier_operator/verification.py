@@ -24,7 +24,7 @@ def plan(ic: ImageClassifier, candidate: ServedVersion, serving: ServedVersion |
         "schema": SCHEMA,
         "model": candidate.model_name,
         "candidate": {**_target(ic, candidate), "contract": candidate.contract},
-        "serving": None if serving is None else _target(ic, serving),
+        "serving": None if serving is None else {**_target(ic, serving), "contract": serving.contract},
         "allow_class_change": ic.rollout.allow_class_change,
         "cases": [
             {

@@ -43,11 +43,17 @@ def parse_contract(spec: Mapping[str, Any], *, model_name: str) -> dict[str, Any
         raise InvalidSpec("spec.classes names the same class twice: each name stands for one output column")
     if len(names) < 2:
         raise InvalidSpec("spec.classes needs at least two classes")
+    taken = {key: value for key, value in {**INPUT, **model_input}.items() if value is not None}
+    if taken["dtype"] == "uint8" and (taken["scale"] != 1 or taken["offset"] != 0):
+        raise InvalidSpec(
+            "spec.input.scale and spec.input.offset make float32 values of pixels: set spec.input.dtype to "
+            "float32, or leave them out"
+        )
     output = output or {}
     contract: dict[str, Any] = {
         "schema": 1,
         "name": model_name,
-        "input": {key: value for key, value in {**INPUT, **model_input}.items() if value is not None},
+        "input": taken,
         "classes": [
             {"name": entry["name"], "message": entry.get("message") or f"It's {entry['name']}."}
             for entry in classes

@@ -38,8 +38,10 @@ class ServedVersion:
 
     @property
     def source_hash(self) -> str:
-        """Of the model's files alone: the part that is immutable once the version serves."""
-        return digest([self.version, self.model_name, self._files()])
+        """Of what cannot change once the version serves: the model's files, and what the spec says of its
+        input, output and classes. How their messages read and where the threshold lies may change.
+        """
+        return digest([self.version, self.model_name, self._files(), self._meaning()])
 
     @property
     def input_hash(self) -> str:
@@ -51,6 +53,12 @@ class ServedVersion:
     def _files(self) -> Any:
         origin = self.source.to_json()
         return origin.get("image") or origin["persistentVolumeClaim"]
+
+    def _meaning(self) -> Any:
+        if self.contract is None:
+            return None
+        classes = [each["name"] for each in self.contract["classes"]]
+        return [self.contract["input"], self.contract["output"], classes]
 
     def to_json(self) -> dict[str, Any]:
         return {
