@@ -312,7 +312,7 @@ STATE = State(revision=4, phase=Phase.STABLE, since=1.0, serving=served(1))
 
 
 def config_map(state: State) -> dict:
-    text = routing.to_text(routing.routing_file("pizza", "default", state, None))
+    text = routing.to_text(routing.routing_file("pizza", "default", state))
     return {"data": {routing.ROUTING_KEY: text, routing.STATE_KEY: routing.sealed(state, text)}}
 
 

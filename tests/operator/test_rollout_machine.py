@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from imageclassifier_operator import names, routing, spec
-from imageclassifier_operator.decide import Goal, decide, goal_of, guards
+from imageclassifier_operator.decide import Goal, decide, goal_of, guards, unusable_candidate
+from imageclassifier_operator.memory import Memory
 from imageclassifier_operator.observed import (
     Counters,
     GatewayObserved,
@@ -31,6 +32,7 @@ from imageclassifier_operator.spec import (
     ServingSettings,
     Shadow,
     Step,
+    Sticky,
 )
 from imageclassifier_operator.state import Phase, State
 
@@ -48,6 +50,13 @@ STRATEGIES = {
         progress_deadline_seconds=100,
         shadow=Shadow(50, 0.9, 10),
         limits=Limits(0.05, 100),
+        min_requests=10,
+    ),
+    "in steps, sticky": RolloutSettings(
+        keep_previous_seconds=60,
+        progress_deadline_seconds=100,
+        steps=(Step(5, 30), Step(40, 30)),
+        sticky=Sticky("header", "X-User"),
         min_requests=10,
     ),
     "paused": RolloutSettings(
@@ -68,6 +77,7 @@ class Gateway:
 
     start_id: str
     file: dict | None = None
+    cut_off: set[int] = dataclasses.field(default_factory=set)
     counters: dict[int, tuple[int, int, int]] = dataclasses.field(default_factory=dict)
     compared: int = 0
     agreed: int = 0
@@ -80,7 +90,8 @@ class Gateway:
             revision=self.file["revision"] if self.file else 0,
             versions={
                 entry["version"]: VersionReport(
-                    ready=entry["version"] in ready_versions, counters=self.figures(entry["version"])
+                    ready=entry["version"] in ready_versions - self.cut_off,
+                    counters=self.figures(entry["version"]),
                 )
                 for entry in entries
             },
@@ -118,6 +129,7 @@ class Rollouts(RuleBasedStateMachine):
         self.status: dict = {}
         self.memory: State | None = None
         self.acknowledged_since: tuple[int, float] | None = None
+        self.hints = Memory("uid")
         self.started_gateways = 2
         self.state = State()
         self.taken_back: set[int] = set()
@@ -147,7 +159,7 @@ class Rollouts(RuleBasedStateMachine):
         else:
             self.acknowledged_since = None
         candidate = state.candidate
-        return Observed(
+        seen = Observed(
             versions={
                 version: VersionObserved(
                     input_hash=d["served"].input_hash,
@@ -166,6 +178,8 @@ class Rollouts(RuleBasedStateMachine):
             else self.now - self.acknowledged_since[1],
             verdict=None if candidate is None else self.verdicts.get((candidate.version, state.attempt)),
         )
+        unusable = self.hints.unusable_seconds(unusable_candidate(state, seen), self.now)
+        return replace(seen, unusable_seconds=unusable)
 
     def reconcile(self):
         """One pass as `reconcile` does it: recover, decide, write."""
@@ -176,6 +190,8 @@ class Rollouts(RuleBasedStateMachine):
         for happened in decision.happened:
             if happened.blame is not None:
                 self.taken_back.add(happened.version)
+                again = decision.state.candidate
+                assert again is None or again.version != happened.version, "tried again as soon as it failed"
             elif happened.name in ("TookOver", "FirstVersionServes"):
                 self.taken_back.discard(happened.version)
         self.check_fallback(decision.state, seen)
@@ -202,7 +218,7 @@ class Rollouts(RuleBasedStateMachine):
             for version in set(self.deployments) - set(self.state.kept):
                 self.check_nobody_sends_to(version)
                 del self.deployments[version]
-        document = routing.routing_file("pizza", "default", self.state, self.rollout.sticky)
+        document = routing.routing_file("pizza", "default", self.state)
         if document is not None:
             text = routing.to_text(document)
             data = {routing.ROUTING_KEY: text, routing.STATE_KEY: routing.sealed(self.state, text)}
@@ -250,6 +266,7 @@ class Rollouts(RuleBasedStateMachine):
             key = (self.state.candidate.version, self.state.attempt)
             self.verdicts.setdefault(key, Verdict(True, Reason.READY, ""))
         for which in (0, 1, 0, 1):
+            self.gateways[which].cut_off.clear()
             self.a_gateway_reads_the_file(which)
 
     @rule(version=st.sampled_from(VERSIONS), memory=st.sampled_from(["1Gi", "1Gi", "2Gi"]))
@@ -309,6 +326,11 @@ class Rollouts(RuleBasedStateMachine):
             self.gateways[which].file = json.loads(self.config_map["data"][routing.ROUTING_KEY])
         self.reconcile()
 
+    @rule(which=st.integers(0, 1), version=st.sampled_from(VERSIONS))
+    def a_gateway_cannot_reach_a_version(self, which, version):
+        self.gateways[which].cut_off ^= {version}
+        self.reconcile()
+
     @rule(which=st.integers(0, 1))
     def a_gateway_is_replaced(self, which):
         self.gateways[which] = Gateway(f"g{self.started_gateways}")
@@ -341,6 +363,7 @@ class Rollouts(RuleBasedStateMachine):
     def the_operator_restarts(self):
         self.memory = None
         self.acknowledged_since = None
+        self.hints = Memory("uid")
         self.reconcile()
 
     @rule(restarts=st.booleans())
@@ -393,8 +416,8 @@ class Rollouts(RuleBasedStateMachine):
                 assert seen.ready_pods(version) > 0 or returned, (
                     f"{percent}% for {version}, which is not ready"
                 )
-        if routing.without_revision(routing.routing_file("", "", before, None)) != routing.without_revision(
-            routing.routing_file("", "", after, None)
+        if routing.without_revision(routing.routing_file("", "", before)) != routing.without_revision(
+            routing.routing_file("", "", after)
         ):
             assert after.revision > before.revision
 

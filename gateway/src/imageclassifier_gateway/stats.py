@@ -20,7 +20,7 @@ from prometheus_client.exposition import generate_latest
 #: Upper bounds in seconds, each about 1.5 times the one before: a p99 read from them is right within a half.
 LATENCY_BUCKETS_SECONDS = (
     0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75,
-    1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0,
+    1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0,
 )  # fmt: skip
 
 #: Of a prediction request: reading it, fetching pictures from URLs, decoding them, asking the model, and all.

@@ -29,7 +29,7 @@ class Announcer:
 
     async def announce(self, view: View, goal: Goal, state: State) -> Problem | None:
         """Write the routing that `state` asks for, when anything serves. What keeps it from being written?"""
-        document = routing.routing_file(view.ic.name, view.ic.namespace, state, goal.rollout.sticky)
+        document = routing.routing_file(view.ic.name, view.ic.namespace, state)
         if document is None:
             return None
         text = routing.to_text(document)

@@ -30,11 +30,19 @@ class Window:
 
     @property
     def p99_milliseconds(self) -> float | None:
-        """The upper bound of the bucket that holds the 99th percentile; None without requests."""
-        total = self.buckets.get(float("inf"), 0)
-        if total == 0:
+        """The 99th percentile, interpolated within its bucket as Prometheus' histogram_quantile does; beyond
+        the last bound, that bound: it is no less. None without requests.
+        """
+        rank = 0.99 * self.buckets.get(float("inf"), 0)
+        if rank == 0:
             return None
-        return next(bound * 1000 for bound, count in sorted(self.buckets.items()) if count >= 0.99 * total)
+        below, counted = 0.0, 0
+        for bound, count in sorted(self.buckets.items()):
+            if count >= rank:
+                share = 0.0 if bound == float("inf") else (rank - counted) / (count - counted)
+                return 1000 * (below + (bound - below) * share if share else below)
+            below, counted = bound, count
+        return None
 
 
 def baseline(reports: Iterable[GatewayReport]) -> dict[str, Any]:
@@ -134,7 +142,7 @@ def complaint(
         if others is None or p99 > others:
             return Problem(
                 Reason.TOO_SLOW,
-                f"version {version} answered 99% of {judged.requests} requests within {p99:g} ms only; "
-                f"spec.rollout.limits.p99Milliseconds allows {limit} ms",
+                f"version {version} answered 99% of {judged.requests} requests within about {p99:.0f} ms "
+                f"only; spec.rollout.limits.p99Milliseconds allows {limit} ms",
             )
     return None

@@ -47,6 +47,8 @@ class Memory:
     """Gateway pod uid -> the revision that it last said it had applied."""
     all_acknowledged: tuple[int, float] | None = None
     """The revision that every ready gateway was seen to have, and since when."""
+    unusable: tuple[int, float] | None = None
+    """The candidate that some ready gateway cannot use, and since when."""
     routing_written: tuple[int, float] | None = None
     """The newest revision that this process wrote, and when."""
     measured: int = 0
@@ -79,6 +81,15 @@ class Memory:
         if self.all_acknowledged is None or self.all_acknowledged[0] != revision:
             self.all_acknowledged = (revision, now)
         return now - self.all_acknowledged[1]
+
+    def unusable_seconds(self, candidate: int | None, now: float) -> float:
+        """For how long `candidate` has been one that some gateway cannot use; None: there is no such one."""
+        if candidate is None:
+            self.unusable = None
+            return 0.0
+        if self.unusable is None or self.unusable[0] != candidate:
+            self.unusable = (candidate, now)
+        return now - self.unusable[1]
 
     def needs_touch(self, pod: Json, revision: int, now: float) -> bool:
         """Whether a gateway pod has to be annotated (again) so that its kubelet looks for the new routing

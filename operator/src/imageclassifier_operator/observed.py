@@ -114,6 +114,8 @@ class Observed:
     acknowledged_seconds: float | None = None
     unacknowledged: tuple[str, ...] = ()
     """The ready gateway pods that have not."""
+    unusable_seconds: float = 0.0
+    """For how long some ready gateway has not been able to use the candidate, although it has a share."""
     service_is_ours: bool = True
     """Whether the Service by which users reach the gateways is there and belongs to this ImageClassifier."""
     verdict: Verdict | None = None

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from imageclassifier_operator import names
-from imageclassifier_operator.spec import ServedVersion, Sticky
+from imageclassifier_operator.spec import ServedVersion
 from imageclassifier_operator.state import State
 
 SCHEMA = 1
@@ -39,7 +39,7 @@ LISTED = ("Verify", "Shift")
 """The phases in which a candidate stands in the routing file."""
 
 
-def routing_file(name: str, namespace: str, state: State, sticky: Sticky | None) -> dict[str, Any] | None:
+def routing_file(name: str, namespace: str, state: State) -> dict[str, Any] | None:
     """The routing file of `docs/architecture.md`, or None while nothing serves."""
     if state.serving is None:
         return None
@@ -58,8 +58,8 @@ def routing_file(name: str, namespace: str, state: State, sticky: Sticky | None)
         document["fallback"] = state.fallback
     if state.candidate is not None and state.shadow_percent and state.phase in LISTED:
         document["shadow"] = {"version": state.candidate.version, "percent": state.shadow_percent}
-    if sticky is not None:
-        document["sticky"] = {sticky.kind: sticky.name}
+    if state.sticky is not None:
+        document["sticky"] = {state.sticky.kind: state.sticky.name}
     return document
 
 

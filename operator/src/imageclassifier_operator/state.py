@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from imageclassifier_operator.spec import ServedVersion
+from imageclassifier_operator.spec import ServedVersion, Sticky
 
 SCHEMA = 1
 MAX_FAILED_VERSIONS = 10
@@ -67,6 +67,8 @@ class State:
     shadow_percent: int = 0
     promoted: str = ""
     """The value of the promote annotation that was acted on last."""
+    sticky: Sticky | None = None
+    """What gateways are told to keep one caller on one version by."""
     paused_since: float | None = None
     baseline: Mapping[str, Any] = field(default_factory=dict)
     """The gateways' counters when the present step began: start id -> version -> counters."""
@@ -117,6 +119,7 @@ class State:
             "percent": self.percent,
             "shadowPercent": self.shadow_percent,
             "promoted": self.promoted,
+            "sticky": None if self.sticky is None else {self.sticky.kind: self.sticky.name},
             "pausedSince": self.paused_since,
             "baseline": self.baseline,
             "failed": [dataclasses.asdict(failed) for failed in self.failed],
@@ -150,6 +153,7 @@ class State:
             percent=int(document["percent"]),
             shadow_percent=int(document["shadowPercent"]),
             promoted=str(document["promoted"]),
+            sticky=None if document.get("sticky") is None else Sticky.parse(document["sticky"]),
             paused_since=document["pausedSince"],
             baseline=dict(document["baseline"]),
             failed=tuple(FailedVersion(**failed) for failed in document["failed"]),

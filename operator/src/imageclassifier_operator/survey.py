@@ -7,7 +7,7 @@ from typing import Any
 from imageclassifier_operator import desired, metrics, names, observe, verification
 from imageclassifier_operator.cache import Cache
 from imageclassifier_operator.children import serving_children
-from imageclassifier_operator.decide import Goal, needs_reports
+from imageclassifier_operator.decide import Goal, needs_reports, unusable_candidate
 from imageclassifier_operator.diagnosis import diagnose_job, is_ready
 from imageclassifier_operator.kinds import DEPLOYMENTS, JOBS, SERVICES
 from imageclassifier_operator.memory import Memory, Unverified
@@ -44,7 +44,7 @@ class Survey:
         name = names.verify_name(view.ic.name, goal.wanted.version, goal.attempt)
         job = self._cache.one(JOBS, view.key, name)
         verdict = self._verdict(view, goal, job)
-        return Observed(
+        seen = Observed(
             versions=observe.versions(view.objects, wanted),
             gateways=tuple(
                 GatewayObserved(pod["metadata"]["name"], is_ready(pod), reports.get(pod["metadata"]["uid"]))
@@ -57,6 +57,8 @@ class Survey:
             unverified=self._unverified(view, name, job, verdict),
             blocked=memory.blocked,
         )
+        unusable = unusable_candidate(state, seen)
+        return replace(seen, unusable_seconds=memory.unusable_seconds(unusable, view.now))
 
     def observe_invalid(self, found: Found) -> Observed:
         """What is seen while the spec cannot be rendered: what is there is then what is wanted."""

@@ -13,6 +13,7 @@ from imageclassifier_operator.decide.machine import (
     Transition,
     decide,
     needs_reports,
+    unusable_candidate,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "decide",
     "goal_of",
     "needs_reports",
+    "unusable_candidate",
 ]

@@ -53,7 +53,9 @@ def judge_by_new_rules(scene: Scene) -> State:
 
 
 def update_in_place(scene: Scene) -> State:
-    return replace(scene.state, serving=scene.goal.wanted)
+    """A serving version that is still on trial is remembered by what it is made from now, should it fail."""
+    attempt = scene.goal.attempt if scene.state.attempt else ""
+    return replace(scene.state, serving=scene.goal.wanted, attempt=attempt)
 
 
 def stay(scene: Scene) -> State:

@@ -39,8 +39,12 @@ class Goal:
         return tuple(step for step in self.rollout.steps if step.percent < 100)
 
     def step(self, percent: int) -> Step | None:
-        """The step of this percentage; None when the spec has none (it may have changed meanwhile)."""
-        return next((step for step in self.steps if step.percent == percent), None)
+        """The step that a share of `percent` is held by; None when the spec has no steps.
+
+        The steps may have changed meanwhile: then it is the last one up to that share, or the first of all.
+        """
+        reached = [step for step in self.steps if step.percent <= percent]
+        return next(iter([*reversed(reached), *self.steps]), None)
 
     def next_percent(self, percent: int) -> int:
         return next((step.percent for step in self.steps if step.percent > percent), 100)
@@ -49,27 +53,25 @@ class Goal:
 def goal_of(ic: ImageClassifier, default_serving_image: str, state: State) -> Goal:
     """The goal that `ic` states, seen from `state`.
 
-    The version that serves is immutable: other files under its number are refused. Its settings may change
-    in place.
+    The version that serves is immutable: other files under its number, or another input, output or other
+    classes, are refused. Its settings may change in place.
     """
     wanted = ic.candidate(default_serving_image)
     refused = None
     serving = state.serving
-    if (
-        serving is not None
-        and serving.version == wanted.version
-        and serving.source_hash != wanted.source_hash
-    ):
-        refused = Problem(
-            Reason.INVALID_SPEC,
-            f"version {serving.version} serves, so its source cannot change: "
-            "give the new files a new version number, or put spec.model back as it was",
-        )
+    if serving is not None and (refused := _refused(serving, wanted)) is not None:
         wanted = serving
     elif serving is not None and serving.input_hash == wanted.input_hash:
         wanted = serving  # with the server image of its time: an operator upgrade restarts nothing
     elif state.candidate is not None and state.candidate.input_hash == wanted.input_hash:
         wanted = state.candidate
+    elif (
+        serving is not None
+        and serving.version == wanted.version
+        and serving.serving.image is wanted.serving.image is None
+    ):
+        # Other settings of the version that serves are no reason to give it another model server.
+        wanted = dataclasses.replace(wanted, server_image=serving.server_image)
     rules = dataclasses.asdict(dataclasses.replace(ic.rollout, pause=False))
     return Goal(
         wanted=wanted,
@@ -79,3 +81,20 @@ def goal_of(ic: ImageClassifier, default_serving_image: str, state: State) -> Go
         request_seconds=float(ic.gateway.timeout_seconds),
         refused=refused,
     )
+
+
+def _refused(serving: ServedVersion, wanted: ServedVersion) -> Problem | None:
+    """Why nothing may come after `serving` in the way that `wanted` asks for."""
+    if serving.model_name != wanted.model_name:
+        return Problem(
+            Reason.INVALID_SPEC,
+            f"spec.model.name cannot change from {serving.model_name} to {wanted.model_name} while a version "
+            "serves: put it back as it was, and make another ImageClassifier for another model",
+        )
+    if serving.version == wanted.version and serving.source_hash != wanted.source_hash:
+        return Problem(
+            Reason.INVALID_SPEC,
+            f"version {serving.version} serves, so its source, input, output and classes cannot change: "
+            "give the new ones a new version number, or put the spec back as it was",
+        )
+    return None

@@ -44,7 +44,7 @@ def candidate_is_unwanted(scene: Scene) -> bool:
 def rules_changed(scene: Scene) -> bool:
     """The version on trial stays, but it is judged by other rules, or asked to be tried anew."""
     state = scene.state
-    on_trial = state.candidate or state.serving
+    on_trial = state.candidate or state.on_trial
     return (
         on_trial is not None
         and on_trial.input_hash == scene.goal.wanted.input_hash
@@ -109,8 +109,7 @@ def _overdue(scene: Scene, what: str, cause: Problem) -> Problem | None:
     it up.
     """
     deadline = scene.goal.rollout.progress_deadline_seconds
-    held_up = scene.state.paused_since is not None or scene.seen.blocked is not None
-    if held_up or scene.seconds_in_phase < deadline:
+    if scene.is_held_up or scene.seconds_in_phase < deadline:
         return None
     said = f": {cause.message}" if cause.message else ""
     return Problem(cause.reason, f"{what} within {deadline} s{said}")
@@ -135,20 +134,44 @@ def candidate_was_refused(scene: Scene) -> Problem | None:
 
 
 def candidate_broke_before_traffic(scene: Scene) -> Problem | None:
+    """Its pods broke, or it passed and then could not be given requests for too long."""
     candidate = scene.state.candidate
-    problem = None if candidate is None else scene.seen.problem(candidate.version)
-    return problem if problem is not None and problem.fatal else None
+    if candidate is None:
+        return None
+    problem = scene.seen.problem(candidate.version)
+    if problem is not None and problem.fatal:
+        return problem
+    if not candidate_passed(scene) or is_reached(scene, candidate):
+        return None
+    what = f"version {candidate.version} passed its verification, but could not be given requests"
+    return _overdue(scene, what, problem or _unreached(scene, candidate))
+
+
+def _unreached(scene: Scene, candidate: ServedVersion) -> Problem:
+    """Which gateway keeps the candidate from its share, as far as it can be told."""
+    for gateway in scene.seen.ready_gateways:
+        said = None if gateway.report is None else gateway.report.versions.get(candidate.version)
+        error = None
+        if gateway.report is None:
+            error = "it does not answer the operator"
+        elif said is None or gateway.pod in scene.seen.unacknowledged:
+            error = "it has not taken on the newest routing"
+        elif not said.ready:
+            error = said.error or "it is not connected to the version"
+        if error is not None:
+            return Problem(Reason.PROGRESS_DEADLINE_EXCEEDED, f"gateway pod {gateway.pod}: {error}")
+    return Problem(Reason.PROGRESS_DEADLINE_EXCEEDED, "")
 
 
 # -- shifting -------------------------------------------------------------------------------------------
 
 
-def can_take_share(scene: Scene, served: ServedVersion) -> bool:
+def is_usable(seen: Observed, served: ServedVersion) -> bool:
     """It has ready pods with these inputs, and every ready gateway is connected to it and has acknowledged
     so.
     """
-    gateways = scene.seen.ready_gateways
-    if not is_warm(scene.seen, served) or scene.seen.acknowledged_seconds is None or not gateways:
+    gateways = seen.ready_gateways
+    if not is_warm(seen, served) or seen.acknowledged_seconds is None or not gateways:
         return False
     return all(
         gateway.report is not None
@@ -168,10 +191,14 @@ def is_passed_and_listening(scene: Scene) -> bool:
     return (
         candidate is not None
         and candidate_passed(scene)
-        and is_loaded(scene, candidate)
-        and can_take_share(scene, candidate)
+        and is_reached(scene, candidate)
         and may_go_on(scene)
     )
+
+
+def is_reached(scene: Scene, served: ServedVersion) -> bool:
+    """All of its pods are up, and all gateways are connected to them."""
+    return is_loaded(scene, served) and is_usable(scene.seen, served)
 
 
 def shadow_comes_first(scene: Scene) -> bool:
@@ -190,8 +217,8 @@ def candidate_fails_under_traffic(scene: Scene) -> Problem | None:
     problem = scene.seen.problem(candidate.version)
     if problem is not None and problem.fatal:
         return problem
-    if (gone := _gone_for_good(scene)) is not None:
-        return gone
+    if (lost := _gone_for_good(scene) or _unreached_for_good(scene, candidate)) is not None:
+        return lost
     rollout, since, reports = scene.goal.rollout, scene.state.baseline, scene.seen.reports
     if scene.state.shadow_percent:
         return _disagreement(scene, candidate)
@@ -220,6 +247,17 @@ def _gone_for_good(scene: Scene) -> Problem | None:
     )
 
 
+def _unreached_for_good(scene: Scene, candidate: ServedVersion) -> Problem | None:
+    deadline = scene.goal.rollout.progress_deadline_seconds
+    if scene.is_held_up or scene.seen.unusable_seconds < deadline:
+        return None
+    cause = _unreached(scene, candidate)
+    said = f": {cause.message}" if cause.message else ""
+    return Problem(
+        cause.reason, f"version {candidate.version} could not be used by every gateway for {deadline} s{said}"
+    )
+
+
 def _disagreement(scene: Scene, candidate: ServedVersion) -> Problem | None:
     shadow = scene.goal.rollout.shadow
     if shadow is None or shadow.min_agreement is None:
@@ -241,7 +279,7 @@ def step_is_over(scene: Scene) -> bool:
     against more.
     """
     candidate, state = scene.state.candidate, scene.state
-    if candidate is None or not may_go_on(scene) or not can_take_share(scene, candidate):
+    if candidate is None or not may_go_on(scene) or not is_usable(scene.seen, candidate):
         return False
     if state.shadow_percent:
         shadow = scene.goal.rollout.shadow
@@ -249,7 +287,7 @@ def step_is_over(scene: Scene) -> bool:
         return shadow is None or compared >= shadow.min_compared
     step = scene.goal.step(state.percent)
     if step is None:
-        return True
+        return True  # the spec has no steps any more
     requests = judge.window(candidate.version, state.baseline, scene.seen.reports).requests
     # While paused the clock stands still: whoever promotes by hand has decided that it was long enough.
     long_enough = scene.goal.rollout.pause or scene.seconds_in_phase >= step.duration_seconds

@@ -7,8 +7,9 @@ tests/operator/test_rollout_machine.py checks the invariants against random hist
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from imageclassifier_operator import routing
 from imageclassifier_operator.decide import actions, guards
@@ -66,8 +67,8 @@ TRANSITIONS: tuple[Transition, ...] = (
         "The acceptance rules changed: the candidate is verified again.",
     ),
     Transition(
-        "RulesChanged", (LOAD, SHIFT), guards.rules_changed, None, actions.judge_by_new_rules,
-        "The rollout's rules changed: the candidate goes on under the new ones.", restarts_clock=False,
+        "RulesChanged", (LOAD, SHIFT, SETTLE), guards.rules_changed, None, actions.judge_by_new_rules,
+        "The rollout's rules changed: the version on trial goes on under the new ones.", restarts_clock=False,
     ),
     Transition(
         "SettingsChanged", tuple(Phase), guards.settings_changed_in_place, None, actions.update_in_place,
@@ -183,7 +184,7 @@ def decide(goal: Goal, state: State, seen: Observed, now: float) -> Decision:
 
     Idempotent: deciding again with the result, and nothing else changed, gives the result.
     """
-    before = routing.without_revision(routing.routing_file("", "", state, goal.rollout.sticky))
+    before = _traffic(state)
     scene = Scene(goal, _kept_up(goal, state, seen, now), seen, now)
     happened: list[Happened] = []
     for _ in range(len(Phase)):  # a walk through every phase; more would be a circle in the table
@@ -193,11 +194,11 @@ def decide(goal: Goal, state: State, seen: Observed, now: float) -> Decision:
         transition, blamed = step
         happened.append(_told(transition, blamed))
         scene = replace(blamed, state=_moved(transition, blamed), blame=None)
-        if routing.without_revision(routing.routing_file("", "", scene.state, goal.rollout.sticky)) != before:
+        if _traffic(scene.state) != before:
             # What is seen of the gateways belongs to the routing before: nothing more is decided on it.
             scene = replace(scene, seen=replace(seen, acknowledged_seconds=None))
     result, seen = _kept_up(goal, scene.state, seen, now), scene.seen
-    if routing.without_revision(routing.routing_file("", "", result, goal.rollout.sticky)) != before:
+    if _traffic(result) != before:
         result = replace(result, revision=max(result.revision, seen.highest_revision) + 1)
         seen = replace(seen, acknowledged_seconds=None)
     return Decision(
@@ -209,9 +210,24 @@ def decide(goal: Goal, state: State, seen: Observed, now: float) -> Decision:
     )
 
 
+def _traffic(state: State) -> Mapping[str, Any] | None:
+    """What the gateways are told in `state`: another revision is due when it changes."""
+    return routing.without_revision(routing.routing_file("", "", state))
+
+
 def needs_reports(state: State, acknowledged: bool) -> bool:
     """Whether the gateways have to be asked before `decide` can say anything new."""
     return not acknowledged or state.phase in (VERIFY, SHIFT, SETTLE)
+
+
+def unusable_candidate(state: State, seen: Observed) -> int | None:
+    """The version that has a share which some ready gateway cannot give it; not while paused."""
+    candidate = state.candidate
+    if candidate is None or state.phase is not SHIFT or state.paused_since is not None:
+        return None
+    if not seen.ready_gateways or guards.is_usable(seen, candidate):
+        return None
+    return candidate.version
 
 
 def _next(scene: Scene) -> tuple[Transition, Scene] | None:
@@ -228,11 +244,11 @@ def _next(scene: Scene) -> tuple[Transition, Scene] | None:
 
 def _moved(transition: Transition, scene: Scene) -> State:
     state = transition.action(scene)
-    return replace(
-        state,
-        phase=scene.state.phase if transition.target is None else transition.target,
-        since=scene.now if transition.restarts_clock else state.since,
-    )
+    state = replace(state, phase=scene.state.phase if transition.target is None else transition.target)
+    if not transition.restarts_clock:
+        return state
+    # A clock that begins while it stands still, as after a promotion by hand, has nothing to make up for.
+    return replace(state, since=scene.now, paused_since=None if state.paused_since is None else scene.now)
 
 
 def _told(transition: Transition, scene: Scene) -> Happened:
@@ -253,8 +269,15 @@ def _told(transition: Transition, scene: Scene) -> Happened:
 
 
 def _kept_up(goal: Goal, state: State, seen: Observed, now: float) -> State:
-    """`state` with what follows from the moment alone, whatever the phase."""
+    """`state` with what follows from the goal and the moment alone, whatever the phase."""
+    state = replace(_with_shadow(goal, state), sticky=goal.rollout.sticky)
     return _with_gone(_with_fallback(_with_pause(goal, state, now), seen), seen, now)
+
+
+def _with_shadow(goal: Goal, state: State) -> State:
+    """A shadow whose share was changed meanwhile gets the new one."""
+    shadow = goal.rollout.shadow
+    return replace(state, shadow_percent=shadow.percent) if shadow and state.shadow_percent else state
 
 
 def _with_fallback(state: State, seen: Observed) -> State:
@@ -272,9 +295,11 @@ def _with_gone(state: State, seen: Observed, now: float) -> State:
 
 
 def _with_pause(goal: Goal, state: State, now: float) -> State:
-    """The rollout's clock stands still while it is paused."""
-    if state.candidate is None:
-        return state
+    """The rollout's clock stands still while it is paused. The first version of all is never paused: there is
+    none that could serve meanwhile.
+    """
+    if state.candidate is None or state.serving is None:
+        return replace(state, paused_since=None)
     if goal.rollout.pause and state.paused_since is None:
         return replace(state, paused_since=now)
     if not goal.rollout.pause and state.paused_since is not None:

@@ -18,6 +18,11 @@ class Scene:
     blame: Problem | None = None
 
     @property
+    def is_held_up(self) -> bool:
+        """Whether the user, or what keeps us from writing, holds the rollout up: no deadline counts then."""
+        return self.state.paused_since is not None or self.seen.blocked is not None
+
+    @property
     def seconds_in_phase(self) -> float:
         """Since the phase or step began; while the rollout is paused this clock stands still."""
         until = self.now if self.state.paused_since is None else self.state.paused_since
