@@ -2,6 +2,9 @@
 
 The name of an Event is a digest of what it tells, so the same thing told twice (by a repeated pass, by the
 next leader) is one Event.
+
+They are Events of the core group: `kubectl describe` sorts by `firstTimestamp`, which those of events.k8s.io
+cannot have.
 """
 
 import hashlib
@@ -10,10 +13,11 @@ from typing import Any
 
 from imageclassifier_operator import names
 from imageclassifier_operator.decide import Happened
+from imageclassifier_operator.kinds import EVENTS
 from imageclassifier_operator.observed import Problem
 from imageclassifier_operator.spec import ImageClassifier
 
-MAX_NOTE_CHARACTERS = 1024  # events.k8s.io/v1
+MAX_MESSAGE_CHARACTERS = 1024  # as events.k8s.io/v1, through which others read them
 
 
 def of_transition(
@@ -21,12 +25,12 @@ def of_transition(
 ) -> dict[str, Any]:
     """The Event that tells one transition. `revision`, of the routing, tells apart what happens twice."""
     about = "" if happened.version is None else f"Version {happened.version}: "
-    note = f"{about}{happened.meaning}"
+    message = f"{about}{happened.meaning}"
     if happened.blame is not None:
-        note = f"{about}{happened.blame.reason.value}: {happened.blame.message}"
+        message = f"{about}{happened.blame.reason.value}: {happened.blame.message}"
     kind = "Normal" if happened.blame is None else "Warning"
     told = f"{ic.generation}/{revision}/{happened.version}/{happened.percent}"
-    return _event(ic, kind, happened.name, happened.phase.value, note, told, reporter, now)
+    return _event(ic, kind, happened.name, happened.phase.value, message, told, reporter, now)
 
 
 def of_problem(ic: ImageClassifier, problem: Problem, reporter: str, now: float) -> dict[str, Any]:
@@ -37,17 +41,28 @@ def of_problem(ic: ImageClassifier, problem: Problem, reporter: str, now: float)
 
 
 def _event(
-    ic: ImageClassifier, kind: str, reason: str, action: str, note: str, told: str, reporter: str, now: float
+    ic: ImageClassifier,
+    kind: str,
+    reason: str,
+    action: str,
+    message: str,
+    told: str,
+    reporter: str,
+    now: float,
 ) -> dict[str, Any]:
-    digest = hashlib.sha256(f"{ic.uid}/{reason}/{note}/{told}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{ic.uid}/{reason}/{message}/{told}".encode()).hexdigest()[:16]
+    at = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
+        "apiVersion": EVENTS.api_version,
+        "kind": EVENTS.kind,
         "metadata": {"name": f"{ic.name}.{digest}", "namespace": ic.namespace},
-        "eventTime": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "reportingController": f"{names.GROUP}/operator",
+        "firstTimestamp": at,
+        "lastTimestamp": at,
+        "count": 1,
+        "source": {"component": names.MANAGER},
+        "reportingComponent": f"{names.GROUP}/operator",
         "reportingInstance": reporter[:128],
-        "regarding": {
+        "involvedObject": {
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
             "name": ic.name,
@@ -57,5 +72,5 @@ def _event(
         "type": kind,
         "reason": reason,
         "action": action,
-        "note": note[:MAX_NOTE_CHARACTERS],
+        "message": message[:MAX_MESSAGE_CHARACTERS],
     }

@@ -38,8 +38,9 @@ class Kind:
 
 
 IMAGE_CLASSIFIERS = Kind(names.GROUP, names.VERSION, names.KIND, names.PLURAL, ours=False)
-WARNINGS = Kind("", "v1", "Event", "events", ours=False)
-EVENTS = Kind("events.k8s.io", "v1", "Event", "events", ours=False)
+EVENTS = Kind("", "v1", "Event", "events", ours=False)
+WARNINGS = EVENTS
+"""What is read of them: the warnings about pods and Jobs."""
 LEASES = Kind("coordination.k8s.io", "v1", "Lease", "leases", ours=False)
 
 DEPLOYMENTS = Kind("apps", "v1", "Deployment", "deployments")

@@ -1,0 +1,40 @@
+"""Events about an ImageClassifier, as kubectl reads them."""
+
+from typing import Any
+
+from imageclassifier_operator import events, spec
+from imageclassifier_operator.decide import Happened
+from imageclassifier_operator.observed import Problem
+from imageclassifier_operator.reasons import Reason
+from imageclassifier_operator.state import Phase
+
+IC = spec.parse(
+    {
+        "metadata": {"name": "pizza", "namespace": "food", "uid": "u", "generation": 3},
+        "spec": {"model": {"version": 2, "image": "pizza:{version}"}},
+    }
+)
+STARTED = Happened("RolloutStarted", "It is brought up.", Phase.LOAD, 2, 0)
+
+
+def told(happened: Happened = STARTED, revision: int = 7, now: float = 0.0) -> dict[str, Any]:
+    return events.of_transition(IC, happened, revision, "operator-0", now)
+
+
+def test_kubectl_describe_can_put_events_in_their_order() -> None:
+    """It sorts by the first timestamp, and shows them in any order where there is none."""
+    assert [told(now=now)["firstTimestamp"] for now in (0.4, 61)] == [
+        "1970-01-01T00:00:00Z",
+        "1970-01-01T00:01:01Z",
+    ]
+
+
+def test_what_is_told_twice_is_one_event_and_what_happens_twice_is_two() -> None:
+    assert told(now=5)["metadata"] == told(now=6)["metadata"]
+    assert told(revision=8)["metadata"] != told(revision=7)["metadata"]
+
+
+def test_a_version_that_is_taken_back_is_a_warning_that_says_why() -> None:
+    blame = Problem(Reason.TOO_SLOW, "version 2 is slow")
+    event = told(Happened("RolledBack", "Its share goes back.", Phase.RETIRE, 2, 0, blame))
+    assert (event["type"], event["message"]) == ("Warning", "Version 2: TooSlow: version 2 is slow")
