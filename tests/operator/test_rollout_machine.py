@@ -447,6 +447,8 @@ class Rollouts(RuleBasedStateMachine):
             for deployment in self.deployments.values():
                 deployment.update(ready=True, broken=False)
             for gateway in self.gateways:
+                if self.rollout.pause:
+                    gateway.cut_off.clear()  # who pauses a rollout waits for it without any deadline
                 if self.config_map is not None:
                     gateway.file = json.loads(self.config_map["data"][routing.ROUTING_KEY])
             if self.state.phase is Phase.VERIFY:
