@@ -251,3 +251,59 @@ def test_a_version_in_the_shadow_takes_over_only_when_it_agrees(bench: Bench) ->
     assert "pizza became salad" in bench.condition("Ready")["message"]
     assert bench.routing()["serving"] == 1
     assert "shadow" not in bench.routing()
+
+
+def test_a_webhook_that_does_not_answer_is_told_and_gets_over_by_itself(bench: Bench) -> None:
+    """An admission webhook of somebody else's is down: the API server answers each write with a 500."""
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    webhook = {
+        "name": "budgets.example.org",
+        "clientConfig": {"url": "https://127.0.0.1:9/"},
+        "rules": [
+            {
+                "apiGroups": ["policy"],
+                "apiVersions": ["v1"],
+                "operations": ["CREATE", "UPDATE"],
+                "resources": ["poddisruptionbudgets"],
+            }
+        ],
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": bench.namespace}},
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "failurePolicy": "Fail",
+    }
+    name = f"down-{bench.namespace}"
+    bench.apiserver.request("POST", path, {"metadata": {"name": name}, "webhooks": [webhook]})
+    try:
+        bench.create(1)
+        bench.wait(lambda: bench.condition("Ready").get("reason") == "ApiRefused", "the status to tell it")
+        said = bench.condition("Ready")["message"]
+        assert "failed calling webhook" in said
+        assert "budgets.example.org" in said
+    finally:
+        bench.apiserver.request("DELETE", f"{path}/{name}")
+    bench.verify(1)
+    bench.wait_ready(1)
+
+
+def test_a_candidate_that_is_mended_in_mid_rollout_keeps_its_pods_while_a_gateway_sends_them_requests(
+    serving: Bench,
+) -> None:
+    """Its new pods have passed no verification."""
+    serving.patch({"spec": {"rollout": {"steps": [{"percent": 50, "durationSeconds": 600}]}}})
+    serving.bump(2)
+    serving.verify(2)
+    serving.wait(lambda: serving.status().get("candidatePercent") == 50, "the first step")
+
+    def hash_of_2() -> str:
+        annotations = serving.deployments()["pizza-serving-v2"]["metadata"]["annotations"]
+        return str(annotations["imageclassifier.dev/input-hash"])
+
+    before, revision = hash_of_2(), serving.routing()["revision"]
+    serving.gateways.deaf = True
+    serving.patch({"spec": {"model": {"image": "pizza-model:mended-{version}"}}})
+    serving.wait(lambda: serving.routing()["revision"] > revision, "the share to be taken back")
+    time.sleep(2)
+    assert hash_of_2() == before
+    serving.gateways.deaf = False
+    serving.wait(lambda: hash_of_2() != before, "the mended version to be brought up")

@@ -202,7 +202,13 @@ class Rollouts(RuleBasedStateMachine):
         self.state = decision.state
         for version, made in self.state.kept.items():
             old = self.deployments.get(version)
-            if old is None or old["served"].input_hash != made.input_hash:
+            changed = old is not None and old["served"].input_hash != made.input_hash
+            in_use = self.state.serving is not None and version != self.state.serving.version
+            if changed and in_use and not decision.delete_others:
+                continue  # its pods stay as they are while a gateway may still send them requests
+            if changed and in_use:
+                self.check_nobody_sends_to(version)
+            if old is None or changed:
                 # In place: the pods of a serving version are replaced without a gap; others come up anew.
                 goes_on = old is not None and self.state.serving is not None
                 ready = bool(goes_on and old["ready"] and version == self.state.serving.version)

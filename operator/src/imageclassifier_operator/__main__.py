@@ -89,18 +89,24 @@ async def _lead(
     settings: Settings,
     stop: asyncio.Event,
 ) -> None:
-    """Wait for the Lease, then work: every key there is, and whatever the watches bring."""
+    """Wait for the Lease, then work: every key there is, and whatever the watches bring.
+
+    The queue is not filled here. kopf tells of no object before the first list of each kind is in, so whoever
+    is in the queue finds the cache complete; keys that came in while another led wait in it.
+    """
     await informer.started.wait()
     _stop_on_signals(stop)
     await leader.acquire()
     reconciler = Reconciler(informer.cache, cluster, gateways, settings)
-    # kopf tells of every object once its lists are in; keys that came in while another led wait in the queue.
-    for key in informer.cache.all_keys():
-        informer.queue.add(key)
     async with asyncio.TaskGroup() as group:
         group.create_task(leader.hold())
         group.create_task(run_workers(informer.queue, reconciler))
-        group.create_task(resync(cluster, informer.cache, informer.queue, settings.resync_seconds))
+        group.create_task(_resync(informer, cluster, settings))
+
+
+async def _resync(informer: Informer, cluster: Cluster, settings: Settings) -> None:
+    await informer.listed.wait()
+    await resync(cluster, informer.cache, informer.queue, settings.resync_seconds)
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

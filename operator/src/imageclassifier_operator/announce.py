@@ -1,6 +1,5 @@
 """The routing: writing its file, and having every gateway read it soon."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from imageclassifier_operator.decide import Goal
 from imageclassifier_operator.kinds import CONFIG_MAPS
 from imageclassifier_operator.observed import Problem
 from imageclassifier_operator.state import State
+from imageclassifier_operator.together import all_done
 from imageclassifier_operator.view import View
 
 Json = Mapping[str, Any]
@@ -52,7 +52,7 @@ class Announcer:
             for pod in view.objects.gateway_pods()
             if pod["status"].get("podIP") and view.memory.needs_touch(pod, revision, view.now)
         ]
-        await asyncio.gather(*(self._touch(view, pod, revision) for pod in pods))
+        await all_done(self._touch(view, pod, revision) for pod in pods)
 
     async def _touch(self, view: View, pod: Json, revision: int) -> None:
         count = view.memory.touched(pod, revision, view.now)

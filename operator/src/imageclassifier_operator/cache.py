@@ -45,11 +45,6 @@ class Cache:
         ] = {}  # (plural, key) -> name -> object
         self._gone: dict[str, set[str]] = {kind.plural: set() for kind in WATCHED}
 
-    def all_keys(self) -> set[Key]:
-        """Every ImageClassifier there is."""
-        index = self._indices[IMAGE_CLASSIFIERS.plural]
-        return {key for key in index if self.image_classifier(key) is not None}
-
     def image_classifier(self, key: Key) -> Json | None:
         return next(iter(self.of(IMAGE_CLASSIFIERS, key)), None)
 
@@ -64,7 +59,9 @@ class Cache:
         written = self._written.get((kind.plural, key), {})
         for name, body in list(written.items()):
             seen = found.get(name)
-            if seen is not None and _resource_version(seen) >= _resource_version(body):
+            if body["metadata"]["uid"] in gone:
+                del written[name]  # it went while the answer to our write was under way
+            elif seen is not None and _resource_version(seen) >= _resource_version(body):
                 del written[name]  # the watch has caught up
             else:
                 found[name] = body

@@ -3,7 +3,6 @@
 What keeps a child from being written comes back as a `Problem`; what may pass by itself is raised.
 """
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,12 +13,13 @@ from imageclassifier_operator.cache import Cache
 from imageclassifier_operator.cluster import ApiError, Cluster
 from imageclassifier_operator.compare import needs_writing
 from imageclassifier_operator.decide import Decision, Goal
-from imageclassifier_operator.kinds import CHILDREN, FIELD_MANAGER, JOBS, Kind, kind_of
+from imageclassifier_operator.kinds import CHILDREN, DEPLOYMENTS, FIELD_MANAGER, JOBS, Kind, kind_of
 from imageclassifier_operator.observed import Observed, Problem
 from imageclassifier_operator.reasons import Reason
 from imageclassifier_operator.recover import has_served
 from imageclassifier_operator.spec import ImageClassifier
 from imageclassifier_operator.state import State
+from imageclassifier_operator.together import all_done
 from imageclassifier_operator.view import View
 
 logger = logging.getLogger(__name__)
@@ -68,8 +68,12 @@ class Children:
             plan = verification.plan(view.ic, state.candidate, state.serving)
             wanted += desired.verify_job(view.ic, state.candidate, plan, goal.attempt, self._settings)
         await self._repeat_verification(view, goal, state, seen)
-        problems = await asyncio.gather(*(self.ensure(view, manifest) for manifest in wanted))
-        await self._remove_others(view, state, decision, {_id(manifest) for manifest in wanted})
+        problems = await all_done(
+            self.ensure(view, manifest)
+            for manifest in wanted
+            if not _is_used_as_it_was(view, state, decision, manifest)
+        )
+        await self._remove_others(view, goal, decision, {_id(manifest) for manifest in wanted})
         return next((problem for problem in problems if problem is not None), None)
 
     async def ensure(self, view: View, manifest: desired.Manifest) -> Problem | None:
@@ -121,13 +125,14 @@ class Children:
         await self._delete(view, JOBS, job)
 
     async def _remove_others(
-        self, view: View, state: State, decision: Decision, wanted: set[tuple[str, str]]
+        self, view: View, goal: Goal, decision: Decision, wanted: set[tuple[str, str]]
     ) -> None:
         """Delete what is ours and no longer wanted; a version's children only when no gateway uses them any
         more.
         """
-        kept = set(state.kept)
-        tried = kept | {view.ic.model.version}  # the Job of a version that failed stays, for its logs
+        kept = set(decision.state.kept)
+        # The last verification of the version asked for stays, for its logs and for status.verification.
+        told = names.verify_name(view.ic.name, goal.wanted.version, goal.attempt)
         for kind in CHILDREN:
             for live in self._cache.of(kind, view.key):
                 name, version = live["metadata"]["name"], observe.version_of(live)
@@ -138,7 +143,7 @@ class Children:
                 ):
                     continue
                 if _is_verification(live):
-                    if version in tried:
+                    if name == told:
                         continue
                 elif version is not None and (version in kept or not decision.delete_others):
                     continue
@@ -149,6 +154,24 @@ class Children:
         name, uid = live["metadata"]["name"], live["metadata"]["uid"]
         await self._cluster.delete(kind, view.key.namespace, name, uid)
         self._cache.deleted(kind, view.key, name, uid)
+
+
+def _is_used_as_it_was(view: View, state: State, decision: Decision, manifest: desired.Manifest) -> bool:
+    """Whether the pods of a version that is to be made anew (a candidate whose image was mended) may still
+    get requests: their Deployment stays until no gateway sends any.
+    """
+    if decision.delete_others or kind_of(manifest) is not DEPLOYMENTS:
+        return False
+    version = observe.version_of(manifest)
+    live = None if version is None else view.objects.serving_deployments().get(version)
+    if live is None or state.serving is None or state.serving.version == version:
+        return False
+    return _input_hash(live) != _input_hash(manifest)
+
+
+def _input_hash(deployment: Json) -> str | None:
+    annotations = deployment["metadata"].get("annotations") or {}
+    return annotations.get(names.ANNOTATION_INPUT_HASH)
 
 
 def _created(body: Json) -> float:

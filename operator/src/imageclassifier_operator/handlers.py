@@ -31,6 +31,8 @@ class Informer:
         self.registry = kopf.OperatorRegistry()
         self.queue = queue
         self.started = asyncio.Event()
+        self.listed = asyncio.Event()
+        """Set once the first list of each kind is in the cache, with the first object that kopf tells of."""
         self._cache: Cache | None = None
         kopf.on.login(registry=self.registry)(_login)
         kopf.on.startup(registry=self.registry)(self._startup)
@@ -64,6 +66,7 @@ class Informer:
 
     def _changed(self, kind: Kind) -> Any:
         async def changed(type: str | None, body: kopf.Body, **_: Any) -> None:
+            self.listed.set()
             key = key_of(kind, body)
             if key is None:
                 return

@@ -56,6 +56,10 @@ class Memory:
     told_problem: Problem | None = None
     blocked: Problem | None = None
     """What kept the last pass from writing a child."""
+    unwritten: str | None = None
+    """The API server's answer for which the last pass did not get through its writes."""
+    untold: list[dict[str, Any]] = field(default_factory=list)
+    """Events about what has happened that are not posted yet."""
     unverified: Unverified | None = None
     status_due: float | None = None
     """When a status that differs in no condition has to be written at the latest."""

@@ -13,12 +13,13 @@ from imageclassifier_operator.announce import Announcer
 from imageclassifier_operator.cache import Cache
 from imageclassifier_operator.children import VERIFY_AGAIN_SECONDS, Children
 from imageclassifier_operator.cluster import ApiError, Cluster
-from imageclassifier_operator.decide import Decision, decide, goal_of
+from imageclassifier_operator.decide import Decision, Goal, decide, goal_of
 from imageclassifier_operator.kinds import CONFIG_MAPS, DEPLOYMENTS, PODS, WARNINGS
 from imageclassifier_operator.memory import Memory
 from imageclassifier_operator.observed import Observed, Problem
 from imageclassifier_operator.observers import Gateways
 from imageclassifier_operator.queue import Key
+from imageclassifier_operator.reasons import Reason
 from imageclassifier_operator.recover import recover
 from imageclassifier_operator.settings import Settings
 from imageclassifier_operator.spec import InvalidSpec, parse
@@ -103,12 +104,31 @@ class Reconciler:
         # The routing first, as requests depend on it.
         routing_blocked = await self._announcer.announce(view, goal, decision.state)
         view.memory.state = decision.state
-        blocked = await self._children.carry_out(view, goal, decision, seen)
+        self._teller.note(view, decision)
+        blocked, failure = await self._carry_out(view, goal, decision, seen)
         view.memory.blocked = blocked = routing_blocked or blocked
         seen = self._survey.after(seen, view, decision.state.revision)
         await self._teller.tell(view, goal, decision.state, seen, blocked)
-        await self._teller.tell_transitions(view, decision)
+        await self._teller.tell_transitions(view)
+        if failure is not None:
+            raise failure
         return self._next(view, decision, seen, blocked)
+
+    async def _carry_out(
+        self, view: View, goal: Goal, decision: Decision, seen: Observed
+    ) -> tuple[Problem | None, ApiError | None]:
+        """Write the children. An error that the pass before ended with too is also told: it may stay."""
+        before, view.memory.unwritten = view.memory.unwritten, None
+        try:
+            return await self._children.carry_out(view, goal, decision, seen), None
+        except ApiError as error:
+            if error.namespace_is_going:
+                raise
+            view.memory.unwritten = str(error)
+            if before is None:
+                raise
+            said = f"the API server does not take what is to be written: {error}; it is tried again"
+            return Problem(Reason.API_REFUSED, said), error
 
     def _state(self, found: Found) -> State:
         config_map = self._cache.one(CONFIG_MAPS, found.key, names.routing_name(found.key.name))

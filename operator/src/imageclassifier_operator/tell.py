@@ -55,10 +55,18 @@ class Teller:
             await self._cluster.create_event(view.key.namespace, event)
         view.memory.told_problem = told
 
-    async def tell_transitions(self, view: View, decision: Decision) -> None:
-        for happened in decision.happened:
-            event = events.of_transition(view.ic, happened, decision.state.revision, self._reporter, view.now)
-            await self._cluster.create_event(view.key.namespace, event)
+    def note(self, view: View, decision: Decision) -> None:
+        """Remember what happened until it is told: the next pass does not see it any more."""
+        view.memory.untold += [
+            events.of_transition(view.ic, happened, decision.state.revision, self._reporter, view.now)
+            for happened in decision.happened
+        ]
+
+    async def tell_transitions(self, view: View) -> None:
+        untold = view.memory.untold
+        while untold:
+            await self._cluster.create_event(view.key.namespace, untold[0])
+            del untold[0]
 
     async def tell_invalid(self, found: Found, state: State, seen: Observed, sentence: str) -> None:
         """A spec that cannot be acted on: everything stays as it is, and the status says why."""

@@ -322,7 +322,7 @@ def _requeue_seconds(scene: Scene, goal: Goal) -> float | None:
         waits.append(JUDGE_SECONDS)
     if state.phase in (LOAD, VERIFY) and state.paused_since is None:
         waits.append(goal.rollout.progress_deadline_seconds - scene.seconds_in_phase)
-    if state.phase is RETIRE and seen.acknowledged_seconds is not None:
+    if state.phase in (LOAD, RETIRE) and seen.acknowledged_seconds is not None:
         waits.append(goal.request_seconds - seen.acknowledged_seconds)
     waits = [wait for wait in waits if wait > 0]
     return min(waits) if waits else None
