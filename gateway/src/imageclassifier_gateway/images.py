@@ -31,6 +31,7 @@ from PIL import (  # noqa: F401
 )
 
 from .contract import ModelInput
+from .decoder_memory import bytes_per_coefficient_pixel, bytes_per_pixel, tile_size
 
 try:
     import pillow_heif
@@ -66,6 +67,10 @@ _TURNED_SIDEWAYS = (5, 6, 7, 8)
 #: A JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that leaves at least this many pixels per wanted
 #: pixel and axis: the antialiased resize after it then hides that the first step was a box average.
 _DRAFT_MARGIN = 2
+#: A TIFF's tiles may be larger than a small picture, but not without bounds: each is decoded as a whole.
+_MAX_TILE_PIXELS = 1024 * 1024
+#: Transparent pictures are laid on white in strips of so many pixels: whole copies take 12 bytes for each.
+_STRIP_PIXELS = 256 * 1024
 
 
 class PictureError(ValueError):
@@ -92,14 +97,16 @@ class PictureTooLarge(PictureError):  # noqa: N818
 class Limits:
     """What is refused before decoding.
 
-    `max_pixels` bounds the size that the header tells; `max_decoded_pixels` what is held in memory, at up to
-    4 bytes each: less than the former only for baseline JPEGs, which are decoded at reduced scale.
+    `max_pixels` bounds the size that the header tells; `max_decoded_pixels` and `max_decoded_bytes` what is
+    held in memory at once: less than the former only for JPEGs of one scan, which are decoded at reduced
+    scale.
     """
 
     max_bytes: int = 20 * 1024 * 1024
     # Below Pillow's own limit (89 million, where it warns), so that ours always speaks first.
     max_pixels: int = 80_000_000
     max_decoded_pixels: int = 25_000_000
+    max_decoded_bytes: int = 200_000_000
 
 
 DEFAULT_LIMITS = Limits()
@@ -134,9 +141,7 @@ def decode(data: bytes, wanted: ModelInput | None = None, limits: Limits = DEFAU
                 width, height = _scaled(stored[::-1] if sideways else stored, wanted)
                 least = (_DRAFT_MARGIN * width, _DRAFT_MARGIN * height)
                 picture.draft(None, least[::-1] if sideways else least)
-            # libjpeg holds all coefficients of a progressive JPEG, however small it is decoded.
-            held = stored if picture.info.get("progressive") else picture.size
-            _check_size(held, limits.max_decoded_pixels, "decoded at once")
+            _check_memory(picture, stored, data, limits)
             picture.load()
             orientation = _orientation(picture)
             return _upright(_rgb(picture), orientation)
@@ -197,6 +202,22 @@ def _check_size(size: tuple[int, int], most: int, what: str) -> None:
         )
 
 
+def _check_memory(picture: Image.Image, stored: tuple[int, int], data: bytes, limits: Limits) -> None:
+    """Raises PictureTooLarge when decoding would hold too much at once; `stored` is the size in the file."""
+    size, each = picture.size, bytes_per_pixel(picture)
+    if isinstance(picture, JpegImagePlugin.JpegImageFile) and (
+        coefficients := bytes_per_coefficient_pixel(picture, data)
+    ):
+        size, each = stored, coefficients
+    _check_size(size, min(limits.max_decoded_pixels, limits.max_decoded_bytes // each), "decoded at once")
+    tile = tile_size(picture)
+    if tile is not None and tile[0] * tile[1] > max(stored[0] * stored[1], _MAX_TILE_PIXELS):
+        raise PictureTooLarge(
+            f"The picture's tiles have {tile[0]:,} x {tile[1]:,} pixels, more than the picture itself; save "
+            "it with smaller tiles."
+        )
+
+
 def _orientation(picture: Image.Image) -> int:
     try:
         return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
@@ -223,15 +244,23 @@ def _rgb(picture: Image.Image) -> Image.Image:
         # colour.
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
     if picture.has_transparency_data:
-        with_alpha = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        return Image.alpha_composite(white, with_alpha).convert("RGB")
+        return _on_white(picture)
     try:
         return picture.convert("RGB")
     except ValueError:
         raise UnsupportedPicture(
             f"The picture's colours ({picture.mode}) cannot be turned into RGB; save it as RGB."
         ) from None
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    opaque = Image.new("RGB", picture.size)
+    rows = max(1, _STRIP_PIXELS // picture.width)
+    for top in range(0, picture.height, rows):
+        strip = picture.crop((0, top, picture.width, min(top + rows, picture.height))).convert("RGBA")
+        white = Image.new("RGBA", strip.size, "white")
+        opaque.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
+    return opaque
 
 
 def _what_it_is_not(data: bytes) -> str:
