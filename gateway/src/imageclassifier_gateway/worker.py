@@ -32,8 +32,8 @@ from gunicorn.http.errors import (
 from gunicorn.workers import gthread
 
 from .problems import MEDIA_TYPE, Problem
+from .reading import ReadingDeadlines
 
-_SWEEP_SECONDS = 0.25
 #: A busy client's next request is taken by the thread that has just answered it, if it comes within a moment:
 #: going through the poller and the queue of threads costs a tenth of a small request's CPU time. Not for
 #: ever, since there may be more connections than threads.
@@ -46,57 +46,6 @@ _CLOSING_BYTES = 1024 * 1024
 
 Environ = dict[str, Any]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
-
-
-class Reading:
-    """A request that is being read from a socket, with a deadline over all of it."""
-
-    def __init__(self, connection: socket.socket, at: float) -> None:
-        self.connection = connection
-        self.at = at
-        self.expired = False
-        self.finished = False
-
-    def finish(self) -> None:
-        """The request has been read: the deadline no longer counts."""
-        self.finished = True
-
-    def end_by(self, at: float) -> None:
-        """What is still to come is not worth waiting for any longer than to `at`, in monotonic seconds."""
-        self.at = at
-
-
-class ReadingDeadlines:
-    """Ends the reading of requests that drip in: per-read timeouts do not, since each byte starts them anew.
-
-    Only the reading side of the socket is shut, so that the client can still be told why.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._readings: dict[socket.socket, Reading] = {}
-        threading.Thread(target=self._sweep, name="reading-deadlines", daemon=True).start()
-
-    def begin(self, connection: socket.socket) -> Reading:
-        reading = Reading(connection, time.monotonic() + self._seconds)
-        self._readings[connection] = reading
-        return reading
-
-    def of(self, connection: socket.socket) -> Reading | None:
-        return self._readings.get(connection)
-
-    def end(self, connection: socket.socket) -> None:
-        self._readings.pop(connection, None)
-
-    def _sweep(self) -> None:
-        while True:
-            time.sleep(_SWEEP_SECONDS)
-            now = time.monotonic()
-            for reading in list(self._readings.values()):
-                if now >= reading.at and not reading.finished and not reading.expired:
-                    reading.expired = True
-                    with suppress(OSError):  # closed meanwhile
-                        reading.connection.shutdown(socket.SHUT_RD)
 
 
 def _is_readable(connection: socket.socket) -> bool:
