@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -276,6 +277,34 @@ def test_idle_connections_hold_no_thread(make_gateway: MakeGateway, model: FakeM
         assert gateway.predict(picture()).status == 200
     finally:
         for each in idle:
+            each.close()
+
+
+def test_clients_that_ask_and_do_not_read_keep_no_thread_for_ever(
+    make_gateway: MakeGateway, model: FakeModel
+) -> None:
+    gateway = make_gateway(GATEWAY_TIMEOUT_SECONDS="1").start_ready(routing(model))
+    deaf = [socket.socket() for _ in range(90)]  # more than there are threads
+
+    def answered() -> int:
+        found = re.search(r'requests_total\{route="/openapi.json",status="200"\} (\d+)', gateway.metrics())
+        return int(found[1]) if found else 0
+
+    def stalled() -> bool:
+        before = answered()
+        time.sleep(0.5)
+        return before > 0 and answered() == before
+
+    try:
+        for each in deaf:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            each.connect(("127.0.0.1", gateway.port))
+            # Many times what the buffers between the two hold.
+            each.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+        eventually(stalled, "nothing is sent any more", 60)
+        assert request(gateway.port, "GET", "/").status == 200
+    finally:
+        for each in deaf:
             each.close()
 
 

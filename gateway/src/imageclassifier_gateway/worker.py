@@ -99,7 +99,8 @@ def _unreadable(error: ParseException) -> Problem:
 
 
 class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
-    """gunicorn's threaded worker, with a total deadline for reading a request and a drain before it stops."""
+    """gunicorn's threaded worker, with total deadlines for reading a request and for sending its answer, and
+    a drain before it stops."""
 
     wsgi: WsgiApp
 
@@ -152,8 +153,21 @@ class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
         finally:
             if close := getattr(parts, "close", None):
                 close()
-        conn.sock.sendall(b"".join(outbox))
-        return not response.should_close()
+        return self._send(conn.sock, b"".join(outbox)) and not response.should_close()
+
+    def _send(self, connection: socket.socket, answer: bytes) -> bool:
+        """Sends an answer within the time that a request may take; false when the client did not take it.
+
+        A client that asks and does not read would keep a thread for ever.
+        """
+        connection.settimeout(self.app.settings.timeout_seconds)  # of all of `sendall`, not of each packet
+        try:
+            connection.sendall(answer)
+        except TimeoutError:
+            return False
+        finally:
+            connection.settimeout(None)  # gunicorn reads from sockets that block
+        return True
 
     def finish_request(self, conn: Any, fs: Future[Any]) -> None:
         """As gunicorn's, but a client that does not close its end keeps nobody waiting: gunicorn waits for it
@@ -237,4 +251,4 @@ class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
         head = f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\nConnection: close\r\n"
         head += f"X-Request-ID: {request_id}\r\nContent-Type: {MEDIA_TYPE}\r\n"
         with suppress(OSError):  # the client may have gone
-            client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            self._send(client, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
