@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,35 @@ def test_urls_are_fetched(client: FlaskClient, gateway: Gateway, monkeypatch: py
     assert results[0]["label"] == "pizza"
     assert results[1]["error"]["detail"] == "example.org answered 404."
     assert "404" in problem(client.post("/predict", json={"url": urls[1]}), 422, "url-not-fetched")
+
+
+def test_slow_urls_leave_places_to_requests_that_are_all_there(
+    client: FlaskClient, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    fetching = threading.Semaphore(0)
+
+    def fetch(url: str, deadline: object, hold: Callable[[int], None]) -> bytes:
+        fetching.release()
+        assert released.wait(60)
+        return picture("red")
+
+    def ask() -> Any:
+        return client.application.test_client().post("/predict", json={"url": "https://example.org/"})
+
+    monkeypatch.setattr(gateway.fetcher, "fetch", fetch)
+    half = gateway.settings.max_requests_in_flight // 2
+    with ThreadPoolExecutor(half) as pool:
+        slow = [pool.submit(ask) for _ in range(half)]
+        try:
+            assert all(fetching.acquire(timeout=60) for _ in range(half))
+            problem(ask(), 503, "overloaded")
+            assert client.post("/predict", data=picture("red")).status_code == 200
+        finally:
+            released.set()
+        # Their places are free again, and they were late for nothing but the model.
+        assert {answer.result().status_code for answer in slow} <= {200, 504}
+    assert ask().status_code == 200
 
 
 def test_half_a_character_in_a_url_spoils_that_url_only(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import re
+import select
 import socket
 import subprocess
 import sys
@@ -268,6 +269,45 @@ def test_a_head_that_drips_in_is_cut_off_at_the_deadline(make_gateway: MakeGatew
 
         connection.sendall(b"POST /predict HTTP/1.1\r\nX-Long: ")
         eventually(closed, "the connection is closed")
+
+
+def test_heads_that_drip_in_hold_no_thread_for_long(make_gateway: MakeGateway, model: FakeModel) -> None:
+    # More of them than threads, in requests that may take longer than this test waits.
+    gateway = make_gateway(GATEWAY_TIMEOUT_SECONDS="60").start_ready(routing(model))
+    slow = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(90)]
+    try:
+        for each in slow:
+            each.sendall(b"POST /predict HTTP/1.1\r\nX-Long: ")
+        assert request(gateway.port, "GET", "/").status == 200
+        for each in slow:  # some of them are kept for longer, but not for 60 s
+            each.settimeout(30)
+            assert each.recv(1) == b""
+    finally:
+        for each in slow:
+            each.close()
+
+
+def test_slow_bodies_leave_half_of_the_places_to_requests_that_are_all_there(
+    make_gateway: MakeGateway, model: FakeModel
+) -> None:
+    gateway = make_gateway(GATEWAY_TIMEOUT_SECONDS="60").start_ready(routing(model))
+    slow = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(64)]
+    try:
+        for each in slow:
+            each.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
+        eventually(lambda: "requests_in_flight 32.0" in gateway.metrics(), "half of the places are free")
+        assert gateway.predict(picture()).status == 200
+        told, _, _ = select.select(slow, [], [], 0)
+        assert len(told) == 32
+        assert all(each.recv(4096).startswith(b"HTTP/1.1 408 ") for each in told)
+        # The others are waited for: they may end what they began.
+        kept = next(each for each in slow if each not in told)
+        kept.sendall(b"x" * 997)
+        kept.settimeout(30)
+        assert kept.recv(4096).startswith(b"HTTP/1.1 415 ")
+    finally:
+        for each in slow:
+            each.close()
 
 
 def test_idle_connections_hold_no_thread(make_gateway: MakeGateway, model: FakeModel) -> None:

@@ -145,10 +145,13 @@ class Exchange:
                 source.data if isinstance(source, Picture) else self._fetch_one(source.url, deadline, ticket)
             )
 
-        if len(sources) == 1 or not any(isinstance(source, Reference) for source in sources):
+        if not any(isinstance(source, Reference) for source in sources):
             return [one(source) for source in sources]
-        with ThreadPoolExecutor(min(len(sources), _FETCHES_AT_ONCE), thread_name_prefix="fetch") as pool:
-            return list(pool.map(one, sources))
+        with self._gateway.slow.fetching():
+            if len(sources) == 1:
+                return [one(sources[0])]
+            with ThreadPoolExecutor(min(len(sources), _FETCHES_AT_ONCE), thread_name_prefix="fetch") as pool:
+                return list(pool.map(one, sources))
 
     def _fetch_one(self, url: str, deadline: Deadline, ticket: Ticket) -> bytes | Problem:
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import selectors
 import signal
 import socket
@@ -32,7 +31,7 @@ from gunicorn.http.errors import (
 from gunicorn.workers import gthread
 
 from .problems import MEDIA_TYPE, Problem
-from .reading import ReadingDeadlines
+from .reading import ReadingDeadlines, is_readable
 
 #: A busy client's next request is taken by the thread that has just answered it, if it comes within a moment:
 #: going through the poller and the queue of threads costs a tenth of a small request's CPU time. Not for
@@ -48,11 +47,8 @@ Environ = dict[str, Any]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 
-def _is_readable(connection: socket.socket) -> bool:
-    """Whether the next request begins to arrive within a moment."""
-    poller = select.poll()
-    poller.register(connection, select.POLLIN)
-    return bool(poller.poll(_LINGER_MILLISECONDS))
+def _has_body(environ: Environ) -> bool:
+    return environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ
 
 
 class _Body:
@@ -106,11 +102,14 @@ class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         self.draining = False
-        self.readings = ReadingDeadlines(self.app.settings.timeout_seconds)
         self.closing: deque[_Closing] = deque()
         self._told_to_end = threading.Event()
         threading.Thread(target=self._drain, name="drain", daemon=True).start()
         super().init_process()
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        self.readings = ReadingDeadlines(self.app.settings.timeout_seconds, self.app.gateway.slow)
 
     def handle(self, conn: Any) -> Any:
         # gunicorn lets a thread wait 5 s for a new connection's first byte; its poller can do that without a
@@ -123,7 +122,7 @@ class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
                 keep = super().handle(conn)
             finally:
                 self.readings.end(conn.sock)
-            if keep is not True or not self.alive or not _is_readable(conn.sock):
+            if keep is not True or not self.alive or not is_readable(conn.sock, _LINGER_MILLISECONDS):
                 return keep
         return True
 
@@ -140,6 +139,11 @@ class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
         environ["wsgi.multithread"] = True
         environ["wsgi.input"] = _Body(environ["wsgi.input"])
         reading = environ["imageclassifier.reading"] = self.readings.of(conn.sock)
+        if reading is not None:
+            if _has_body(environ):
+                reading.head_read()
+            else:
+                reading.finish()
         if not self.alive or len(self.keepalived_conns) >= self.max_keepalived:
             response.force_close()
         response.sock = outbox = _Outbox()
