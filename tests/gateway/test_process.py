@@ -27,6 +27,9 @@ from gateway_testbed import (
     write_atomically,
 )
 
+from imageclassifier_gateway import __main__
+from imageclassifier_gateway.config import Settings
+
 MakeModel = Callable[..., FakeModel]
 MakeGateway = Callable[..., GatewayProcess]
 
@@ -470,6 +473,27 @@ def test_every_log_line_is_json_with_the_request_id(make_gateway: MakeGateway, m
     )
     assert lines[0]["status"] == 200
     assert lines[0]["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "used"), [({}, "timeout:1 attempts:2"), ({"RES_OPTIONS": "ndots:1"}, "ndots:1")]
+)
+def test_the_resolver_gives_up_soon_unless_it_is_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], used: str
+) -> None:
+    environment = dict(given)
+    seen = []
+
+    class Server:
+        def __init__(self, settings: Settings) -> None: ...
+
+        def run(self) -> None:
+            seen.append(environment["RES_OPTIONS"])
+
+    monkeypatch.setattr(os, "environ", environment)
+    monkeypatch.setattr(__main__, "GatewayServer", Server)
+    __main__.main()
+    assert seen == [used]
 
 
 def test_a_setting_that_cannot_be_used_ends_the_start_with_its_name() -> None:
