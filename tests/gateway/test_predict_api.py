@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,7 @@ from PIL import Image
 
 from imageclassifier_gateway.app import create_app
 from imageclassifier_gateway.config import Settings
+from imageclassifier_gateway.deadline import Deadline
 from imageclassifier_gateway.gateway import Gateway, build_gateway
 from imageclassifier_gateway.problems import CAUSES
 from imageclassifier_gateway.urls import FetchError
@@ -138,6 +140,22 @@ def test_urls_are_fetched(client: FlaskClient, gateway: Gateway, monkeypatch: py
     assert results[0]["label"] == "pizza"
     assert results[1]["error"]["detail"] == "example.org answered 404."
     assert "404" in problem(client.post("/predict", json={"url": urls[1]}), 422, "url-not-fetched")
+
+
+def test_a_url_that_takes_all_the_time_it_gets_spoils_that_picture_only(
+    client: FlaskClient, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(url: str, deadline: Deadline, hold: Callable[[int], None]) -> bytes:
+        if "dripping" not in url:
+            return picture("red")
+        time.sleep(deadline.remaining_seconds())
+        raise FetchError("url-not-fetched", "timeout", "example.org did not send the whole picture in time.")
+
+    monkeypatch.setattr(gateway.fetcher, "fetch", fetch)
+    urls = ["https://example.org/pizza.jpg", "https://example.org/dripping"]
+    results = client.post("/predict", json={"urls": urls}).get_json()["results"]
+    assert results[0]["label"] == "pizza"
+    assert "in time" in results[1]["error"]["detail"]
 
 
 def test_slow_urls_leave_places_to_requests_that_are_all_there(

@@ -29,6 +29,9 @@ _CAUSE_OF_PICTURE_ERROR = {
     images.UnsupportedPicture: "unsupported-picture",
     images.PictureTooLarge: "too-large",
 }
+#: The share of a request's time in which its URLs must have been fetched: one that drips in is that picture's
+#: own error, and the others can still be classified.
+_FETCH_SHARE = 0.6
 #: Pictures of one request that are fetched at the same time.
 _FETCHES_AT_ONCE = 4
 
@@ -102,11 +105,12 @@ class Exchange:
         Raises Problem when no picture can have an answer for a reason that is not the picture's own."""
         gateway = self._gateway
         trace: Trace = g.trace
-        deadline = Deadline.after(self._settings.timeout_seconds)
+        timeout_seconds = self._settings.timeout_seconds
+        deadline = Deadline.after(timeout_seconds)
         fleet = gateway.predictor.fleet()
         began = time.monotonic()
         seconds = {"receive": began - trace.began}
-        pictures = self._fetch(sources, deadline, ticket)
+        pictures = self._fetch(sources, Deadline.after(timeout_seconds * _FETCH_SHARE), ticket)
         if any(isinstance(source, Reference) for source in sources):
             seconds["fetch"] = time.monotonic() - began
         usable = [each for each in pictures if isinstance(each, bytes)]

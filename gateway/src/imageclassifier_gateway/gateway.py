@@ -105,7 +105,12 @@ def build_gateway(settings: Settings) -> Gateway:
         stats=stats,
         watcher=watcher,
         predictor=Predictor(
-            watcher, stats, shadow, limits=limits, decoding_threads=settings.decoding_threads
+            watcher,
+            stats,
+            shadow,
+            limits=limits,
+            decoding_threads=settings.decoding_threads,
+            timeout_seconds=settings.timeout_seconds,
         ),
         fetcher=Fetcher(
             max_bytes=settings.max_image_bytes,
