@@ -449,6 +449,38 @@ def test_what_is_not_http_is_the_clients_fault(shared_gateway: GatewayProcess, r
     assert shared_gateway.predict(picture()).status == 200
 
 
+@pytest.mark.parametrize(
+    ("raw", "status", "cause"),
+    [
+        (b"GET /predict?token=SECRET HTTP/9.9\r\n\r\n", 400, "bad-request"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nBad Header: SECRET\r\n\r\n", 400, "bad-request"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nCookie: SECRET\x00\r\n\r\n", 400, "bad-request"),
+        (b"\xff\xd8\xff\xe0SECRET\r\n\r\n", 400, "bad-request"),
+        (b"GET /?token=SECRET" + b"a" * 10_000 + b" HTTP/1.1\r\n\r\n", 414, "url-too-long"),
+        (b"GET / HTTP/1.1\r\nCookie: SECRET" + b"a" * 20_000 + b"\r\n\r\n", 431, "headers-too-large"),
+    ],
+    ids=["version", "name of a header", "header", "picture", "long path", "long header"],
+)
+def test_what_is_not_http_is_counted_and_logged_without_a_word_of_it(
+    shared_gateway: GatewayProcess, raw: bytes, status: int, cause: str
+) -> None:
+    def counted() -> tuple[float, ...]:
+        lines = dict(line.rsplit(" ", 1) for line in shared_gateway.metrics().splitlines())
+        requests = f'imageclassifier_gateway_requests_total{{route="none",status="{status}"}}'
+        errors = f'imageclassifier_gateway_errors_total{{cause="{cause}"}}'
+        return tuple(float(lines.get(name, 0)) for name in (requests, errors))
+
+    before = counted()
+    with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=20) as connection:
+        connection.sendall(raw)
+        answer = connection.makefile("rb").read().decode()
+    assert counted() == tuple(each + 1 for each in before)
+    [request_id] = re.findall("X-Request-ID: (.*)\r\n", answer)
+    [line] = [line for line in shared_gateway.log_lines() if line.get("request_id") == request_id]
+    assert (line["status"], line["problem"]) == (status, cause)
+    assert "SECRET" not in shared_gateway.log.read_text()
+
+
 def test_chunked_bodies_are_read(shared_gateway: GatewayProcess) -> None:
     data = picture("red")
     chunks = iter([data[:100], data[100:]])

@@ -21,7 +21,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from .accesslog import Trace, log_access
 from .admission import Admission
 from .gateway import Gateway
-from .problems import MEDIA_TYPE, Problem
+from .problems import MEDIA_TYPE, Problem, internal_error
 from .routes import page_routes, predict_routes
 from .tfserving_rest import tfserving_routes
 
@@ -132,9 +132,7 @@ def _as_problem(error: Exception) -> Problem:
             cause, _SENTENCES.get(cause, error.description or "The request cannot be understood."), headers
         )
     logging.getLogger(__name__).error("request %s failed", g.trace.request_id, exc_info=error)
-    return Problem(
-        "internal-error", f"This is a bug of the gateway. Its log says more, under {g.trace.request_id}."
-    )
+    return internal_error(g.trace.request_id)
 
 
 _SENTENCES = {

@@ -30,7 +30,8 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers import gthread
 
-from .problems import MEDIA_TYPE, Problem
+from .accesslog import log_access
+from .problems import MEDIA_TYPE, Problem, internal_error
 from .reading import ReadingDeadlines, is_readable
 
 #: A busy client's next request is taken by the thread that has just answered it, if it comes within a moment:
@@ -62,7 +63,7 @@ class _Body:
         try:
             return bytes(self._body.read(size if size >= 0 else None))
         except ParseException as error:
-            raise OSError(str(error)) from error
+            raise OSError(type(error).__name__) from None
 
 
 @dataclass(eq=False)
@@ -81,7 +82,13 @@ class _Outbox(list[bytes]):
     sendall = list.append
 
 
-def _unreadable(error: ParseException) -> Problem:
+def _is_clients_fault(error: BaseException) -> bool:
+    return isinstance(error, ParseException) and not isinstance(
+        error, InvalidResponseHeader | InvalidResponseHeaderName
+    )
+
+
+def _unreadable(error: BaseException) -> Problem:
     if isinstance(error, LimitRequestLine):
         return Problem(
             "url-too-long", "The request's path and query are too long. Send what is long in the body."
@@ -241,16 +248,28 @@ class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
         os._exit(0)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """What cannot even be parsed is answered in the same form as everything else, and never as our
-        fault."""
-        if not isinstance(exc, ParseException) or isinstance(
-            exc, InvalidResponseHeader | InvalidResponseHeaderName
-        ):
-            super().handle_error(req, client, addr, exc)
-            return
+        """What cannot even be parsed is answered, counted and logged in the same form as everything else, and
+        never as our fault."""
         request_id = uuid.uuid4().hex
-        self.log.info("unreadable request %s: %s: %s", request_id, type(exc).__name__, exc)
-        problem = _unreadable(exc)
+        if _is_clients_fault(exc):
+            problem = _unreadable(exc)
+        else:
+            # Not by gunicorn's own line, which has the request's query in it.
+            self.log.error("request %s failed", request_id, exc_info=exc)
+            problem = internal_error(request_id)
+        stats = self.app.gateway.stats
+        stats.problems.labels(problem.cause).inc()
+        stats.requests.labels("none", problem.status).inc()
+        # The error's type alone: its text is what was sent, a query with a secret or the bytes of a picture.
+        log_access(
+            {
+                "route": "none",
+                "status": problem.status,
+                "request_id": request_id,
+                "problem": problem.cause,
+                "error": type(exc).__name__,
+            }
+        )
         body = json.dumps(problem.document(request_id)).encode()
         head = f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\nConnection: close\r\n"
         head += f"X-Request-ID: {request_id}\r\nContent-Type: {MEDIA_TYPE}\r\n"
