@@ -130,6 +130,8 @@ def test_a_candidate_that_is_gone_is_counted_and_no_user_notices(
     client = start(gateway, routing(make_model(version=1), two, percents=(0, 100)), ready=1)
     assert send(client, 3) == [1] * 3
     assert figures(gateway, 2)["errors"] == 3
+    # It was never asked: a latency of nothing would make a slow version look quick.
+    assert figures(gateway, 2)["latency_seconds"]["buckets"]["+Inf"] == 0
     eventually(lambda: "cannot be reached" in (figures(gateway, 2)["error"] or ""), "it is told why")
 
 

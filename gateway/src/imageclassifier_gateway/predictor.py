@@ -130,7 +130,7 @@ class Predictor:
         patience_seconds = 0.0 if on_trial else min(work.deadline.remaining_seconds(), _CONTRACT_SECONDS)
         contract = version.wait_for_contract(patience_seconds)
         if contract is None:
-            self._stats.failed(version.number, 0.0)
+            self._stats.failed(version.number, None)
             raise ModelUnavailableError(
                 f"Version {version.number} of {version.model} is not there: {version.state.error}"
             )
