@@ -19,6 +19,7 @@ from flask.testing import FlaskClient
 from gateway_testbed import CONTRACT, FakeModel, eventually, picture, routing, write_atomically
 from PIL import Image
 
+from imageclassifier_gateway import images
 from imageclassifier_gateway.app import create_app
 from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.deadline import Deadline
@@ -463,6 +464,58 @@ def test_metrics_count_what_happened(client: FlaskClient, gateway: Gateway) -> N
         "imageclassifier_gateway_requests_in_flight 0.0",
     ):
         assert line in text.splitlines()
+
+
+def metric(gateway: Gateway, name: str) -> float:
+    """The value of a metric, 0 while it was never counted."""
+    lines = (line.rsplit(" ", 1) for line in gateway.stats.exposition().decode().splitlines())
+    return float(dict(lines).get(f"imageclassifier_gateway_{name}", 0))
+
+
+def test_the_stages_of_a_request_that_fails_are_measured_too(
+    client: FlaskClient, gateway: Gateway, model: FakeModel
+) -> None:
+    def measured() -> list[float]:
+        stages = ("receive", "decode", "model", "total")
+        return [metric(gateway, f'stage_duration_seconds_count{{stage="{stage}"}}') for stage in stages]
+
+    model.fail_with = grpc.StatusCode.INTERNAL
+    problem(client.post("/predict", data=picture()), 502, "model-error")
+    assert measured() == [1, 1, 1, 1]
+    problem(client.post("/predict", data=b"{"), 400, "bad-request")
+    assert measured() == [2, 1, 1, 2]
+
+
+def test_the_errors_of_single_pictures_in_a_list_are_counted(client: FlaskClient, gateway: Gateway) -> None:
+    files = {
+        "a": (io.BytesIO(picture()), "a.jpg"),
+        "b": (io.BytesIO(b"no"), "b"),
+        "c": (io.BytesIO(b""), "c"),
+    }
+    assert client.post("/predict", data=files).status_code == 200
+    assert metric(gateway, 'errors_total{cause="not-a-picture"}') == 2
+
+
+def test_what_waits_and_what_it_holds_can_be_seen(
+    client: FlaskClient, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    prepare = images.prepare
+
+    def wait(*arguments: Any) -> Any:
+        assert released.wait(60)
+        return prepare(*arguments)
+
+    monkeypatch.setattr(images, "prepare", wait)
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(3):
+            pool.submit(client.application.test_client().post, "/predict", data=picture())
+        try:
+            eventually(lambda: metric(gateway, "decodes_waiting") == 2, "one is decoded, two wait")
+            assert metric(gateway, "held_bytes") == 3 * len(picture())
+        finally:
+            released.set()
+    assert (metric(gateway, "decodes_waiting"), metric(gateway, "held_bytes")) == (0, 0)
 
 
 def test_logs_hold_no_url_no_query_and_no_picture(

@@ -54,7 +54,10 @@ def create_app(gateway: Gateway) -> Flask:
     settings = gateway.settings
     app = _App("imageclassifier_gateway", static_folder=None)
     admission = Admission(
-        settings.max_requests_in_flight, settings.max_buffered_bytes, gateway.stats.in_flight
+        settings.max_requests_in_flight,
+        settings.max_buffered_bytes,
+        gateway.stats.in_flight,
+        gateway.stats.held_bytes,
     )
     app.register_blueprint(predict_routes(gateway, admission))
     app.register_blueprint(tfserving_routes(gateway, admission))
@@ -99,6 +102,10 @@ def create_app(gateway: Gateway) -> Flask:
         asked: Request = request._get_current_object()  # type: ignore[attr-defined]
         rule = asked.url_rule.rule if asked.url_rule else "none"
         gateway.stats.requests.labels(rule, response.status_code).inc()
+        if trace.seconds:
+            trace.seconds["total"] = time.monotonic() - trace.began
+            for stage, seconds in trace.seconds.items():
+                gateway.stats.stages[stage].observe(seconds)
         _log(trace, asked, response, rule)
         return response
 

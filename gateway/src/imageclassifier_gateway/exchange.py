@@ -108,11 +108,7 @@ class Exchange:
         timeout_seconds = self._settings.timeout_seconds
         deadline = Deadline.after(timeout_seconds)
         fleet = gateway.predictor.fleet()
-        began = time.monotonic()
-        seconds = {"receive": began - trace.began}
         pictures = self._fetch(sources, Deadline.after(timeout_seconds * _FETCH_SHARE), ticket)
-        if any(isinstance(source, Reference) for source in sources):
-            seconds["fetch"] = time.monotonic() - began
         usable = [each for each in pictures if isinstance(each, bytes)]
         classified = gateway.predictor.classify(
             fleet,
@@ -121,14 +117,12 @@ class Exchange:
             trace.request_id,
             deadline,
             _metadata(trace),
+            trace.seconds,
             version,
         )
         decided = iter(classified.outcomes)
         outcomes = [each if isinstance(each, Problem) else _outcome(next(decided)) for each in pictures]
-        seconds |= {"decode": classified.decode_seconds, "model": classified.model_seconds}
-        seconds["total"] = time.monotonic() - trace.began
-        for stage, value in seconds.items():
-            gateway.stats.stages[stage].observe(value)
+        seconds = trace.seconds | {"total": time.monotonic() - trace.began}
         trace.log_fields |= {"version": classified.version, "pictures": len(sources)}
         return Answers(outcomes, classified.model, classified.version, seconds)
 
@@ -151,7 +145,8 @@ class Exchange:
 
         if not any(isinstance(source, Reference) for source in sources):
             return [one(source) for source in sources]
-        with self._gateway.slow.fetching():
+        trace: Trace = g.trace
+        with trace.stage("fetch"), self._gateway.slow.fetching():
             if len(sources) == 1:
                 return [one(sources[0])]
             with ThreadPoolExecutor(min(len(sources), _FETCHES_AT_ONCE), thread_name_prefix="fetch") as pool:

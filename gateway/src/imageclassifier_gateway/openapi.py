@@ -224,7 +224,7 @@ def _schemas(settings: Settings) -> _Json:
         "request_id": text,
         "timings_ms": {
             "type": "object",
-            "description": "Milliseconds of each stage; `fetch` only where a URL was given.",
+            "description": "Milliseconds of each stage that the request went through, and in all.",
             "additionalProperties": {"type": "number", "minimum": 0},
         },
     }

@@ -41,8 +41,6 @@ class Classified:
     model: str
     version: int
     outcomes: list[Decision | images.PictureError]
-    decode_seconds: float
-    model_seconds: float
 
 
 @dataclass
@@ -52,9 +50,12 @@ class _Work:
     pictures: Sequence[bytes]
     deadline: Deadline
     metadata: Metadata
+    #: What the stages `decode` and `model` have taken so far.
+    seconds: dict[str, float]
     prepared: dict[ModelInput, list[Pixels | images.PictureError]] = field(default_factory=dict)
-    decode_seconds: float = 0.0
-    model_seconds: float = 0.0
+
+    def spend(self, stage: str, seconds: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
 
 class Predictor:
@@ -91,15 +92,17 @@ class Predictor:
         request_id: str,
         deadline: Deadline,
         metadata: Metadata,
+        seconds: dict[str, float],
         version: int | None = None,
     ) -> Classified:
         """Classifies the pictures of one request, all by the same version.
 
         `key` is what the version is chosen by. A version on trial that fails in any way is counted, and the
         one that stands in for it answers. Who names a `version` is answered by that one or not at all.
-        Raises Problem when no answer can be had.
+        What decoding and the model take is added to `seconds`, also when it was for nothing. Raises Problem
+        when no answer can be had.
         """
-        work = _Work(pictures, deadline, metadata)
+        work = _Work(pictures, deadline, metadata, seconds)
         if version is not None:
             # Any other has not passed its trial, or is no longer wanted.
             if version != fleet.routing.serving:
@@ -138,29 +141,39 @@ class Predictor:
         good = [each for each in prepared if not isinstance(each, images.PictureError)]
         decisions = iter(self._decide(version, contract, good, work, on_trial=on_trial))
         outcomes = [each if isinstance(each, images.PictureError) else next(decisions) for each in prepared]
-        return Classified(version.model, version.number, outcomes, work.decode_seconds, work.model_seconds)
+        return Classified(version.model, version.number, outcomes)
 
     def _prepare(self, work: _Work, wanted: ModelInput) -> list[Pixels | images.PictureError]:
         if wanted not in work.prepared:
             began = time.monotonic()
-            work.prepared[wanted] = [self._prepare_one(data, wanted, work.deadline) for data in work.pictures]
-            work.decode_seconds += time.monotonic() - began
+            try:
+                work.prepared[wanted] = [
+                    self._prepare_one(data, wanted, work.deadline) for data in work.pictures
+                ]
+            finally:
+                work.spend("decode", time.monotonic() - began)
         return work.prepared[wanted]
 
     def _prepare_one(
         self, data: bytes, wanted: ModelInput, deadline: Deadline
     ) -> Pixels | images.PictureError:
-        remaining = deadline.remaining_seconds()
-        if remaining <= 0 or not self._decoding.acquire(timeout=remaining):
-            raise Problem(
-                "timeout", "The gateway was too busy to decode the picture in time. Try again later."
-            )
+        self._take_turn(deadline)
         try:
             return images.prepare(data, wanted, self._limits)
         except images.PictureError as error:
             return error
         finally:
             self._decoding.release()
+
+    def _take_turn(self, deadline: Deadline) -> None:
+        remaining = deadline.remaining_seconds()
+        if remaining > 0:
+            if self._decoding.acquire(blocking=False):
+                return
+            with self._stats.decodes_waiting.track_inprogress():
+                if self._decoding.acquire(timeout=remaining):
+                    return
+        raise Problem("timeout", "The gateway was too busy to decode the picture in time. Try again later.")
 
     def _decide(
         self,
@@ -186,7 +199,7 @@ class Predictor:
                 self._stats.failed(version.number, time.monotonic() - began)
             raise
         finally:
-            work.model_seconds += time.monotonic() - began
+            work.spend("model", time.monotonic() - began)
         self._stats.answered(version.number, time.monotonic() - began)
         decisions = [contract.decide(row) for row in probabilities]
         for decision in decisions:

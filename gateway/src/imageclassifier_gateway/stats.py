@@ -63,7 +63,9 @@ class Stats:
             return Counter(f"{prefix}_{name}", text, labels, registry=self._registry)
 
         self.requests = counter("requests", "HTTP requests answered.", ("route", "status"))
-        self.problems = counter("errors", "Problem documents sent, by cause.", ("cause",))
+        self.problems = counter(
+            "errors", "Problem documents sent, by cause; those of single pictures in a list too.", ("cause",)
+        )
         self.predictions = counter("predictions", "Pictures classified.", ("version", "label"))
         self.fetches = counter("url_fetches", "Pictures fetched from URLs, by outcome.", ("outcome",))
         stages = Histogram(
@@ -77,6 +79,14 @@ class Stats:
         self.stages = {stage: stages.labels(stage) for stage in STAGES}
         self.in_flight = Gauge(
             f"{prefix}_requests_in_flight", "Requests worked on or waiting.", registry=self._registry
+        )
+        self.held_bytes = Gauge(
+            f"{prefix}_held_bytes", "Bytes of pictures that requests hold in memory.", registry=self._registry
+        )
+        self.decodes_waiting = Gauge(
+            f"{prefix}_decodes_waiting",
+            "Requests that wait for their turn to decode.",
+            registry=self._registry,
         )
         self.routing_revision = Gauge(
             f"{prefix}_routing_revision", "Revision of the routing file in use.", registry=self._registry

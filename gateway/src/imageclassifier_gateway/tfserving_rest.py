@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, g
 from google.protobuf.json_format import MessageToDict
 
 from .admission import Admission
@@ -48,9 +48,10 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
     @blueprint.post("/<model>/versions/<int:version>:predict")
     def predict(model: str, version: int | None) -> Response:
         with admission.enter() as ticket:
-            body = exchange.read_body(ticket)
-            find(model, version)
-            row_format, pictures = _pictures(parse_json_object(body), gateway.settings.max_pictures)
+            with g.trace.stage("receive"):
+                body = exchange.read_body(ticket)
+                find(model, version)
+                row_format, pictures = _pictures(parse_json_object(body), gateway.settings.max_pictures)
             answers = exchange.answer(pictures, ticket, version=version)
         rows = []
         for index, outcome in enumerate(answers.outcomes):
