@@ -284,6 +284,23 @@ def test_a_call_that_no_server_could_begin_with_is_made_once_more(
     assert len(model.requests) == 2
 
 
+@pytest.mark.parametrize(
+    ("code", "details"),
+    [
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "No thread is free."),
+        # tensorflow/core/kernels/batching_util/shared_batch_scheduler.h
+        (grpc.StatusCode.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full"),
+    ],
+)
+def test_a_server_with_too_much_to_do_is_given_a_moment_before_the_second_call(
+    client: FlaskClient, model: FakeModel, code: grpc.StatusCode, details: str
+) -> None:
+    model.fail_with, model.fail_details = code, details
+    problem(client.post("/predict", data=picture()), 503, "overloaded")
+    first, second = model.times
+    assert second - first >= 0.05
+
+
 def test_what_another_try_could_not_mend_is_not_tried_again(client: FlaskClient, model: FakeModel) -> None:
     model.fail_with = grpc.StatusCode.INVALID_ARGUMENT
     client.post("/predict", data=picture())
