@@ -420,6 +420,17 @@ def test_tensorflow_servings_clients_may_name_the_version_that_serves_and_no_oth
         assert "Version 2 of 'pizza-model' is not here; there is 1." in problem(answer, 404, "not-found")
 
 
+@pytest.mark.parametrize("path", ["/v1/models/pizza-model", "/v1/models/pizza-model/metadata"])
+def test_calls_about_the_model_take_a_place_as_predictions_do(
+    gateway: Gateway, model: FakeModel, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(Settings, "max_requests_in_flight", 0)
+    write_atomically(gateway.settings.routing_file, routing(model))
+    client = create_app(gateway).test_client()
+    gateway.start()
+    problem(client.get(path), 503, "overloaded")
+
+
 def test_no_client_can_send_pictures_to_a_version_on_trial(
     gateway: Gateway, make_model: Callable[..., FakeModel]
 ) -> None:

@@ -19,7 +19,9 @@ _PREDICT_CAUSES = (
     "url-refused", "url-not-fetched", "model-error", "overloaded", "not-ready", "model-unavailable",
     "model-timeout", "timeout",
 )  # fmt: skip
-_MODEL_CAUSES = ("not-found", "model-error", "not-ready", "model-unavailable", "model-timeout")
+_MODEL_CAUSES = (
+    "not-found", "model-error", "overloaded", "not-ready", "model-unavailable", "model-timeout",
+)  # fmt: skip
 
 
 def openapi_document(settings: Settings) -> _Json:

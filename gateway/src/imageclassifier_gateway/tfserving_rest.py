@@ -64,21 +64,23 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
     @blueprint.get("/<model>", defaults={"version": None})
     @blueprint.get("/<model>/versions/<int:version>")
     def status(model: str, version: int | None) -> Response:
-        named = find(model, version)
-        try:
-            answer = named.server.status(timeout_seconds=_CALL_SECONDS)
-        except ModelServerError as error:
-            raise Problem(error.cause, f"{error} Try again later.") from None
+        with admission.enter():
+            named = find(model, version)
+            try:
+                answer = named.server.status(timeout_seconds=_CALL_SECONDS)
+            except ModelServerError as error:
+                raise Problem(error.cause, f"{error} Try again later.") from None
         return _json({"model_version_status": [_as_json(answer)]})
 
     @blueprint.get("/<model>/metadata", defaults={"version": None})
     @blueprint.get("/<model>/versions/<int:version>/metadata")
     def metadata(model: str, version: int | None) -> Response:
-        named = find(model, version)
-        try:
-            signatures = named.server.signatures(timeout_seconds=_CALL_SECONDS)
-        except ModelServerError as error:
-            raise Problem(error.cause, f"{error} Try again later.") from None
+        with admission.enter():
+            named = find(model, version)
+            try:
+                signatures = named.server.signatures(timeout_seconds=_CALL_SECONDS)
+            except ModelServerError as error:
+                raise Problem(error.cause, f"{error} Try again later.") from None
         spec = {"name": named.model, "signature_name": "", "version": str(named.number)}
         return _json({"model_spec": spec, "metadata": {"signature_def": _as_json(signatures)}})
 
