@@ -55,11 +55,14 @@ class FakeModel:
     contract: dict[str, Any] | None = field(default_factory=lambda: dict(CONTRACT))
     answer: Callable[[np.ndarray], np.ndarray] = redness
     fail_with: grpc.StatusCode | None = None
+    fail_details: str = "as the test wants it"
     delay_seconds: float = 0.0
     state: pb.ModelVersionStatus.State = pb.ModelVersionStatus.AVAILABLE
     golden: dict[str, Any] | None = None
     requests: list[pb.PredictRequest] = field(default_factory=list)
     metadata: list[dict[str, str]] = field(default_factory=list)
+    #: When each of `requests` came, in monotonic seconds.
+    times: list[float] = field(default_factory=list)
     port: int = 0
     _server: grpc.Server | None = None
 
@@ -118,12 +121,13 @@ class FakeModel:
                 dtype=pb.DT_STRING, tensor_shape=shape, string_val=[json.dumps(document).encode()]
             )
             return pb.PredictResponse(outputs={"json": text})
+        self.times.append(time.monotonic())
         self.requests.append(request)
         self.metadata.append(dict(context.invocation_metadata()))
         if self.delay_seconds:
             time.sleep(self.delay_seconds)
         if self.fail_with is not None:
-            context.abort(self.fail_with, "as the test wants it")
+            context.abort(self.fail_with, self.fail_details)
         tensor = next(iter(request.inputs.values()))
         dtype = np.uint8 if tensor.dtype == pb.DT_UINT8 else np.float32
         pixels = np.frombuffer(tensor.tensor_content, dtype).reshape(

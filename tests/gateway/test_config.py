@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imageclassifier_gateway.config import SettingError, Settings, read_settings
+from imageclassifier_gateway.server import GatewayServer
 
 
 def test_without_any_variable_the_defaults_hold() -> None:
@@ -58,3 +59,10 @@ def test_threads_follow_the_cpu_limit_and_one_is_always_left_to_say_no() -> None
         settings = Settings(cpu_limit=cores)
         assert settings.decoding_threads >= cores
         assert settings.threads > settings.max_requests_in_flight
+
+
+def test_a_node_with_many_cores_makes_no_more_threads_than_connections_have_room_for() -> None:
+    settings = Settings(cpu_limit=1024)
+    assert settings.decoding_threads == 8
+    # What is over is kept open between requests.
+    assert settings.threads < GatewayServer(settings).cfg.worker_connections / 2

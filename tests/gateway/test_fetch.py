@@ -44,9 +44,9 @@ class World:
 
     def resolve(self, host: str, port: int) -> list[Address]:
         self.resolved.append(host)
-        if host not in self.names:
+        if host.removesuffix(".") not in self.names:
             raise socket.gaierror("unknown")
-        return [ipaddress.ip_address(text) for text in self.names[host]]
+        return [ipaddress.ip_address(text) for text in self.names[host.removesuffix(".")]]
 
     def connect(self, address: Address, port: int, timeout_seconds: float) -> socket.socket:
         self.connected.append(str(address))
@@ -320,6 +320,18 @@ def test_the_request_says_the_name_and_nothing_about_the_user(world: World) -> N
         "Host", "User-Agent", "Accept", "Accept-Encoding", "Connection",
     }  # fmt: skip
     assert "Host: pictures.example:8080" in lines
+
+
+def test_a_public_name_is_not_asked_for_under_the_clusters_own_domains(world: World) -> None:
+    world.fetch("http://pictures.example/")
+    # The resolver's name for it is nobody else's business.
+    assert world.resolved == ["pictures.example."]
+    assert b"\r\nHost: pictures.example\r\n" in world.server.requests[-1]
+    # Where the cluster's own services may be asked, their short names need its domains.
+    world.fetch("http://pictures.example/", allow_private_networks=True)
+    world.names["pictures"] = [PUBLIC]
+    world.fetch("http://pictures/")
+    assert world.resolved[1:] == ["pictures.example", "pictures"]
 
 
 def test_proxies_of_the_environment_are_not_used(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,6 +80,12 @@ def test_every_answer_is_one_that_the_document_describes(
         assert mode == GenerationMode.NEGATIVE
 
 
+def test_every_operation_says_how_it_is_refused_when_nobody_can_read_it() -> None:
+    for item in openapi_document(Settings())["paths"].values():
+        for method in item.keys() - {"parameters"}:
+            assert {"400", "414", "431"} <= item[method]["responses"].keys()
+
+
 def test_every_route_is_in_the_document_and_the_other_way_round(app: Any, api_schema: Any) -> None:
     routes = {
         (method, re.sub(r"<(?:int:)?(\w+)>", r"{\1}", rule.rule))

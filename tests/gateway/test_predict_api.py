@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,10 @@ from flask.testing import FlaskClient
 from gateway_testbed import CONTRACT, FakeModel, eventually, picture, routing, write_atomically
 from PIL import Image
 
+from imageclassifier_gateway import images
 from imageclassifier_gateway.app import create_app
 from imageclassifier_gateway.config import Settings
+from imageclassifier_gateway.deadline import Deadline
 from imageclassifier_gateway.gateway import Gateway, build_gateway
 from imageclassifier_gateway.problems import CAUSES
 from imageclassifier_gateway.urls import FetchError
@@ -138,6 +143,51 @@ def test_urls_are_fetched(client: FlaskClient, gateway: Gateway, monkeypatch: py
     assert "404" in problem(client.post("/predict", json={"url": urls[1]}), 422, "url-not-fetched")
 
 
+def test_a_url_that_takes_all_the_time_it_gets_spoils_that_picture_only(
+    client: FlaskClient, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(url: str, deadline: Deadline, hold: Callable[[int], None]) -> bytes:
+        if "dripping" not in url:
+            return picture("red")
+        time.sleep(deadline.remaining_seconds())
+        raise FetchError("url-not-fetched", "timeout", "example.org did not send the whole picture in time.")
+
+    monkeypatch.setattr(gateway.fetcher, "fetch", fetch)
+    urls = ["https://example.org/pizza.jpg", "https://example.org/dripping"]
+    results = client.post("/predict", json={"urls": urls}).get_json()["results"]
+    assert results[0]["label"] == "pizza"
+    assert "in time" in results[1]["error"]["detail"]
+
+
+def test_slow_urls_leave_places_to_requests_that_are_all_there(
+    client: FlaskClient, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    fetching = threading.Semaphore(0)
+
+    def fetch(url: str, deadline: object, hold: Callable[[int], None]) -> bytes:
+        fetching.release()
+        assert released.wait(60)
+        return picture("red")
+
+    def ask() -> Any:
+        return client.application.test_client().post("/predict", json={"url": "https://example.org/"})
+
+    monkeypatch.setattr(gateway.fetcher, "fetch", fetch)
+    half = gateway.settings.max_requests_in_flight // 2
+    with ThreadPoolExecutor(half) as pool:
+        slow = [pool.submit(ask) for _ in range(half)]
+        try:
+            assert all(fetching.acquire(timeout=60) for _ in range(half))
+            problem(ask(), 503, "overloaded")
+            assert client.post("/predict", data=picture("red")).status_code == 200
+        finally:
+            released.set()
+        # Their places are free again, and they were late for nothing but the model.
+        assert {answer.result().status_code for answer in slow} <= {200, 504}
+    assert ask().status_code == 200
+
+
 def test_half_a_character_in_a_url_spoils_that_url_only(
     client: FlaskClient, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +282,23 @@ def test_a_call_that_no_server_could_begin_with_is_made_once_more(
     model.fail_with = code
     client.post("/predict", data=picture())
     assert len(model.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "details"),
+    [
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "No thread is free."),
+        # tensorflow/core/kernels/batching_util/shared_batch_scheduler.h
+        (grpc.StatusCode.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full"),
+    ],
+)
+def test_a_server_with_too_much_to_do_is_given_a_moment_before_the_second_call(
+    client: FlaskClient, model: FakeModel, code: grpc.StatusCode, details: str
+) -> None:
+    model.fail_with, model.fail_details = code, details
+    problem(client.post("/predict", data=picture()), 503, "overloaded")
+    first, second = model.times
+    assert second - first >= 0.05
 
 
 def test_what_another_try_could_not_mend_is_not_tried_again(client: FlaskClient, model: FakeModel) -> None:
@@ -353,6 +420,17 @@ def test_tensorflow_servings_clients_may_name_the_version_that_serves_and_no_oth
         assert "Version 2 of 'pizza-model' is not here; there is 1." in problem(answer, 404, "not-found")
 
 
+@pytest.mark.parametrize("path", ["/v1/models/pizza-model", "/v1/models/pizza-model/metadata"])
+def test_calls_about_the_model_take_a_place_as_predictions_do(
+    gateway: Gateway, model: FakeModel, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(Settings, "max_requests_in_flight", 0)
+    write_atomically(gateway.settings.routing_file, routing(model))
+    client = create_app(gateway).test_client()
+    gateway.start()
+    problem(client.get(path), 503, "overloaded")
+
+
 def test_no_client_can_send_pictures_to_a_version_on_trial(
     gateway: Gateway, make_model: Callable[..., FakeModel]
 ) -> None:
@@ -414,6 +492,58 @@ def test_metrics_count_what_happened(client: FlaskClient, gateway: Gateway) -> N
         "imageclassifier_gateway_requests_in_flight 0.0",
     ):
         assert line in text.splitlines()
+
+
+def metric(gateway: Gateway, name: str) -> float:
+    """The value of a metric, 0 while it was never counted."""
+    lines = (line.rsplit(" ", 1) for line in gateway.stats.exposition().decode().splitlines())
+    return float(dict(lines).get(f"imageclassifier_gateway_{name}", 0))
+
+
+def test_the_stages_of_a_request_that_fails_are_measured_too(
+    client: FlaskClient, gateway: Gateway, model: FakeModel
+) -> None:
+    def measured() -> list[float]:
+        stages = ("receive", "decode", "model", "total")
+        return [metric(gateway, f'stage_duration_seconds_count{{stage="{stage}"}}') for stage in stages]
+
+    model.fail_with = grpc.StatusCode.INTERNAL
+    problem(client.post("/predict", data=picture()), 502, "model-error")
+    assert measured() == [1, 1, 1, 1]
+    problem(client.post("/predict", data=b"{"), 400, "bad-request")
+    assert measured() == [2, 1, 1, 2]
+
+
+def test_the_errors_of_single_pictures_in_a_list_are_counted(client: FlaskClient, gateway: Gateway) -> None:
+    files = {
+        "a": (io.BytesIO(picture()), "a.jpg"),
+        "b": (io.BytesIO(b"no"), "b"),
+        "c": (io.BytesIO(b""), "c"),
+    }
+    assert client.post("/predict", data=files).status_code == 200
+    assert metric(gateway, 'errors_total{cause="not-a-picture"}') == 2
+
+
+def test_what_waits_and_what_it_holds_can_be_seen(
+    client: FlaskClient, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    prepare = images.prepare
+
+    def wait(*arguments: Any) -> Any:
+        assert released.wait(60)
+        return prepare(*arguments)
+
+    monkeypatch.setattr(images, "prepare", wait)
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(3):
+            pool.submit(client.application.test_client().post, "/predict", data=picture())
+        try:
+            eventually(lambda: metric(gateway, "decodes_waiting") == 2, "one is decoded, two wait")
+            assert metric(gateway, "held_bytes") == 3 * len(picture())
+        finally:
+            released.set()
+    assert (metric(gateway, "decodes_waiting"), metric(gateway, "held_bytes")) == (0, 0)
 
 
 def test_logs_hold_no_url_no_query_and_no_picture(

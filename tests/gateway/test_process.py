@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
+import select
 import socket
 import subprocess
 import sys
@@ -24,6 +26,9 @@ from gateway_testbed import (
     routing,
     write_atomically,
 )
+
+from imageclassifier_gateway import __main__
+from imageclassifier_gateway.config import Settings
 
 MakeModel = Callable[..., FakeModel]
 MakeGateway = Callable[..., GatewayProcess]
@@ -269,6 +274,45 @@ def test_a_head_that_drips_in_is_cut_off_at_the_deadline(make_gateway: MakeGatew
         eventually(closed, "the connection is closed")
 
 
+def test_heads_that_drip_in_hold_no_thread_for_long(make_gateway: MakeGateway, model: FakeModel) -> None:
+    # More of them than threads, in requests that may take longer than this test waits.
+    gateway = make_gateway(GATEWAY_TIMEOUT_SECONDS="60").start_ready(routing(model))
+    slow = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(90)]
+    try:
+        for each in slow:
+            each.sendall(b"POST /predict HTTP/1.1\r\nX-Long: ")
+        assert request(gateway.port, "GET", "/").status == 200
+        for each in slow:  # some of them are kept for longer, but not for 60 s
+            each.settimeout(30)
+            assert each.recv(1) == b""
+    finally:
+        for each in slow:
+            each.close()
+
+
+def test_slow_bodies_leave_half_of_the_places_to_requests_that_are_all_there(
+    make_gateway: MakeGateway, model: FakeModel
+) -> None:
+    gateway = make_gateway(GATEWAY_TIMEOUT_SECONDS="60").start_ready(routing(model))
+    slow = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(64)]
+    try:
+        for each in slow:
+            each.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
+        eventually(lambda: "requests_in_flight 32.0" in gateway.metrics(), "half of the places are free")
+        assert gateway.predict(picture()).status == 200
+        told, _, _ = select.select(slow, [], [], 0)
+        assert len(told) == 32
+        assert all(each.recv(4096).startswith(b"HTTP/1.1 408 ") for each in told)
+        # The others are waited for: they may end what they began.
+        kept = next(each for each in slow if each not in told)
+        kept.sendall(b"x" * 997)
+        kept.settimeout(30)
+        assert kept.recv(4096).startswith(b"HTTP/1.1 415 ")
+    finally:
+        for each in slow:
+            each.close()
+
+
 def test_idle_connections_hold_no_thread(make_gateway: MakeGateway, model: FakeModel) -> None:
     gateway = make_gateway().start_ready(routing(model))
     idle = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(300)]
@@ -276,6 +320,34 @@ def test_idle_connections_hold_no_thread(make_gateway: MakeGateway, model: FakeM
         assert gateway.predict(picture()).status == 200
     finally:
         for each in idle:
+            each.close()
+
+
+def test_clients_that_ask_and_do_not_read_keep_no_thread_for_ever(
+    make_gateway: MakeGateway, model: FakeModel
+) -> None:
+    gateway = make_gateway(GATEWAY_TIMEOUT_SECONDS="1").start_ready(routing(model))
+    deaf = [socket.socket() for _ in range(90)]  # more than there are threads
+
+    def answered() -> int:
+        found = re.search(r'requests_total\{route="/openapi.json",status="200"\} (\d+)', gateway.metrics())
+        return int(found[1]) if found else 0
+
+    def stalled() -> bool:
+        before = answered()
+        time.sleep(0.5)
+        return before > 0 and answered() == before
+
+    try:
+        for each in deaf:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            each.connect(("127.0.0.1", gateway.port))
+            # Many times what the buffers between the two hold.
+            each.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+        eventually(stalled, "nothing is sent any more", 60)
+        assert request(gateway.port, "GET", "/").status == 200
+    finally:
+        for each in deaf:
             each.close()
 
 
@@ -377,6 +449,38 @@ def test_what_is_not_http_is_the_clients_fault(shared_gateway: GatewayProcess, r
     assert shared_gateway.predict(picture()).status == 200
 
 
+@pytest.mark.parametrize(
+    ("raw", "status", "cause"),
+    [
+        (b"GET /predict?token=SECRET HTTP/9.9\r\n\r\n", 400, "bad-request"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nBad Header: SECRET\r\n\r\n", 400, "bad-request"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nCookie: SECRET\x00\r\n\r\n", 400, "bad-request"),
+        (b"\xff\xd8\xff\xe0SECRET\r\n\r\n", 400, "bad-request"),
+        (b"GET /?token=SECRET" + b"a" * 10_000 + b" HTTP/1.1\r\n\r\n", 414, "url-too-long"),
+        (b"GET / HTTP/1.1\r\nCookie: SECRET" + b"a" * 20_000 + b"\r\n\r\n", 431, "headers-too-large"),
+    ],
+    ids=["version", "name of a header", "header", "picture", "long path", "long header"],
+)
+def test_what_is_not_http_is_counted_and_logged_without_a_word_of_it(
+    shared_gateway: GatewayProcess, raw: bytes, status: int, cause: str
+) -> None:
+    def counted() -> tuple[float, ...]:
+        lines = dict(line.rsplit(" ", 1) for line in shared_gateway.metrics().splitlines())
+        requests = f'imageclassifier_gateway_requests_total{{route="none",status="{status}"}}'
+        errors = f'imageclassifier_gateway_errors_total{{cause="{cause}"}}'
+        return tuple(float(lines.get(name, 0)) for name in (requests, errors))
+
+    before = counted()
+    with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=20) as connection:
+        connection.sendall(raw)
+        answer = connection.makefile("rb").read().decode()
+    assert counted() == tuple(each + 1 for each in before)
+    [request_id] = re.findall("X-Request-ID: (.*)\r\n", answer)
+    [line] = [line for line in shared_gateway.log_lines() if line.get("request_id") == request_id]
+    assert (line["status"], line["problem"]) == (status, cause)
+    assert "SECRET" not in shared_gateway.log.read_text()
+
+
 def test_chunked_bodies_are_read(shared_gateway: GatewayProcess) -> None:
     data = picture("red")
     chunks = iter([data[:100], data[100:]])
@@ -401,6 +505,27 @@ def test_every_log_line_is_json_with_the_request_id(make_gateway: MakeGateway, m
     )
     assert lines[0]["status"] == 200
     assert lines[0]["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "used"), [({}, "timeout:1 attempts:2"), ({"RES_OPTIONS": "ndots:1"}, "ndots:1")]
+)
+def test_the_resolver_gives_up_soon_unless_it_is_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], used: str
+) -> None:
+    environment = dict(given)
+    seen = []
+
+    class Server:
+        def __init__(self, settings: Settings) -> None: ...
+
+        def run(self) -> None:
+            seen.append(environment["RES_OPTIONS"])
+
+    monkeypatch.setattr(os, "environ", environment)
+    monkeypatch.setattr(__main__, "GatewayServer", Server)
+    __main__.main()
+    assert seen == [used]
 
 
 def test_a_setting_that_cannot_be_used_ends_the_start_with_its_name() -> None:

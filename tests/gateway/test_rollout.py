@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +14,13 @@ import pytest
 from flask.testing import FlaskClient
 from gateway_testbed import CONTRACT, FakeModel, eventually, picture, routing, write_atomically
 
+from imageclassifier_gateway import images, predictor
 from imageclassifier_gateway.app import create_app
 from imageclassifier_gateway.config import Settings
+from imageclassifier_gateway.deadline import Deadline
 from imageclassifier_gateway.gateway import Gateway, build_gateway
+from imageclassifier_gateway.modelserver import ModelTimeoutError
+from imageclassifier_gateway.problems import Problem
 
 MakeModel = Callable[..., FakeModel]
 
@@ -125,6 +130,8 @@ def test_a_candidate_that_is_gone_is_counted_and_no_user_notices(
     client = start(gateway, routing(make_model(version=1), two, percents=(0, 100)), ready=1)
     assert send(client, 3) == [1] * 3
     assert figures(gateway, 2)["errors"] == 3
+    # It was never asked: a latency of nothing would make a slow version look quick.
+    assert figures(gateway, 2)["latency_seconds"]["buckets"]["+Inf"] == 0
     eventually(lambda: "cannot be reached" in (figures(gateway, 2)["error"] or ""), "it is told why")
 
 
@@ -137,6 +144,65 @@ def test_a_version_that_fails_after_it_took_over_is_counted_and_the_fallback_ans
     assert send(client, 3) == [1] * 3
     assert (figures(gateway, 2)["requests"], figures(gateway, 2)["errors"]) == (3, 3)
     assert (figures(gateway, 1)["requests"], figures(gateway, 1)["errors"]) == (3, 0)
+
+
+def classify(gateway: Gateway, deadline: Deadline) -> int:
+    """The version that answers a request of which so much time is left."""
+    fleet = gateway.predictor.fleet()
+    return gateway.predictor.classify(fleet, [picture()], "key", "id", deadline, (), {}).version
+
+
+def test_a_version_that_others_left_no_time_for_is_not_to_blame(
+    gateway: Gateway, make_model: MakeModel
+) -> None:
+    two = make_model(version=2, delay_seconds=2.0)
+    start(gateway, routing(make_model(version=1), two, percents=(0, 100)), ready=2)
+    with contextlib.suppress(Problem):  # there may be enough for the other one, or not
+        classify(gateway, Deadline.after(0.5))
+    assert (figures(gateway, 2)["requests"], figures(gateway, 2)["errors"]) == (0, 0)
+    two.fail_with, two.delay_seconds = grpc.StatusCode.UNAVAILABLE, 0.0
+    classify(gateway, Deadline.after(6))
+    assert figures(gateway, 2)["errors"] == 1
+
+
+def test_the_stand_in_has_half_of_what_was_left_after_decoding(
+    gateway: Gateway, make_model: MakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = (make_model(version=1), make_model(version=2))
+    start(gateway, routing(*models, percents=(0, 100)), ready=2)
+    left = [6.0]
+    granted = []
+
+    class Clock(Deadline):
+        def remaining_seconds(self) -> float:
+            return left[0]
+
+    def prepare(*arguments: Any) -> np.ndarray:
+        left[0] = 3.0
+        return np.zeros((32, 32, 3), np.uint8)
+
+    def ask(*arguments: Any, **options: Any) -> np.ndarray:
+        granted.append(arguments[3])
+        if len(granted) == 1:
+            left[0] -= granted[0]
+            raise ModelTimeoutError
+        return np.array([[0.1, 0.9]])
+
+    monkeypatch.setattr(images, "prepare", prepare)
+    monkeypatch.setattr(predictor, "predict_pixels", ask)
+    assert classify(gateway, Clock(0)) == 1
+    assert granted == [1.5, 1.5]
+
+
+def test_nothing_is_decoded_when_the_time_is_over(
+    gateway: Gateway, model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(gateway, routing(model), ready=1)
+    decoded: list[object] = []
+    monkeypatch.setattr(images, "prepare", lambda *arguments: decoded.append(arguments))
+    with pytest.raises(Problem) as raised:
+        classify(gateway, Deadline.after(0))
+    assert (raised.value.cause, decoded) == ("timeout", [])
 
 
 def test_the_fallback_is_asked_for_nothing_else_and_only_once(

@@ -22,6 +22,9 @@ def main() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     # numpy would start a thread for each core of the machine, for algebra that is never asked for here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # The name server that a user's URL leads to may never answer: by default glibc waits 10 s for it, in a
+    # thread that nothing can stop (fetch.py).
+    os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:2")
     GatewayServer(settings).run()
 
 

@@ -8,7 +8,8 @@ import logging
 import os
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +25,16 @@ class Trace:
     request_id: str
     traceparent: str | None
     log_fields: dict[str, Any] = field(default_factory=dict)
+    #: What each stage has taken so far (stats.STAGES), also when the request fails in it.
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
 
 
 #: Made once: `json.dumps` makes a new one for each line that is not all ASCII.

@@ -14,13 +14,14 @@ from .problems import Problem
 class Admission:
     """Counts the requests in flight and the bytes of pictures they hold, against a limit for each."""
 
-    def __init__(self, max_requests: int, max_bytes: int, in_flight: Gauge) -> None:
+    def __init__(self, max_requests: int, max_bytes: int, in_flight: Gauge, held_bytes: Gauge) -> None:
         self._max_requests = max_requests
         self._max_bytes = max_bytes
         self._requests = 0
         self._bytes = 0
         self._lock = threading.Lock()
         in_flight.set_function(lambda: self._requests)
+        held_bytes.set_function(lambda: self._bytes)
 
     def enter(self) -> Ticket:
         """A place for one request, as a context manager: until the end of its block. Raises Problem when

@@ -21,7 +21,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from .accesslog import Trace, log_access
 from .admission import Admission
 from .gateway import Gateway
-from .problems import MEDIA_TYPE, Problem
+from .problems import MEDIA_TYPE, Problem, internal_error
 from .routes import page_routes, predict_routes
 from .tfserving_rest import tfserving_routes
 
@@ -54,7 +54,10 @@ def create_app(gateway: Gateway) -> Flask:
     settings = gateway.settings
     app = _App("imageclassifier_gateway", static_folder=None)
     admission = Admission(
-        settings.max_requests_in_flight, settings.max_buffered_bytes, gateway.stats.in_flight
+        settings.max_requests_in_flight,
+        settings.max_buffered_bytes,
+        gateway.stats.in_flight,
+        gateway.stats.held_bytes,
     )
     app.register_blueprint(predict_routes(gateway, admission))
     app.register_blueprint(tfserving_routes(gateway, admission))
@@ -99,6 +102,10 @@ def create_app(gateway: Gateway) -> Flask:
         asked: Request = request._get_current_object()  # type: ignore[attr-defined]
         rule = asked.url_rule.rule if asked.url_rule else "none"
         gateway.stats.requests.labels(rule, response.status_code).inc()
+        if trace.seconds:
+            trace.seconds["total"] = time.monotonic() - trace.began
+            for stage, seconds in trace.seconds.items():
+                gateway.stats.stages[stage].observe(seconds)
         _log(trace, asked, response, rule)
         return response
 
@@ -132,9 +139,7 @@ def _as_problem(error: Exception) -> Problem:
             cause, _SENTENCES.get(cause, error.description or "The request cannot be understood."), headers
         )
     logging.getLogger(__name__).error("request %s failed", g.trace.request_id, exc_info=error)
-    return Problem(
-        "internal-error", f"This is a bug of the gateway. Its log says more, under {g.trace.request_id}."
-    )
+    return internal_error(g.trace.request_id)
 
 
 _SENTENCES = {

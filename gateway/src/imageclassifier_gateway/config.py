@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+#: More than one process can use: Python runs one thread at a time, and only decoding and waiting let others
+#: run.
+_MAX_CORES = 8
+
 
 class SettingError(ValueError):
     """An environment variable has a value that cannot be used; the message names it."""
@@ -30,14 +34,22 @@ class Settings:
 
     @property
     def decoding_threads(self) -> int:
-        """Pictures decoded at the same time: one for each core, more would only push each other aside."""
-        return max(1, math.ceil(self.cpu_limit))
+        """Pictures decoded at the same time: one for each core, more would only push each other aside.
+
+        Without a limit the downward API gives all the cores of the node.
+        """
+        return max(1, min(math.ceil(self.cpu_limit), _MAX_CORES))
 
     @property
     def max_requests_in_flight(self) -> int:
         """Requests worked on or waiting; the next one is refused with 503 instead of making all others
         late."""
         return 32 + 32 * self.decoding_threads
+
+    @property
+    def max_slow_requests(self) -> int:
+        """Requests of those that may still be on their way, or wait for a URL."""
+        return self.max_requests_in_flight // 2
 
     @property
     def threads(self) -> int:

@@ -29,6 +29,9 @@ _CAUSE_OF_PICTURE_ERROR = {
     images.UnsupportedPicture: "unsupported-picture",
     images.PictureTooLarge: "too-large",
 }
+#: The share of a request's time in which its URLs must have been fetched: one that drips in is that picture's
+#: own error, and the others can still be classified.
+_FETCH_SHARE = 0.6
 #: Pictures of one request that are fetched at the same time.
 _FETCHES_AT_ONCE = 4
 
@@ -102,13 +105,10 @@ class Exchange:
         Raises Problem when no picture can have an answer for a reason that is not the picture's own."""
         gateway = self._gateway
         trace: Trace = g.trace
-        deadline = Deadline.after(self._settings.timeout_seconds)
+        timeout_seconds = self._settings.timeout_seconds
+        deadline = Deadline.after(timeout_seconds)
         fleet = gateway.predictor.fleet()
-        began = time.monotonic()
-        seconds = {"receive": began - trace.began}
-        pictures = self._fetch(sources, deadline, ticket)
-        if any(isinstance(source, Reference) for source in sources):
-            seconds["fetch"] = time.monotonic() - began
+        pictures = self._fetch(sources, Deadline.after(timeout_seconds * _FETCH_SHARE), ticket)
         usable = [each for each in pictures if isinstance(each, bytes)]
         classified = gateway.predictor.classify(
             fleet,
@@ -117,14 +117,12 @@ class Exchange:
             trace.request_id,
             deadline,
             _metadata(trace),
+            trace.seconds,
             version,
         )
         decided = iter(classified.outcomes)
         outcomes = [each if isinstance(each, Problem) else _outcome(next(decided)) for each in pictures]
-        seconds |= {"decode": classified.decode_seconds, "model": classified.model_seconds}
-        seconds["total"] = time.monotonic() - trace.began
-        for stage, value in seconds.items():
-            gateway.stats.stages[stage].observe(value)
+        seconds = trace.seconds | {"total": time.monotonic() - trace.began}
         trace.log_fields |= {"version": classified.version, "pictures": len(sources)}
         return Answers(outcomes, classified.model, classified.version, seconds)
 
@@ -145,10 +143,14 @@ class Exchange:
                 source.data if isinstance(source, Picture) else self._fetch_one(source.url, deadline, ticket)
             )
 
-        if len(sources) == 1 or not any(isinstance(source, Reference) for source in sources):
+        if not any(isinstance(source, Reference) for source in sources):
             return [one(source) for source in sources]
-        with ThreadPoolExecutor(min(len(sources), _FETCHES_AT_ONCE), thread_name_prefix="fetch") as pool:
-            return list(pool.map(one, sources))
+        trace: Trace = g.trace
+        with trace.stage("fetch"), self._gateway.slow.fetching():
+            if len(sources) == 1:
+                return [one(sources[0])]
+            with ThreadPoolExecutor(min(len(sources), _FETCHES_AT_ONCE), thread_name_prefix="fetch") as pool:
+                return list(pool.map(one, sources))
 
     def _fetch_one(self, url: str, deadline: Deadline, ticket: Ticket) -> bytes | Problem:
         try:

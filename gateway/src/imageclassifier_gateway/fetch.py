@@ -72,7 +72,8 @@ class Fetcher:
         self._allow_private_networks = allow_private_networks
         self._resolve = resolve or _system_resolve
         self._connect = connect or _system_connect
-        # getaddrinfo cannot be given a deadline; a thread of its own can be left behind by one.
+        # getaddrinfo cannot be given a deadline; a thread of its own can be left behind by one. For how long
+        # it is lost then is up to the resolver's own timeouts (__main__.py) and how many names it tries.
         self._resolvers = concurrent.futures.ThreadPoolExecutor(max_resolving, thread_name_prefix="resolve")
 
     def fetch(self, url: str, deadline: Deadline, hold: Callable[[int], None] = lambda _: None) -> bytes:
@@ -106,7 +107,7 @@ class Fetcher:
         return addresses
 
     def _resolve_in_time(self, target: Target, deadline: Deadline) -> list[Address]:
-        future = self._resolvers.submit(self._resolve, target.host, target.port)
+        future = self._resolvers.submit(self._resolve, self._name(target.host), target.port)
         try:
             addresses = future.result(deadline.remaining_seconds())
         except concurrent.futures.TimeoutError:
@@ -117,6 +118,11 @@ class Fetcher:
         if not addresses:
             raise _failed(f"The name {target.host} is not known.")
         return addresses
+
+    def _name(self, host: str) -> str:
+        """What the resolver is asked for: a public name ends in a dot, or a pod's resolver would first look
+        for it under each of the cluster's own domains (ndots:5)."""
+        return host if self._allow_private_networks or "." not in host else f"{host}."
 
     def _get(self, target: Target, deadline: Deadline, hold: Callable[[int], None]) -> bytes | Target:
         """One request: the body, or where it redirects to."""

@@ -12,6 +12,7 @@ from .config import Settings
 from .fetch import Fetcher
 from .predictor import Predictor, shadow_labels
 from .shadow import ShadowSender
+from .slow import SlowRequests
 from .stats import Stats
 from .watcher import RoutingWatcher
 
@@ -26,6 +27,7 @@ class Gateway:
     predictor: Predictor
     fetcher: Fetcher
     shadow: ShadowSender
+    slow: SlowRequests
     _draining: threading.Event
     _was_ready: bool = False
 
@@ -103,7 +105,12 @@ def build_gateway(settings: Settings) -> Gateway:
         stats=stats,
         watcher=watcher,
         predictor=Predictor(
-            watcher, stats, shadow, limits=limits, decoding_threads=settings.decoding_threads
+            watcher,
+            stats,
+            shadow,
+            limits=limits,
+            decoding_threads=settings.decoding_threads,
+            timeout_seconds=settings.timeout_seconds,
         ),
         fetcher=Fetcher(
             max_bytes=settings.max_image_bytes,
@@ -111,5 +118,6 @@ def build_gateway(settings: Settings) -> Gateway:
             allow_private_networks=settings.url_allow_private_networks,
         ),
         shadow=shadow,
+        slow=SlowRequests(settings.max_slow_requests),
         _draining=threading.Event(),
     )

@@ -48,10 +48,11 @@ _CHANNEL_OPTIONS = [
 #: How long the second try may wait for a connection to another pod: longer than a resolution and a connect
 #: take.
 _RECONNECT_SECONDS = 2.5
-#: How long the second try waits, at most, after a server that had no thread free for the first.
+#: How long the second try waits, at most, after a server that had no thread or no place in its queue free for
+#: the first.
 _OVERLOADED_SECONDS = 0.2
 
-#: TensorFlow Serving refuses a call with RESOURCE_EXHAUSTED before it begins with it.
+#: TensorFlow Serving refuses a call with one of these before it begins with it.
 _WORTH_ANOTHER_TRY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 _TO_NUMPY: dict[int, Any] = {
@@ -140,9 +141,10 @@ class ModelServer:
         try:
             response = self._predict(request, timeout=timeout_seconds, metadata=metadata)
         except grpc.RpcError as error:
+            failure = self._error(error)
             if not retry or error.code() not in _WORTH_ANOTHER_TRY:
-                raise self._error(error) from None
-            if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
+                raise failure from None
+            if isinstance(failure, ModelOverloadedError):
                 time.sleep(random.uniform(0.25, 1.0) * _OVERLOADED_SECONDS)  # noqa: S311 - jitter is no secret
             response = self._predict_again(request, deadline - time.monotonic(), metadata)
         if output not in response.outputs:

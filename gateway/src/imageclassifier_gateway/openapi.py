@@ -19,7 +19,11 @@ _PREDICT_CAUSES = (
     "url-refused", "url-not-fetched", "model-error", "overloaded", "not-ready", "model-unavailable",
     "model-timeout", "timeout",
 )  # fmt: skip
-_MODEL_CAUSES = ("not-found", "model-error", "not-ready", "model-unavailable", "model-timeout")
+#: Of requests that are refused before anybody knows what they ask for.
+_UNREADABLE_CAUSES = ("bad-request", "url-too-long", "headers-too-large")
+_MODEL_CAUSES = (
+    "not-found", "model-error", "overloaded", "not-ready", "model-unavailable", "model-timeout",
+)  # fmt: skip
 
 
 def openapi_document(settings: Settings) -> _Json:
@@ -160,10 +164,8 @@ def _get(summary: str, schema: str, causes: Iterable[str]) -> _Json:
 
 def _file(summary: str, media_type: str) -> _Json:
     content = {media_type: {"schema": {"type": "string"}}}
-    return {
-        "summary": summary,
-        "responses": {"200": {"description": summary, "headers": _REQUEST_ID, "content": content}},
-    }
+    file = {"description": summary, "headers": _REQUEST_ID, "content": content}
+    return {"summary": summary, "responses": {"200": file, **_problems(())}}
 
 
 def _answer(schema: _Json, description: str) -> _Json:
@@ -175,9 +177,9 @@ def _answer(schema: _Json, description: str) -> _Json:
 
 
 def _problems(causes: Iterable[str]) -> _Json:
-    """One response for each status, naming its causes."""
+    """One response for each status, naming its causes, and those that any request may have."""
     titles: dict[int, list[str]] = {}
-    for cause in causes:
+    for cause in dict.fromkeys((*causes, *_UNREADABLE_CAUSES)):
         status, title, _ = CAUSES[cause]
         titles.setdefault(status, []).append(f"{title} (`{cause}`)")
     responses: _Json = {}
@@ -224,7 +226,7 @@ def _schemas(settings: Settings) -> _Json:
         "request_id": text,
         "timings_ms": {
             "type": "object",
-            "description": "Milliseconds of each stage; `fetch` only where a URL was given.",
+            "description": "Milliseconds of each stage that the request went through, and in all.",
             "additionalProperties": {"type": "number", "minimum": 0},
         },
     }

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from . import images
 from .contract import SERVING_SIGNATURE, Contract, ContractError, Decision, ModelInput
 from .deadline import Deadline
-from .modelserver import ModelServer, ModelServerError, ModelUnavailableError, array
+from .modelserver import ModelServer, ModelServerError, ModelTimeoutError, ModelUnavailableError, array
 from .problems import Problem
 from .routing import choose_version, stand_in
 from .shadow import ShadowJob, ShadowSender
@@ -26,6 +26,9 @@ from .watcher import RoutingWatcher
 _CONTRACT_SECONDS = 5.0
 #: The share of the time left that a version on trial gets; the rest is for the one that stands in for it.
 _TRIAL_SHARE = 0.5
+#: With less than this share of a request's whole time a version that does not answer is not to blame: slow
+#: URLs, or the pictures of others, had the rest.
+_FAIR_SHARE = 0.1
 
 Pixels = NDArray[np.uint8]
 Metadata = tuple[tuple[str, str], ...]
@@ -38,8 +41,6 @@ class Classified:
     model: str
     version: int
     outcomes: list[Decision | images.PictureError]
-    decode_seconds: float
-    model_seconds: float
 
 
 @dataclass
@@ -49,9 +50,12 @@ class _Work:
     pictures: Sequence[bytes]
     deadline: Deadline
     metadata: Metadata
+    #: What the stages `decode` and `model` have taken so far.
+    seconds: dict[str, float]
     prepared: dict[ModelInput, list[Pixels | images.PictureError]] = field(default_factory=dict)
-    decode_seconds: float = 0.0
-    model_seconds: float = 0.0
+
+    def spend(self, stage: str, seconds: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
 
 class Predictor:
@@ -65,11 +69,13 @@ class Predictor:
         *,
         limits: images.Limits,
         decoding_threads: int,
+        timeout_seconds: float,
     ) -> None:
         self._watcher = watcher
         self._stats = stats
         self._shadow = shadow
         self._limits = limits
+        self._fair_seconds = timeout_seconds * _FAIR_SHARE
         self._decoding = threading.BoundedSemaphore(decoding_threads)
 
     def fleet(self) -> Fleet:
@@ -86,15 +92,17 @@ class Predictor:
         request_id: str,
         deadline: Deadline,
         metadata: Metadata,
+        seconds: dict[str, float],
         version: int | None = None,
     ) -> Classified:
         """Classifies the pictures of one request, all by the same version.
 
         `key` is what the version is chosen by. A version on trial that fails in any way is counted, and the
         one that stands in for it answers. Who names a `version` is answered by that one or not at all.
-        Raises Problem when no answer can be had.
+        What decoding and the model take is added to `seconds`, also when it was for nothing. Raises Problem
+        when no answer can be had.
         """
-        work = _Work(pictures, deadline, metadata)
+        work = _Work(pictures, deadline, metadata, seconds)
         if version is not None:
             # Any other has not passed its trial, or is no longer wanted.
             if version != fleet.routing.serving:
@@ -108,13 +116,12 @@ class Predictor:
             number = choose_version(fleet.routing, key)
             other = stand_in(fleet.routing, number)
         if other is not None:
-            timeout_seconds = deadline.remaining_seconds() * _TRIAL_SHARE
             try:
-                return self._ask(fleet.versions[number], work, timeout_seconds, on_trial=True)
+                return self._ask(fleet.versions[number], work, on_trial=True)
             except ModelServerError:
                 number = other  # the failure is counted; another version answers
         try:
-            answer = self._ask(fleet.versions[number], work, deadline.remaining_seconds(), on_trial=False)
+            answer = self._ask(fleet.versions[number], work, on_trial=False)
         except ModelServerError as error:
             raise Problem(
                 error.cause, f"{error} Try again; if it stays so, look at the model's pods."
@@ -122,33 +129,35 @@ class Predictor:
         self._offer_to_shadow(fleet, work, answer, request_id)
         return answer
 
-    def _ask(self, version: Version, work: _Work, timeout_seconds: float, *, on_trial: bool) -> Classified:
-        contract = version.wait_for_contract(0.0 if on_trial else min(timeout_seconds, _CONTRACT_SECONDS))
+    def _ask(self, version: Version, work: _Work, *, on_trial: bool) -> Classified:
+        patience_seconds = 0.0 if on_trial else min(work.deadline.remaining_seconds(), _CONTRACT_SECONDS)
+        contract = version.wait_for_contract(patience_seconds)
         if contract is None:
-            self._stats.failed(version.number, 0.0)
+            self._stats.failed(version.number, None)
             raise ModelUnavailableError(
                 f"Version {version.number} of {version.model} is not there: {version.state.error}"
             )
         prepared = self._prepare(work, contract.input)
         good = [each for each in prepared if not isinstance(each, images.PictureError)]
-        decisions = iter(self._decide(version, contract, good, work, timeout_seconds, on_trial=on_trial))
+        decisions = iter(self._decide(version, contract, good, work, on_trial=on_trial))
         outcomes = [each if isinstance(each, images.PictureError) else next(decisions) for each in prepared]
-        return Classified(version.model, version.number, outcomes, work.decode_seconds, work.model_seconds)
+        return Classified(version.model, version.number, outcomes)
 
     def _prepare(self, work: _Work, wanted: ModelInput) -> list[Pixels | images.PictureError]:
         if wanted not in work.prepared:
             began = time.monotonic()
-            work.prepared[wanted] = [self._prepare_one(data, wanted, work.deadline) for data in work.pictures]
-            work.decode_seconds += time.monotonic() - began
+            try:
+                work.prepared[wanted] = [
+                    self._prepare_one(data, wanted, work.deadline) for data in work.pictures
+                ]
+            finally:
+                work.spend("decode", time.monotonic() - began)
         return work.prepared[wanted]
 
     def _prepare_one(
         self, data: bytes, wanted: ModelInput, deadline: Deadline
     ) -> Pixels | images.PictureError:
-        if not self._decoding.acquire(timeout=deadline.remaining_seconds()):
-            raise Problem(
-                "timeout", "The gateway was too busy to decode the picture in time. Try again later."
-            )
+        self._take_turn(deadline)
         try:
             return images.prepare(data, wanted, self._limits)
         except images.PictureError as error:
@@ -156,19 +165,28 @@ class Predictor:
         finally:
             self._decoding.release()
 
+    def _take_turn(self, deadline: Deadline) -> None:
+        remaining = deadline.remaining_seconds()
+        if remaining > 0:
+            if self._decoding.acquire(blocking=False):
+                return
+            with self._stats.decodes_waiting.track_inprogress():
+                if self._decoding.acquire(timeout=remaining):
+                    return
+        raise Problem("timeout", "The gateway was too busy to decode the picture in time. Try again later.")
+
     def _decide(
         self,
         version: Version,
         contract: Contract,
         pixels: Sequence[Pixels],
         work: _Work,
-        timeout_seconds: float,
         *,
         on_trial: bool,
     ) -> list[Decision]:
         if not pixels:
             return []
-        timeout_seconds = min(timeout_seconds, work.deadline.remaining_seconds())
+        timeout_seconds = work.deadline.remaining_seconds() * (_TRIAL_SHARE if on_trial else 1.0)
         if timeout_seconds <= 0:
             raise Problem("timeout", "No time was left to ask the model. Send fewer or smaller pictures.")
         began = time.monotonic()
@@ -176,11 +194,12 @@ class Predictor:
             probabilities = predict_pixels(
                 version.server, contract, pixels, timeout_seconds, retry=not on_trial, metadata=work.metadata
             )
-        except ModelServerError:
-            self._stats.failed(version.number, time.monotonic() - began)
+        except ModelServerError as error:
+            if timeout_seconds >= self._fair_seconds or not isinstance(error, ModelTimeoutError):
+                self._stats.failed(version.number, time.monotonic() - began)
             raise
         finally:
-            work.model_seconds += time.monotonic() - began
+            work.spend("model", time.monotonic() - began)
         self._stats.answered(version.number, time.monotonic() - began)
         decisions = [contract.decide(row) for row in probabilities]
         for decision in decisions:

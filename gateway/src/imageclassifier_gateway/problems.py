@@ -135,3 +135,8 @@ class Problem(Exception):  # noqa: N818  RFC 9457's term
             "detail": self.detail,
             "request_id": request_id,
         }
+
+
+def internal_error(request_id: str) -> Problem:
+    """The problem of a request whose failure is a bug of the gateway."""
+    return Problem("internal-error", f"This is a bug of the gateway. Its log says more, under {request_id}.")

@@ -35,7 +35,8 @@ def predict_routes(gateway: Gateway, admission: Admission) -> Blueprint:
     @blueprint.post("/predict")
     def predict() -> Response:
         with admission.enter() as ticket:
-            payload = exchange.read_payload(ticket)
+            with g.trace.stage("receive"):
+                payload = exchange.read_payload(ticket)
             answers = exchange.answer(payload.sources, ticket)
         shared = {
             "model": {"name": answers.model, "version": answers.version},
@@ -43,6 +44,9 @@ def predict_routes(gateway: Gateway, admission: Admission) -> Blueprint:
             "timings_ms": answers.timings_ms,
         }
         if payload.many:
+            for outcome in answers.outcomes:
+                if isinstance(outcome, Problem):
+                    gateway.stats.problems.labels(outcome.cause).inc()
             results = [
                 _item(source, outcome)
                 for source, outcome in zip(payload.sources, answers.outcomes, strict=True)

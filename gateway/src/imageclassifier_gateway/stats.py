@@ -63,7 +63,9 @@ class Stats:
             return Counter(f"{prefix}_{name}", text, labels, registry=self._registry)
 
         self.requests = counter("requests", "HTTP requests answered.", ("route", "status"))
-        self.problems = counter("errors", "Problem documents sent, by cause.", ("cause",))
+        self.problems = counter(
+            "errors", "Problem documents sent, by cause; those of single pictures in a list too.", ("cause",)
+        )
         self.predictions = counter("predictions", "Pictures classified.", ("version", "label"))
         self.fetches = counter("url_fetches", "Pictures fetched from URLs, by outcome.", ("outcome",))
         stages = Histogram(
@@ -77,6 +79,14 @@ class Stats:
         self.stages = {stage: stages.labels(stage) for stage in STAGES}
         self.in_flight = Gauge(
             f"{prefix}_requests_in_flight", "Requests worked on or waiting.", registry=self._registry
+        )
+        self.held_bytes = Gauge(
+            f"{prefix}_held_bytes", "Bytes of pictures that requests hold in memory.", registry=self._registry
+        )
+        self.decodes_waiting = Gauge(
+            f"{prefix}_decodes_waiting",
+            "Requests that wait for their turn to decode.",
+            registry=self._registry,
         )
         self.routing_revision = Gauge(
             f"{prefix}_routing_revision", "Revision of the routing file in use.", registry=self._registry
@@ -99,20 +109,26 @@ class Stats:
 
     def answered(self, version: int, latency_seconds: float) -> None:
         """A version answered a request."""
-        with self._lock:
-            counters = self._versions[version]
-            counters.requests += 1
-            counters.latency_sum_seconds += latency_seconds
-            counters.latency_counts[bisect_left(LATENCY_BUCKETS_SECONDS, latency_seconds)] += 1
-        self._model_requests.labels(version).inc()
-        self._model_latency.labels(version).observe(latency_seconds)
+        self._count(version, latency_seconds)
 
-    def failed(self, version: int, latency_seconds: float) -> None:
-        """A version failed to answer a request, by its own fault; counts as a request of that latency too."""
-        self.answered(version, latency_seconds)
+    def failed(self, version: int, latency_seconds: float | None) -> None:
+        """A version failed to answer a request, by its own fault; counts as a request too. No latency: it was
+        not there to be asked, which is no quick answer."""
+        self._count(version, latency_seconds)
         with self._lock:
             self._versions[version].errors += 1
         self._model_errors.labels(version).inc()
+
+    def _count(self, version: int, latency_seconds: float | None) -> None:
+        self._model_requests.labels(version).inc()
+        with self._lock:
+            counters = self._versions[version]
+            counters.requests += 1
+            if latency_seconds is None:
+                return
+            counters.latency_sum_seconds += latency_seconds
+            counters.latency_counts[bisect_left(LATENCY_BUCKETS_SECONDS, latency_seconds)] += 1
+        self._model_latency.labels(version).observe(latency_seconds)
 
     def shadow_compared(self, version: int, serving_label: str, candidate_label: str) -> None:
         with self._lock:

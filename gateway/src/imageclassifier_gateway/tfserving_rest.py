@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, g
 from google.protobuf.json_format import MessageToDict
 
 from .admission import Admission
@@ -48,9 +48,10 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
     @blueprint.post("/<model>/versions/<int:version>:predict")
     def predict(model: str, version: int | None) -> Response:
         with admission.enter() as ticket:
-            body = exchange.read_body(ticket)
-            find(model, version)
-            row_format, pictures = _pictures(parse_json_object(body), gateway.settings.max_pictures)
+            with g.trace.stage("receive"):
+                body = exchange.read_body(ticket)
+                find(model, version)
+                row_format, pictures = _pictures(parse_json_object(body), gateway.settings.max_pictures)
             answers = exchange.answer(pictures, ticket, version=version)
         rows = []
         for index, outcome in enumerate(answers.outcomes):
@@ -63,21 +64,23 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
     @blueprint.get("/<model>", defaults={"version": None})
     @blueprint.get("/<model>/versions/<int:version>")
     def status(model: str, version: int | None) -> Response:
-        named = find(model, version)
-        try:
-            answer = named.server.status(timeout_seconds=_CALL_SECONDS)
-        except ModelServerError as error:
-            raise Problem(error.cause, f"{error} Try again later.") from None
+        with admission.enter():
+            named = find(model, version)
+            try:
+                answer = named.server.status(timeout_seconds=_CALL_SECONDS)
+            except ModelServerError as error:
+                raise Problem(error.cause, f"{error} Try again later.") from None
         return _json({"model_version_status": [_as_json(answer)]})
 
     @blueprint.get("/<model>/metadata", defaults={"version": None})
     @blueprint.get("/<model>/versions/<int:version>/metadata")
     def metadata(model: str, version: int | None) -> Response:
-        named = find(model, version)
-        try:
-            signatures = named.server.signatures(timeout_seconds=_CALL_SECONDS)
-        except ModelServerError as error:
-            raise Problem(error.cause, f"{error} Try again later.") from None
+        with admission.enter():
+            named = find(model, version)
+            try:
+                signatures = named.server.signatures(timeout_seconds=_CALL_SECONDS)
+            except ModelServerError as error:
+                raise Problem(error.cause, f"{error} Try again later.") from None
         spec = {"name": named.model, "signature_name": "", "version": str(named.number)}
         return _json({"model_spec": spec, "metadata": {"signature_def": _as_json(signatures)}})
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import selectors
 import signal
 import socket
@@ -31,9 +30,10 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers import gthread
 
-from .problems import MEDIA_TYPE, Problem
+from .accesslog import log_access
+from .problems import MEDIA_TYPE, Problem, internal_error
+from .reading import ReadingDeadlines, is_readable
 
-_SWEEP_SECONDS = 0.25
 #: A busy client's next request is taken by the thread that has just answered it, if it comes within a moment:
 #: going through the poller and the queue of threads costs a tenth of a small request's CPU time. Not for
 #: ever, since there may be more connections than threads.
@@ -48,62 +48,8 @@ Environ = dict[str, Any]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 
-class Reading:
-    """A request that is being read from a socket, with a deadline over all of it."""
-
-    def __init__(self, connection: socket.socket, at: float) -> None:
-        self.connection = connection
-        self.at = at
-        self.expired = False
-        self.finished = False
-
-    def finish(self) -> None:
-        """The request has been read: the deadline no longer counts."""
-        self.finished = True
-
-    def end_by(self, at: float) -> None:
-        """What is still to come is not worth waiting for any longer than to `at`, in monotonic seconds."""
-        self.at = at
-
-
-class ReadingDeadlines:
-    """Ends the reading of requests that drip in: per-read timeouts do not, since each byte starts them anew.
-
-    Only the reading side of the socket is shut, so that the client can still be told why.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._readings: dict[socket.socket, Reading] = {}
-        threading.Thread(target=self._sweep, name="reading-deadlines", daemon=True).start()
-
-    def begin(self, connection: socket.socket) -> Reading:
-        reading = Reading(connection, time.monotonic() + self._seconds)
-        self._readings[connection] = reading
-        return reading
-
-    def of(self, connection: socket.socket) -> Reading | None:
-        return self._readings.get(connection)
-
-    def end(self, connection: socket.socket) -> None:
-        self._readings.pop(connection, None)
-
-    def _sweep(self) -> None:
-        while True:
-            time.sleep(_SWEEP_SECONDS)
-            now = time.monotonic()
-            for reading in list(self._readings.values()):
-                if now >= reading.at and not reading.finished and not reading.expired:
-                    reading.expired = True
-                    with suppress(OSError):  # closed meanwhile
-                        reading.connection.shutdown(socket.SHUT_RD)
-
-
-def _is_readable(connection: socket.socket) -> bool:
-    """Whether the next request begins to arrive within a moment."""
-    poller = select.poll()
-    poller.register(connection, select.POLLIN)
-    return bool(poller.poll(_LINGER_MILLISECONDS))
+def _has_body(environ: Environ) -> bool:
+    return environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ
 
 
 class _Body:
@@ -117,7 +63,7 @@ class _Body:
         try:
             return bytes(self._body.read(size if size >= 0 else None))
         except ParseException as error:
-            raise OSError(str(error)) from error
+            raise OSError(type(error).__name__) from None
 
 
 @dataclass(eq=False)
@@ -136,7 +82,13 @@ class _Outbox(list[bytes]):
     sendall = list.append
 
 
-def _unreadable(error: ParseException) -> Problem:
+def _is_clients_fault(error: BaseException) -> bool:
+    return isinstance(error, ParseException) and not isinstance(
+        error, InvalidResponseHeader | InvalidResponseHeaderName
+    )
+
+
+def _unreadable(error: BaseException) -> Problem:
     if isinstance(error, LimitRequestLine):
         return Problem(
             "url-too-long", "The request's path and query are too long. Send what is long in the body."
@@ -150,17 +102,21 @@ def _unreadable(error: ParseException) -> Problem:
 
 
 class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
-    """gunicorn's threaded worker, with a total deadline for reading a request and a drain before it stops."""
+    """gunicorn's threaded worker, with total deadlines for reading a request and for sending its answer, and
+    a drain before it stops."""
 
     wsgi: WsgiApp
 
     def init_process(self) -> None:
         self.draining = False
-        self.readings = ReadingDeadlines(self.app.settings.timeout_seconds)
         self.closing: deque[_Closing] = deque()
         self._told_to_end = threading.Event()
         threading.Thread(target=self._drain, name="drain", daemon=True).start()
         super().init_process()
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        self.readings = ReadingDeadlines(self.app.settings.timeout_seconds, self.app.gateway.slow)
 
     def handle(self, conn: Any) -> Any:
         # gunicorn lets a thread wait 5 s for a new connection's first byte; its poller can do that without a
@@ -173,7 +129,7 @@ class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
                 keep = super().handle(conn)
             finally:
                 self.readings.end(conn.sock)
-            if keep is not True or not self.alive or not _is_readable(conn.sock):
+            if keep is not True or not self.alive or not is_readable(conn.sock, _LINGER_MILLISECONDS):
                 return keep
         return True
 
@@ -190,6 +146,11 @@ class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
         environ["wsgi.multithread"] = True
         environ["wsgi.input"] = _Body(environ["wsgi.input"])
         reading = environ["imageclassifier.reading"] = self.readings.of(conn.sock)
+        if reading is not None:
+            if _has_body(environ):
+                reading.head_read()
+            else:
+                reading.finish()
         if not self.alive or len(self.keepalived_conns) >= self.max_keepalived:
             response.force_close()
         response.sock = outbox = _Outbox()
@@ -203,8 +164,21 @@ class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
         finally:
             if close := getattr(parts, "close", None):
                 close()
-        conn.sock.sendall(b"".join(outbox))
-        return not response.should_close()
+        return self._send(conn.sock, b"".join(outbox)) and not response.should_close()
+
+    def _send(self, connection: socket.socket, answer: bytes) -> bool:
+        """Sends an answer within the time that a request may take; false when the client did not take it.
+
+        A client that asks and does not read would keep a thread for ever.
+        """
+        connection.settimeout(self.app.settings.timeout_seconds)  # of all of `sendall`, not of each packet
+        try:
+            connection.sendall(answer)
+        except TimeoutError:
+            return False
+        finally:
+            connection.settimeout(None)  # gunicorn reads from sockets that block
+        return True
 
     def finish_request(self, conn: Any, fs: Future[Any]) -> None:
         """As gunicorn's, but a client that does not close its end keeps nobody waiting: gunicorn waits for it
@@ -274,18 +248,30 @@ class GatewayWorker(gthread.ThreadWorker):  # type: ignore[misc]
         os._exit(0)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """What cannot even be parsed is answered in the same form as everything else, and never as our
-        fault."""
-        if not isinstance(exc, ParseException) or isinstance(
-            exc, InvalidResponseHeader | InvalidResponseHeaderName
-        ):
-            super().handle_error(req, client, addr, exc)
-            return
+        """What cannot even be parsed is answered, counted and logged in the same form as everything else, and
+        never as our fault."""
         request_id = uuid.uuid4().hex
-        self.log.info("unreadable request %s: %s: %s", request_id, type(exc).__name__, exc)
-        problem = _unreadable(exc)
+        if _is_clients_fault(exc):
+            problem = _unreadable(exc)
+        else:
+            # Not by gunicorn's own line, which has the request's query in it.
+            self.log.error("request %s failed", request_id, exc_info=exc)
+            problem = internal_error(request_id)
+        stats = self.app.gateway.stats
+        stats.problems.labels(problem.cause).inc()
+        stats.requests.labels("none", problem.status).inc()
+        # The error's type alone: its text is what was sent, a query with a secret or the bytes of a picture.
+        log_access(
+            {
+                "route": "none",
+                "status": problem.status,
+                "request_id": request_id,
+                "problem": problem.cause,
+                "error": type(exc).__name__,
+            }
+        )
         body = json.dumps(problem.document(request_id)).encode()
         head = f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\nConnection: close\r\n"
         head += f"X-Request-ID: {request_id}\r\nContent-Type: {MEDIA_TYPE}\r\n"
         with suppress(OSError):  # the client may have gone
-            client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            self._send(client, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
