@@ -78,6 +78,23 @@ def seeds() -> list[bytes]:
     return pictures
 
 
+def costly_seeds() -> list[bytes]:
+    """Files of a few kilobytes that take as much memory as any accepted picture does."""
+    pictures = []
+
+    def add(mode: str, side: int, kind: str, **options: object) -> None:
+        buffer = io.BytesIO()
+        Image.new(mode, (side, side)).save(buffer, kind, **options)
+        pictures.append(buffer.getvalue())
+
+    add("RGBA", 4900, "PNG")
+    add("RGBA", 3500, "WEBP", lossless=True, method=0)
+    add("P", 4900, "GIF", transparency=0)
+    add("RGB", 4900, "JPEG", progressive=True, quality=5)
+    add("RGBA", 4900, "TIFF", compression="tiff_adobe_deflate")
+    return pictures
+
+
 def mutate(data: bytes, chance: random.Random, other: bytes) -> bytes:
     """A picture with a few things wrong: flipped bits, special numbers, cuts, repeats, parts of another."""
     mutated = bytearray(data)
@@ -107,9 +124,12 @@ def mutate(data: bytes, chance: random.Random, other: bytes) -> bytes:
     return bytes(mutated)
 
 
-def make_request(chance: random.Random, pictures: list[bytes]) -> tuple[str, str, bytes, dict[str, str]]:
-    """Method, path, body and headers of one mutated request."""
-    data = mutate(chance.choice(pictures), chance, chance.choice(pictures))
+def make_request(
+    chance: random.Random, pictures: list[bytes], costly: list[bytes]
+) -> tuple[str, str, bytes, dict[str, str]]:
+    """Method, path, body and headers of one mutated request; one in a hundred is of a `costly` picture."""
+    source = chance.choice(costly if chance.random() < 0.01 else pictures)
+    data = mutate(source, chance, chance.choice(pictures))
     kind = chance.randrange(20)
     if kind < 13:
         return (
@@ -159,13 +179,13 @@ def run(
     report: Callable[[Outcome], None] | None = None,
 ) -> Outcome:
     """Sends so many mutated requests from some threads; the process with this id is the gateway."""
-    outcome, lock, pictures = Outcome(), threading.Lock(), seeds()
+    outcome, lock, pictures, costly = Outcome(), threading.Lock(), seeds(), costly_seeds()
 
     def send(number: int) -> None:
         chance = random.Random(seed * 1000 + number)
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         for count in range(requests // threads):
-            method, path, body, headers = make_request(chance, pictures)
+            method, path, body, headers = make_request(chance, pictures, costly)
             try:
                 connection.request(method, path, body, headers)
                 response = connection.getresponse()

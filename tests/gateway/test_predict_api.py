@@ -22,8 +22,10 @@ from PIL import Image
 from imageclassifier_gateway import images
 from imageclassifier_gateway.app import create_app
 from imageclassifier_gateway.config import Settings
+from imageclassifier_gateway.contract import ModelInput
 from imageclassifier_gateway.deadline import Deadline
 from imageclassifier_gateway.gateway import Gateway, build_gateway
+from imageclassifier_gateway.predictor import request_bytes
 from imageclassifier_gateway.problems import CAUSES
 from imageclassifier_gateway.urls import FetchError
 
@@ -202,7 +204,8 @@ def test_half_a_character_in_a_url_spoils_that_url_only(
     ("body", "sentence"),
     [
         (b"{", "not valid JSON"),
-        (b'{"a": ' * 100_000, "not valid JSON"),
+        (b'{"a": ' * 9_000, "not valid JSON"),
+        (b'{"a": ' * 100_000, "more than 10,000 values"),
         (b"{}", "the request has none of them"),
         (b'{"url": "https://a.example", "image": "x"}', "the request has several of them"),
         (b'{"url": "https://a.example", "more": 1}', "unknown key 'more'"),
@@ -540,7 +543,8 @@ def test_what_waits_and_what_it_holds_can_be_seen(
             pool.submit(client.application.test_client().post, "/predict", data=picture())
         try:
             eventually(lambda: metric(gateway, "decodes_waiting") == 2, "one is decoded, two wait")
-            assert metric(gateway, "held_bytes") == 3 * len(picture())
+            pixels = request_bytes(ModelInput(height=32, width=32))
+            assert metric(gateway, "held_bytes") == 3 * (len(picture()) + pixels)
         finally:
             released.set()
     assert (metric(gateway, "decodes_waiting"), metric(gateway, "held_bytes")) == (0, 0)

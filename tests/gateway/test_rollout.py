@@ -149,7 +149,10 @@ def test_a_version_that_fails_after_it_took_over_is_counted_and_the_fallback_ans
 def classify(gateway: Gateway, deadline: Deadline) -> int:
     """The version that answers a request of which so much time is left."""
     fleet = gateway.predictor.fleet()
-    return gateway.predictor.classify(fleet, [picture()], "key", "id", deadline, (), {}).version
+    classified = gateway.predictor.classify(
+        fleet, [picture()], "key", "id", deadline, (), {}, hold=lambda _: None
+    )
+    return classified.version
 
 
 def test_a_version_that_others_left_no_time_for_is_not_to_blame(

@@ -62,8 +62,13 @@ class Settings:
         return 2 * self.max_image_bytes + 64 * 1024
 
     @property
+    def max_json_bytes(self) -> int:
+        """Bytes of a JSON body: a picture of the largest size in base64, with line breaks."""
+        return self.max_image_bytes * 3 // 2 + 64 * 1024
+
+    @property
     def max_buffered_bytes(self) -> int:
-        """Bytes of pictures that all requests together may hold in memory before they are decoded."""
+        """Bytes of bodies and of prepared pixels that all requests together may hold in memory."""
         return 4 * self.max_body_bytes
 
 

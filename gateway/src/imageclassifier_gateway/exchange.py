@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 from flask import g, request
 from werkzeug.exceptions import ClientDisconnected
@@ -32,6 +34,10 @@ _CAUSE_OF_PICTURE_ERROR = {
 #: The share of a request's time in which its URLs must have been fetched: one that drips in is that picture's
 #: own error, and the others can still be classified.
 _FETCH_SHARE = 0.6
+#: So much of a large body is read at a time.
+_STEP_BYTES = 1024 * 1024
+#: Reading JSON holds its text, the picture's part of that, the same as bytes, and what they decode to.
+_JSON_COPIES = 4
 #: Pictures of one request that are fetched at the same time.
 _FETCHES_AT_ONCE = 4
 
@@ -61,11 +67,13 @@ class Exchange:
     def read_body(self, ticket: Ticket) -> bytes:
         """The whole body. Raises Problem or an HTTPException when it is too large, too slow or cut off."""
         length, limit = request.content_length, self._settings.max_body_bytes
-        self._admit_body(length, ticket)
+        if length is not None and length > limit:
+            raise Problem("too-large", f"The body has {length:,} bytes; at most {limit:,} are accepted.")
         reading = request.environ.get("imageclassifier.reading")
         try:
             # By way of Werkzeug's streams a large picture would be copied several times more.
-            body: bytes | None = request.environ["wsgi.input"].read(limit + 1 if length is None else length)
+            stream = request.environ["wsgi.input"]
+            body: bytes | None = _read_in_steps(stream, limit + 1 if length is None else length, ticket)
         except OSError:
             body = None
         if body is None or len(body) < (length or 0):
@@ -82,6 +90,19 @@ class Exchange:
             reading.finish()
         return body
 
+    def admit_json(self, body: bytes, ticket: Ticket) -> bytes:
+        """`body`, with room made for the copies of it that reading it as JSON makes. Raises Problem when
+        there is none."""
+        limit = self._settings.max_json_bytes
+        if len(body) > limit:
+            raise Problem(
+                "too-large",
+                f"The JSON body has {len(body):,} bytes; at most {limit:,} are accepted. Send large pictures "
+                "as the body itself, or as a form.",
+            )
+        ticket.hold(_JSON_COPIES * len(body))
+        return body
+
     def read_payload(self, ticket: Ticket) -> Payload:
         """The pictures of a `/predict` request, in whichever form they came."""
         body = self.read_body(ticket)
@@ -90,7 +111,7 @@ class Exchange:
             return read_form(body, boundary, self._settings.max_pictures)
         # curl --data says "form" for a JSON body too; no picture format begins with a brace.
         if request.is_json or body[:64].lstrip()[:1] == b"{":
-            return read_json(body, self._settings.max_pictures)
+            return read_json(self.admit_json(body, ticket), self._settings.max_pictures)
         if not body:
             raise Problem(
                 "bad-request",
@@ -118,6 +139,7 @@ class Exchange:
             deadline,
             _metadata(trace),
             trace.seconds,
+            ticket.hold,
             version,
         )
         decided = iter(classified.outcomes)
@@ -125,15 +147,6 @@ class Exchange:
         seconds = trace.seconds | {"total": time.monotonic() - trace.began}
         trace.log_fields |= {"version": classified.version, "pictures": len(sources)}
         return Answers(outcomes, classified.model, classified.version, seconds)
-
-    def _admit_body(self, length: int | None, ticket: Ticket) -> None:
-        limit = self._settings.max_body_bytes
-        if length is not None and length > limit:
-            raise Problem("too-large", f"The body has {length:,} bytes; at most {limit:,} are accepted.")
-        if length is None and "chunked" in request.headers.get("Transfer-Encoding", ""):
-            ticket.hold(limit)
-        else:
-            ticket.hold(length or 0)
 
     def _fetch(
         self, sources: Sequence[Picture | Reference], deadline: Deadline, ticket: Ticket
@@ -162,6 +175,19 @@ class Exchange:
             return problem
         self._gateway.stats.fetches.labels("fetched").inc()
         return data
+
+
+def _read_in_steps(stream: Any, length: int, ticket: Ticket) -> bytes:
+    """At most `length` bytes, each step of them held when it has arrived: what is only announced takes no
+    room from others."""
+    if length <= _STEP_BYTES:
+        ticket.hold(length)
+        return bytes(stream.read(length))
+    buffer = io.BytesIO()
+    while (left := length - buffer.tell()) > 0 and (step := stream.read(min(left, _STEP_BYTES))):
+        ticket.hold(len(step))
+        buffer.write(step)
+    return buffer.getvalue()
 
 
 def _outcome(outcome: Decision | images.PictureError) -> Decision | Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from werkzeug.exceptions import HTTPException
@@ -10,6 +11,8 @@ from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, Multip
 from .payload import Payload, Picture, check_count
 from .problems import Problem
 
+_MAX_HEAD_BYTES = 16 * 1024
+_BLANK_LINE = re.compile(rb"(?:\r\n\r\n|\r\r|\n\n)")
 _BY_ITSELF = "Let the HTTP client write the Content-Type header by itself: it knows the boundary."
 
 
@@ -48,8 +51,23 @@ def _parts(body: bytes, boundary: str) -> Iterator[tuple[File | Field, bytes]]:
                 yield part, data
 
 
+def _check_headers(body: bytes, delimiter: bytes) -> None:
+    """Raises Problem when the head of a part is long: the decoder makes many objects of each line of it."""
+    at = body.find(delimiter)
+    while at >= 0:
+        at += len(delimiter)
+        if body[at : at + 2] != b"--" and not _BLANK_LINE.search(body, at, at + _MAX_HEAD_BYTES):
+            if len(body) - at > _MAX_HEAD_BYTES:
+                raise Problem(
+                    "bad-request", f"The headers of a part of the form exceed {_MAX_HEAD_BYTES:,} bytes."
+                )
+            return  # cut off: the decoder says so
+        at = body.find(delimiter, at)
+
+
 def _events(body: bytes, boundary: str) -> Iterator[Event]:
     delimiter = boundary.encode("ascii", "replace")
+    _check_headers(body, b"--" + delimiter)
     # No limit of the decoder's own: the body is in memory and its size was checked.
     decoder = MultipartDecoder(delimiter)
     decoder.receive_data(body)

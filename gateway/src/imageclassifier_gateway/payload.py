@@ -12,6 +12,11 @@ from typing import Any
 
 from .problems import Problem
 
+#: Far more than 32 pictures need, also when their URLs hold commas. Base64 has none of these characters.
+_MAX_JSON_VALUES = 10_000
+#: Python keeps a text with one character beyond Latin-1 in two or four bytes for each of its characters.
+_LONG_JSON_BYTES = 1024 * 1024
+_WIDE_ESCAPE = re.compile(rb"\\u(?!00)")
 _DATA_URL = re.compile(r"data:[^,;]*(;[^,;]*)*?;base64,", re.IGNORECASE)
 
 
@@ -65,7 +70,17 @@ def read_json(body: bytes, max_pictures: int) -> Payload:
 
 
 def parse_json_object(body: bytes) -> dict[str, Any]:
-    """A JSON object from a request's body. Raises Problem when it is anything else."""
+    """A JSON object from a request's body. Raises Problem when it is anything else.
+
+    What would take many times its size in memory is refused before it is parsed.
+    """
+    if sum(body.count(each) for each in b"[{,") > _MAX_JSON_VALUES:
+        raise Problem("bad-request", f"The JSON body has more than {_MAX_JSON_VALUES:,} values.")
+    if len(body) > _LONG_JSON_BYTES and (not body.isascii() or _WIDE_ESCAPE.search(body)):
+        raise Problem(
+            "bad-request",
+            f"A JSON body of more than {_LONG_JSON_BYTES:,} bytes may hold nothing but ASCII: base64 is.",
+        )
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -83,7 +98,8 @@ def decode_base64(text: str, where: str) -> bytes:
         raise Problem("bad-request", f"'{where}' is a data URL that is not base64.")
     try:
         # validate=True refuses line breaks, which many encoders put in; nothing else is let through.
-        return base64.b64decode("".join(text.split()), validate=True)
+        data = text.encode("ascii")
+        return base64.b64decode(data.translate(None, b" \t\r\n\f\v"), validate=True)
     except (binascii.Error, ValueError):
         raise Problem("bad-request", f"'{where}' is not valid base64.") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,6 +52,8 @@ class _Work:
     metadata: Metadata
     #: What the stages `decode` and `model` have taken so far.
     seconds: dict[str, float]
+    #: Makes room for so many bytes, or raises Problem.
+    hold: Callable[[int], None]
     prepared: dict[ModelInput, list[Pixels | images.PictureError]] = field(default_factory=dict)
 
     def spend(self, stage: str, seconds: float) -> None:
@@ -93,16 +95,17 @@ class Predictor:
         deadline: Deadline,
         metadata: Metadata,
         seconds: dict[str, float],
+        hold: Callable[[int], None],
         version: int | None = None,
     ) -> Classified:
         """Classifies the pictures of one request, all by the same version.
 
         `key` is what the version is chosen by. A version on trial that fails in any way is counted, and the
         one that stands in for it answers. Who names a `version` is answered by that one or not at all.
-        What decoding and the model take is added to `seconds`, also when it was for nothing. Raises Problem
-        when no answer can be had.
+        What decoding and the model take is added to `seconds`, also when it was for nothing. `hold` is asked
+        for room before pixels are made. Raises Problem when no answer can be had.
         """
-        work = _Work(pictures, deadline, metadata, seconds)
+        work = _Work(pictures, deadline, metadata, seconds, hold)
         if version is not None:
             # Any other has not passed its trial, or is no longer wanted.
             if version != fleet.routing.serving:
@@ -146,6 +149,7 @@ class Predictor:
     def _prepare(self, work: _Work, wanted: ModelInput) -> list[Pixels | images.PictureError]:
         if wanted not in work.prepared:
             began = time.monotonic()
+            work.hold(len(work.pictures) * request_bytes(wanted))
             try:
                 work.prepared[wanted] = [
                     self._prepare_one(data, wanted, work.deadline) for data in work.pictures
@@ -229,6 +233,13 @@ class Predictor:
                 pictures=tuple(prepared[i] if prepared else work.pictures[i] for i, _ in usable),  # type: ignore[misc]
             ),
         )
+
+
+def request_bytes(wanted: ModelInput) -> int:
+    """Bytes that one prepared picture takes on its way: as pixels, in the batch, as the model's values, in
+    the message and in what is sent of it."""
+    pixels = 3 * wanted.height * wanted.width
+    return pixels * (2 + 3 * np.dtype(wanted.dtype).itemsize)
 
 
 def predict_pixels(

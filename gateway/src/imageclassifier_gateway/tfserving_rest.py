@@ -51,7 +51,8 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
             with g.trace.stage("receive"):
                 body = exchange.read_body(ticket)
                 find(model, version)
-                row_format, pictures = _pictures(parse_json_object(body), gateway.settings.max_pictures)
+                document = parse_json_object(exchange.admit_json(body, ticket))
+                row_format, pictures = _pictures(document, gateway.settings.max_pictures)
             answers = exchange.answer(pictures, ticket, version=version)
         rows = []
         for index, outcome in enumerate(answers.outcomes):
