@@ -4,19 +4,24 @@ keyboard."""
 from __future__ import annotations
 
 import base64
+import io
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from gateway_testbed import FakeModel, GatewayProcess, picture, routing
 from gateway_testbed import request as http_request
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 pytestmark = pytest.mark.browser
+
+SMALL_IMAGE_BYTES = 1024 * 1024
 
 expect.set_options(timeout=60_000)  # not how fast it is, but whether
 
@@ -50,19 +55,25 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 
 
 @pytest.fixture
+def small(make_gateway: Callable[..., GatewayProcess], model: FakeModel) -> GatewayProcess:
+    """A gateway that takes small pictures only, and two of them in one request."""
+    return make_gateway(GATEWAY_MAX_IMAGE_BYTES=str(SMALL_IMAGE_BYTES)).start_ready(routing(model))
+
+
+@pytest.fixture
 def open_page(browser: Browser, gateway: GatewayProcess, request: pytest.FixtureRequest) -> Iterator[Any]:
     """Opens the page; at the end nothing may have been refused, logged as an error, or asked of another
     host."""
     pages: list[tuple[Page, list[str]]] = []
 
-    def open_it(**context: Any) -> Page:
+    def open_it(at: GatewayProcess = gateway, **context: Any) -> Page:
         page = browser.new_context(**context).new_page()
         complaints: list[str] = []
         page.on(
             "console", lambda message: complaints.append(message.text) if message.type == "error" else None
         )
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        origin = f"http://127.0.0.1:{gateway.port}"
+        origin = f"http://127.0.0.1:{at.port}"
         page.on(
             "request",
             lambda asked: (
@@ -117,6 +128,55 @@ def test_several_pictures_become_a_grid_in_which_a_bad_one_has_its_own_error(ope
     expect(page.get_by_text("It's a pizza!")).to_have_count(10)
     expect(page.get_by_role("article").nth(10)).to_contain_text("not a picture")
     expect(page.get_by_role("article").nth(11).get_by_role("heading")).to_have_text("Not a pizza.")
+
+
+def noise(name: str) -> Any:
+    """A picture of a megabyte, which is about 500 pixels that no format makes small."""
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(1).integers(0, 255, (560, 560, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return {"name": name, "mimeType": "image/png", "buffer": buffer.getvalue()}
+
+
+def test_pictures_that_are_too_many_for_one_request_take_several(
+    open_page: Any, small: GatewayProcess
+) -> None:
+    page = open_page(small)
+    files = [noise(f"{index}.png") for index in range(8)]
+    assert len(files[0]["buffer"]) < SMALL_IMAGE_BYTES
+    page.locator("#files").set_input_files(files)
+    expect(page.get_by_role("article").get_by_role("listitem")).to_have_count(16)
+    # One that is too large alone is told so, and the others are answered.
+    large = {**files[0], "buffer": files[0]["buffer"] + bytes(2 * SMALL_IMAGE_BYTES)}
+    page.locator("#files").set_input_files([files[0], large, files[1]])
+    expect(page.get_by_role("article").get_by_role("listitem")).to_have_count(4)
+    expect(page.get_by_role("article").nth(1)).to_contain_text("too large")
+
+
+def test_previews_are_given_back_when_their_cards_go(open_page: Any) -> None:
+    page = open_page()
+    page.evaluate(
+        """() => {
+            window.kept = new Set();
+            const {createObjectURL, revokeObjectURL} = URL;
+            URL.createObjectURL = (file) => {
+                const url = createObjectURL.call(URL, file);
+                window.kept.add(url);
+                return url;
+            };
+            URL.revokeObjectURL = (url) => { window.kept.delete(url); revokeObjectURL.call(URL, url); };
+        }"""
+    )
+    page.locator("#files").set_input_files([file("red", "a.jpg"), file("red", "b.jpg")])
+    expect(page.get_by_role("article").get_by_role("listitem")).to_have_count(4)
+    assert page.evaluate("window.kept.size") == 2
+    deliver(page, "drop", "red")
+    expect(page.get_by_role("article").get_by_role("listitem")).to_have_count(2)
+    assert page.evaluate("window.kept.size") == 1
+    page.get_by_label("or the URL of one").fill("http://10.0.0.1/")
+    page.get_by_role("button", name="Look").click()
+    expect(page.get_by_role("article")).to_contain_text("The URL may not be fetched")
+    assert page.evaluate("window.kept.size") == 0
 
 
 def deliver(page: Page, event: str, colour: str) -> None:
@@ -209,6 +269,27 @@ def test_a_lost_server_is_told(open_page: Any) -> None:
     page.context.route("**/predict", lambda route: route.abort())
     deliver(page, "drop", "red")
     expect(page.get_by_role("article")).to_contain_text("The server could not be reached")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 502, "content_type": "text/html", "body": "<html>Bad Gateway</html>"},
+        {"status": 502, "content_type": "application/json", "body": '{"message": "no upstream"}'},
+        {"status": 200, "content_type": "text/html", "body": "<html>Sign in</html>"},
+    ],
+    ids=["page", "other JSON", "sign-in"],
+)
+def test_what_a_proxy_answers_is_told_apart_from_a_lost_server(
+    open_page: Any, answer: dict[str, Any]
+) -> None:
+    page = open_page()
+    page.context.route("**/predict", lambda route: route.fulfill(**answer))
+    deliver(page, "drop", "red")
+    expect(page.get_by_role("article").get_by_role("heading")).to_have_text("No answer")
+    expect(page.get_by_role("article")).to_contain_text(
+        f"Something in between answered with status {answer['status']}"
+    )
 
 
 def test_a_class_name_with_markup_stays_text(open_page: Any) -> None:

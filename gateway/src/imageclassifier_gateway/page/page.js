@@ -1,8 +1,8 @@
 // The page: pictures from a file, the clipboard, a camera or a URL go to /predict, and the answers become cards.
 
-// What one request carries; many or large pictures take several requests.
+// What one request carries; many or large pictures take several requests. A server that takes less teaches the page.
 const BATCH_PICTURES = 8;
-const BATCH_BYTES = 16e6;
+let batchBytes = 16e6;
 const MOST_BARS = 5;
 
 const element = (id) => document.getElementById(id);
@@ -32,6 +32,11 @@ function addCard(name, picture) {
   results.append(card);
   results.classList.toggle("single", results.childElementCount === 1);
   return card;
+}
+
+function clearCards() {
+  results.querySelectorAll("img").forEach((image) => URL.revokeObjectURL(image.src));
+  results.replaceChildren();
 }
 
 function percent(probability) {
@@ -68,20 +73,36 @@ function showProblem(card, problem) {
   card.querySelector(".detail").textContent = problem.detail;
 }
 
-// Sends one request for these cards and shows what comes back.
-async function ask(cards, body, headers) {
-  let answer;
+function noAnswer(detail) {
+  return { title: "No answer", detail: `${detail} Try again in a moment.` };
+}
+
+// Sends a request, and gives its answer, or its status and a problem.
+async function send(body, headers) {
+  let response;
   try {
-    const response = await fetch("predict", { method: "POST", body, headers });
-    answer = await response.json();
-    if (!response.ok) {
-      cards.forEach((card) => showProblem(card, answer));
-      return;
-    }
+    response = await fetch("predict", { method: "POST", body, headers });
   } catch {
-    const problem = { title: "No answer", detail: "The server could not be reached. Try again in a moment." };
+    return { problem: noAnswer("The server could not be reached.") };
+  }
+  const { ok, status } = response;
+  const said = await response.json().catch(() => null);
+  if (ok && said?.model) {
+    return { answer: said };
+  }
+  const foreign = noAnswer(`Something in between answered with status ${status} instead of the server.`);
+  return { status, problem: said?.title ? said : foreign };
+}
+
+// Sends one request for these cards and shows what comes back. False when it was too large for several pictures.
+async function ask(cards, body, headers) {
+  const { status, problem, answer } = await send(body, headers);
+  if (status === 413 && cards.length > 1) {
+    return false;
+  }
+  if (problem) {
     cards.forEach((card) => showProblem(card, problem));
-    return;
+    return true;
   }
   const items = answer.results ?? [answer];
   items.forEach((item, index) => {
@@ -91,26 +112,30 @@ async function ask(cards, body, headers) {
       showAnswer(cards[index], item, answer.model, answer.timings_ms.total);
     }
   });
+  return true;
 }
 
 async function sendFiles(files) {
   if (files.length === 0) {
     return;
   }
-  results.replaceChildren();
+  clearCards();
   const cards = files.map((file) => addCard(file.name || "pasted picture", file));
   let start = 0;
   while (start < files.length) {
     const form = new FormData();
     let end = start;
     let bytes = 0;
-    while (end < files.length && end - start < BATCH_PICTURES && (end === start || bytes + files[end].size < BATCH_BYTES)) {
+    while (end < files.length && end - start < BATCH_PICTURES && (end === start || bytes + files[end].size < batchBytes)) {
       form.append("file", files[end], files[end].name || "picture");
       bytes += files[end].size;
       end += 1;
     }
-    await ask(cards.slice(start, end), form, {});
-    start = end;
+    if (await ask(cards.slice(start, end), form, {})) {
+      start = end;
+    } else {
+      batchBytes = bytes / 2;
+    }
   }
 }
 
@@ -122,7 +147,7 @@ function sendUrl() {
     field.reportValidity();
     return;
   }
-  results.replaceChildren();
+  clearCards();
   ask([addCard(url, null)], JSON.stringify({ url }), { "Content-Type": "application/json" });
 }
 
