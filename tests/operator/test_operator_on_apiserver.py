@@ -128,6 +128,46 @@ def test_a_rollout_in_steps_waits_for_requests_and_takes_back_a_version_that_fai
     assert [v["version"] for v in bench.routing()["versions"]] == [1]
 
 
+def half_way(serving: Bench) -> Bench:
+    """Version 2 has half of the requests, and goes no further until ten of them have come in."""
+    rollout = {"keepPreviousSeconds": 0, "minRequests": 10, "steps": [{"percent": 50, "durationSeconds": 1}]}
+    serving.patch({"spec": {"rollout": rollout}})
+    serving.bump(2)
+    serving.verify(2)
+    serving.wait(lambda: serving.status().get("candidatePercent") == 50, "the first step")
+    return serving
+
+
+def replicas(bench: Bench) -> dict[str, int]:
+    return {name: deployment["spec"]["replicas"] for name, deployment in bench.deployments().items()}
+
+
+def test_scaling_and_changing_the_gateway_in_mid_rollout_leave_the_rollout_where_it_is(
+    serving: Bench,
+) -> None:
+    half_way(serving)
+    serving.patch({"spec": {"replicas": 2, "gateway": {"replicas": 3, "maxImageBytes": 1_000_000}}})
+    scaled = {"pizza-serving-v1": 2, "pizza-serving-v2": 2, "pizza-gateway": 3}
+    serving.wait(lambda: replicas(serving) == scaled, "both versions and the gateway to be scaled")
+    serving.wait(lambda: len(serving.pods("gateway")) == 3, "the gateways to be replaced")
+    assert [entry["percent"] for entry in serving.routing()["versions"]] == [50, 50]
+    serving.gateways.counters = {version: Counters(20, 0, {"+Inf": 20}) for version in (1, 2)}
+    serving.wait_ready(2)
+    serving.wait(lambda: "pizza-serving-v1" not in serving.deployments(), "version 1 to be removed")
+    assert replicas(serving) == {"pizza-serving-v2": 2, "pizza-gateway": 3}
+    assert serving.status().get("failedVersions", []) == []
+
+
+def test_going_back_in_mid_rollout_takes_the_share_back_and_blames_nobody(serving: Bench) -> None:
+    half_way(serving)
+    serving.bump(1)
+    serving.wait_phase("Stable")
+    serving.wait(lambda: "pizza-serving-v2" not in serving.deployments(), "version 2 to be removed")
+    assert [(v["version"], v["percent"]) for v in serving.routing()["versions"]] == [(1, 100)]
+    assert serving.status().get("failedVersions", []) == []
+    assert serving.condition("Ready")["status"] == "True"
+
+
 def test_a_child_that_is_deleted_or_edited_is_put_back(serving: Bench) -> None:
     path = f"/api/v1/namespaces/{serving.namespace}/services/pizza-gateway"
     uid = serving.get(path)["metadata"]["uid"]
