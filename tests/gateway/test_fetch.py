@@ -84,6 +84,9 @@ REFUSED = [
     "http://[fe80::1]/",
     "http://[fe80::1%25eth0]/",
     "http://[fec0::1]/",
+    "http://[2606:4700::1%251]/",
+    "http://[2606:4700::1%eth0]/",
+    "http://[2606:4700::1%é]/",
     # Private networks and the pods' and services' own.
     "http://10.0.0.1/",
     "http://10.96.0.1:443/api/v1/secrets",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import os
 import re
 import select
@@ -26,6 +27,7 @@ from gateway_testbed import (
     routing,
     write_atomically,
 )
+from PIL import Image
 
 from imageclassifier_gateway import __main__
 from imageclassifier_gateway.config import Settings
@@ -505,6 +507,16 @@ def test_every_log_line_is_json_with_the_request_id(make_gateway: MakeGateway, m
     )
     assert lines[0]["status"] == 200
     assert lines[0]["version"] == 1
+
+
+def test_what_a_library_warns_of_is_a_log_line_as_well(make_gateway: MakeGateway, model: FakeModel) -> None:
+    gateway = make_gateway().start_ready(routing(model))
+    damaged = io.BytesIO()
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0"
+    Image.new("RGB", (64, 48), "red").save(damaged, "JPEG", exif=exif)
+    assert gateway.predict(damaged.getvalue()).status == 200
+    [line] = [line for line in gateway.log_lines() if line["logger"] == "py.warnings"]
+    assert "Corrupt EXIF data" in line["message"]
 
 
 @pytest.mark.parametrize(

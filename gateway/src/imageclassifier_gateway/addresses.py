@@ -3,6 +3,9 @@
 The networks are those of the IANA special-purpose registries (RFC 6890 and its updates) and the addresses at
 which clouds give out credentials. Python's `is_global` alone is not enough: it changed with patch releases,
 and says nothing about IPv4 addresses inside IPv6 ones.
+
+Its limit: a network may carry IPv4 addresses in an IPv6 prefix of its own (NAT64, RFC 6052 section 2.2),
+which looks like any public one. docs/install.md says what to do there.
 """
 
 from __future__ import annotations

@@ -38,6 +38,9 @@ _CHANNEL_OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 1000),
     # More often than every 300 s is answered with GOAWAY "too many pings".
     ("grpc.keepalive_time_ms", 310_000),
+    # Also TCP_USER_TIMEOUT (gRPC proposal A18): a node that is gone without a word costs a call so long, not
+    # 20 s.
+    ("grpc.keepalive_timeout_ms", 3_000),
     ("grpc.max_send_message_length", -1),
     # An answer is a few floats for each picture, or the contract and the golden pictures.
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),

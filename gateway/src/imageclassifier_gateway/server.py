@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,6 +64,7 @@ class GatewayServer(BaseApplication):  # type: ignore[misc]
         from .gateway import build_gateway
         from .internal import InternalServer
 
+        logging.captureWarnings(True)  # Pillow's, of damaged pictures, would be plain text on stderr
         gateway = build_gateway(self.settings)
         self.gateway = gateway
         InternalServer(gateway, self.settings.internal_port).start()

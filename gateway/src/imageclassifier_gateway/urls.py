@@ -83,9 +83,11 @@ def _host(netloc: str, host: str | None) -> str:
         raise refused("The URL has no host.")
     if netloc.startswith("["):
         try:
-            return str(ipaddress.IPv6Address(host))
+            if "%" not in host:  # a scope, which means something on one machine only
+                return str(ipaddress.IPv6Address(host))
         except ValueError:
-            raise refused("The URL's host is not a plain IPv6 address.") from None
+            pass
+        raise refused("The URL's host is not a plain IPv6 address.")
     try:
         # Also turns full-width digits and dots into plain ones, before they are looked at.
         name = host.encode("idna").decode("ascii").lower().removesuffix(".")
