@@ -1,9 +1,11 @@
 """What is wrong with pods, told in one sentence that names the pod, the container and what to do."""
 
+import doctest
 from typing import Any
 
 import pytest
 
+from imageclassifier_operator import excerpts
 from imageclassifier_operator.diagnosis import diagnose, diagnose_job, is_ready
 from imageclassifier_operator.reasons import Reason
 
@@ -234,3 +236,19 @@ def test_a_crash_tells_the_same_although_its_log_has_the_time():
     told = [diagnose([pod(containers=[crashed(message=message)])]) for message in (first, then)]
     assert told[0] == told[1]
     assert "Worker failed to boot" in told[0].message
+
+
+def test_a_log_s_line_is_told_without_its_time_and_with_all_of_its_words():
+    lines = {
+        "The model cannot be read": "The model cannot be read",
+        "2026-01-01 10:00:00.123456: E external/tf/loader.cc:7] no graph, error 5": "no graph, error 5",
+        "2026-01-01T10:00:00Z Zones cannot be read": "Zones cannot be read",
+        "10:00:00 cannot begin": "cannot begin",
+        "7 of 9 files cannot be read": "7 of 9 files cannot be read",
+    }
+    for line, told in lines.items():
+        assert f"exit code 1: {told}; look" in diagnose([pod(containers=[crashed(message=line)])]).message
+
+
+def test_the_examples_of_how_words_are_taken_out_are_true():
+    assert doctest.testmod(excerpts).failed == 0

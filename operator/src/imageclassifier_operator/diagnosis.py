@@ -5,17 +5,15 @@ while nothing changes: pods alternate between `ErrImagePull` and `ImagePullBackO
 running.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from imageclassifier_operator.excerpts import load_error, short, telling
 from imageclassifier_operator.observed import Problem
 from imageclassifier_operator.reasons import Reason
 
 Json = Mapping[str, Any]
-
-MAX_DETAIL_CHARACTERS = 300
 
 _SEVERITY = (
     Reason.MODEL_NOT_FOUND,
@@ -86,7 +84,7 @@ def _of_pod(pod: Json) -> Iterator[Problem]:
         for container in spec.get(kind) or ()
     }
     if status.get("reason") == "Evicted":
-        yield _problem(Reason.POD_EVICTED, f"pod {name} was evicted: {_short(status.get('message'))}")
+        yield _problem(Reason.POD_EVICTED, f"pod {name} was evicted: {short(status.get('message'))}")
     for condition in status.get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             yield _unscheduled(name, condition.get("message") or "")
@@ -101,7 +99,7 @@ def _of_pod(pod: Json) -> Iterator[Problem]:
 def _unscheduled(pod: str, message: str) -> Problem:
     # What the scheduler says of preemption, after it has said what is wrong, helps nobody.
     detail = re.sub(r"[., ]*(?:no new claims to deallocate, )?preemption: .*$", "", message)
-    detail = _short(detail.replace("not found. not found", "not found"))
+    detail = short(detail.replace("not found. not found", "not found"))
     if re.search("(?i)persistentvolumeclaim", detail):
         return _problem(
             Reason.VOLUME_FAILED,
@@ -122,7 +120,7 @@ def _of_container(pod: str, container: Json, *, init: bool) -> Problem | None:
     reason = waiting.get("reason", "")
     if reason in _PULL_REASONS:
         detail = re.sub(r"^.*?ErrImagePull: ", "", waiting.get("message") or "")
-        said = "" if detail.startswith("Back-off") or not detail else f": {_short(detail)}"
+        said = "" if detail.startswith("Back-off") or not detail else f": {short(detail)}"
         return _problem(
             Reason.IMAGE_PULL_FAILED,
             f"{where}: cannot pull image {container['image']}{said}; "
@@ -130,7 +128,7 @@ def _of_container(pod: str, container: Json, *, init: bool) -> Problem | None:
         )
     if reason in _CONFIG_REASONS:
         return _problem(
-            Reason.CONTAINER_CONFIG_INVALID, f"{where}: cannot be made: {_short(waiting.get('message'))}"
+            Reason.CONTAINER_CONFIG_INVALID, f"{where}: cannot be made: {short(waiting.get('message'))}"
         )
     ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated")
     if ended is not None and not (init and container.get("ready")) and ended.get("exitCode") != 0:
@@ -152,16 +150,16 @@ def _of_end(where: str, container: Json, ended: Json, *, init: bool) -> Problem:
     if init:
         return _problem(
             Reason.MODEL_NOT_FOUND,
-            f"{where}: the model's files cannot be copied from {container['image']}: {_telling(message)}; "
+            f"{where}: the model's files cannot be copied from {container['image']}: {telling(message)}; "
             "they belong under /models/<name>/<version>/",
         )
     if "did not become available" in message or "Failed to start server" in message:
         return _problem(
             Reason.MODEL_LOAD_FAILED,
-            f"{where}: TensorFlow Serving cannot load the model: {_load_error(message)}; "
+            f"{where}: TensorFlow Serving cannot load the model: {load_error(message)}; "
             "export it again and give it a new version number",
         )
-    said = f": {_telling(message)}" if message.strip() else ""
+    said = f": {telling(message)}" if message.strip() else ""
     return _problem(
         Reason.CONTAINER_CRASHED,
         f"{where}: ended with exit code {ended.get('exitCode')}{said}; look at kubectl logs --previous",
@@ -183,12 +181,12 @@ def _of_events(events: Iterable[Json], pods: set[str]) -> Iterator[Problem]:
         if mounting and about.get("kind") == "Pod" and about.get("name") in pods:
             yield _problem(
                 Reason.VOLUME_FAILED,
-                f"pod {about['name']}: a volume cannot be mounted: {_short(event.get('message'))}",
+                f"pod {about['name']}: a volume cannot be mounted: {short(event.get('message'))}",
             )
 
 
 def _refused(who: str, message: str | None) -> Problem:
-    detail = _short(re.sub(r'^.*?is forbidden: |^pods "[^"]*" ', "", message or ""))
+    detail = short(re.sub(r'^.*?is forbidden: |^pods "[^"]*" ', "", message or ""))
     if "quota" in detail or "LimitRange" in detail or "limit range" in detail or "per Container" in detail:
         return _problem(
             Reason.QUOTA_EXCEEDED, f"{who}: pods are refused: {detail}; raise the quota or ask for less"
@@ -201,41 +199,3 @@ def _refused(who: str, message: str | None) -> Problem:
 
 def _problem(reason: Reason, message: str) -> Problem:
     return Problem(reason, message, fatal=reason in _FATAL)
-
-
-def _telling(log: str) -> str:
-    """The line of a log's end that says most: the last with a word of failure in it, else the last."""
-    lines = [_words_of(line) for line in log.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"(?i)error|fail|cannot|not found|no such", line)]
-    return _short((telling or lines or ["no message"])[-1])
-
-
-def _load_error(log: str) -> str:
-    """What TensorFlow Serving says of the model, without what it says around it.
-
-    >>> _load_error("Failed to start server. Error: UNKNOWN: 1 servable(s) did not become available: "
-    ...             "{{{name: pizza version: 2} due to error: NOT_FOUND: no graph}, }")
-    'NOT_FOUND: no graph'
-    """
-    found = re.search(r"due to error: (.+?)\}[}, ]*$", log, re.MULTILINE)
-    return _telling(log) if found is None else _short(found[1])
-
-
-def _words_of(line: str) -> str:
-    """A log line without its time and place, which differ from crash to crash.
-
-    >>> _words_of('{"time": "10:00", "message": "no worker"}')
-    'no worker'
-    >>> _words_of("2026-01-01 10:00:00.1: E a.cc:1] no model")
-    'no model'
-    """
-    try:
-        return str(json.loads(line)["message"])
-    except (ValueError, KeyError, TypeError):
-        return re.sub(r"^[\d\-:.TZ+ ]+(?:[IWEF] \S+\] )?", "", line.strip())
-
-
-def _short(text: str | None) -> str:
-    """One line of bounded length without a full stop, to be put into a sentence."""
-    line = " ".join((text or "no message").split()).rstrip(".")
-    return line if len(line) <= MAX_DETAIL_CHARACTERS else f"{line[: MAX_DETAIL_CHARACTERS - 1]}…"
