@@ -132,6 +132,53 @@ def test_each_failure_is_told_with_its_pod_its_cause_and_whether_waiting_helps(b
     assert words in problem.message
 
 
+EVICTED = "The node was low on resource: memory. Container model-server was using 3Gi, request is 1Gi. "
+
+
+@pytest.mark.parametrize(
+    "container_of_it",
+    [
+        crashed("Error", code=137),
+        crashed("ContainerStatusUnknown", code=137),
+        crashed("OOMKilled", code=137),
+        container(state={"terminated": {"reason": "Error", "exitCode": 137}}),
+    ],
+)
+@pytest.mark.parametrize("reason", ["Evicted", "Terminated", "Preempting", "NodeLost"])
+def test_how_containers_ended_when_a_node_ended_their_pod_is_not_held_against_the_version(
+    container_of_it, reason
+):
+    ended = pod(phase="Failed", reason=reason, message=EVICTED, containers=[container_of_it])
+    problem = diagnose([ended])
+    assert (problem.reason, problem.fatal) == (Reason.POD_EVICTED, False)
+    assert f"ended by its node ({reason}): The node was low on resource: memory" in problem.message
+
+
+def test_a_container_that_was_killed_is_held_against_the_version_only_when_it_is_restarted():
+    """The kubelet tells that it has killed a container before it tells that it has evicted the pod."""
+    killed = {"terminated": {"reason": "Error", "exitCode": 137}}
+    assert diagnose([pod(containers=[container(state=killed)])]) is None
+    restarted = container(state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState=killed)
+    assert diagnose([pod(containers=[restarted])]).fatal
+
+
+@pytest.mark.parametrize("lost", [("ContainerStatusUnknown", 137), ("Unknown", 255)])
+@pytest.mark.parametrize("kind", ["containers", "inits"])
+def test_a_container_that_its_node_lost_in_a_reboot_is_not_held_against_the_version(lost, kind):
+    reason, code = lost
+    running = crashed(reason, code=code, name="model-files" if kind == "inits" else "model-server")
+    running["state"] = {"running": {}}
+    problem = diagnose([pod(**{kind: [running]})])
+    assert (problem.reason, problem.fatal) == (Reason.CONTAINER_CRASHED, False)
+    assert "its node was interrupted" in problem.message
+
+
+def test_what_is_the_versions_own_fault_is_told_before_what_is_a_nodes():
+    lost = pod("a", containers=[crashed("Unknown", code=255)])
+    broken = pod("b", containers=[crashed(message="terminate called")])
+    assert diagnose([lost, broken]) == diagnose([broken])
+
+
 def test_pulling_tells_the_same_while_the_kubelet_backs_off():
     detail = 'failed to pull and unpack image "x": not found'
     first = diagnose([pod(containers=[waiting("ErrImagePull", detail)])])

@@ -2,7 +2,8 @@
 
 Of everything that is wrong the worst is told, always of the same pod, so that the sentence stays the same
 while nothing changes: pods alternate between `ErrImagePull` and `ImagePullBackOff`, or between crashing and
-running.
+running. What a node does to its pods (it evicts them, reboots, goes away) is never fatal: it is no fault of
+the version's.
 """
 
 import re
@@ -26,11 +27,14 @@ _SEVERITY = (
     Reason.ADMISSION_REFUSED,
     Reason.UNSCHEDULABLE,
     Reason.VOLUME_FAILED,
-    Reason.POD_EVICTED,
     Reason.NOT_ANSWERING,
+    Reason.POD_EVICTED,
 )
 _FATAL = (Reason.MODEL_NOT_FOUND, Reason.MODEL_LOAD_FAILED, Reason.OUT_OF_MEMORY, Reason.CONTAINER_CRASHED)
 _PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+# A container that was gone when the kubelet looked for it, and one that containerd lost when the node went
+# down (internal/cri/server/restart.go; its exit code is then 255).
+_LOST_REASONS = ("ContainerStatusUnknown", "Unknown")
 _CONFIG_REASONS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 
 
@@ -45,8 +49,11 @@ def diagnose(pods: Iterable[Json], owner: Json | None = None, events: Iterable[J
     found += _of_owner(owner)
     names = {pod["metadata"]["name"] for pod in waiting}
     found += _of_events(events, names)
-    worst = sorted(found, key=lambda problem: (_SEVERITY.index(problem.reason), problem.message))
-    return worst[0] if worst else None
+    return min(found, key=_rank, default=None)
+
+
+def _rank(problem: Problem) -> tuple[bool, int, str]:
+    return not problem.fatal, _SEVERITY.index(problem.reason), problem.message
 
 
 def diagnose_job(job: Json, pods: Iterable[Json], events: Iterable[Json]) -> Problem | None:
@@ -83,17 +90,38 @@ def _of_pod(pod: Json) -> Iterator[Problem]:
         for kind in ("initContainers", "containers")
         for container in spec.get(kind) or ()
     }
-    if status.get("reason") == "Evicted":
-        yield _problem(Reason.POD_EVICTED, f"pod {name} was evicted: {short(status.get('message'))}")
+    if status.get("reason"):
+        yield _ended_by_node(name, status["reason"], status.get("message"))
+        return  # how its containers ended then is the node's doing too
     for condition in status.get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             yield _unscheduled(name, condition.get("message") or "")
     for kind in ("initContainerStatuses", "containerStatuses"):
         for container in status.get(kind) or ():
             named = {**container, **images.get(container["name"], {})}
-            problem = _of_container(name, named, init=kind == "initContainerStatuses")
+            ended = _end_of(container, is_restarted=spec.get("restartPolicy") != "Never")
+            problem = _of_container(name, named, ended, init=kind == "initContainerStatuses")
             if problem is not None:
                 yield problem
+
+
+def _ended_by_node(pod: str, reason: str, message: str | None) -> Problem:
+    """The kubelet's reasons: Evicted, Preempting, Terminated (the node shuts down), NodeLost, OutOfcpu..."""
+    return _problem(
+        Reason.POD_EVICTED,
+        f"pod {pod} was ended by its node ({reason}): {short(message)}; another takes its place: if that "
+        "goes on, request in resources what the pod uses, or give its nodes more room",
+    )
+
+
+def _end_of(container: Json, *, is_restarted: bool) -> Json | None:
+    """How the container ended last. One that is restarted is judged only then: the kubelet tells the end of a
+    container that it has killed a moment before it tells that it has evicted the pod.
+    """
+    ended: Json | None = (container.get("lastState") or {}).get("terminated")
+    if ended is None and not is_restarted:
+        ended = (container.get("state") or {}).get("terminated")
+    return ended
 
 
 def _unscheduled(pod: str, message: str) -> Problem:
@@ -113,7 +141,7 @@ def _unscheduled(pod: str, message: str) -> Problem:
     )
 
 
-def _of_container(pod: str, container: Json, *, init: bool) -> Problem | None:
+def _of_container(pod: str, container: Json, ended: Json | None, *, init: bool) -> Problem | None:
     where = f"pod {pod}, container {container['name']}"
     state = container.get("state") or {}
     waiting = state.get("waiting") or {}
@@ -130,7 +158,6 @@ def _of_container(pod: str, container: Json, *, init: bool) -> Problem | None:
         return _problem(
             Reason.CONTAINER_CONFIG_INVALID, f"{where}: cannot be made: {short(waiting.get('message'))}"
         )
-    ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated")
     if ended is not None and not (init and container.get("ready")) and ended.get("exitCode") != 0:
         return _of_end(where, container, ended, init=init)
     if container.get("started") and "running" in state and not container.get("ready") and not init:
@@ -141,8 +168,14 @@ def _of_container(pod: str, container: Json, *, init: bool) -> Problem | None:
 
 
 def _of_end(where: str, container: Json, ended: Json, *, init: bool) -> Problem:
-    message = ended.get("message") or ""
-    if ended.get("reason") == "OOMKilled":
+    message, reason = ended.get("message") or "", ended.get("reason")
+    if reason in _LOST_REASONS:
+        return Problem(
+            Reason.CONTAINER_CRASHED,
+            f"{where}: was lost when its node was interrupted ({reason}); it is started again: if that goes "
+            "on, see with kubectl describe node what is wrong with the node",
+        )
+    if reason == "OOMKilled":
         part = "serving" if container["name"].startswith("model-") else "gateway"
         return _problem(
             Reason.OUT_OF_MEMORY, f"{where}: ran out of memory; raise spec.{part}.resources.limits.memory"
