@@ -188,6 +188,15 @@ def test_pulling_tells_the_same_while_the_kubelet_backs_off():
     assert first == then
 
 
+@pytest.mark.parametrize(
+    "word", ["InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable"]
+)
+def test_whatever_keeps_an_image_from_the_node_is_told(word):
+    problem = diagnose([pod(containers=[waiting(word, "rpc error: it is so")])])
+    assert problem.reason is Reason.IMAGE_PULL_FAILED
+    assert "cannot pull image tf:1: rpc error: it is so; check the name" in problem.message
+
+
 def test_a_crashing_container_tells_the_same_while_it_runs_again():
     again = crashed(message=LOAD_ERROR)
     running = {**again, "state": {"running": {}}, "started": False}

@@ -31,7 +31,11 @@ _SEVERITY = (
     Reason.POD_EVICTED,
 )
 _FATAL = (Reason.MODEL_NOT_FOUND, Reason.MODEL_LOAD_FAILED, Reason.OUT_OF_MEMORY, Reason.CONTAINER_CRASHED)
-_PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+# The kubelet's words, of pkg/kubelet/images/types.go and k8s.io/cri-api/pkg/errors.
+_PULL_REASONS = (
+    "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError",
+    "RegistryUnavailable", "SignatureValidationFailed",
+)  # fmt: skip
 # A container that was gone when the kubelet looked for it, and one that containerd lost when the node went
 # down (internal/cri/server/restart.go; its exit code is then 255).
 _LOST_REASONS = ("ContainerStatusUnknown", "Unknown")
