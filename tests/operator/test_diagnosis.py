@@ -249,6 +249,29 @@ def test_a_volume_that_cannot_be_mounted_is_told_from_the_events():
     assert diagnose([pod(ready=True)], events=[event]) is None
 
 
+STARTED = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        pod(inits=[container(name="model-files", state=STARTED)]),
+        pod(inits=[container(name="model-files", state={"terminated": {"exitCode": 0}}, ready=True)]),
+        pod(containers=[container(state=STARTED)]),
+        pod(containers=[waiting("CrashLoopBackOff", lastState={"terminated": {"exitCode": 0}})]),
+        pod(conditions=[{"type": "PodReadyToStartContainers", "status": "True"}]),
+    ],
+)
+def test_a_volume_that_was_mounted_late_is_no_problem_any_more(late):
+    """The Event stays for an hour."""
+    event = {
+        "involvedObject": {"kind": "Pod", "name": "pizza-serving-v2-abc"},
+        "reason": "FailedMount",
+        "message": 'MountVolume.SetUp failed for volume "model": no such claim',
+    }
+    assert diagnose([late], events=[event]) is None
+
+
 def refused_pods(job: str, uid: str) -> dict[str, Any]:
     message = 'Error creating: pods "p" is forbidden: exceeded quota: small, requested: pods=1'
     about = {"kind": "Job", "name": job, "uid": uid}

@@ -51,8 +51,9 @@ def diagnose(pods: Iterable[Json], owner: Json | None = None, events: Iterable[J
     waiting = [pod for pod in pods if not is_ready(pod) and not _is_leaving(pod)]
     found = [problem for pod in waiting for problem in _of_pod(pod)]
     found += _of_owner(owner)
-    names = {pod["metadata"]["name"] for pod in waiting}
-    found += _of_events(events, names)
+    # What was mounted late is mounted all the same, and its Event stays for an hour.
+    mounting = {pod["metadata"]["name"] for pod in waiting if not _has_its_volumes(pod)}
+    found += _of_events(events, mounting)
     return min(found, key=_rank, default=None)
 
 
@@ -83,6 +84,19 @@ def is_ready(pod: Json) -> bool:
 
 def _is_leaving(pod: Json) -> bool:
     return pod["metadata"].get("deletionTimestamp") is not None
+
+
+def _has_its_volumes(pod: Json) -> bool:
+    """Whether the pod is past mounting: its sandbox is there, or a container has been started."""
+    status = pod.get("status") or {}
+    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    states = [
+        state for container in containers for state in (container.get("state"), container.get("lastState"))
+    ]
+    return any(state and ("running" in state or "terminated" in state) for state in states) or any(
+        condition["type"] == "PodReadyToStartContainers" and condition["status"] == "True"
+        for condition in status.get("conditions") or ()
+    )
 
 
 def _of_pod(pod: Json) -> Iterator[Problem]:
