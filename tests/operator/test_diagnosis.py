@@ -8,6 +8,7 @@ import pytest
 from imageclassifier_operator import excerpts
 from imageclassifier_operator.diagnosis import diagnose, diagnose_job, is_ready
 from imageclassifier_operator.reasons import Reason
+from rendered import SPECS, render
 
 
 def pod(
@@ -112,7 +113,7 @@ UNBOUND = (
         (
             pod(containers=[waiting("CreateContainerConfigError", "secret x not found")]),
             "ContainerConfigInvalid",
-            "x",
+            "secret x not found; create or correct what that names",
             False,
         ),
         (pod(reason="Evicted", message="low on ephemeral-storage"), "PodEvicted", "ephemeral-storage", False),
@@ -177,6 +178,54 @@ def test_what_is_the_versions_own_fault_is_told_before_what_is_a_nodes():
     lost = pod("a", containers=[crashed("Unknown", code=255)])
     broken = pod("b", containers=[crashed(message="terminate called")])
     assert diagnose([lost, broken]) == diagnose([broken])
+
+
+NO_SUCH_FILE = "cp: cannot stat '/models/a/b/3/saved_model.pb': No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("body", "log", "sentence"),
+    [
+        (
+            "volume",
+            NO_SUCH_FILE,
+            f"PersistentVolumeClaim models holds no model in a/b/3: {NO_SUCH_FILE}; put the SavedModel "
+            "there, readable by any user, or correct spec.model.persistentVolumeClaim and spec.model.version",
+        ),
+        (
+            "smallest",
+            "cp: cannot stat '/models/pizza/3': No such file or directory",
+            "the model's files cannot be copied from pizza-model:3: cp: cannot stat '/models/pizza/3': No "
+            "such file or directory; they belong under /models/pizza/3/, readable by any user",
+        ),
+        (
+            "smallest",
+            'failed to create containerd task: exec: "cp": executable file not found in $PATH',
+            "image pizza-model:3 has no cp to take the model out with; base it on one that has (not on "
+            "scratch)",
+        ),
+    ],
+)
+def test_where_a_model_that_is_not_found_belongs_is_told_for_the_source_that_the_spec_names(
+    body, log, sentence
+):
+    rendered = render(SPECS[body])["Deployment", "pizza-serving-v3"]["spec"]["template"]["spec"]
+    broken = {**pod(inits=[crashed(message=log, name="model-files")]), "spec": rendered}
+    problem = diagnose([broken])
+    assert problem.reason is Reason.MODEL_NOT_FOUND
+    assert problem.message == f"pod pizza-serving-v2-abc, container model-files: {sentence}"
+
+
+def test_an_init_container_that_others_have_put_in_says_nothing_of_the_models_files():
+    problem = diagnose([pod(inits=[crashed(message="no certificate", name="mesh-init")])])
+    assert problem.reason is Reason.CONTAINER_CRASHED
+
+
+def test_a_container_that_cannot_be_started_tells_the_same_at_every_try():
+    message = 'failed to create containerd task: exec: "server": executable file not found in $PATH'
+    again = crashed("StartError", message, code=128)
+    trying = {**again, "state": {"waiting": {"reason": "RunContainerError", "message": message}}}
+    assert diagnose([pod(containers=[again])]) == diagnose([pod(containers=[trying])])
 
 
 def test_pulling_tells_the_same_while_the_kubelet_backs_off():
@@ -245,7 +294,10 @@ def test_a_volume_that_cannot_be_mounted_is_told_from_the_events():
         "reason": "FailedMount",
         "message": 'MountVolume.SetUp failed for volume "model": no such claim',
     }
-    assert diagnose([pod()], events=[event]).reason is Reason.VOLUME_FAILED
+    problem = diagnose([pod()], events=[event])
+    assert problem.reason is Reason.VOLUME_FAILED
+    assert problem.message.startswith("pod pizza-serving-v2-abc: a volume cannot be mounted: MountVolume")
+    assert "no such claim; see that what it names is there" in problem.message
     assert diagnose([pod(ready=True)], events=[event]) is None
 
 
