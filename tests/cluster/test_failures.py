@@ -81,7 +81,8 @@ FAILURES = {
     "absent": Failure(
         "ModelNotFound",
         rf"{POD}, container model-files: the model's files cannot be copied from \S+: .*"
-        rf"/models/{MODEL}/{ABSENT}.*No such file or directory; they belong under /models/<name>/<version>/",
+        rf"/models/{MODEL}/{ABSENT}.*No such file or directory; they belong under /models/{MODEL}/{ABSENT}/, "
+        r"readable by any user",
         model={"name": MODEL, "version": ABSENT, "image": f"{MODEL}:{GOOD}"},
         mending={"model": {"version": GOOD}},
     ),

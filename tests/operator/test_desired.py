@@ -105,6 +105,14 @@ def test_the_model_server_gets_only_flags_that_tensorflow_serving_has(body: dict
             assert value, argument
 
 
+@pytest.mark.parametrize("name", ["smallest", "volume"])
+def test_what_the_spec_gives_to_the_model_server_governs_its_init_container_too(name: str) -> None:
+    """Or the advice to raise its memory would help nobody, and no pod could be of the class Guaranteed."""
+    resources = {"requests": {"memory": "3Gi"}, "limits": {"memory": "3Gi"}}
+    pod = pod_specs({**SPECS[name], "serving": {"resources": resources}})["serving"]
+    assert [container["resources"] for container in containers(pod)] == [resources, resources]
+
+
 def test_one_version_is_loaded_even_where_a_volume_holds_more() -> None:
     deployment = render(SPECS["volume"])["Deployment", "pizza-serving-v3"]
     config = deployment["spec"]["template"]["metadata"]["annotations"][names.ANNOTATION_MODEL_CONFIG]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bare_apiserver import ApiError, ControlPlane
+from imageclassifier_operator import cluster
 from rendered import SPECS, render
 
 pytestmark = pytest.mark.apiserver
@@ -72,6 +73,17 @@ def test_applying_them_again_changes_nothing(apiserver: ControlPlane, namespace:
         # Controllers write the status of what has one, so of that only the generation tells.
         version = "generation" if "generation" in first else "resourceVersion"
         assert again[version] == first[version], child["kind"]
+
+
+def test_a_field_that_is_not_declared_is_a_refusal_although_the_api_server_calls_it_its_own_error(
+    apiserver: ControlPlane,
+) -> None:
+    child = in_namespace(render(SPECS["smallest"])["Deployment", "pizza-serving-v3"], "default")
+    child["spec"]["template"]["spec"]["affinity"] = {"nodeAfinity": {}}
+    path = "/apis/apps/v1/namespaces/default/deployments/pizza-serving-v3?fieldManager=test&dryRun=All"
+    with pytest.raises(ApiError, match="field not declared in schema") as refusal:
+        apiserver.request("PATCH", path, child, "application/apply-patch+yaml")
+    assert cluster.ApiError(refusal.value.status_code, "", refusal.value.message).is_refusal
 
 
 @pytest.mark.parametrize("title", SPECS)

@@ -1,11 +1,14 @@
 """What is wrong with pods, told in one sentence that names the pod, the container and what to do."""
 
+import doctest
 from typing import Any
 
 import pytest
 
+from imageclassifier_operator import excerpts
 from imageclassifier_operator.diagnosis import diagnose, diagnose_job, is_ready
 from imageclassifier_operator.reasons import Reason
+from rendered import SPECS, render
 
 
 def pod(
@@ -110,7 +113,7 @@ UNBOUND = (
         (
             pod(containers=[waiting("CreateContainerConfigError", "secret x not found")]),
             "ContainerConfigInvalid",
-            "x",
+            "secret x not found; create or correct what that names",
             False,
         ),
         (pod(reason="Evicted", message="low on ephemeral-storage"), "PodEvicted", "ephemeral-storage", False),
@@ -130,6 +133,101 @@ def test_each_failure_is_told_with_its_pod_its_cause_and_whether_waiting_helps(b
     assert words in problem.message
 
 
+EVICTED = "The node was low on resource: memory. Container model-server was using 3Gi, request is 1Gi. "
+
+
+@pytest.mark.parametrize(
+    "container_of_it",
+    [
+        crashed("Error", code=137),
+        crashed("ContainerStatusUnknown", code=137),
+        crashed("OOMKilled", code=137),
+        container(state={"terminated": {"reason": "Error", "exitCode": 137}}),
+    ],
+)
+@pytest.mark.parametrize("reason", ["Evicted", "Terminated", "Preempting", "NodeLost"])
+def test_how_containers_ended_when_a_node_ended_their_pod_is_not_held_against_the_version(
+    container_of_it, reason
+):
+    ended = pod(phase="Failed", reason=reason, message=EVICTED, containers=[container_of_it])
+    problem = diagnose([ended])
+    assert (problem.reason, problem.fatal) == (Reason.POD_EVICTED, False)
+    assert f"ended by its node ({reason}): The node was low on resource: memory" in problem.message
+
+
+def test_a_container_that_was_killed_is_held_against_the_version_only_when_it_is_restarted():
+    """The kubelet tells that it has killed a container before it tells that it has evicted the pod."""
+    killed = {"terminated": {"reason": "Error", "exitCode": 137}}
+    assert diagnose([pod(containers=[container(state=killed)])]) is None
+    restarted = container(state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState=killed)
+    assert diagnose([pod(containers=[restarted])]).fatal
+
+
+@pytest.mark.parametrize("lost", [("ContainerStatusUnknown", 137), ("Unknown", 255)])
+@pytest.mark.parametrize("kind", ["containers", "inits"])
+def test_a_container_that_its_node_lost_in_a_reboot_is_not_held_against_the_version(lost, kind):
+    reason, code = lost
+    running = crashed(reason, code=code, name="model-files" if kind == "inits" else "model-server")
+    running["state"] = {"running": {}}
+    problem = diagnose([pod(**{kind: [running]})])
+    assert (problem.reason, problem.fatal) == (Reason.CONTAINER_CRASHED, False)
+    assert "its node was interrupted" in problem.message
+
+
+def test_what_is_the_versions_own_fault_is_told_before_what_is_a_nodes():
+    lost = pod("a", containers=[crashed("Unknown", code=255)])
+    broken = pod("b", containers=[crashed(message="terminate called")])
+    assert diagnose([lost, broken]) == diagnose([broken])
+
+
+NO_SUCH_FILE = "cp: cannot stat '/models/a/b/3/saved_model.pb': No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("body", "log", "sentence"),
+    [
+        (
+            "volume",
+            NO_SUCH_FILE,
+            f"PersistentVolumeClaim models holds no model in a/b/3: {NO_SUCH_FILE}; put the SavedModel "
+            "there, readable by any user, or correct spec.model.persistentVolumeClaim and spec.model.version",
+        ),
+        (
+            "smallest",
+            "cp: cannot stat '/models/pizza/3': No such file or directory",
+            "the model's files cannot be copied from pizza-model:3: cp: cannot stat '/models/pizza/3': No "
+            "such file or directory; they belong under /models/pizza/3/, readable by any user",
+        ),
+        (
+            "smallest",
+            'failed to create containerd task: exec: "cp": executable file not found in $PATH',
+            "image pizza-model:3 has no cp to take the model out with; base it on one that has (not on "
+            "scratch)",
+        ),
+    ],
+)
+def test_where_a_model_that_is_not_found_belongs_is_told_for_the_source_that_the_spec_names(
+    body, log, sentence
+):
+    rendered = render(SPECS[body])["Deployment", "pizza-serving-v3"]["spec"]["template"]["spec"]
+    broken = {**pod(inits=[crashed(message=log, name="model-files")]), "spec": rendered}
+    problem = diagnose([broken])
+    assert problem.reason is Reason.MODEL_NOT_FOUND
+    assert problem.message == f"pod pizza-serving-v2-abc, container model-files: {sentence}"
+
+
+def test_an_init_container_that_others_have_put_in_says_nothing_of_the_models_files():
+    problem = diagnose([pod(inits=[crashed(message="no certificate", name="mesh-init")])])
+    assert problem.reason is Reason.CONTAINER_CRASHED
+
+
+def test_a_container_that_cannot_be_started_tells_the_same_at_every_try():
+    message = 'failed to create containerd task: exec: "server": executable file not found in $PATH'
+    again = crashed("StartError", message, code=128)
+    trying = {**again, "state": {"waiting": {"reason": "RunContainerError", "message": message}}}
+    assert diagnose([pod(containers=[again])]) == diagnose([pod(containers=[trying])])
+
+
 def test_pulling_tells_the_same_while_the_kubelet_backs_off():
     detail = 'failed to pull and unpack image "x": not found'
     first = diagnose([pod(containers=[waiting("ErrImagePull", detail)])])
@@ -137,6 +235,15 @@ def test_pulling_tells_the_same_while_the_kubelet_backs_off():
         [pod(containers=[waiting("ImagePullBackOff", f'Back-off pulling image "x": ErrImagePull: {detail}')])]
     )
     assert first == then
+
+
+@pytest.mark.parametrize(
+    "word", ["InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable"]
+)
+def test_whatever_keeps_an_image_from_the_node_is_told(word):
+    problem = diagnose([pod(containers=[waiting(word, "rpc error: it is so")])])
+    assert problem.reason is Reason.IMAGE_PULL_FAILED
+    assert "cannot pull image tf:1: rpc error: it is so; check the name" in problem.message
 
 
 def test_a_crashing_container_tells_the_same_while_it_runs_again():
@@ -187,8 +294,34 @@ def test_a_volume_that_cannot_be_mounted_is_told_from_the_events():
         "reason": "FailedMount",
         "message": 'MountVolume.SetUp failed for volume "model": no such claim',
     }
-    assert diagnose([pod()], events=[event]).reason is Reason.VOLUME_FAILED
+    problem = diagnose([pod()], events=[event])
+    assert problem.reason is Reason.VOLUME_FAILED
+    assert problem.message.startswith("pod pizza-serving-v2-abc: a volume cannot be mounted: MountVolume")
+    assert "no such claim; see that what it names is there" in problem.message
     assert diagnose([pod(ready=True)], events=[event]) is None
+
+
+STARTED = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        pod(inits=[container(name="model-files", state=STARTED)]),
+        pod(inits=[container(name="model-files", state={"terminated": {"exitCode": 0}}, ready=True)]),
+        pod(containers=[container(state=STARTED)]),
+        pod(containers=[waiting("CrashLoopBackOff", lastState={"terminated": {"exitCode": 0}})]),
+        pod(conditions=[{"type": "PodReadyToStartContainers", "status": "True"}]),
+    ],
+)
+def test_a_volume_that_was_mounted_late_is_no_problem_any_more(late):
+    """The Event stays for an hour."""
+    event = {
+        "involvedObject": {"kind": "Pod", "name": "pizza-serving-v2-abc"},
+        "reason": "FailedMount",
+        "message": 'MountVolume.SetUp failed for volume "model": no such claim',
+    }
+    assert diagnose([late], events=[event]) is None
 
 
 def refused_pods(job: str, uid: str) -> dict[str, Any]:
@@ -234,3 +367,19 @@ def test_a_crash_tells_the_same_although_its_log_has_the_time():
     told = [diagnose([pod(containers=[crashed(message=message)])]) for message in (first, then)]
     assert told[0] == told[1]
     assert "Worker failed to boot" in told[0].message
+
+
+def test_a_log_s_line_is_told_without_its_time_and_with_all_of_its_words():
+    lines = {
+        "The model cannot be read": "The model cannot be read",
+        "2026-01-01 10:00:00.123456: E external/tf/loader.cc:7] no graph, error 5": "no graph, error 5",
+        "2026-01-01T10:00:00Z Zones cannot be read": "Zones cannot be read",
+        "10:00:00 cannot begin": "cannot begin",
+        "7 of 9 files cannot be read": "7 of 9 files cannot be read",
+    }
+    for line, told in lines.items():
+        assert f"exit code 1: {told}; look" in diagnose([pod(containers=[crashed(message=line)])]).message
+
+
+def test_the_examples_of_how_words_are_taken_out_are_true():
+    assert doctest.testmod(excerpts).failed == 0

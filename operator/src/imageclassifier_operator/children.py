@@ -83,7 +83,7 @@ class Children:
         except BlockedError as blocked:
             return blocked.problem
         except ApiError as error:
-            if error.status not in (400, 403, 422) or error.namespace_is_going:
+            if not error.is_refusal:
                 raise
             return _refusal(manifest, error)
         return None
@@ -204,5 +204,9 @@ def _conflict(kind: Kind, live: Json, ic: ImageClassifier) -> Problem:
 
 def _refusal(manifest: Json, error: ApiError) -> Problem:
     name = manifest["metadata"]["name"]
-    reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in error.message else Reason.API_REFUSED
-    return Problem(reason, f"{manifest['kind']} {name} is refused by the API server: {error.message[:500]}")
+    said = f"{manifest['kind']} {name} is refused by the API server: {error.message[:500]}"
+    if "exceeded quota" in error.message:
+        return Problem(Reason.QUOTA_EXCEEDED, f"{said}; raise the quota, or remove what is not needed")
+    return Problem(
+        Reason.API_REFUSED, f"{said}; correct what it names in the spec, or ask whoever set the rule"
+    )

@@ -42,6 +42,14 @@ class ApiError(Exception):
             self.status == 404 and self.message.startswith("namespaces ")
         )
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the object itself is refused: to send it again would not help."""
+        # Server-side apply calls a field that the schema has not an error of its own, a 500:
+        # https://github.com/kubernetes/kubernetes/issues/118877
+        undeclared = self.status == 500 and "failed to create typed patch object" in self.message
+        return (self.status in (400, 403, 422) or undeclared) and not self.namespace_is_going
+
 
 class Cluster:
     """A connection to the API server. `namespace` is the one that is watched, None for all."""

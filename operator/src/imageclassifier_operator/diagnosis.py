@@ -2,20 +2,20 @@
 
 Of everything that is wrong the worst is told, always of the same pod, so that the sentence stays the same
 while nothing changes: pods alternate between `ErrImagePull` and `ImagePullBackOff`, or between crashing and
-running.
+running. What a node does to its pods (it evicts them, reboots, goes away) is never fatal: it is no fault of
+the version's.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from imageclassifier_operator.containers import container_problem
+from imageclassifier_operator.excerpts import short
 from imageclassifier_operator.observed import Problem
 from imageclassifier_operator.reasons import Reason
 
 Json = Mapping[str, Any]
-
-MAX_DETAIL_CHARACTERS = 300
 
 _SEVERITY = (
     Reason.MODEL_NOT_FOUND,
@@ -28,12 +28,9 @@ _SEVERITY = (
     Reason.ADMISSION_REFUSED,
     Reason.UNSCHEDULABLE,
     Reason.VOLUME_FAILED,
-    Reason.POD_EVICTED,
     Reason.NOT_ANSWERING,
+    Reason.POD_EVICTED,
 )
-_FATAL = (Reason.MODEL_NOT_FOUND, Reason.MODEL_LOAD_FAILED, Reason.OUT_OF_MEMORY, Reason.CONTAINER_CRASHED)
-_PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
-_CONFIG_REASONS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 
 
 def diagnose(pods: Iterable[Json], owner: Json | None = None, events: Iterable[Json] = ()) -> Problem | None:
@@ -45,10 +42,14 @@ def diagnose(pods: Iterable[Json], owner: Json | None = None, events: Iterable[J
     waiting = [pod for pod in pods if not is_ready(pod) and not _is_leaving(pod)]
     found = [problem for pod in waiting for problem in _of_pod(pod)]
     found += _of_owner(owner)
-    names = {pod["metadata"]["name"] for pod in waiting}
-    found += _of_events(events, names)
-    worst = sorted(found, key=lambda problem: (_SEVERITY.index(problem.reason), problem.message))
-    return worst[0] if worst else None
+    # What was mounted late is mounted all the same, and its Event stays for an hour.
+    mounting = {pod["metadata"]["name"] for pod in waiting if not _has_its_volumes(pod)}
+    found += _of_events(events, mounting)
+    return min(found, key=_rank, default=None)
+
+
+def _rank(problem: Problem) -> tuple[bool, int, str]:
+    return not problem.fatal, _SEVERITY.index(problem.reason), problem.message
 
 
 def diagnose_job(job: Json, pods: Iterable[Json], events: Iterable[Json]) -> Problem | None:
@@ -76,95 +77,57 @@ def _is_leaving(pod: Json) -> bool:
     return pod["metadata"].get("deletionTimestamp") is not None
 
 
+def _has_its_volumes(pod: Json) -> bool:
+    """Whether the pod is past mounting: its sandbox is there, or a container has been started."""
+    status = pod.get("status") or {}
+    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    states = [
+        state for container in containers for state in (container.get("state"), container.get("lastState"))
+    ]
+    return any(state and ("running" in state or "terminated" in state) for state in states) or any(
+        condition["type"] == "PodReadyToStartContainers" and condition["status"] == "True"
+        for condition in status.get("conditions") or ()
+    )
+
+
 def _of_pod(pod: Json) -> Iterator[Problem]:
     name, status = pod["metadata"]["name"], pod.get("status") or {}
-    spec = pod.get("spec") or {}
-    # The image as the spec has it: the runtime tells any of the names that it knows for the same layers.
-    images = {
-        container["name"]: {"image": container["image"]}
-        for kind in ("initContainers", "containers")
-        for container in spec.get(kind) or ()
-    }
-    if status.get("reason") == "Evicted":
-        yield _problem(Reason.POD_EVICTED, f"pod {name} was evicted: {_short(status.get('message'))}")
+    if status.get("reason"):
+        yield _ended_by_node(name, status["reason"], status.get("message"))
+        return  # how its containers ended then is the node's doing too
     for condition in status.get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             yield _unscheduled(name, condition.get("message") or "")
     for kind in ("initContainerStatuses", "containerStatuses"):
         for container in status.get(kind) or ():
-            named = {**container, **images.get(container["name"], {})}
-            problem = _of_container(name, named, init=kind == "initContainerStatuses")
+            problem = container_problem(pod, container, init=kind == "initContainerStatuses")
             if problem is not None:
                 yield problem
+
+
+def _ended_by_node(pod: str, reason: str, message: str | None) -> Problem:
+    """The kubelet's reasons: Evicted, Preempting, Terminated (the node shuts down), NodeLost, OutOfcpu..."""
+    return Problem(
+        Reason.POD_EVICTED,
+        f"pod {pod} was ended by its node ({reason}): {short(message)}; another takes its place: if that "
+        "goes on, request in resources what the pod uses, or give its nodes more room",
+    )
 
 
 def _unscheduled(pod: str, message: str) -> Problem:
     # What the scheduler says of preemption, after it has said what is wrong, helps nobody.
     detail = re.sub(r"[., ]*(?:no new claims to deallocate, )?preemption: .*$", "", message)
-    detail = _short(detail.replace("not found. not found", "not found"))
+    detail = short(detail.replace("not found. not found", "not found"))
     if re.search("(?i)persistentvolumeclaim", detail):
-        return _problem(
+        return Problem(
             Reason.VOLUME_FAILED,
             f"pod {pod} waits for its volume: {detail}; create the PersistentVolumeClaim, "
             "or see with kubectl describe why it is not bound",
         )
-    return _problem(
+    return Problem(
         Reason.UNSCHEDULABLE,
         f"pod {pod} cannot be scheduled: {detail}; "
         "free or add nodes, or change resources, nodeSelector, tolerations or affinity",
-    )
-
-
-def _of_container(pod: str, container: Json, *, init: bool) -> Problem | None:
-    where = f"pod {pod}, container {container['name']}"
-    state = container.get("state") or {}
-    waiting = state.get("waiting") or {}
-    reason = waiting.get("reason", "")
-    if reason in _PULL_REASONS:
-        detail = re.sub(r"^.*?ErrImagePull: ", "", waiting.get("message") or "")
-        said = "" if detail.startswith("Back-off") or not detail else f": {_short(detail)}"
-        return _problem(
-            Reason.IMAGE_PULL_FAILED,
-            f"{where}: cannot pull image {container['image']}{said}; "
-            "check the name, that it was pushed or loaded, and imagePullSecrets",
-        )
-    if reason in _CONFIG_REASONS:
-        return _problem(
-            Reason.CONTAINER_CONFIG_INVALID, f"{where}: cannot be made: {_short(waiting.get('message'))}"
-        )
-    ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated")
-    if ended is not None and not (init and container.get("ready")) and ended.get("exitCode") != 0:
-        return _of_end(where, container, ended, init=init)
-    if container.get("started") and "running" in state and not container.get("ready") and not init:
-        return _problem(
-            Reason.NOT_ANSWERING, f"{where}: runs but its readiness probe does not pass; look at its logs"
-        )
-    return None
-
-
-def _of_end(where: str, container: Json, ended: Json, *, init: bool) -> Problem:
-    message = ended.get("message") or ""
-    if ended.get("reason") == "OOMKilled":
-        part = "serving" if container["name"].startswith("model-") else "gateway"
-        return _problem(
-            Reason.OUT_OF_MEMORY, f"{where}: ran out of memory; raise spec.{part}.resources.limits.memory"
-        )
-    if init:
-        return _problem(
-            Reason.MODEL_NOT_FOUND,
-            f"{where}: the model's files cannot be copied from {container['image']}: {_telling(message)}; "
-            "they belong under /models/<name>/<version>/",
-        )
-    if "did not become available" in message or "Failed to start server" in message:
-        return _problem(
-            Reason.MODEL_LOAD_FAILED,
-            f"{where}: TensorFlow Serving cannot load the model: {_load_error(message)}; "
-            "export it again and give it a new version number",
-        )
-    said = f": {_telling(message)}" if message.strip() else ""
-    return _problem(
-        Reason.CONTAINER_CRASHED,
-        f"{where}: ended with exit code {ended.get('exitCode')}{said}; look at kubectl logs --previous",
     )
 
 
@@ -181,61 +144,20 @@ def _of_events(events: Iterable[Json], pods: set[str]) -> Iterator[Problem]:
         about = event.get("involvedObject") or {}
         mounting = event.get("reason") in ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
         if mounting and about.get("kind") == "Pod" and about.get("name") in pods:
-            yield _problem(
+            yield Problem(
                 Reason.VOLUME_FAILED,
-                f"pod {about['name']}: a volume cannot be mounted: {_short(event.get('message'))}",
+                f"pod {about['name']}: a volume cannot be mounted: {short(event.get('message'))}; see that "
+                "what it names is there, and that the pod's node reaches it",
             )
 
 
 def _refused(who: str, message: str | None) -> Problem:
-    detail = _short(re.sub(r'^.*?is forbidden: |^pods "[^"]*" ', "", message or ""))
+    detail = short(re.sub(r'^.*?is forbidden: |^pods "[^"]*" ', "", message or ""))
     if "quota" in detail or "LimitRange" in detail or "limit range" in detail or "per Container" in detail:
-        return _problem(
+        return Problem(
             Reason.QUOTA_EXCEEDED, f"{who}: pods are refused: {detail}; raise the quota or ask for less"
         )
-    return _problem(
+    return Problem(
         Reason.ADMISSION_REFUSED,
         f"{who}: pods are refused: {detail}; change the spec, or ask whoever set the rule",
     )
-
-
-def _problem(reason: Reason, message: str) -> Problem:
-    return Problem(reason, message, fatal=reason in _FATAL)
-
-
-def _telling(log: str) -> str:
-    """The line of a log's end that says most: the last with a word of failure in it, else the last."""
-    lines = [_words_of(line) for line in log.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"(?i)error|fail|cannot|not found|no such", line)]
-    return _short((telling or lines or ["no message"])[-1])
-
-
-def _load_error(log: str) -> str:
-    """What TensorFlow Serving says of the model, without what it says around it.
-
-    >>> _load_error("Failed to start server. Error: UNKNOWN: 1 servable(s) did not become available: "
-    ...             "{{{name: pizza version: 2} due to error: NOT_FOUND: no graph}, }")
-    'NOT_FOUND: no graph'
-    """
-    found = re.search(r"due to error: (.+?)\}[}, ]*$", log, re.MULTILINE)
-    return _telling(log) if found is None else _short(found[1])
-
-
-def _words_of(line: str) -> str:
-    """A log line without its time and place, which differ from crash to crash.
-
-    >>> _words_of('{"time": "10:00", "message": "no worker"}')
-    'no worker'
-    >>> _words_of("2026-01-01 10:00:00.1: E a.cc:1] no model")
-    'no model'
-    """
-    try:
-        return str(json.loads(line)["message"])
-    except (ValueError, KeyError, TypeError):
-        return re.sub(r"^[\d\-:.TZ+ ]+(?:[IWEF] \S+\] )?", "", line.strip())
-
-
-def _short(text: str | None) -> str:
-    """One line of bounded length without a full stop, to be put into a sentence."""
-    line = " ".join((text or "no message").split()).rstrip(".")
-    return line if len(line) <= MAX_DETAIL_CHARACTERS else f"{line[: MAX_DETAIL_CHARACTERS - 1]}…"

@@ -57,7 +57,7 @@ class Reason(StrEnum):
     MODEL_LOAD_FAILED = "ModelLoadFailed", "TensorFlow Serving cannot load the model."
     OUT_OF_MEMORY = "OutOfMemory", "A container was ended because it used more memory than its limit."
     CONTAINER_CRASHED = "ContainerCrashed", "A container ended with an error."
-    POD_EVICTED = "PodEvicted", "The node evicted a pod."
+    POD_EVICTED = "PodEvicted", "A node ended a pod: evicted it, made room with it, or was shut down."
     NOT_ANSWERING = "NotAnswering", "The container runs but its probe does not pass."
     # Rollouts that are taken back.
     PROGRESS_DEADLINE_EXCEEDED = (

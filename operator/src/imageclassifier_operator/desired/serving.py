@@ -3,9 +3,10 @@
 Model files reach the server in one of two ways. From an image, an init container copies them with the
 image's own `cp` into a volume; naming saved_model.pb beside its directory makes that `cp` fail, with one
 line, when the file is missing, so the image needs no shell. From a PersistentVolumeClaim they are mounted
-read-only, and the same check is a `cp` of that file to nowhere. The server's two small configuration files
-are annotations of its pod, mounted through the downward API: no further object, and a change of them
-replaces the pods as it must.
+read-only, and the same check is a `cp` of that file to nowhere. The init container has the server's
+resources: it runs before it, so they cost nothing more. The server's two small configuration files are
+annotations of its pod, mounted through the downward API: no further object, and a change of them replaces
+the pods as it must.
 """
 
 import json
@@ -183,7 +184,7 @@ def _pod(ic: ImageClassifier, served: ServedVersion, selector: dict[str, str]) -
             served.source.pull_policy,
             command=["cp", "-Rf", origin, f"{origin}/saved_model.pb", f"{_COPY_ROOT}/"],
             volumeMounts=[{"name": "model", "mountPath": _COPY_ROOT}],
-            resources=_COPY_RESOURCES,
+            resources=settings.resources,
         )
     else:
         files = {
@@ -196,7 +197,7 @@ def _pod(ic: ImageClassifier, served: ServedVersion, selector: dict[str, str]) -
             settings.image_pull_policy,
             command=["cp", f"{_base_path(served)}/{served.version}/saved_model.pb", "/dev/null"],
             volumeMounts=[model_volume],
-            resources=_COPY_RESOURCES,
+            resources=settings.resources,
         )
     probe = {"grpc": {"port": names.MODEL_GRPC_PORT, "service": ""}}
     server = container(
@@ -266,9 +267,3 @@ def _pod(ic: ImageClassifier, served: ServedVersion, selector: dict[str, str]) -
     if settings.priority_class_name:
         pod["priorityClassName"] = settings.priority_class_name
     return pod
-
-
-_COPY_RESOURCES: Manifest = {
-    "requests": {"cpu": "10m", "memory": "64Mi"},
-    "limits": {"memory": "256Mi"},
-}
