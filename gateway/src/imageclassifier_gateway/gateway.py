@@ -97,9 +97,10 @@ def build_gateway(settings: Settings) -> Gateway:
     # A connection that is no longer routed to is closed when the last request that may use it has ended.
     watcher = RoutingWatcher(settings.routing_file, stats, close_after_seconds=settings.timeout_seconds + 1)
     limits = images.Limits(max_bytes=settings.max_image_bytes)
-    shadow = ShadowSender(
-        stats, partial(shadow_labels, limits=limits, timeout_seconds=settings.timeout_seconds)
-    )
+    # For users and the shadow together, since each picture that is being decoded takes memory and a core.
+    decoding = threading.BoundedSemaphore(settings.decoding_threads)
+    label = partial(shadow_labels, limits=limits, decoding=decoding, timeout_seconds=settings.timeout_seconds)
+    shadow = ShadowSender(stats, label)
     return Gateway(
         settings=settings,
         stats=stats,
@@ -109,7 +110,7 @@ def build_gateway(settings: Settings) -> Gateway:
             stats,
             shadow,
             limits=limits,
-            decoding_threads=settings.decoding_threads,
+            decoding=decoding,
             timeout_seconds=settings.timeout_seconds,
         ),
         fetcher=Fetcher(

@@ -26,6 +26,8 @@ from .watcher import RoutingWatcher
 _CONTRACT_SECONDS = 5.0
 #: The share of the time left that a version on trial gets; the rest is for the one that stands in for it.
 _TRIAL_SHARE = 0.5
+#: How often the shadow looks whether a core is free for it.
+_IDLE_LOOK_SECONDS = 0.01
 #: With less than this share of a request's whole time a version that does not answer is not to blame: slow
 #: URLs, or the pictures of others, had the rest.
 _FAIR_SHARE = 0.1
@@ -70,7 +72,7 @@ class Predictor:
         shadow: ShadowSender,
         *,
         limits: images.Limits,
-        decoding_threads: int,
+        decoding: threading.Semaphore,
         timeout_seconds: float,
     ) -> None:
         self._watcher = watcher
@@ -78,7 +80,7 @@ class Predictor:
         self._shadow = shadow
         self._limits = limits
         self._fair_seconds = timeout_seconds * _FAIR_SHARE
-        self._decoding = threading.BoundedSemaphore(decoding_threads)
+        self._decoding = decoding
 
     def fleet(self) -> Fleet:
         """The versions to work with now. Raises Problem while there is no routing file."""
@@ -275,14 +277,28 @@ def predict_pixels(
     return probabilities
 
 
-def shadow_labels(job: ShadowJob, *, limits: images.Limits, timeout_seconds: float) -> list[str]:
+def shadow_labels(
+    job: ShadowJob, *, limits: images.Limits, decoding: threading.Semaphore, timeout_seconds: float
+) -> list[str]:
     """What the shadow version says to the pictures of a job. Raises ModelServerError or PictureError."""
     contract = job.version.state.contract
     if contract is None:
         raise ModelUnavailableError(f"Version {job.version.number} of {job.version.model} is not there.")
     pixels = [
-        images.prepare(each, contract.input, limits) if isinstance(each, bytes) else each
+        _prepare_when_idle(each, contract.input, limits, decoding) if isinstance(each, bytes) else each
         for each in job.pictures
     ]
     probabilities = predict_pixels(job.version.server, contract, pixels, timeout_seconds, retry=False)
     return [contract.decide(row).label for row in probabilities]
+
+
+def _prepare_when_idle(
+    data: bytes, wanted: ModelInput, limits: images.Limits, decoding: threading.Semaphore
+) -> Pixels:
+    # In the queue of those who wait for their turn it would take as many turns as a user.
+    while not decoding.acquire(blocking=False):
+        time.sleep(_IDLE_LOOK_SECONDS)
+    try:
+        return images.prepare(data, wanted, limits)
+    finally:
+        decoding.release()
