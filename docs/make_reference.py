@@ -104,8 +104,13 @@ def reference() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _fields(schema: Mapping[str, Any], path: str) -> Iterator[str]:
-    """A table of the fields of an object, then one for each object within it."""
+def _fields(schema: Mapping[str, Any], path: str, told: dict[int, str] | None = None) -> Iterator[str]:
+    """A table of the fields of an object, then one for each object within it.
+
+    What the CRD repeats by a YAML alias is the same object here: `told` says where it has a table already.
+    """
+    told = {} if told is None else told
+    told[id(schema["properties"])] = path
     required = set(schema.get("required", ()))
     yield _table(
         ("field", "type", "default", "description"),
@@ -120,7 +125,10 @@ def _fields(schema: Mapping[str, Any], path: str) -> Iterator[str]:
         if "properties" in inner:
             inner_path = f"{path}.{name}{'[]' if inner is not field else ''}"
             yield f"### {inner_path}"
-            yield from _fields(inner, inner_path)
+            if before := told.get(id(inner["properties"])):
+                yield f"The fields of `{before}`."
+            else:
+                yield from _fields(inner, inner_path, told)
         elif "additionalProperties" in inner:
             yield from _rules(f"`{path}.{name}` is refused when one of these does not hold:", inner)
 

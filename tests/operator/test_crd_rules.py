@@ -1,11 +1,12 @@
 """The CRD's rules, one by one, as the API server enforces them, and what kubectl makes of the CRD."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from bare_apiserver import ApiError, ControlPlane
 
@@ -193,6 +194,24 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a picture that is no base64": ({"rollout": case(base64="not base64!")}, "base64"),
     "a picture behind another scheme": ({"rollout": case(url="file:///etc/passwd")}, "picture.url"),
     "a field that does not exist": ({"replica": 3}, 'unknown field "spec.replica"'),
+    "a typo in an affinity": (
+        {"serving": {"affinity": {"podAntiAfinity": {}}}},
+        'unknown field "spec.serving.affinity.podAntiAfinity"',
+    ),
+    "a typo deep within an affinity": (
+        {
+            "serving": {
+                "affinity": {
+                    "podAntiAffinity": {
+                        "preferredDuringSchedulingIgnoredDuringExecution": [
+                            {"weight": 1, "podAffinityTerm": {"topologyKey": "zone", "namespace": ["a"]}}
+                        ]
+                    }
+                }
+            }
+        },
+        'podAffinityTerm.namespace"',
+    ),
 }
 
 
@@ -208,6 +227,30 @@ def test_is_refused_with_a_message_that_names_the_field(create: Apply, what: str
 def test_a_name_that_no_service_can_have_is_refused(create: Apply, name: str) -> None:
     with pytest.raises(ApiError, match="names of Services derive from it"):
         create(name=name)
+
+
+def differences(ours: Any, theirs: Any, schemas: dict[str, Any], path: str) -> Iterator[str]:
+    """Where a field of the CRD and one of Kubernetes' own schema are not the same."""
+    theirs = schemas[theirs["$ref"].rpartition("/")[2]] if "$ref" in theirs else theirs
+    theirs = next(iter(theirs.get("allOf", ())), theirs)
+    theirs = schemas[theirs["$ref"].rpartition("/")[2]] if "$ref" in theirs else theirs
+    for word in ("type", "required", "x-kubernetes-list-type", "x-kubernetes-map-type"):
+        if sorted(ours.get(word, ())) != sorted(theirs.get(word, ())):
+            yield f"{path}: {word}"
+    before, after = ours.get("properties", {}), theirs.get("properties", {})
+    yield from (f"{path}.{name}" for name in before.keys() ^ after.keys())
+    for name in before.keys() & after.keys():
+        yield from differences(before[name], after[name], schemas, f"{path}.{name}")
+    if "items" in ours:
+        yield from differences(ours["items"], theirs["items"], schemas, f"{path}[]")
+
+
+def test_an_affinity_has_the_fields_that_it_has_in_a_pod(api: ControlPlane) -> None:
+    [version] = yaml.safe_load(CRD_FILE.read_text("utf-8"))["spec"]["versions"]
+    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    ours = spec["properties"]["serving"]["properties"]["affinity"]
+    schemas = api.request("GET", "/openapi/v3/api/v1")["components"]["schemas"]
+    assert list(differences(ours, schemas["io.k8s.api.core.v1.Affinity"], schemas, "affinity")) == []
 
 
 def test_the_smallest_spec_is_taken_and_filled_with_defaults(create: Apply) -> None:
