@@ -34,13 +34,13 @@ def admission() -> Iterator[Admission]:
 
 
 def test_json_of_many_values_is_refused_before_objects_are_made_of_them() -> None:
-    body = b'{"urls": [' + b"[]," * 20_000 + b"[]]}"
-    with pytest.raises(Problem, match="more than 10,000 values"):
+    body = b'{"urls": [' + b"[]," * 40_000 + b"[]]}"
+    with pytest.raises(Problem, match="more than 70,000 values"):
         parse_json_object(body)
 
 
 def test_urls_full_of_commas_are_no_many_values() -> None:
-    urls = [f"http://pictures.example/{index}?box={'1,' * 100}" for index in range(32)]
+    urls = [f"http://pictures.example/{index}?box={',' * 2_000}" for index in range(32)]
     assert len(read_json(json.dumps({"urls": urls}).encode(), 32).sources) == 32
 
 

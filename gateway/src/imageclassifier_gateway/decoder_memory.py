@@ -11,8 +11,9 @@ from PIL import Image, JpegImagePlugin, TiffImagePlugin
 #: Pillow's own picture, and the RGB one that is made of it where it is not one already.
 _PICTURE, _RGB = 4, 4
 #: While they decode: libwebp's animation decoder, the only one Pillow uses, with two canvases and a copy
-#: beside the picture; libheif with its planes.
-_DECODERS = {"WEBP": 16, "HEIF": 9}
+#: beside the picture; libheif with its planes; libtiff with a strip, which may hold the whole picture, in up
+#: to four channels of 16 bits.
+_DECODERS = {"WEBP": 16, "HEIF": 9, "TIFF": 12}
 #: All of a JPEG's coefficients: 2 bytes each, and at most 4 components.
 _COEFFICIENTS = 8
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from .problems import Problem
 
-#: Far more than 32 pictures need, also when their URLs hold commas. Base64 has none of these characters.
-_MAX_JSON_VALUES = 10_000
+#: More than 32 pictures need, were their URLs of 2,048 characters all commas. Base64 has none of these.
+_MAX_JSON_VALUES = 70_000
 #: Python keeps a text with one character beyond Latin-1 in two or four bytes for each of its characters.
 _LONG_JSON_BYTES = 1024 * 1024
 _WIDE_ESCAPE = re.compile(rb"\\u(?!00)")
