@@ -281,6 +281,12 @@ def test_a_picture_in_standard_base64_is_taken(create: Apply) -> None:
     create(rollout=case(base64=picture))
 
 
+def test_a_label_as_long_as_models_have_them_can_be_expected(create: Apply) -> None:
+    """ImageNet calls a class by all of its synonyms."""
+    acceptance = {"cases": [{"name": "a", "label": "dog, " * 40, "picture": {"base64": "AAAA"}}]}
+    create(rollout={"acceptance": acceptance})
+
+
 def test_a_version_can_be_bumped_and_put_back(apply: Apply, set_status: Any) -> None:
     apply()
     set_status({"servingVersion": 1})

@@ -35,6 +35,7 @@ def balanced(**address: str) -> dict[str, Any]:
         ({"service": {"type": "LoadBalancer"}}, balanced(ip="2001:db8::7"), "http://[2001:db8::7]/"),
         ({"service": {"port": 81}}, balanced(hostname="lb.example.org"), "http://lb.example.org:81/"),
         ({"ingress": {"host": "pizza.example.org"}}, None, "http://pizza.example.org/"),
+        ({"ingress": {"host": "*.example.org"}}, balanced(ip="192.0.2.7"), ""),
         (
             {"ingress": {"host": "pizza.example.org", "tls": {"secretName": "pizza-tls"}}},
             balanced(ip="192.0.2.7"),

@@ -240,11 +240,8 @@ def test_a_verdict_with_an_unknown_reason_still_refuses():
     assert verdict(JOB, [ended(json.dumps(said), 1)]).reason is Reason.VERIFICATION_FAILED
 
 
-def test_the_figures_of_a_verdict_go_into_the_status_within_its_bounds():
-    cases = [
-        {"name": f"c{i}", "expected": "pizza", "label": "x", "probability": 0.1, "passed": False}
-        for i in range(99)
-    ]
+def test_the_figures_of_a_verdict_go_into_the_status():
+    case = {"name": "c", "expected": "pizza", "label": "x", "probability": 0.1, "passed": False}
     said = {
         "schema": 1,
         "passed": False,
@@ -254,11 +251,11 @@ def test_the_figures_of_a_verdict_go_into_the_status_within_its_bounds():
         "latency_milliseconds": {"p50": 12, "p99": 20},
         "cases_total": 99,
         "cases_passed": 0,
-        "cases": cases,
+        "cases": [case],
     }
     details = verdict(JOB, [ended(json.dumps(said), 1)]).details
     assert details["casesTotal"] == 99
-    assert len(details["cases"]) == 32
+    assert details["cases"] == [case]
     assert details["latencyMilliseconds"] == {"p50": 12.0, "p99": 20.0}
 
 

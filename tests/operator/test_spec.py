@@ -79,6 +79,10 @@ def test_the_directory_in_a_volume_is_the_models_name_unless_said() -> None:
             "minReplicas (3) is more",
         ),
         ({"serving": {"resources": {"requests": {"cpu": "fast"}}}}, "«fast» is not a quantity"),
+        (
+            {"serving": {"resources": {"limits": {"cpu": "1Ki"}}, "batching": {}}},
+            "spec.serving.resources.limits.cpu: «1Ki» is not a number of CPU cores",
+        ),
     ],
 )
 def test_what_cannot_be_carried_out_is_refused_with_a_sentence(
@@ -189,15 +193,19 @@ def test_quantities_written_in_two_ways_are_the_same_settings() -> None:
     assert one == other
 
 
-quantities = st.sampled_from(["1", "250m", "0.1", "1Gi", "1.5Gi", "2k"])
+amounts = st.fixed_dictionaries(
+    {},
+    optional={
+        "cpu": st.sampled_from(["1", "250m", "0.1", "2k"]),
+        "memory": st.sampled_from(["1Gi", "1.5Gi", "0.1", "2k"]),
+    },
+)
 servings = st.fixed_dictionaries(
     {},
     optional={
         "image": st.just("server:1"),
         "imagePullPolicy": st.sampled_from(["Always", "Never"]),
-        "resources": st.fixed_dictionaries(
-            {}, optional={k: st.dictionaries(st.just("cpu"), quantities) for k in ("requests", "limits")}
-        ),
+        "resources": st.fixed_dictionaries({}, optional={"requests": amounts, "limits": amounts}),
         "batching": st.fixed_dictionaries({}, optional={"maxBatchSize": st.integers(1, 9)}),
         "nodeSelector": st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2),
         "tolerations": st.lists(st.just({"operator": "Exists"}), max_size=2),

@@ -111,6 +111,7 @@ def url(ic: ImageClassifier, service: Json | None) -> str:
     """Where users send pictures; empty while a load balancer has no address.
 
     Of a NodePort the address inside the cluster: which node address users reach is not to be known here.
+    Nor which of the hosts that a wildcard of an Ingress stands for: it is empty then.
     """
     ingress = ic.gateway.ingress
     if ingress is not None:
@@ -126,6 +127,8 @@ def url(ic: ImageClassifier, service: Json | None) -> str:
 
 
 def _ingress_url(ingress: GatewayIngress) -> str:
+    if ingress.host.startswith("*."):
+        return ""
     return f"{'http' if ingress.tls_secret_name is None else 'https'}://{ingress.host}/"
 
 

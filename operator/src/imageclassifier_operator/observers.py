@@ -70,7 +70,7 @@ def parse_report(document: Mapping[str, Any]) -> GatewayReport:
     return GatewayReport(
         start_id=document["start_id"],
         revision=int(document["revision"] or 0),
-        routing_error=document.get("routing_error"),
+        routing_error=_sentence(document.get("routing_error")),
         versions={int(version): _version(said) for version, said in document["versions"].items()},
         shadow=None
         if not shadow
@@ -81,16 +81,21 @@ def parse_report(document: Mapping[str, Any]) -> GatewayReport:
             dropped=int(shadow["dropped"]),
             failed=int(shadow["failed"]),
             confusion=tuple(
-                (cell["serving"], cell["candidate"], int(cell["count"])) for cell in shadow["confusion"]
+                (str(cell["serving"]), str(cell["candidate"]), int(cell["count"]))
+                for cell in shadow["confusion"]
             ),
         ),
     )
 
 
+def _sentence(said: Any) -> str | None:
+    return None if said is None else str(said)
+
+
 def _version(said: Mapping[str, Any]) -> VersionReport:
     return VersionReport(
         ready=bool(said["ready"]),
-        error=said.get("error"),
+        error=_sentence(said.get("error")),
         contract_digest=said.get("contract_digest"),
         counters=Counters(
             requests=int(said["requests"]),

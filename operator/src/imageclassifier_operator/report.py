@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from imageclassifier_operator import judge, names, routing
+from imageclassifier_operator.bounds import within_bounds
 from imageclassifier_operator.conditions import Condition, conditions
 from imageclassifier_operator.decide import Goal
 from imageclassifier_operator.observed import Observed, Problem
 from imageclassifier_operator.state import State
 
 Json = Mapping[str, Any]
-
-MAX_MESSAGE_CHARACTERS = 2048
 
 
 @dataclass(frozen=True)
@@ -78,12 +77,12 @@ def status(
                 "version": failed.version,
                 "inputHash": failed.attempt,
                 "reason": failed.reason,
-                "message": _bounded(failed.message),
+                "message": failed.message,
                 "time": _time(failed.time),
             }
             for failed in state.failed
         ]
-    return document
+    return within_bounds(document)
 
 
 def is_urgent(status: Json, live: Json) -> bool:
@@ -111,7 +110,7 @@ def _shadow(state: State, seen: Observed) -> dict[str, Any]:
     if said.confusion:
         document["confusion"] = [
             {"serving": serving, "candidate": candidate, "count": count}
-            for serving, candidate, count in said.confusion[:10]
+            for serving, candidate, count in said.confusion
         ]
     return document
 
@@ -123,16 +122,10 @@ def _written(condition: Condition, generation: int, old: Json | None, now: float
         "type": condition.type,
         "status": status,
         "reason": condition.reason.value,
-        "message": _bounded(condition.message),
+        "message": condition.message,
         "observedGeneration": generation,
         "lastTransitionTime": old["lastTransitionTime"] if same and old is not None else _time(now),
     }
-
-
-def _bounded(message: str) -> str:
-    if len(message) <= MAX_MESSAGE_CHARACTERS:
-        return message
-    return f"{message[: MAX_MESSAGE_CHARACTERS - 1]}…"
 
 
 def _time(seconds: float) -> str:

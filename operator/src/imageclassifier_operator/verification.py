@@ -1,7 +1,8 @@
 """The verification of a candidate: the plan that its Job gets, and the verdict that comes back. Pure."""
 
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from imageclassifier_operator import names
@@ -13,7 +14,6 @@ from imageclassifier_operator.spec import AcceptanceCase, ImageClassifier, Serve
 Json = Mapping[str, Any]
 
 SCHEMA = 1
-MAX_CASES = 32
 DEADLINE_SECONDS = 120
 """For the whole verification once its pod runs."""
 
@@ -85,7 +85,7 @@ def _read(ended: Json, pod: str) -> Verdict:
         passed, message = bool(said["passed"]), str(said.get("message") or "").rstrip(".")
         details = _details(said)
         reason = Reason.of(said.get("reason") or "", Reason.VERIFICATION_FAILED)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         last = text.strip().splitlines()[-1:] or ["no message"]
         return Verdict(
             passed=False,
@@ -97,22 +97,45 @@ def _read(ended: Json, pod: str) -> Verdict:
 
 
 def _details(said: Json) -> dict[str, Any]:
-    """The figures of a verdict in the form of `status.verification`, within its bounds."""
+    """The figures of a verdict in the form of `status.verification`. Raises for what is not of that form."""
     golden, latency = said.get("golden") or {}, said.get("latency_milliseconds") or {}
     details: dict[str, Any] = {
         "passed": bool(said["passed"]),
-        "casesTotal": int(said.get("cases_total") or 0),
-        "casesPassed": int(said.get("cases_passed") or 0),
+        "casesTotal": _count(said.get("cases_total") or 0),
+        "casesPassed": _count(said.get("cases_passed") or 0),
     }
     if golden.get("worst_difference") is not None:
-        details["goldenWorstDifference"] = float(golden["worst_difference"])
+        details["goldenWorstDifference"] = _number(golden["worst_difference"])
     if latency:
-        details["latencyMilliseconds"] = {key: float(latency[key]) for key in ("p50", "p99")}
-    fields = ("name", "expected", "label", "probability", "passed")
+        details["latencyMilliseconds"] = {key: _number(latency[key]) for key in ("p50", "p99")}
     cases = [
-        {key: case[key] for key in fields if case.get(key) is not None}
-        for case in (said.get("cases") or ())[:MAX_CASES]
+        {key: kind(case[key]) for key, kind in _CASE.items() if case.get(key) is not None}
+        for case in said.get("cases") or ()
     ]
     if cases:
         details["cases"] = cases
     return details
+
+
+def _number(value: Any) -> float:
+    """Raises ValueError for what JSON has no number for, though Python reads it: NaN and the infinities."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value} is no number")
+    return number
+
+
+def _count(value: Any) -> int:
+    count = int(value)
+    if not 0 <= count < 2**31:
+        raise ValueError(f"{value} is no number of pictures")
+    return count
+
+
+_CASE: Mapping[str, Callable[[Any], Any]] = {
+    "name": str,
+    "expected": str,
+    "label": str,
+    "probability": _number,
+    "passed": bool,
+}

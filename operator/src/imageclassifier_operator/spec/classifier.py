@@ -12,6 +12,7 @@ from typing import Any
 from imageclassifier_operator.spec.contract import parse_contract
 from imageclassifier_operator.spec.errors import InvalidSpec
 from imageclassifier_operator.spec.gateway import GatewaySettings
+from imageclassifier_operator.spec.quantity import cores
 from imageclassifier_operator.spec.rollout import RolloutSettings
 from imageclassifier_operator.spec.served import ServedVersion, digest
 from imageclassifier_operator.spec.serving import ModelSource, ServingSettings, parse_source
@@ -108,11 +109,24 @@ def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> ImageClassif
         contract=parse_contract(spec, model_name=model_name),
         replicas=spec.get("replicas", 1),
         autoscaling=None if autoscaling is None else _autoscaling(autoscaling),
-        serving=ServingSettings.parse(spec.get("serving") or {}),
+        serving=_serving(spec.get("serving") or {}),
         gateway=GatewaySettings.parse(spec.get("gateway") or {}),
         rollout=RolloutSettings.parse(spec.get("rollout") or {}),
         rollout_hash=digest(spec.get("rollout") or {}),
     )
+
+
+def _serving(serving: Mapping[str, Any]) -> ServingSettings:
+    parsed = ServingSettings.parse(serving)
+    limit = parsed.resources.get("limits", {}).get("cpu")
+    if parsed.batching is not None and limit is not None:
+        try:
+            cores(limit)
+        except InvalidSpec as error:
+            raise InvalidSpec(
+                f"spec.serving.resources.limits.cpu: {error}; spec.serving.batching takes one thread for each"
+            ) from None
+    return parsed
 
 
 def _autoscaling(autoscaling: Mapping[str, Any]) -> Autoscaling:
