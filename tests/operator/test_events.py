@@ -2,23 +2,18 @@
 
 from typing import Any
 
-from imageclassifier_operator import events, spec
+from imageclassifier_operator import events
 from imageclassifier_operator.decide import Happened
 from imageclassifier_operator.observed import Problem
 from imageclassifier_operator.reasons import Reason
 from imageclassifier_operator.state import Phase
 
-IC = spec.parse(
-    {
-        "metadata": {"name": "pizza", "namespace": "food", "uid": "u", "generation": 3},
-        "spec": {"model": {"version": 2, "image": "pizza:{version}"}},
-    }
-)
+METADATA = {"name": "pizza", "namespace": "food", "uid": "u", "generation": 3}
 STARTED = Happened("RolloutStarted", "It is brought up.", Phase.LOAD, 2, 0)
 
 
 def told(happened: Happened = STARTED, revision: int = 7, now: float = 0.0) -> dict[str, Any]:
-    return events.of_transition(IC, happened, revision, "operator-0", now)
+    return events.of_transition(METADATA, happened, revision, "operator-0", now)
 
 
 def test_kubectl_describe_can_put_events_in_their_order() -> None:
@@ -38,3 +33,10 @@ def test_a_version_that_is_taken_back_is_a_warning_that_says_why() -> None:
     blame = Problem(Reason.TOO_SLOW, "version 2 is slow")
     event = told(Happened("RolledBack", "Its share goes back.", Phase.RETIRE, 2, 0, blame))
     assert (event["type"], event["message"]) == ("Warning", "Version 2: TooSlow: version 2 is slow")
+
+
+def test_an_object_whose_name_is_too_long_for_its_services_can_be_told_so() -> None:
+    problem = Problem(Reason.INVALID_SPEC, "the name cannot be used")
+    event = events.of_problem({**METADATA, "name": "p" * 253}, problem, "operator-0", 0.0)
+    assert len(event["metadata"]["name"]) <= 253
+    assert event["involvedObject"]["name"] == "p" * 253

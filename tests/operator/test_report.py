@@ -111,6 +111,25 @@ def test_what_blocks_the_operator_is_never_ready():
     assert told["Available"][0]
 
 
+@pytest.mark.parametrize("phase", Phase)
+def test_nothing_goes_on_while_the_spec_is_invalid(phase):
+    blocked = Problem(Reason.INVALID_SPEC, "spec.model needs exactly one source")
+    told = said(STATES[phase], well(1, 2), goal=None, blocked=blocked)
+    assert told["Progressing"] == told["Ready"] == (False, Reason.INVALID_SPEC)
+    assert told["Available"][0] == (STATES[phase].serving is not None)
+
+
+def test_what_an_invalid_spec_does_not_tell_stays_as_it_was():
+    before = {
+        "url": "http://pizza.example.org/",
+        "modelDigest": "sha256:1",
+        "verification": {"version": 2, "passed": True},
+        "candidateVersion": 2,
+    }
+    after = status(FACTS, None, STATES[Phase.STABLE], well(2), before, now=1000.0)
+    assert {name: after.get(name) for name in before} == {**before, "candidateVersion": None}
+
+
 def test_what_keeps_a_verification_from_a_verdict_is_told_at_once_even_while_paused():
     problem = Problem(Reason.QUOTA_EXCEEDED, "Job j: pods are refused")
     seen = replace(well(1, 2), unverified=problem)

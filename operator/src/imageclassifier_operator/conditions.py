@@ -64,7 +64,10 @@ for.
 def conditions(
     goal: Goal | None, state: State, seen: Observed, blocked: Problem | None = None
 ) -> tuple[Condition, ...]:
-    """The five conditions, in the order of `CONDITIONS`. `blocked`: what keeps the operator from acting."""
+    """The five conditions, in the order of `CONDITIONS`. `blocked`: what keeps the operator from acting.
+
+    Without a goal, as the spec is invalid, a rollout under way stands still.
+    """
     blocked = blocked or (goal.refused if goal is not None else None)
     predictor = _predictor(state, seen)
     gateway = _gateway(state, seen)
@@ -143,7 +146,7 @@ def _available(state: State, seen: Observed, predictor: Condition, blocked: Prob
 
 def _progressing(goal: Goal | None, state: State, seen: Observed, blocked: Problem | None) -> Condition:
     row = OF_PHASE[state.phase]
-    if blocked is not None and not row.progressing:
+    if blocked is not None and (goal is None or not row.progressing):
         return Condition("Progressing", False, blocked.reason, blocked.message)
     failed = _failure_of(goal, state)
     if failed is not None and state.candidate is None:

@@ -8,6 +8,7 @@ cannot have.
 """
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,33 +16,36 @@ from imageclassifier_operator import names
 from imageclassifier_operator.decide import Happened
 from imageclassifier_operator.kinds import EVENTS
 from imageclassifier_operator.observed import Problem
-from imageclassifier_operator.spec import ImageClassifier
 
+Json = Mapping[str, Any]
+
+MAX_NAME_CHARACTERS = 200  # of the ImageClassifier: with one too long for its Services there is an Event too
 MAX_MESSAGE_CHARACTERS = 1024  # as events.k8s.io/v1, through which others read them
 
 
 def of_transition(
-    ic: ImageClassifier, happened: Happened, revision: int, reporter: str, now: float
+    metadata: Json, happened: Happened, revision: int, reporter: str, now: float
 ) -> dict[str, Any]:
-    """The Event that tells one transition. `revision`, of the routing, tells apart what happens twice."""
+    """The Event that tells one transition of the ImageClassifier with this `metadata`. `revision`, of the
+    routing, tells apart what happens twice.
+    """
     about = "" if happened.version is None else f"Version {happened.version}: "
     message = f"{about}{happened.meaning}"
     if happened.blame is not None:
         message = f"{about}{happened.blame.reason.value}: {happened.blame.message}"
     kind = "Normal" if happened.blame is None else "Warning"
-    told = f"{ic.generation}/{revision}/{happened.version}/{happened.percent}"
-    return _event(ic, kind, happened.name, happened.phase.value, message, told, reporter, now)
+    told = f"{metadata.get('generation', 0)}/{revision}/{happened.version}/{happened.percent}"
+    return _event(metadata, kind, happened.name, happened.phase.value, message, told, reporter, now)
 
 
-def of_problem(ic: ImageClassifier, problem: Problem, reporter: str, now: float) -> dict[str, Any]:
+def of_problem(metadata: Json, problem: Problem, reporter: str, now: float) -> dict[str, Any]:
     """The Event that tells what keeps the operator from acting."""
-    return _event(
-        ic, "Warning", problem.reason.value, "Reconcile", problem.message, f"{ic.generation}", reporter, now
-    )
+    reason, told = problem.reason.value, str(metadata.get("generation", 0))
+    return _event(metadata, "Warning", reason, "Reconcile", problem.message, told, reporter, now)
 
 
 def _event(
-    ic: ImageClassifier,
+    metadata: Json,
     kind: str,
     reason: str,
     action: str,
@@ -50,12 +54,13 @@ def _event(
     reporter: str,
     now: float,
 ) -> dict[str, Any]:
-    digest = hashlib.sha256(f"{ic.uid}/{reason}/{message}/{told}".encode()).hexdigest()[:16]
+    name, namespace, uid = metadata["name"], metadata["namespace"], metadata["uid"]
+    digest = hashlib.sha256(f"{uid}/{reason}/{message}/{told}".encode()).hexdigest()[:16]
     at = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "apiVersion": EVENTS.api_version,
         "kind": EVENTS.kind,
-        "metadata": {"name": f"{ic.name}.{digest}", "namespace": ic.namespace},
+        "metadata": {"name": f"{name[:MAX_NAME_CHARACTERS]}.{digest}", "namespace": namespace},
         "firstTimestamp": at,
         "lastTimestamp": at,
         "count": 1,
@@ -65,9 +70,9 @@ def _event(
         "involvedObject": {
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
-            "name": ic.name,
-            "namespace": ic.namespace,
-            "uid": ic.uid,
+            "name": name,
+            "namespace": namespace,
+            "uid": uid,
         },
         "type": kind,
         "reason": reason,

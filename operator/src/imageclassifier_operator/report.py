@@ -19,6 +19,9 @@ from imageclassifier_operator.state import State
 
 Json = Mapping[str, Any]
 
+_OF_A_VALID_SPEC = ("url", "modelDigest", "shadow", "verification")
+"""What is not to be told while the spec is invalid: it stays as it was."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -82,6 +85,8 @@ def status(
             }
             for failed in state.failed
         ]
+    if goal is None:
+        document |= {field: live[field] for field in _OF_A_VALID_SPEC if field in live}
     return within_bounds(document)
 
 

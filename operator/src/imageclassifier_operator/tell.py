@@ -49,16 +49,14 @@ class Teller:
             blocked=blocked,
         )
         await self._write_status(view, facts, goal, state, seen)
-        told = blocked or goal.refused
-        if told is not None and told != view.memory.told_problem:
-            event = events.of_problem(ic, told, self._reporter, view.now)
-            await self._cluster.create_event(view.key.namespace, event)
-        view.memory.told_problem = told
+        await self._tell_problem(view, blocked or goal.refused)
 
     def note(self, view: View, decision: Decision) -> None:
         """Remember what happened until it is told: the next pass does not see it any more."""
         view.memory.untold += [
-            events.of_transition(view.ic, happened, decision.state.revision, self._reporter, view.now)
+            events.of_transition(
+                view.body["metadata"], happened, decision.state.revision, self._reporter, view.now
+            )
             for happened in decision.happened
         ]
 
@@ -70,12 +68,19 @@ class Teller:
 
     async def tell_invalid(self, found: Found, state: State, seen: Observed, sentence: str) -> None:
         """A spec that cannot be acted on: everything stays as it is, and the status says why."""
+        problem = Problem(Reason.INVALID_SPEC, sentence)
         facts = report.Facts(
-            name=found.key.name,
-            generation=found.body["metadata"].get("generation", 0),
-            blocked=Problem(Reason.INVALID_SPEC, sentence),
+            name=found.key.name, generation=found.body["metadata"].get("generation", 0), blocked=problem
         )
         await self._write_status(found, facts, None, state, seen)
+        await self._tell_problem(found, problem)
+
+    async def _tell_problem(self, found: Found, problem: Problem | None) -> None:
+        """An Event for what keeps the operator from acting; one, while it stays the same."""
+        if problem is not None and problem != found.memory.told_problem:
+            event = events.of_problem(found.body["metadata"], problem, self._reporter, found.now)
+            await self._cluster.create_event(found.key.namespace, event)
+        found.memory.told_problem = problem
 
     async def _write_status(
         self, found: Found, facts: report.Facts, goal: Goal | None, state: State, seen: Observed
