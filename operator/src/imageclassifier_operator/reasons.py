@@ -38,7 +38,8 @@ class Reason(StrEnum):
     UPDATING = "Updating", "Pods are being replaced after a change of settings."
     AWAITING_GATEWAYS = (
         "AwaitingGateways",
-        "Not every ready gateway pod has acknowledged the newest routing yet.",
+        "Not every ready gateway pod has acknowledged the newest routing yet, or is connected to the new "
+        "version.",
     )
     GATEWAY_STARTING = "GatewayStarting", "Gateway pods are starting."
     NO_VERSION_SERVES = "NoVersionServes", "No version has passed loading and verification yet."
