@@ -238,6 +238,20 @@ def test_a_paused_rollout_waits_until_it_is_promoted(bench: Bench) -> None:
     bench.wait(lambda: bench.routing()["serving"] == 2, "version 2 to be promoted")
 
 
+def test_a_serving_version_that_its_gateways_cannot_use_is_not_available_until_they_can(
+    serving: Bench,
+) -> None:
+    serving.gateways.errors = {1: "The model has no contract"}
+    serving.patch({"spec": {"replicas": 2}})
+    serving.wait(
+        lambda: serving.condition("Available").get("reason") == "VersionUnusable", "the gateways' complaint"
+    )
+    assert "cannot use version 1: The model has no contract" in serving.condition("Available")["message"]
+    assert serving.condition("Ready")["status"] == serving.condition("GatewayReady")["status"] == "False"
+    serving.gateways.errors = {}
+    serving.wait_ready(1)
+
+
 def test_a_candidate_that_a_gateway_cannot_use_is_said_to_wait_for_it(serving: Bench) -> None:
     serving.gateways.errors = {2: "The model has no contract"}
     serving.bump(2)

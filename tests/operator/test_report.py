@@ -149,6 +149,54 @@ def test_what_keeps_a_verification_from_a_verdict_is_told_at_once_even_while_pau
 
 
 NOT_READ = VersionReport(ready=False, error="The model's contract is not JSON (dns:///pizza).")
+WELL = VersionReport(ready=True)
+
+
+def gateways(*words: VersionReport | None, ready: bool = True) -> tuple[GatewayObserved, ...]:
+    """One gateway for each of what they have said of the serving version."""
+    return tuple(GatewayObserved(f"g-{i}", ready, serving=word) for i, word in enumerate(words))
+
+
+@pytest.mark.parametrize("words", [(NOT_READ,), (NOT_READ, NOT_READ), (None, NOT_READ)])
+def test_nothing_is_available_when_no_gateway_that_has_said_anything_can_use_the_serving_version(words):
+    seen = replace(well(2), gateways=gateways(*words))
+    told = {c.type: c for c in conditions(GOAL, STATES[Phase.STABLE], seen)}
+    for condition in ("Available", "Ready", "GatewayReady"):
+        assert (told[condition].holds, told[condition].reason) == (False, Reason.VERSION_UNUSABLE)
+        assert (
+            f"gateway pod g-{words.index(NOT_READ)} cannot use version 2: The model's contract is not JSON"
+            in (told[condition].message)
+        )
+    assert told["PredictorReady"].holds
+
+
+def test_one_gateway_that_cannot_use_the_serving_version_does_not_take_the_others_requests_away():
+    told = said(STATES[Phase.STABLE], replace(well(2), gateways=gateways(NOT_READ, WELL)))
+    assert told["Available"] == (True, Reason.AVAILABLE)
+    assert told["GatewayReady"] == told["Ready"] == (False, Reason.VERSION_UNUSABLE)
+
+
+def test_a_gateway_that_has_said_nothing_gives_no_verdict():
+    told = said(STATES[Phase.STABLE], replace(well(2), gateways=gateways(None, None)))
+    assert told["Available"][0]
+    assert told["Ready"] == (True, Reason.READY)
+
+
+def test_a_gateway_that_is_not_ready_is_told_in_its_own_words():
+    problem = Problem(Reason.NOT_ANSWERING, "pod g-0, container gateway: look at its kubectl logs")
+    seen = replace(
+        well(2),
+        gateways=gateways(NOT_READ, ready=False),
+        gateways_complete=False,
+        gateway_problem=problem,
+        acknowledged_seconds=None,
+    )
+    for condition in conditions(GOAL, STATES[Phase.STABLE], seen):
+        if condition.type != "PredictorReady":
+            assert "gateway pod g-0 is not ready: The model's contract is not JSON" in condition.message
+    unheard = replace(seen, gateways=gateways(None, ready=False))
+    told = {c.type: c.message for c in conditions(GOAL, STATES[Phase.STABLE], unheard)}
+    assert told["Available"] == told["GatewayReady"] == problem.message
 
 
 @pytest.mark.parametrize(
@@ -264,9 +312,15 @@ worlds = st.builds(
             problem=problems,
         ),
     ),
-    gateways=st.lists(st.builds(GatewayObserved, pod=st.just("g"), ready=st.booleans()), max_size=2).map(
-        tuple
-    ),
+    gateways=st.lists(
+        st.builds(
+            GatewayObserved,
+            pod=st.just("g"),
+            ready=st.booleans(),
+            serving=st.sampled_from([None, VersionReport(ready=True), VersionReport(ready=False)]),
+        ),
+        max_size=2,
+    ).map(tuple),
     gateways_complete=st.booleans(),
     gateway_problem=problems,
     acknowledged_seconds=st.sampled_from([None, 0.0, 20.0]),

@@ -101,18 +101,28 @@ def _predictor(state: State, seen: Observed) -> Condition:
 
 
 def _gateway(state: State, seen: Observed) -> Condition:
+    problem = _gateway_problem(state, seen)
+    if problem is not None:
+        return Condition("GatewayReady", False, problem.reason, problem.message)
     if seen.gateways_complete:
         return Condition("GatewayReady", True, Reason.READY, "all gateways are up")
-    if seen.gateway_problem is not None and not (
-        state.serving is None and seen.gateway_problem.reason is Reason.NOT_ANSWERING
-    ):
-        return Condition("GatewayReady", False, seen.gateway_problem.reason, seen.gateway_problem.message)
     if state.serving is None:
         return Condition(
             "GatewayReady", False, Reason.NO_VERSION_SERVES, "the gateways wait for the first version"
         )
     reason = Reason.UPDATING if seen.ready_gateways else Reason.GATEWAY_STARTING
     return Condition("GatewayReady", False, reason, "not all gateways are up")
+
+
+def _gateway_problem(state: State, seen: Observed) -> Problem | None:
+    """What is wrong with a gateway: its pod, or by its own words its connection to the serving version."""
+    problem = None if seen.gateways_complete else seen.gateway_problem
+    if problem is not None and problem.reason is Reason.NOT_ANSWERING:
+        # Without a version to answer with no gateway is ready.
+        problem = None if state.serving is None else gateway_words.unready(seen) or problem
+    if problem is None and state.serving is not None:
+        problem, _ = gateway_words.unusable(seen, state.serving.version)
+    return problem
 
 
 def _available(state: State, seen: Observed, predictor: Condition, blocked: Problem | None) -> Condition:
@@ -133,7 +143,7 @@ def _available(state: State, seen: Observed, predictor: Condition, blocked: Prob
             f"version {serving.version} has no ready model server" if problem is None else problem.message,
         )
     if not seen.ready_gateways:
-        problem = seen.gateway_problem
+        problem = _gateway_problem(state, seen)
         return Condition(
             "Available",
             False,
@@ -142,6 +152,9 @@ def _available(state: State, seen: Observed, predictor: Condition, blocked: Prob
         )
     if not seen.service_is_ours:
         problem = blocked or Problem(Reason.GATEWAY_STARTING, "the gateway's Service is not there")
+        return Condition("Available", False, problem.reason, problem.message)
+    problem, by_all = gateway_words.unusable(seen, serving.version)
+    if problem is not None and by_all:
         return Condition("Available", False, problem.reason, problem.message)
     return Condition("Available", True, Reason.AVAILABLE, f"version {serving.version} answers requests")
 
@@ -155,9 +168,9 @@ def _progressing(goal: Goal | None, state: State, seen: Observed, blocked: Probl
         return Condition("Progressing", False, *failed)
     message = _words(row, state)
     if state.phase is Phase.STABLE and not seen.ready_gateways and seen.acknowledged_seconds is None:
-        return Condition(
-            "Progressing", True, Reason.AWAITING_GATEWAYS, f"{message}; no gateway has read it yet"
-        )
+        problem = gateway_words.unready(seen)
+        why = "no gateway has read it yet" if problem is None else problem.message
+        return Condition("Progressing", True, Reason.AWAITING_GATEWAYS, f"{message}; {why}")
     problem = _hold_up(state, seen)
     if problem is not None:
         return Condition("Progressing", True, problem.reason, problem.message)

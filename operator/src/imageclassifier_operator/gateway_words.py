@@ -1,11 +1,34 @@
 """What keeps gateways from the newest routing or from a version, as sentences with their own words. Pure."""
 
 from imageclassifier_operator.excerpts import short
-from imageclassifier_operator.observed import GatewayReport, Observed
+from imageclassifier_operator.observed import GatewayReport, Observed, Problem
+from imageclassifier_operator.reasons import Reason
 from imageclassifier_operator.state import State
 
 _UNCONNECTED = "it is not connected to it"
 _NEXT = "look at its kubectl logs, and whether it can reach port 8500 of the model servers"
+
+
+def unusable(seen: Observed, version: int) -> tuple[Problem | None, bool]:
+    """Why a ready gateway cannot use the serving version, and whether that holds for all that have said
+    anything.
+    """
+    heard = {gateway.pod: gateway.serving for gateway in seen.ready_gateways if gateway.serving is not None}
+    refused = sorted(pod for pod, said in heard.items() if not said.ready)
+    if not refused:
+        return None, False
+    error = short(heard[refused[0]].error or _UNCONNECTED)
+    message = f"gateway pod {refused[0]} cannot use version {version}: {error}; {_NEXT}"
+    return Problem(Reason.VERSION_UNUSABLE, message), len(refused) == len(heard)
+
+
+def unready(seen: Observed) -> Problem | None:
+    """What a gateway that is not ready says of the serving version, if one says anything."""
+    for gateway in sorted(seen.gateways, key=lambda gateway: gateway.pod):
+        if not gateway.ready and gateway.serving is not None and not gateway.serving.ready:
+            said = short(gateway.serving.error or _UNCONNECTED)
+            return Problem(Reason.NOT_ANSWERING, f"gateway pod {gateway.pod} is not ready: {said}; {_NEXT}")
+    return None
 
 
 def unconnected(seen: Observed, version: int) -> str | None:
