@@ -40,6 +40,8 @@ class PlayedGateways:
         self._files: dict[str, dict[str, Any]] = {}
         self.counters: dict[int, Counters] = {}
         self.shadow: ShadowReport | None = None
+        self.errors: dict[int, str] = {}
+        """Version -> why no gateway can use it."""
         self.deaf = False
         """No gateway reads anything new."""
 
@@ -66,7 +68,9 @@ class PlayedGateways:
             revision=file["revision"],
             versions={
                 entry["version"]: VersionReport(
-                    ready=True, counters=self.counters.get(entry["version"], Counters())
+                    ready=entry["version"] not in self.errors,
+                    counters=self.counters.get(entry["version"], Counters()),
+                    error=self.errors.get(entry["version"]),
                 )
                 for entry in file["versions"]
             },

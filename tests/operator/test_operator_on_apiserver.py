@@ -26,7 +26,7 @@ def gateways(apiserver: Any) -> Iterator[PlayedGateways]:
 
 @pytest.fixture
 def bench(apiserver: Any, namespace: str, gateways: PlayedGateways) -> Iterator[Bench]:
-    gateways.deaf, gateways.counters, gateways.shadow = False, {}, None
+    gateways.deaf, gateways.counters, gateways.shadow, gateways.errors = False, {}, None, {}
     yield Bench(apiserver, namespace, gateways)
     apiserver.request("DELETE", CLASSIFIERS.format(namespace))
 
@@ -276,6 +276,31 @@ def test_a_paused_rollout_waits_until_it_is_promoted(bench: Bench) -> None:
     assert bench.routing()["serving"] == 1
     bench.patch({"metadata": {"annotations": {"imageclassifier.dev/promote": "yes"}}})
     bench.wait(lambda: bench.routing()["serving"] == 2, "version 2 to be promoted")
+
+
+def test_a_serving_version_that_its_gateways_cannot_use_is_not_available_until_they_can(
+    serving: Bench,
+) -> None:
+    serving.gateways.errors = {1: "The model has no contract"}
+    serving.patch({"spec": {"replicas": 2}})
+    serving.wait(
+        lambda: serving.condition("Available").get("reason") == "VersionUnusable", "the gateways' complaint"
+    )
+    assert "cannot use version 1: The model has no contract" in serving.condition("Available")["message"]
+    assert serving.condition("Ready")["status"] == serving.condition("GatewayReady")["status"] == "False"
+    serving.gateways.errors = {}
+    serving.wait_ready(1)
+
+
+def test_a_candidate_that_a_gateway_cannot_use_is_said_to_wait_for_it(serving: Bench) -> None:
+    serving.gateways.errors = {2: "The model has no contract"}
+    serving.bump(2)
+    serving.verify(2)
+    waits = "version 2 passed its verification and waits for gateway pod "
+    serving.wait(lambda: serving.condition("Ready").get("message", "").startswith(waits), "what it waits for")
+    assert ": The model has no contract; if it stays so, look" in serving.condition("Ready")["message"]
+    serving.gateways.errors = {}
+    serving.wait_ready(2)
 
 
 def test_a_version_in_the_shadow_takes_over_only_when_it_agrees(bench: Bench) -> None:

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from crd_schema import STATUS, complaints
 from imageclassifier_operator.conditions import CONDITIONS, OF_PHASE, conditions
 from imageclassifier_operator.decide import Goal
-from imageclassifier_operator.observed import GatewayObserved, Observed, Problem, VersionObserved
+from imageclassifier_operator.observed import (
+    GatewayObserved,
+    GatewayReport,
+    Observed,
+    Problem,
+    Verdict,
+    VersionObserved,
+    VersionReport,
+)
 from imageclassifier_operator.reasons import Reason
 from imageclassifier_operator.report import Facts, is_urgent, status
 from imageclassifier_operator.spec import ImageSource, ServedVersion, ServingSettings
@@ -140,6 +148,143 @@ def test_what_keeps_a_verification_from_a_verdict_is_told_at_once_even_while_pau
         assert told["Available"][0]
 
 
+NOT_READ = VersionReport(ready=False, error="The model's contract is not JSON (dns:///pizza).")
+WELL = VersionReport(ready=True)
+
+
+def gateways(*words: VersionReport | None, ready: bool = True) -> tuple[GatewayObserved, ...]:
+    """One gateway for each of what they have said of the serving version."""
+    return tuple(GatewayObserved(f"g-{i}", ready, serving=word) for i, word in enumerate(words))
+
+
+@pytest.mark.parametrize("words", [(NOT_READ,), (NOT_READ, NOT_READ), (None, NOT_READ)])
+def test_nothing_is_available_when_no_gateway_that_has_said_anything_can_use_the_serving_version(words):
+    seen = replace(well(2), gateways=gateways(*words))
+    told = {c.type: c for c in conditions(GOAL, STATES[Phase.STABLE], seen)}
+    for condition in ("Available", "Ready", "GatewayReady"):
+        assert (told[condition].holds, told[condition].reason) == (False, Reason.VERSION_UNUSABLE)
+        assert (
+            f"gateway pod g-{words.index(NOT_READ)} cannot use version 2: The model's contract is not JSON"
+            in (told[condition].message)
+        )
+    assert told["PredictorReady"].holds
+
+
+def test_one_gateway_that_cannot_use_the_serving_version_does_not_take_the_others_requests_away():
+    told = said(STATES[Phase.STABLE], replace(well(2), gateways=gateways(NOT_READ, WELL)))
+    assert told["Available"] == (True, Reason.AVAILABLE)
+    assert told["GatewayReady"] == told["Ready"] == (False, Reason.VERSION_UNUSABLE)
+
+
+def test_a_gateway_that_has_said_nothing_gives_no_verdict():
+    told = said(STATES[Phase.STABLE], replace(well(2), gateways=gateways(None, None)))
+    assert told["Available"][0]
+    assert told["Ready"] == (True, Reason.READY)
+
+
+def test_a_gateway_that_is_not_ready_is_told_in_its_own_words():
+    problem = Problem(Reason.NOT_ANSWERING, "pod g-0, container gateway: look at its kubectl logs")
+    seen = replace(
+        well(2),
+        gateways=gateways(NOT_READ, ready=False),
+        gateways_complete=False,
+        gateway_problem=problem,
+        acknowledged_seconds=None,
+    )
+    for condition in conditions(GOAL, STATES[Phase.STABLE], seen):
+        if condition.type != "PredictorReady":
+            assert "gateway pod g-0 is not ready: The model's contract is not JSON" in condition.message
+    unheard = replace(seen, gateways=gateways(None, ready=False))
+    told = {c.type: c.message for c in conditions(GOAL, STATES[Phase.STABLE], unheard)}
+    assert told["Available"] == told["GatewayReady"] == problem.message
+
+
+@pytest.mark.parametrize(
+    ("report", "words"),
+    [
+        (None, " yet; if it stays so, see whether the operator can reach port 9697"),
+        (GatewayReport("s", 6), " yet, but is on 6; if it stays so, see whether its kubelet"),
+        (
+            GatewayReport("s", 6, routing_error="The routing file has schema 2."),
+            ": The routing file has schema 2; if it stays so, see whether its image",
+        ),
+    ],
+)
+def test_why_a_gateway_has_not_acknowledged_the_routing_is_told_as_far_as_it_says(report, words):
+    state = replace(STATES[Phase.STABLE], revision=7)
+    seen = replace(
+        well(2),
+        gateways=(GatewayObserved("g", ready=True, report=report),),
+        acknowledged_seconds=None,
+        unacknowledged=("g",),
+    )
+    ready = next(c for c in conditions(GOAL, state, seen) if c.type == "Ready")
+    assert ready.reason is Reason.AWAITING_GATEWAYS
+    assert f"gateway pod g has not acknowledged routing revision 7{words}" in ready.message
+
+
+PASSED = Verdict(passed=True, reason=Reason.READY, message="", version=2)
+
+
+def progressing(state: State, seen: Observed) -> tuple[Reason, str]:
+    told = next(c for c in conditions(GOAL, state, seen) if c.type == "Progressing")
+    assert told.holds
+    return told.reason, told.message
+
+
+def test_what_a_candidate_waits_for_that_has_passed_its_verification_is_told():
+    state, seen = STATES[Phase.VERIFY], replace(well(1, 2), verdict=PASSED)
+    cannot = GatewayReport("s", 4, {2: NOT_READ})
+    lost = VersionObserved("", complete=False, ready_pods=0)
+    evicted = Problem(Reason.POD_EVICTED, "pod p was ended by its node")
+    waits = "version 2 passed its verification and waits for "
+    for changed, reason, what in (
+        (
+            {"gateways": (GatewayObserved("g", ready=True, report=cannot),)},
+            Reason.AWAITING_GATEWAYS,
+            "gateway pod g: The model's contract is not JSON (dns:///pizza)",
+        ),
+        (
+            {"versions": {**seen.versions, 2: replace(lost, problem=evicted)}},
+            Reason.POD_EVICTED,
+            "its model servers: pod p was ended by its node",
+        ),
+        (
+            {"versions": {**seen.versions, 2: lost}},
+            Reason.LOADING,
+            "all of its model servers to be up",
+        ),
+        (
+            {"acknowledged_seconds": None, "unacknowledged": ("g",)},
+            Reason.AWAITING_GATEWAYS,
+            "the gateways: gateway pod g has not acknowledged",
+        ),
+    ):
+        told = progressing(state, replace(seen, **changed))
+        assert told[0] is reason
+        assert told[1].startswith(waits + what)
+    assert progressing(state, replace(seen, verdict=None)) == (
+        Reason.VERIFYING,
+        "version 2 is being verified",
+    )
+
+
+def test_a_paused_rollout_says_how_it_goes_on_in_the_shadow_too():
+    state = replace(STATES[Phase.SHIFT], percent=0, shadow_percent=5, paused_since=1.0)
+    reason, message = progressing(state, well(1, 2))
+    assert reason is Reason.PAUSED
+    assert message.startswith(
+        "version 2 answers copies of 5% of the requests; the rollout is paused: annotate"
+    )
+    assert progressing(replace(state, paused_since=None), well(1, 2))[0] is Reason.SHADOWING
+
+
+def test_a_gateway_that_cannot_give_a_candidate_its_share_is_told():
+    cannot = GatewayReport("s", 4, {2: NOT_READ})
+    seen = replace(well(1, 2), gateways=(GatewayObserved("g", ready=True, report=cannot),))
+    assert "it cannot be used by gateway pod g: The model's" in progressing(STATES[Phase.SHIFT], seen)[1]
+
+
 def test_a_service_that_belongs_to_someone_else_takes_the_requests_away():
     blocked = Problem(Reason.CONFLICT, "Service pizza-gateway belongs to nobody")
     told = said(STATES[Phase.STABLE], replace(well(2), service_is_ours=False), blocked=blocked)
@@ -167,9 +312,15 @@ worlds = st.builds(
             problem=problems,
         ),
     ),
-    gateways=st.lists(st.builds(GatewayObserved, pod=st.just("g"), ready=st.booleans()), max_size=2).map(
-        tuple
-    ),
+    gateways=st.lists(
+        st.builds(
+            GatewayObserved,
+            pod=st.just("g"),
+            ready=st.booleans(),
+            serving=st.sampled_from([None, VersionReport(ready=True), VersionReport(ready=False)]),
+        ),
+        max_size=2,
+    ).map(tuple),
     gateways_complete=st.booleans(),
     gateway_problem=problems,
     acknowledged_seconds=st.sampled_from([None, 0.0, 20.0]),

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from imageclassifier_operator import gateway_words
 from imageclassifier_operator.decide import Goal
 from imageclassifier_operator.observed import Observed, Problem
 from imageclassifier_operator.reasons import Reason
+from imageclassifier_operator.spec import ServedVersion
 from imageclassifier_operator.state import Phase, State
 
 CONDITIONS = ("Available", "Ready", "Progressing", "PredictorReady", "GatewayReady")
@@ -99,18 +101,28 @@ def _predictor(state: State, seen: Observed) -> Condition:
 
 
 def _gateway(state: State, seen: Observed) -> Condition:
+    problem = _gateway_problem(state, seen)
+    if problem is not None:
+        return Condition("GatewayReady", False, problem.reason, problem.message)
     if seen.gateways_complete:
         return Condition("GatewayReady", True, Reason.READY, "all gateways are up")
-    if seen.gateway_problem is not None and not (
-        state.serving is None and seen.gateway_problem.reason is Reason.NOT_ANSWERING
-    ):
-        return Condition("GatewayReady", False, seen.gateway_problem.reason, seen.gateway_problem.message)
     if state.serving is None:
         return Condition(
             "GatewayReady", False, Reason.NO_VERSION_SERVES, "the gateways wait for the first version"
         )
     reason = Reason.UPDATING if seen.ready_gateways else Reason.GATEWAY_STARTING
     return Condition("GatewayReady", False, reason, "not all gateways are up")
+
+
+def _gateway_problem(state: State, seen: Observed) -> Problem | None:
+    """What is wrong with a gateway: its pod, or by its own words its connection to the serving version."""
+    problem = None if seen.gateways_complete else seen.gateway_problem
+    if problem is not None and problem.reason is Reason.NOT_ANSWERING:
+        # Without a version to answer with no gateway is ready.
+        problem = None if state.serving is None else gateway_words.unready(seen) or problem
+    if problem is None and state.serving is not None:
+        problem, _ = gateway_words.unusable(seen, state.serving.version)
+    return problem
 
 
 def _available(state: State, seen: Observed, predictor: Condition, blocked: Problem | None) -> Condition:
@@ -131,7 +143,7 @@ def _available(state: State, seen: Observed, predictor: Condition, blocked: Prob
             f"version {serving.version} has no ready model server" if problem is None else problem.message,
         )
     if not seen.ready_gateways:
-        problem = seen.gateway_problem
+        problem = _gateway_problem(state, seen)
         return Condition(
             "Available",
             False,
@@ -140,6 +152,9 @@ def _available(state: State, seen: Observed, predictor: Condition, blocked: Prob
         )
     if not seen.service_is_ours:
         problem = blocked or Problem(Reason.GATEWAY_STARTING, "the gateway's Service is not there")
+        return Condition("Available", False, problem.reason, problem.message)
+    problem, by_all = gateway_words.unusable(seen, serving.version)
+    if problem is not None and by_all:
         return Condition("Available", False, problem.reason, problem.message)
     return Condition("Available", True, Reason.AVAILABLE, f"version {serving.version} answers requests")
 
@@ -153,22 +168,62 @@ def _progressing(goal: Goal | None, state: State, seen: Observed, blocked: Probl
         return Condition("Progressing", False, *failed)
     message = _words(row, state)
     if state.phase is Phase.STABLE and not seen.ready_gateways and seen.acknowledged_seconds is None:
-        return Condition(
-            "Progressing", True, Reason.AWAITING_GATEWAYS, f"{message}; no gateway has read it yet"
-        )
-    if state.phase is Phase.LOAD and state.candidate is not None:
-        problem = seen.problem(state.candidate.version)
-        if problem is not None:
-            return Condition("Progressing", True, problem.reason, problem.message)
-    if state.phase is Phase.VERIFY and seen.unverified is not None:
-        return Condition("Progressing", True, seen.unverified.reason, seen.unverified.message)
-    if state.shadow_percent and state.candidate is not None:
-        message = _shadow_words(state, seen)
-        return Condition("Progressing", True, Reason.SHADOWING, message)
-    if state.paused_since is not None and state.serving is not None and state.phase is not Phase.LOAD:
+        problem = gateway_words.unready(seen)
+        why = "no gateway has read it yet" if problem is None else problem.message
+        return Condition("Progressing", True, Reason.AWAITING_GATEWAYS, f"{message}; {why}")
+    problem = _hold_up(state, seen)
+    if problem is not None:
+        return Condition("Progressing", True, problem.reason, problem.message)
+    reason = row.reason
+    if state.candidate is not None and state.serving is not None:
+        reason, message = _on_trial(state.candidate, state, seen, reason, message)
+    return Condition("Progressing", row.progressing, reason, message)
+
+
+def _hold_up(state: State, seen: Observed) -> Problem | None:
+    """What keeps a candidate from going on before it gets any requests, but for the user."""
+    candidate = state.candidate
+    if candidate is None or state.phase not in (Phase.LOAD, Phase.VERIFY):
+        return None
+    problem, version = seen.problem(candidate.version), seen.versions.get(candidate.version)
+    if state.phase is Phase.LOAD:
+        return problem
+    if not _has_passed(seen):
+        return seen.unverified
+    who = gateway_words.unconnected(seen, candidate.version)
+    if problem is not None:
+        reason, what = problem.reason, f"its model servers: {problem.message}"
+    elif version is None or not version.complete:
+        reason, what = Reason.LOADING, "all of its model servers to be up"
+    elif who is not None:
+        reason, what = Reason.AWAITING_GATEWAYS, who
+    elif state.serving is not None and seen.acknowledged_seconds is None:
+        reason, what = Reason.AWAITING_GATEWAYS, f"the gateways: {gateway_words.unacknowledged(state, seen)}"
+    else:
+        return None
+    return Problem(reason, f"version {candidate.version} passed its verification and waits for {what}")
+
+
+def _on_trial(
+    candidate: ServedVersion, state: State, seen: Observed, reason: Reason, message: str
+) -> tuple[Reason, str]:
+    """What there is to say of a candidate beside the row of its phase: a shadow, a gateway, the pause."""
+    if state.phase is Phase.VERIFY and _has_passed(seen):
+        message = f"version {candidate.version} passed its verification"
+    if state.shadow_percent:
+        reason = Reason.SHADOWING
+        message = f"version {candidate.version} answers copies of {state.shadow_percent}% of the requests"
+    if state.phase is Phase.SHIFT:
+        who = gateway_words.unconnected(seen, candidate.version)
+        message += "" if who is None else f"; it cannot be used by {who}"
+    if state.paused_since is not None and state.phase is not Phase.LOAD:
+        reason = Reason.PAUSED
         message += "; the rollout is paused: annotate imageclassifier.dev/promote with a new value to go on"
-        return Condition("Progressing", True, Reason.PAUSED, message)
-    return Condition("Progressing", row.progressing, row.reason, message)
+    return reason, message
+
+
+def _has_passed(seen: Observed) -> bool:
+    return seen.verdict is not None and seen.verdict.conclusive and seen.verdict.passed
 
 
 def _ready(
@@ -198,18 +253,10 @@ def _ready(
             "Ready",
             False,
             Reason.AWAITING_GATEWAYS,
-            _awaited(state, seen),
+            gateway_words.unacknowledged(state, seen),
         )
     assert state.serving is not None
     return Condition("Ready", True, Reason.READY, f"version {state.serving.version} is fully rolled out")
-
-
-def _awaited(state: State, seen: Observed) -> str:
-    who = f"gateway pod {seen.unacknowledged[0]}" if seen.unacknowledged else "a ready gateway"
-    return (
-        f"{who} has not acknowledged routing revision {state.revision} yet; if it stays so, "
-        "see whether the operator can reach port 9697 of the gateway's pods"
-    )
 
 
 def _failure_of(goal: Goal | None, state: State) -> tuple[Reason, str] | None:
@@ -244,8 +291,3 @@ def _words(row: PhaseRow, state: State) -> str:
         previous=number(state.previous),
         percent=state.percent,
     )
-
-
-def _shadow_words(state: State, seen: Observed) -> str:
-    assert state.candidate is not None
-    return f"version {state.candidate.version} answers copies of {state.shadow_percent}% of the requests"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from imageclassifier_operator.hearing import Hearing
 from imageclassifier_operator.observed import GatewayReport, Problem
 from imageclassifier_operator.state import State
 
@@ -43,6 +44,7 @@ class Memory:
     uid: str
     began: float = 0.0
     state: State | None = None
+    hearing: Hearing = field(default_factory=Hearing)
     acknowledged: dict[str, int] = field(default_factory=dict)
     """Gateway pod uid -> the revision that it last said it had applied."""
     all_acknowledged: tuple[int, float] | None = None
@@ -73,6 +75,7 @@ class Memory:
         there = {pod["metadata"]["uid"] for pod in pods}
         self.acknowledged = {uid: revision for uid, revision in self.acknowledged.items() if uid in there}
         self.touches = {uid: touch for uid, touch in self.touches.items() if uid in there}
+        self.hearing.forget_others(there)
 
     def acknowledged_seconds(self, revision: int, ready: Iterable[Json], now: float) -> float | None:
         """For how long every one of the `ready` gateway pods has been on `revision`; None when not, or none

@@ -80,12 +80,13 @@ class GatewayReport:
 @dataclass(frozen=True)
 class GatewayObserved:
     """One gateway pod. `report` is None when it was not asked or could not be read: then it gives no
-    verdict.
+    verdict. `serving` is its last one on the serving version, whenever it was given.
     """
 
     pod: str
     ready: bool
     report: GatewayReport | None = None
+    serving: VersionReport | None = None
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,15 @@ class Reason(StrEnum):
     UPDATING = "Updating", "Pods are being replaced after a change of settings."
     AWAITING_GATEWAYS = (
         "AwaitingGateways",
-        "Not every ready gateway pod has acknowledged the newest routing yet.",
+        "Not every ready gateway pod has acknowledged the newest routing yet, or is connected to the new "
+        "version.",
     )
     GATEWAY_STARTING = "GatewayStarting", "Gateway pods are starting."
     NO_VERSION_SERVES = "NoVersionServes", "No version has passed loading and verification yet."
+    VERSION_UNUSABLE = (
+        "VersionUnusable",
+        "A gateway cannot use the version that serves: it does not reach it, or cannot read its contract.",
+    )
     NO_READY_PODS = "NoReadyPods", "The serving version, or the gateway, has no ready pod at this moment."
     # Pods that do not come up.
     IMAGE_PULL_FAILED = "ImagePullFailed", "The node cannot pull a container's image."

@@ -92,7 +92,7 @@ class Reconciler:
         try:
             ic = parse(found.body)
         except InvalidSpec as error:
-            seen = self._survey.observe_invalid(found)
+            seen = self._survey.observe_invalid(found, state)
             await self._teller.tell_invalid(found, state, seen, str(error))
             return None
         view = View(found.key, found.body, found.objects, found.memory, found.now, ic)
@@ -145,6 +145,10 @@ class Reconciler:
         if decision.state.serving is not None and seen.acknowledged_seconds is None and seen.gateways:
             began = memory.routing_written[1] if memory.routing_written is not None else memory.began
             waits.append(min(MAX_POLL_SECONDS, max(POLL_SECONDS, (view.now - began) / 10)))
+        if decision.state.serving is not None:
+            again = memory.hearing.ask_again_seconds(decision.state.serving.version, view.now)
+            if again is not None:
+                waits.append(max(POLL_SECONDS, again))
         if memory.status_due is not None:
             waits.append(max(0.0, memory.status_due - view.now))
         if blocked is not None:

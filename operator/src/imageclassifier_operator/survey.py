@@ -11,7 +11,14 @@ from imageclassifier_operator.decide import Goal, needs_reports, unusable_candid
 from imageclassifier_operator.diagnosis import diagnose_job, is_ready
 from imageclassifier_operator.kinds import DEPLOYMENTS, JOBS, SERVICES
 from imageclassifier_operator.memory import Memory, Unverified
-from imageclassifier_operator.observed import GatewayObserved, Observed, Problem, Verdict
+from imageclassifier_operator.observed import (
+    GatewayObserved,
+    GatewayReport,
+    Observed,
+    Problem,
+    Verdict,
+    VersionReport,
+)
 from imageclassifier_operator.observers import Gateways
 from imageclassifier_operator.state import State
 from imageclassifier_operator.view import Found, View
@@ -33,11 +40,16 @@ class Survey:
         memory.forget_pods(pods)
         ready = [pod for pod in pods if is_ready(pod)]
         acknowledged = memory.acknowledged_seconds(state.revision, ready, view.now) is not None
-        reports = {}
-        if state.serving is not None and needs_reports(state, acknowledged):
-            reports = await self._gateways.ask(pods)
-            memory.hear(reports)
-            self._measure(memory, state.revision, ready)
+        reports: Mapping[str, GatewayReport] = {}
+        if state.serving is not None:
+            version, hearing = state.serving.version, memory.hearing
+            servers = [pod for pod in view.objects.serving_pods(version) if is_ready(pod)]
+            hearing.look([*ready, *servers], view.now)
+            if needs_reports(state, acknowledged) or hearing.ask_again_seconds(version, view.now) == 0:
+                reports = await self._gateways.ask(pods)
+                memory.hear(reports)
+                hearing.hear(version, reports, view.now)
+                self._measure(memory, state.revision, ready)
         wanted = {version: serving_children(view, state, version)[0] for version in state.kept}
         gateway = self._cache.one(DEPLOYMENTS, view.key, names.gateway_name(view.ic.name))
         gateway_wanted = desired.shared_children(view.ic, self._settings)[0]
@@ -46,10 +58,7 @@ class Survey:
         verdict = self._verdict(view, goal, job)
         seen = Observed(
             versions=observe.versions(view.objects, wanted),
-            gateways=tuple(
-                GatewayObserved(pod["metadata"]["name"], is_ready(pod), reports.get(pod["metadata"]["uid"]))
-                for pod in pods
-            ),
+            gateways=_gateways(view, state, reports),
             gateways_complete=gateway is not None and observe.is_complete(gateway, gateway_wanted),
             gateway_problem=observe.gateway_problem(view.objects, gateway),
             acknowledged_seconds=memory.acknowledged_seconds(state.revision, ready, view.now),
@@ -60,15 +69,12 @@ class Survey:
         unusable = unusable_candidate(state, seen)
         return replace(seen, unusable_seconds=memory.unusable_seconds(unusable, view.now))
 
-    def observe_invalid(self, found: Found) -> Observed:
+    def observe_invalid(self, found: Found, state: State) -> Observed:
         """What is seen while the spec cannot be rendered: what is there is then what is wanted."""
         gateway = self._cache.one(DEPLOYMENTS, found.key, names.gateway_name(found.key.name))
         return Observed(
             versions=observe.versions(found.objects, found.objects.serving_deployments()),
-            gateways=tuple(
-                GatewayObserved(pod["metadata"]["name"], is_ready(pod))
-                for pod in found.objects.gateway_pods()
-            ),
+            gateways=_gateways(found, state, {}),
             gateways_complete=gateway is not None and observe.is_complete(gateway, gateway),
             gateway_problem=observe.gateway_problem(found.objects, gateway),
             service_is_ours=self._service_is_ours(found),
@@ -121,3 +127,22 @@ class Survey:
         ):
             return problem
         return None if memory.unverified is None else memory.unverified.problem
+
+
+def _gateways(
+    found: Found, state: State, reports: Mapping[str, GatewayReport]
+) -> tuple[GatewayObserved, ...]:
+    def serving(uid: str) -> VersionReport | None:
+        if state.serving is None:
+            return None
+        return found.memory.hearing.said(uid, state.serving.version, found.now)
+
+    return tuple(
+        GatewayObserved(
+            pod=pod["metadata"]["name"],
+            ready=is_ready(pod),
+            report=reports.get(pod["metadata"]["uid"]),
+            serving=serving(pod["metadata"]["uid"]),
+        )
+        for pod in found.objects.gateway_pods()
+    )
