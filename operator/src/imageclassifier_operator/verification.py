@@ -7,6 +7,7 @@ from typing import Any
 
 from imageclassifier_operator import names
 from imageclassifier_operator.desired import picture_file
+from imageclassifier_operator.excerpts import short
 from imageclassifier_operator.observed import Verdict
 from imageclassifier_operator.reasons import Reason
 from imageclassifier_operator.spec import AcceptanceCase, ImageClassifier, ServedVersion
@@ -60,25 +61,37 @@ def verdict(job: Json, pods: Iterable[Json]) -> Verdict | None:
     """How the Job ended; None while it runs. Only a verdict in its own words is conclusive."""
     if job["metadata"].get("deletionTimestamp") is not None:
         return None
-    name = job["metadata"]["name"]
     for pod in pods:
-        for container in (pod.get("status") or {}).get("containerStatuses") or ():
-            ended = (container.get("state") or {}).get("terminated")
-            if ended is not None:
-                return _read(ended, pod["metadata"]["name"])
+        if (found := _of_pod(pod)) is not None:
+            return found
     conditions = (job.get("status") or {}).get("conditions") or ()
     failed = next((c for c in conditions if c["type"] == "Failed" and c["status"] == "True"), None)
     if failed is not None:
-        return Verdict(
-            passed=False,
-            reason=Reason.VERIFICATION_FAILED,
-            message=f"Job {name} ended without a verdict: {failed.get('message', 'no message')}",
-            conclusive=False,
-        )
+        return _none(f"Job {job['metadata']['name']} ended without a verdict: {short(failed.get('message'))}")
     return None
 
 
-def _read(ended: Json, pod: str) -> Verdict:
+def _of_pod(pod: Json) -> Verdict | None:
+    """What the pod has found, or why it has found nothing; None while it runs."""
+    name, status = pod["metadata"]["name"], pod.get("status") or {}
+    ends = [(c.get("state") or {}).get("terminated") for c in status.get("containerStatuses") or ()]
+    ended = next((end for end in ends if end is not None), None)
+    if ended is not None and (said := _read(ended)) is not None:
+        return said
+    if status.get("reason"):
+        return _none(f"pod {name} was ended by its node ({status['reason']}): {short(status.get('message'))}")
+    if ended is not None:
+        last = "".join((ended.get("message") or "").strip().splitlines()[-1:])
+        return _none(f"pod {name} ended with exit code {ended.get('exitCode')} and no verdict: {short(last)}")
+    return None
+
+
+def _none(why: str) -> Verdict:
+    return Verdict(passed=False, reason=Reason.VERIFICATION_FAILED, message=why, conclusive=False)
+
+
+def _read(ended: Json) -> Verdict | None:
+    """The verdict in a container's termination message, None when there is none."""
     text = ended.get("message") or ""
     try:
         said = json.loads(text)
@@ -86,13 +99,7 @@ def _read(ended: Json, pod: str) -> Verdict:
         details = _details(said)
         reason = Reason.of(said.get("reason") or "", Reason.VERIFICATION_FAILED)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
-        last = text.strip().splitlines()[-1:] or ["no message"]
-        return Verdict(
-            passed=False,
-            reason=Reason.VERIFICATION_FAILED,
-            message=f"pod {pod} ended with exit code {ended.get('exitCode')} and no verdict: {last[0][:300]}",
-            conclusive=False,
-        )
+        return None
     return Verdict(passed, reason, message, conclusive=ended.get("exitCode") in (0, 1), details=details)
 
 
