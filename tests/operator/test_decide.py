@@ -50,10 +50,12 @@ def goal(wanted: ServedVersion = TWO, attempt: str = "a", promote: str = "", **r
     return Goal(wanted, attempt, RolloutSettings(**{"min_requests": 0, **rules}), promote)
 
 
-def seen(*, connected: bool = True, report: bool = True, error: str | None = None, **more: Any) -> Observed:
+def seen(
+    *, connected: bool = True, report: bool = True, error: str | None = None, revision: int = 5, **more: Any
+) -> Observed:
     """Both versions are up, and the one gateway has taken on the routing."""
     says = {1: VersionReport(True), 2: VersionReport(connected, error=error)}
-    gateway = GatewayObserved("pizza-gateway-x", True, GatewayReport("g", 5, says) if report else None)
+    gateway = GatewayObserved("pizza-gateway-x", True, GatewayReport("g", revision, says) if report else None)
     versions = {v.version: VersionObserved(v.input_hash, True, 1) for v in (ONE, TWO)}
     observed = Observed(versions=versions, gateways=(gateway,), acknowledged_seconds=99.0)
     return replace(observed, **more)
@@ -70,10 +72,10 @@ def names(decision: Decision) -> list[str]:
     ("looks", "said"),
     [
         (seen(connected=False, error="no route to host"), "gateway pod pizza-gateway-x: no route to host"),
-        (seen(report=False), "gateway pod pizza-gateway-x: it does not answer the operator"),
+        (seen(report=False), "gateway pod pizza-gateway-x has not acknowledged routing revision 5 yet; if"),
         (
-            seen(acknowledged_seconds=None, unacknowledged=("pizza-gateway-x",)),
-            "gateway pod pizza-gateway-x: it has not taken on the newest routing",
+            seen(acknowledged_seconds=None, revision=4),
+            "gateway pod pizza-gateway-x has not acknowledged routing revision 5 yet, but is on 4",
         ),
     ],
     ids=["a gateway cannot reach it", "a gateway cannot be asked", "a gateway does not read the routing"],

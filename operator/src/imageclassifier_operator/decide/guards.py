@@ -2,7 +2,9 @@
 reason.
 """
 
-from imageclassifier_operator import judge
+from dataclasses import replace
+
+from imageclassifier_operator import gateway_words, judge
 from imageclassifier_operator.decide.scene import Scene
 from imageclassifier_operator.observed import Observed, Problem
 from imageclassifier_operator.reasons import Reason
@@ -149,18 +151,13 @@ def candidate_broke_before_traffic(scene: Scene) -> Problem | None:
 
 def _unreached(scene: Scene, candidate: ServedVersion) -> Problem:
     """Which gateway keeps the candidate from its share, as far as it can be told."""
-    for gateway in scene.seen.ready_gateways:
-        said = None if gateway.report is None else gateway.report.versions.get(candidate.version)
-        error = None
-        if gateway.report is None:
-            error = "it does not answer the operator"
-        elif said is None or gateway.pod in scene.seen.unacknowledged:
-            error = "it has not taken on the newest routing"
-        elif not said.ready:
-            error = said.error or "it is not connected to the version"
-        if error is not None:
-            return Problem(Reason.PROGRESS_DEADLINE_EXCEEDED, f"gateway pod {gateway.pod}: {error}")
-    return Problem(Reason.PROGRESS_DEADLINE_EXCEEDED, "")
+    seen, revision = scene.seen, scene.state.revision
+    late = [g.pod for g in seen.ready_gateways if g.report is None or g.report.revision != revision]
+    if late:
+        words = gateway_words.unacknowledged(scene.state, replace(seen, unacknowledged=tuple(late)))
+    else:
+        words = gateway_words.unconnected(seen, candidate.version) or ""
+    return Problem(Reason.PROGRESS_DEADLINE_EXCEEDED, words)
 
 
 # -- shifting -------------------------------------------------------------------------------------------
