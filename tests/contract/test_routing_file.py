@@ -1,5 +1,6 @@
 """What the operator writes is what the gateway reads: the routing file, and the report that comes back."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -66,7 +67,7 @@ stickies = st.sampled_from([None, Sticky("header", "X-User"), Sticky("cookie", "
 
 @given(state=states, sticky=stickies)
 def test_every_routing_file_is_read_as_it_was_meant(state: State, sticky: Sticky | None) -> None:
-    document = routing.routing_file("pizza", "default", state, sticky)
+    document = routing.routing_file("pizza", "default", replace(state, sticky=sticky))
     assert document is not None
     read = parse_routing(routing.to_text(document))
     assert {route.version: route.percent for route in read.routes} == routing.shares(state)
@@ -89,7 +90,7 @@ def test_every_routing_file_is_read_as_it_was_meant(state: State, sticky: Sticky
 def test_the_contract_of_a_model_that_does_not_describe_itself_is_read() -> None:
     body = {"metadata": {"name": "pizza", "namespace": "default", "uid": "u"}, "spec": LEGACY}
     state = State(revision=1, phase=Phase.STABLE, serving=parse(body).candidate("tf"))
-    document = routing.routing_file("pizza", "default", state, None)
+    document = routing.routing_file("pizza", "default", state)
     assert document is not None
     (route,) = parse_routing(routing.to_text(document)).routes
     assert route.contract is not None
