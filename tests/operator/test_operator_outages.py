@@ -1,8 +1,13 @@
 """Two operators, operators that end, and watches that break: what has to go on goes on."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import pytest
+from kopf._cogs.clients import fetching
 
 from bare_apiserver import ControlPlane
 from imageclassifier_operator.leader import LEASE_NAME, Timing
@@ -85,6 +90,44 @@ def test_an_operator_that_is_killed_in_mid_rollout_is_carried_on_by_the_next(ben
     bench.verify(2)  # while nobody is there
     with operator(bench, "second"):
         bench.wait_ready(2)
+
+
+def test_a_leader_that_has_not_every_kind_listed_yet_touches_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In mid-rollout, with the Lease free: what serves is told by the ConfigMaps, and their list is late."""
+    with operator(bench, "first"):
+        serve(bench)
+        bench.bump(2)
+        bench.wait_phase("Verify")
+    arrived, list_objects = threading.Event(), fetching.fetch_objs
+
+    async def list_config_maps_late(*, resource: Any, **arguments: Any) -> AsyncIterator[Any]:
+        if resource.plural == "configmaps":
+            await asyncio.to_thread(arrived.wait)
+        async for chunk in list_objects(resource=resource, **arguments):
+            yield chunk
+
+    monkeypatch.setattr(fetching, "fetch_objs", list_config_maps_late)
+    before, mark = bench.deployments(), bench.apiserver.audit_mark()
+    with operator(bench, "second"):
+        try:
+            bench.wait(lambda: holder(bench) == "second", "the second operator to lead")
+            time.sleep(3)  # the other kinds are listed meanwhile
+            assert [
+                (event.verb, event.resource, event.name)
+                for event in bench.apiserver.audit_events(since=mark)
+                if event.is_write
+                and event.namespace == bench.namespace
+                and event.resource != "leases"
+                and event.user_agent.startswith("OpenAPI-Generator")
+            ] == []
+        finally:
+            arrived.set()
+        bench.verify(2)
+        bench.wait_ready(2)
+        assert "pizza-serving-v1" in bench.deployments(), "version 1 is kept warm"
+        assert before.keys() <= bench.deployments().keys()
 
 
 def test_what_vanished_while_the_watch_was_broken_is_put_back(breakable: Bench) -> None:

@@ -11,10 +11,11 @@ from imageclassifier_operator.cache import Cache
 from imageclassifier_operator.cluster import ApiError
 from imageclassifier_operator.decide import Decision, Happened
 from imageclassifier_operator.handlers import Informer
-from imageclassifier_operator.kinds import DEPLOYMENTS, IMAGE_CLASSIFIERS, WATCHED
+from imageclassifier_operator.kinds import DEPLOYMENTS, IMAGE_CLASSIFIERS, WATCHED, Kind
 from imageclassifier_operator.memory import Memory
 from imageclassifier_operator.observe import Objects
 from imageclassifier_operator.queue import Key, WorkQueue
+from imageclassifier_operator.reconcile import Reconciler
 from imageclassifier_operator.settings import Settings
 from imageclassifier_operator.state import Phase, State
 from imageclassifier_operator.tell import Teller
@@ -36,27 +37,45 @@ class FirstInLine:
         await asyncio.Event().wait()
 
 
-def test_a_replica_that_begins_to_lead_looks_at_nothing_before_every_kind_is_listed() -> None:
-    """Or a version that serves would look like one that is not wanted: its Deployment is there, its routing
-    not yet."""
+class NothingThere:
+    """An API server without any objects."""
 
-    async def lead() -> tuple[int, int]:
+    async def list_uids(self, _: Kind) -> set[str]:
+        return set()
+
+
+@pytest.mark.parametrize("every_kind_is_listed", [False, True])
+def test_a_replica_that_begins_to_lead_looks_at_nothing_before_every_kind_is_listed(
+    every_kind_is_listed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a version that serves would look like one that is not wanted: its Deployment is there, its routing
+    not yet. What came into the queue meanwhile, or while another led, is looked at then."""
+    looked_at: list[Key] = []
+
+    async def reconcile(_: Reconciler, key: Key) -> None:
+        looked_at.append(key)
+
+    monkeypatch.setattr(Reconciler, "reconcile", reconcile)
+
+    async def lead() -> None:
         queue = WorkQueue()
         informer = Informer(queue)
         informer._cache = Cache(
             {kind.plural: {} for kind in WATCHED} | {IMAGE_CLASSIFIERS.plural: {KEY: [BODY]}}
         )
         informer.started.set()
+        queue.add(KEY)
+        if every_kind_is_listed:
+            informer.listed.set()
         leading = asyncio.create_task(
-            program._lead(informer, None, None, FirstInLine(), SETTINGS, asyncio.Event())  # type: ignore[arg-type]
+            program._lead(informer, NothingThere(), None, FirstInLine(), SETTINGS, asyncio.Event())  # type: ignore[arg-type]
         )
         await asyncio.sleep(0.05)
-        seen = len(queue), len(queue._running)
         leading.cancel()
         await asyncio.gather(leading, return_exceptions=True)
-        return seen
 
-    assert asyncio.run(lead()) == (0, 0)
+    asyncio.run(lead())
+    assert looked_at == ([KEY] if every_kind_is_listed else [])
 
 
 SETTINGS = Settings(

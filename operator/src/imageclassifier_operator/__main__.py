@@ -89,24 +89,27 @@ async def _lead(
     settings: Settings,
     stop: asyncio.Event,
 ) -> None:
-    """Wait for the Lease, then work: every key there is, and whatever the watches bring.
-
-    The queue is not filled here. kopf tells of no object before the first list of each kind is in, so whoever
-    is in the queue finds the cache complete; keys that came in while another led wait in it.
-    """
+    """Wait for the Lease, then work for as long as it is held."""
     await informer.started.wait()
     _stop_on_signals(stop)
     await leader.acquire()
     reconciler = Reconciler(informer.cache, cluster, gateways, settings)
     async with asyncio.TaskGroup() as group:
         group.create_task(leader.hold())
-        group.create_task(run_workers(informer.queue, reconciler))
-        group.create_task(_resync(informer, cluster, settings))
+        group.create_task(_work(informer, cluster, reconciler, settings.resync_seconds))
 
 
-async def _resync(informer: Informer, cluster: Cluster, settings: Settings) -> None:
+async def _work(informer: Informer, cluster: Cluster, reconciler: Reconciler, resync_seconds: float) -> None:
+    """Work the queue, and look after what the watches miss; all of it behind one gate.
+
+    While a kind is not listed yet, its objects seem to be missing: a version that serves would look like one
+    that nobody wants. The queue is not filled here: every key there is comes into it with the events of the
+    first lists, and waits in it while another replica leads.
+    """
     await informer.listed.wait()
-    await resync(cluster, informer.cache, informer.queue, settings.resync_seconds)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(run_workers(informer.queue, reconciler))
+        group.create_task(resync(cluster, informer.cache, informer.queue, resync_seconds))
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

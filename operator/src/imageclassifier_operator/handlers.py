@@ -32,7 +32,9 @@ class Informer:
         self.queue = queue
         self.started = asyncio.Event()
         self.listed = asyncio.Event()
-        """Set once the first list of each kind is in the cache, with the first object that kopf tells of."""
+        """Set once the first list of every kind is in the cache. kopf says so only in this way: it holds each
+        object's event back until all that was listed is indexed, so the first event is the sign.
+        """
         self._cache: Cache | None = None
         kopf.on.login(registry=self.registry)(_login)
         kopf.on.startup(registry=self.registry)(self._startup)
