@@ -1,10 +1,12 @@
 """Telling users: the status, written when it says something new, and an Event for what happened."""
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from imageclassifier_operator import events, metrics, names, observe, report
 from imageclassifier_operator.cache import Cache
-from imageclassifier_operator.cluster import Cluster
+from imageclassifier_operator.cluster import ApiError, Cluster
 from imageclassifier_operator.compare import needs_writing
 from imageclassifier_operator.decide import Decision, Goal, Happened
 from imageclassifier_operator.kinds import IMAGE_CLASSIFIERS, SERVICES, STATUS_FIELD_MANAGER
@@ -15,6 +17,8 @@ from imageclassifier_operator.state import State
 from imageclassifier_operator.view import Found, View
 
 logger = logging.getLogger(__name__)
+
+Json = Mapping[str, Any]
 
 STATUS_LAG_SECONDS = 2.0
 """Figures of a status that change all the time are written at most this often; a condition is written at
@@ -63,7 +67,7 @@ class Teller:
     async def tell_transitions(self, view: View) -> None:
         untold = view.memory.untold
         while untold:
-            await self._cluster.create_event(view.key.namespace, untold[0])
+            await self._post(view, untold[0])
             del untold[0]
 
     async def tell_invalid(self, found: Found, state: State, seen: Observed, sentence: str) -> None:
@@ -79,8 +83,17 @@ class Teller:
         """An Event for what keeps the operator from acting; one, while it stays the same."""
         if problem is not None and problem != found.memory.told_problem:
             event = events.of_problem(found.body["metadata"], problem, self._reporter, found.now)
-            await self._cluster.create_event(found.key.namespace, event)
+            await self._post(found, event)
         found.memory.told_problem = problem
+
+    async def _post(self, found: Found, event: Json) -> None:
+        """One that the API server refuses (a quota, a policy) is given up: no pass has to fail for it."""
+        try:
+            await self._cluster.create_event(found.key.namespace, event)
+        except ApiError as error:
+            if not error.is_refusal:
+                raise
+            logger.warning("the Event %s cannot be posted: %s", event["reason"], error)
 
     async def _write_status(
         self, found: Found, facts: report.Facts, goal: Goal | None, state: State, seen: Observed
