@@ -1,6 +1,7 @@
 """Passes whose writes the API server does not take: what is done all the same, and what is told."""
 
 import asyncio
+import contextlib
 import copy
 import json
 from collections.abc import Iterable, Mapping
@@ -15,7 +16,7 @@ from imageclassifier_operator.decide import goal_of
 from imageclassifier_operator.kinds import IMAGE_CLASSIFIERS, JOBS, PODS, WATCHED, Kind, kind_of
 from imageclassifier_operator.memory import Memory
 from imageclassifier_operator.queue import Key
-from imageclassifier_operator.reconcile import Reconciler
+from imageclassifier_operator.reconcile import BLOCKED_RETRY_SECONDS, Reconciler
 from imageclassifier_operator.settings import Settings
 from imageclassifier_operator.state import Phase, State
 
@@ -31,6 +32,7 @@ SETTINGS = Settings(
     pod_name="operator-0",
     pod_namespace="default",
 )
+DOWN = ApiError(500, "InternalError", 'failed calling webhook "down.example.org": connection refused')
 
 
 class PlayedApiServer:
@@ -192,6 +194,61 @@ def test_when_everything_is_taken_the_version_that_passed_serves(world: World) -
     assert "Pod gateway-x: 1.1" in world.server.written
     assert world.server.events == ["FirstVersionServes"]
     assert world.server.status["servingVersion"] == 1
+
+
+@pytest.mark.parametrize(
+    "error", [DOWN, ApiError(403, "Forbidden", "exceeded quota: small")], ids=["an error", "a refusal"]
+)
+def test_what_cannot_be_announced_to_the_gateways_has_not_happened(world: World, error: ApiError) -> None:
+    world.server.answers["apply", "ConfigMap pizza-routing"] = error
+    with contextlib.nullcontext() if error.is_refusal else pytest.raises(ApiError):
+        assert world.passes(3) == BLOCKED_RETRY_SECONDS
+    assert "servingVersion" not in world.server.status
+    assert world.server.status["phase"] == "Verify"
+    assert error.message in world.server.ready[2]
+    assert "FirstVersionServes" not in world.server.events
+    assert "Deployment pizza-gateway" in world.server.written, "the other children do not depend on it"
+    world.server.answers.clear()
+    world.passes(2)
+    assert world.server.status["servingVersion"] == 1
+    assert world.server.events.count("FirstVersionServes") == 1
+
+
+def test_gateways_that_cannot_be_touched_hold_up_no_child_and_no_event(world: World) -> None:
+    world.server.answers["annotate", "gateway-x"] = DOWN
+    with pytest.raises(ApiError):
+        world.next()
+    assert "Deployment pizza-serving-v1" in world.server.written
+    with pytest.raises(ApiError):
+        world.next()
+    assert world.server.ready[:2] == ("False", "ApiRefused")
+    assert "down.example.org" in world.server.ready[2]
+    assert "FirstVersionServes" in world.server.events
+    world.server.answers.clear()
+    world.passes(3)
+    assert world.server.ready[1] != "ApiRefused"
+    assert world.server.events.count("FirstVersionServes") == 1
+
+
+def test_a_touch_that_failed_is_tried_again_at_once(world: World) -> None:
+    world.server.answers["annotate", "gateway-x"] = DOWN
+    with pytest.raises(ApiError):
+        world.next()
+    world.server.answers.clear()
+    world.now -= 1  # no time has passed: another touch would not be due yet
+    world.next()
+    assert "Pod gateway-x: 1.1" in world.server.written
+
+
+@pytest.mark.parametrize(
+    "error", [ApiError(0, "Unreachable", "no route"), ApiError(409, "Conflict", "it has changed")]
+)
+def test_an_error_that_says_only_to_look_again_is_no_refusal(world: World, error: ApiError) -> None:
+    world.server.answers["apply", "Service pizza-gateway"] = error
+    with pytest.raises(ApiError):
+        world.passes(3)
+    assert world.server.ready == ("", "", "")
+    assert "ApiRefused" not in world.server.events
 
 
 def test_an_event_that_is_refused_is_given_up_and_holds_up_nothing(world: World) -> None:

@@ -7,7 +7,6 @@ from imageclassifier_operator import desired, names, routing
 from imageclassifier_operator.cache import Cache
 from imageclassifier_operator.children import Children
 from imageclassifier_operator.cluster import ApiError, Cluster
-from imageclassifier_operator.decide import Goal
 from imageclassifier_operator.kinds import CONFIG_MAPS
 from imageclassifier_operator.observed import Problem
 from imageclassifier_operator.state import State
@@ -27,7 +26,7 @@ class Announcer:
     ) -> None:
         self._cache, self._cluster, self._children, self._clock = cache, cluster, children, clock
 
-    async def announce(self, view: View, goal: Goal, state: State) -> Problem | None:
+    async def announce(self, view: View, state: State) -> Problem | None:
         """Write the routing that `state` asks for, when anything serves. What keeps it from being written?"""
         document = routing.routing_file(view.ic.name, view.ic.namespace, state)
         if document is None:
@@ -42,21 +41,21 @@ class Announcer:
             return problem
         if is_new and self._cache.one(CONFIG_MAPS, view.key, name) is not before:
             view.memory.routing_written = (state.revision, self._clock())
-        await self._touch_gateways(view, state.revision)
         return None
 
-    async def _touch_gateways(self, view: View, revision: int) -> None:
+    async def touch_gateways(self, view: View, state: State) -> None:
         """Have the kubelets look at the routing ConfigMap now, not in a minute."""
+        if state.serving is None:
+            return
         pods = [
             pod
             for pod in view.objects.gateway_pods()
-            if pod["status"].get("podIP") and view.memory.needs_touch(pod, revision, view.now)
+            if pod["status"].get("podIP") and view.memory.needs_touch(pod, state.revision, view.now)
         ]
-        await all_done(self._touch(view, pod, revision) for pod in pods)
+        await all_done(self._touch(view, pod, state.revision) for pod in pods)
 
     async def _touch(self, view: View, pod: Json, revision: int) -> None:
-        count = view.memory.touched(pod, revision, view.now)
-        metadata = pod["metadata"]
+        metadata, count = pod["metadata"], view.memory.touches_of(pod, revision) + 1
         try:
             await self._cluster.annotate_pod(
                 metadata["namespace"], metadata["name"], {TOUCH_ANNOTATION: f"{revision}.{count}"}
@@ -64,3 +63,4 @@ class Announcer:
         except ApiError as error:
             if error.status != 404:
                 raise
+        view.memory.touched(pod, revision, view.now)

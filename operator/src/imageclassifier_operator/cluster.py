@@ -43,6 +43,11 @@ class ApiError(Exception):
         )
 
     @property
+    def is_answer(self) -> bool:
+        """Whether the API server had something to say: it was reached, and not just asked to look again."""
+        return self.status not in (0, 409)
+
+    @property
     def is_refusal(self) -> bool:
         """Whether the object itself is refused: to send it again would not help."""
         # Server-side apply calls a field that the schema has not an error of its own, a 500:

@@ -58,8 +58,8 @@ class Memory:
     told_problem: Problem | None = None
     blocked: Problem | None = None
     """What kept the last pass from writing a child."""
-    unwritten: str | None = None
-    """The API server's answer for which the last pass did not get through its writes."""
+    failing: bool = False
+    """The last pass did not get through its writes, for an error of the API server."""
     untold: list[dict[str, Any]] = field(default_factory=list)
     """Events about what has happened that are not posted yet."""
     unverified: Unverified | None = None
@@ -114,10 +114,11 @@ class Memory:
         wait = TOUCH_AGAIN_SECONDS * 2 ** max(0, touch.count - QUICK_TOUCHES)
         return bool(now - touch.at >= min(MAX_TOUCH_AGAIN_SECONDS, wait))
 
-    def touched(self, pod: Json, revision: int, now: float) -> int:
-        """Note a touch; how many there have been for this revision."""
-        uid = pod["metadata"]["uid"]
-        touch = self.touches.get(uid)
-        count = touch.count + 1 if touch is not None and touch.revision == revision else 1
-        self.touches[uid] = Touch(revision, count, now)
-        return count
+    def touches_of(self, pod: Json, revision: int) -> int:
+        """How often it has been annotated for this revision."""
+        touch = self.touches.get(pod["metadata"]["uid"])
+        return touch.count if touch is not None and touch.revision == revision else 0
+
+    def touched(self, pod: Json, revision: int, now: float) -> None:
+        """Note a touch."""
+        self.touches[pod["metadata"]["uid"]] = Touch(revision, self.touches_of(pod, revision) + 1, now)

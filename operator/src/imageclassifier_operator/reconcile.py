@@ -5,7 +5,8 @@ the cache only, but for children that are seen for the first time.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from imageclassifier_operator import desired, metrics, names, observe
@@ -26,6 +27,7 @@ from imageclassifier_operator.spec import InvalidSpec, parse
 from imageclassifier_operator.state import State
 from imageclassifier_operator.survey import Survey
 from imageclassifier_operator.tell import Teller
+from imageclassifier_operator.together import all_done
 from imageclassifier_operator.view import Found, View
 
 Json = Mapping[str, Any]
@@ -99,14 +101,19 @@ class Reconciler:
         goal = goal_of(ic, self._settings.serving_image, state)
         seen = await self._survey.observe(view, goal, state)
         decision = decide(goal, state, seen, view.now)
-        for happened in decision.happened:
-            self._teller.log(happened)
-        # The routing first, as requests depend on it.
-        routing_blocked = await self._announcer.announce(view, goal, decision.state)
-        view.memory.state = decision.state
-        self._teller.note(view, decision)
-        blocked, failure = await self._carry_out(view, goal, decision, seen)
-        view.memory.blocked = blocked = routing_blocked or blocked
+        # The routing first, as requests depend on it: what cannot be announced has not happened.
+        unannounced, failure = await _tried(self._announcer.announce(view, decision.state))
+        if unannounced is None and failure is None:
+            view.memory.state = decision.state
+            self._teller.note(view, decision)
+        else:
+            decision = _standing_still(decision, state)
+        unwritten, second = await _tried(self._write(view, goal, decision, seen))
+        failure = failure or second
+        blocked = unannounced or unwritten or _lasting(view.memory, failure)
+        if failure is not None and blocked is None:
+            raise failure
+        view.memory.blocked = blocked
         seen = self._survey.after(seen, view, decision.state.revision)
         await self._teller.tell(view, goal, decision.state, seen, blocked)
         await self._teller.tell_transitions(view)
@@ -114,21 +121,15 @@ class Reconciler:
             raise failure
         return self._next(view, decision, seen, blocked)
 
-    async def _carry_out(
-        self, view: View, goal: Goal, decision: Decision, seen: Observed
-    ) -> tuple[Problem | None, ApiError | None]:
-        """Write the children. An error that the pass before ended with too is also told: it may stay."""
-        before, view.memory.unwritten = view.memory.unwritten, None
-        try:
-            return await self._children.carry_out(view, goal, decision, seen), None
-        except ApiError as error:
-            if error.namespace_is_going:
-                raise
-            view.memory.unwritten = str(error)
-            if before is None:
-                raise
-            said = f"the API server does not take what is to be written: {error}; it is tried again"
-            return Problem(Reason.API_REFUSED, said), error
+    async def _write(self, view: View, goal: Goal, decision: Decision, seen: Observed) -> Problem | None:
+        """All but the routing. What could not be written?"""
+        _, unwritten = await all_done(
+            [
+                self._announcer.touch_gateways(view, decision.state),
+                self._children.carry_out(view, goal, decision, seen),
+            ]
+        )
+        return unwritten
 
     def _state(self, found: Found) -> State:
         config_map = self._cache.one(CONFIG_MAPS, found.key, names.routing_name(found.key.name))
@@ -156,3 +157,27 @@ class Reconciler:
         if seen.verdict is not None and not seen.verdict.conclusive and decision.verify:
             waits.append(VERIFY_AGAIN_SECONDS)
         return min(waits) if waits else None
+
+
+async def _tried(write: Awaitable[Problem | None]) -> tuple[Problem | None, ApiError | None]:
+    """What keeps it from being written, or the error that it ended with: the pass has more to do."""
+    try:
+        return await write, None
+    except ApiError as error:
+        if error.namespace_is_going:
+            raise
+        return None, error
+
+
+def _standing_still(decision: Decision, state: State) -> Decision:
+    """`decision` without what cannot be announced: everything stays as in `state`, and nothing is deleted."""
+    return replace(decision, state=state, happened=(), verify=False, delete_others=False)
+
+
+def _lasting(memory: Memory, failure: ApiError | None) -> Problem | None:
+    """An error of the API server that the pass before ended with too: it may stay, so it is told."""
+    before, memory.failing = memory.failing, failure is not None
+    if failure is None or not before or not failure.is_answer:
+        return None
+    said = f"the API server does not take what is to be written: {failure}; it is tried again"
+    return Problem(Reason.API_REFUSED, said)

@@ -8,7 +8,7 @@ from imageclassifier_operator import events, metrics, names, observe, report
 from imageclassifier_operator.cache import Cache
 from imageclassifier_operator.cluster import ApiError, Cluster
 from imageclassifier_operator.compare import needs_writing
-from imageclassifier_operator.decide import Decision, Goal, Happened
+from imageclassifier_operator.decide import Decision, Goal
 from imageclassifier_operator.kinds import IMAGE_CLASSIFIERS, SERVICES, STATUS_FIELD_MANAGER
 from imageclassifier_operator.observed import Observed, Problem
 from imageclassifier_operator.reasons import Reason
@@ -32,10 +32,6 @@ class Teller:
     def __init__(self, cache: Cache, cluster: Cluster, reporter: str) -> None:
         self._cache, self._cluster, self._reporter = cache, cluster, reporter
 
-    def log(self, happened: Happened) -> None:
-        logger.info("%s: %s", happened.name, happened.blame.message if happened.blame else happened.meaning)
-        metrics.TRANSITIONS.labels(happened.name).inc()
-
     async def tell(
         self, view: View, goal: Goal, state: State, seen: Observed, blocked: Problem | None
     ) -> None:
@@ -57,12 +53,14 @@ class Teller:
 
     def note(self, view: View, decision: Decision) -> None:
         """Remember what happened until it is told: the next pass does not see it any more."""
-        view.memory.untold += [
-            events.of_transition(
+        for happened in decision.happened:
+            said = happened.blame.message if happened.blame else happened.meaning
+            logger.info("%s: %s", happened.name, said)
+            metrics.TRANSITIONS.labels(happened.name).inc()
+            event = events.of_transition(
                 view.body["metadata"], happened, decision.state.revision, self._reporter, view.now
             )
-            for happened in decision.happened
-        ]
+            view.memory.untold.append(event)
 
     async def tell_transitions(self, view: View) -> None:
         untold = view.memory.untold
