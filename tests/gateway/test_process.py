@@ -292,6 +292,10 @@ def test_heads_that_drip_in_hold_no_thread_for_long(make_gateway: MakeGateway, m
             each.close()
 
 
+def answered(connections: list[socket.socket]) -> list[socket.socket]:
+    return select.select(connections, [], [], 0)[0]
+
+
 def test_slow_bodies_leave_half_of_the_places_to_requests_that_are_all_there(
     make_gateway: MakeGateway, model: FakeModel
 ) -> None:
@@ -300,9 +304,11 @@ def test_slow_bodies_leave_half_of_the_places_to_requests_that_are_all_there(
     try:
         for each in slow:
             each.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
+        # Not what is in flight: that is 32 on its way up too, before all of them have come in.
+        eventually(lambda: len(answered(slow)) == 32, "half of them are told")
         eventually(lambda: "requests_in_flight 32.0" in gateway.metrics(), "half of the places are free")
         assert gateway.predict(picture()).status == 200
-        told, _, _ = select.select(slow, [], [], 0)
+        told = answered(slow)
         assert len(told) == 32
         assert all(each.recv(4096).startswith(b"HTTP/1.1 408 ") for each in told)
         # The others are waited for: they may end what they began.

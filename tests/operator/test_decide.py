@@ -94,7 +94,7 @@ def test_a_candidate_that_passed_and_is_out_of_reach_is_given_up_at_the_deadline
 
 
 def test_a_candidate_that_passed_waits_for_its_promotion_without_a_deadline() -> None:
-    state = replace(ROLLING, phase=Phase.VERIFY, paused_since=NOW)
+    state = replace(ROLLING, phase=Phase.VERIFY, stopped_since=NOW)
     looks = seen(connected=False, verdict=PASSED)
     assert names(decide(goal(pause=True), state, looks, NOW + 10_000)) == []
 
@@ -107,6 +107,51 @@ def test_a_share_that_a_gateway_cannot_give_goes_back_at_the_deadline() -> None:
     after = decide(goal(**rules), state, replace(looks, unusable_seconds=600.0), NOW + 700).state
     assert routing.shares(after) == {1: 100}
     assert "gateway pod pizza-gateway-x: no route to host" in after.failed[0].message
+
+
+# -- a candidate that is mended under its number ---------------------------------------------------------
+
+MENDED = served(2, memory="4Gi")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        replace(ROLLING, phase=Phase.LOAD),
+        replace(ROLLING, phase=Phase.VERIFY),
+        State(revision=5, phase=Phase.RETIRE, serving=ONE, since=NOW),
+    ],
+    ids=["while it is loaded", "while it is verified", "while it is removed"],
+)
+def test_a_mended_candidate_is_not_blamed_for_the_pods_that_it_had_before(state: State) -> None:
+    looks = replace(broken(TWO), acknowledged_seconds=1.0)
+    after = decide(goal(wanted=MENDED, attempt="b"), state, looks, NOW + 1)
+    assert (after.state.phase, after.state.candidate) == (Phase.LOAD, MENDED)
+    assert after.state.failed == ()
+    again = decide(goal(wanted=MENDED, attempt="b"), after.state, looks, NOW + 2)
+    assert (again.state.phase, again.happened) == (Phase.LOAD, ())
+
+
+def test_a_mended_candidate_whose_own_pods_break_is_taken_back() -> None:
+    state = replace(ROLLING, phase=Phase.LOAD, candidate=MENDED, attempt="b")
+    [failed] = decide(goal(wanted=MENDED, attempt="b"), state, broken(MENDED), NOW + 1).state.failed
+    assert (failed.attempt, failed.reason) == ("b", "OutOfMemory")
+
+
+def test_a_candidate_that_waits_for_its_earlier_pods_to_go_has_all_of_its_time_afterwards() -> None:
+    mended = goal(wanted=MENDED, attempt="b", progress_deadline_seconds=100)
+    state = replace(ROLLING, phase=Phase.LOAD, candidate=MENDED, attempt="b")
+    in_the_way, gone = broken(TWO), replace(seen(), versions={1: VersionObserved(ONE.input_hash, True, 1)})
+    state = decide(mended, state, in_the_way, NOW + 10).state
+    assert names(decide(mended, state, in_the_way, NOW + 5_000)) == []
+    state = decide(mended, state, gone, NOW + 5_000).state
+    assert names(decide(mended, state, gone, NOW + 5_089)) == []
+    assert names(decide(mended, state, gone, NOW + 5_090))[0] == "CandidateFailed"
+
+
+def test_settings_that_are_mended_in_place_are_not_blamed_for_the_pods_with_the_former_ones() -> None:
+    after = decide(goal(wanted=MENDED, attempt="b"), SETTLING, broken(TWO), NOW + 1).state
+    assert (after.phase, after.serving, after.failed) == (Phase.SETTLE, MENDED, ())
 
 
 # -- rules that change on the way -----------------------------------------------------------------------
@@ -168,7 +213,7 @@ def test_another_way_of_telling_callers_apart_is_a_new_revision() -> None:
 
 def test_a_step_promoted_by_hand_lasts_no_longer_for_the_time_that_was_spent_paused() -> None:
     rules = {"steps": (Step(10, 60), Step(50, 60))}
-    paused = replace(ROLLING, phase=Phase.SHIFT, percent=10, paused_since=NOW)
+    paused = replace(ROLLING, phase=Phase.SHIFT, percent=10, stopped_since=NOW)
     promoted = decide(goal(pause=True, promote="yes", **rules), paused, seen(), NOW + 5_000).state
     assert promoted.percent == 50
     going_on = decide(goal(promote="yes", **rules), promoted, seen(), NOW + 5_010).state

@@ -351,6 +351,47 @@ def test_a_webhook_that_does_not_answer_is_told_and_gets_over_by_itself(bench: B
     bench.wait_ready(1)
 
 
+def break_pods(serving: Bench, version: int) -> None:
+    """As a model server ends whose memory does not suffice."""
+    ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    status = {
+        "conditions": [{"type": "Ready", "status": "False"}],
+        "containerStatuses": [
+            {
+                "name": "model-server",
+                "image": "tf",
+                "imageID": "",
+                "ready": False,
+                "restartCount": 1,
+                "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                "lastState": ended,
+            }
+        ],
+    }
+    for pod in serving.pods("serving"):
+        if pod["metadata"]["labels"]["imageclassifier.dev/version"] == str(version):
+            path = f"/api/v1/namespaces/{serving.namespace}/pods/{pod['metadata']['name']}/status"
+            merge = "application/merge-patch+json"
+            serving.apiserver.request("PATCH", path, {"status": status}, merge)
+
+
+def test_a_version_that_broke_is_mended_while_its_broken_pods_are_still_there(bench: Bench) -> None:
+    bench.create(1, rollout={"keepPreviousSeconds": 0}, gateway={"timeoutSeconds": 20})
+    bench.verify(1)
+    bench.wait_ready(1)
+    bench.bump(2)
+    bench.wait(lambda: "pizza-serving-v2" in bench.deployments(), "the Deployment of version 2")
+    bench.wait(lambda: len(bench.pods("serving")) > 1, "the pods of version 2")
+    break_pods(bench, 2)
+    bench.wait(lambda: bench.status().get("failedVersions"), "version 2 to be taken back")
+    assert bench.condition("Progressing")["reason"] == "OutOfMemory"
+    assert "pizza-serving-v2" in bench.deployments()  # a gateway may still have requests under way
+    bench.patch({"spec": {"serving": {"resources": {"limits": {"memory": "4Gi"}}}}})
+    bench.verify(2)
+    bench.wait_ready(2)
+    assert len(bench.status()["failedVersions"]) == 1
+
+
 def test_a_candidate_that_is_mended_in_mid_rollout_keeps_its_pods_while_a_gateway_sends_them_requests(
     serving: Bench,
 ) -> None:

@@ -49,7 +49,10 @@ GOAL = Goal(wanted=TWO, attempt="a")
 def well(*versions: int) -> Observed:
     """All pods of these versions and all gateways are up and acknowledged."""
     return Observed(
-        versions={v: VersionObserved("", complete=True, ready_pods=2, replicas=2) for v in versions},
+        versions={
+            v: VersionObserved(served(v).input_hash, complete=True, ready_pods=2, replicas=2)
+            for v in versions
+        },
         gateways=(GatewayObserved("g", ready=True),),
         gateways_complete=True,
         acknowledged_seconds=5.0,
@@ -141,7 +144,7 @@ def test_what_an_invalid_spec_does_not_tell_stays_as_it_was():
 def test_what_keeps_a_verification_from_a_verdict_is_told_at_once_even_while_paused():
     problem = Problem(Reason.QUOTA_EXCEEDED, "Job j: pods are refused")
     seen = replace(well(1, 2), unverified=problem)
-    for state in (STATES[Phase.VERIFY], replace(STATES[Phase.VERIFY], paused_since=1.0)):
+    for state in (STATES[Phase.VERIFY], replace(STATES[Phase.VERIFY], stopped_since=1.0)):
         told = said(state, seen)
         assert told["Progressing"] == (True, Reason.QUOTA_EXCEEDED)
         assert told["Ready"] == (False, Reason.QUOTA_EXCEEDED)
@@ -235,7 +238,7 @@ def progressing(state: State, seen: Observed) -> tuple[Reason, str]:
 def test_what_a_candidate_waits_for_that_has_passed_its_verification_is_told():
     state, seen = STATES[Phase.VERIFY], replace(well(1, 2), verdict=PASSED)
     cannot = GatewayReport("s", 4, {2: NOT_READ})
-    lost = VersionObserved("", complete=False, ready_pods=0)
+    lost = VersionObserved(TWO.input_hash, complete=False, ready_pods=0)
     evicted = Problem(Reason.POD_EVICTED, "pod p was ended by its node")
     waits = "version 2 passed its verification and waits for "
     for changed, reason, what in (
@@ -269,14 +272,24 @@ def test_what_a_candidate_waits_for_that_has_passed_its_verification_is_told():
     )
 
 
+def test_a_candidate_that_waits_for_its_earlier_pods_says_so_and_not_what_was_wrong_with_those():
+    broken = Problem(Reason.OUT_OF_MEMORY, "the container used too much", fatal=True)
+    versions = {**well(1, 2).versions, 2: VersionObserved("other", False, 0, problem=broken)}
+    seen = replace(well(1, 2), versions=versions)
+    waits = "version 2 waits until no gateway sends requests to its earlier pods"
+    assert progressing(STATES[Phase.LOAD], seen) == (Reason.AWAITING_GATEWAYS, waits)
+    late = replace(seen, acknowledged_seconds=None, unacknowledged=("g",))
+    assert progressing(STATES[Phase.LOAD], late)[1].startswith(f"{waits}: gateway pod g has not")
+
+
 def test_a_paused_rollout_says_how_it_goes_on_in_the_shadow_too():
-    state = replace(STATES[Phase.SHIFT], percent=0, shadow_percent=5, paused_since=1.0)
+    state = replace(STATES[Phase.SHIFT], percent=0, shadow_percent=5, stopped_since=1.0)
     reason, message = progressing(state, well(1, 2))
     assert reason is Reason.PAUSED
     assert message.startswith(
         "version 2 answers copies of 5% of the requests; the rollout is paused: annotate"
     )
-    assert progressing(replace(state, paused_since=None), well(1, 2))[0] is Reason.SHADOWING
+    assert progressing(replace(state, stopped_since=None), well(1, 2))[0] is Reason.SHADOWING
 
 
 def test_a_gateway_that_cannot_give_a_candidate_its_share_is_told():
@@ -293,7 +306,7 @@ def test_a_service_that_belongs_to_someone_else_takes_the_requests_away():
 
 def test_a_problem_of_the_first_version_is_told_in_every_column():
     problem = Problem(Reason.IMAGE_PULL_FAILED, "pod p, container c: cannot pull image i")
-    seen = Observed(versions={2: VersionObserved("", False, 0, problem=problem)})
+    seen = Observed(versions={2: VersionObserved(TWO.input_hash, False, 0, problem=problem)})
     told = said(State(phase=Phase.LOAD, candidate=TWO), seen)
     assert {told[c] for c in ("Available", "Ready", "PredictorReady")} == {(False, Reason.IMAGE_PULL_FAILED)}
     assert told["Progressing"] == (True, Reason.IMAGE_PULL_FAILED)

@@ -192,6 +192,10 @@ class Rollouts(RuleBasedStateMachine):
                 self.taken_back.add(happened.version)
                 again = decision.state.candidate
                 assert again is None or again.version != happened.version, "tried again as soon as it failed"
+                if happened.blame.reason is Reason.OUT_OF_MEMORY:
+                    blamed = decision.state.failed[-1].attempt
+                    made = self.deployments[happened.version]["served"].input_hash
+                    assert blamed.startswith(made), "blamed for what pods with other inputs did"
             elif happened.name in ("TookOver", "FirstVersionServes"):
                 self.taken_back.discard(happened.version)
         self.check_fallback(decision.state, seen)

@@ -185,9 +185,9 @@ def _hold_up(state: State, seen: Observed) -> Problem | None:
     candidate = state.candidate
     if candidate is None or state.phase not in (Phase.LOAD, Phase.VERIFY):
         return None
-    problem, version = seen.problem(candidate.version), seen.versions.get(candidate.version)
+    problem, version = seen.problem_of(candidate), seen.versions.get(candidate.version)
     if state.phase is Phase.LOAD:
-        return problem
+        return _earlier_pods(candidate, state, seen) or problem
     if not _has_passed(seen):
         return seen.unverified
     who = gateway_words.unconnected(seen, candidate.version)
@@ -204,6 +204,16 @@ def _hold_up(state: State, seen: Observed) -> Problem | None:
     return Problem(reason, f"version {candidate.version} passed its verification and waits for {what}")
 
 
+def _earlier_pods(candidate: ServedVersion, state: State, seen: Observed) -> Problem | None:
+    """That pods of the candidate's number which are made from something else are in its way."""
+    if state.serving is None or candidate.version not in seen.versions or seen.is_made_from(candidate):
+        return None
+    what = f"version {candidate.version} waits until no gateway sends requests to its earlier pods"
+    if seen.acknowledged_seconds is None:
+        what += f": {gateway_words.unacknowledged(state, seen)}"
+    return Problem(Reason.AWAITING_GATEWAYS, what)
+
+
 def _on_trial(
     candidate: ServedVersion, state: State, seen: Observed, reason: Reason, message: str
 ) -> tuple[Reason, str]:
@@ -216,7 +226,7 @@ def _on_trial(
     if state.phase is Phase.SHIFT:
         who = gateway_words.unconnected(seen, candidate.version)
         message += "" if who is None else f"; it cannot be used by {who}"
-    if state.paused_since is not None and state.phase is not Phase.LOAD:
+    if state.stopped_since is not None and state.phase is not Phase.LOAD:
         reason = Reason.PAUSED
         message += "; the rollout is paused: annotate imageclassifier.dev/promote with a new value to go on"
     return reason, message

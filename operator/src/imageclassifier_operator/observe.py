@@ -69,9 +69,25 @@ def versions(objects: Objects, wanted: Mapping[int, Json]) -> dict[int, VersionO
             complete=version in wanted and is_complete(deployment, wanted[version]),
             ready_pods=sum(is_ready(pod) for pod in pods),
             replicas=(deployment.get("status") or {}).get("replicas", 0),
-            problem=diagnose(pods, deployment, objects.warnings),
+            problem=_problem(pods, deployment, objects.warnings),
         )
     return found
+
+
+def _problem(pods: Iterable[Json], deployment: Json, warnings: Iterable[Json]) -> Problem | None:
+    """What is wrong with the pods that the Deployment makes now; those of an older template of it, which
+    outlive a change for a moment, say nothing of what it is made from now.
+    """
+    now = _pod_hash(deployment["spec"]["template"])
+    seen = (deployment.get("status") or {}).get("observedGeneration", 0)
+    is_told = seen >= deployment["metadata"].get("generation", 0)
+    return diagnose((pod for pod in pods if _pod_hash(pod) == now), deployment if is_told else None, warnings)
+
+
+def _pod_hash(pod: Json) -> str | None:
+    """Of a pod, or of a template of pods."""
+    annotations = (pod.get("metadata") or {}).get("annotations") or {}
+    return annotations.get(names.ANNOTATION_POD_HASH)
 
 
 def is_complete(live: Json, wanted: Json) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imageclassifier_operator.reasons import Reason
+from imageclassifier_operator.spec import ServedVersion
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,20 @@ class Observed:
         return 0 if observed is None else observed.ready_pods
 
     def problem(self, version: int) -> Problem | None:
+        """What is wrong with the pods that go by this number, whatever they are made from."""
         observed = self.versions.get(version)
         return None if observed is None else observed.problem
+
+    def problem_of(self, served: ServedVersion) -> Problem | None:
+        """What is wrong with the pods that are made from exactly this: what others of the same number did,
+        which are still there, is not to be held against it.
+        """
+        return self.problem(served.version) if self.is_made_from(served) else None
+
+    def is_made_from(self, served: ServedVersion) -> bool:
+        """Whether there is a Deployment of this version with these inputs."""
+        observed = self.versions.get(served.version)
+        return observed is not None and observed.input_hash == served.input_hash
 
     @property
     def reports(self) -> tuple[GatewayReport, ...]:

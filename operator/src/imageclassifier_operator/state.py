@@ -69,7 +69,8 @@ class State:
     """The value of the promote annotation that was acted on last."""
     sticky: Sticky | None = None
     """What gateways are told to keep one caller on one version by."""
-    paused_since: float | None = None
+    stopped_since: float | None = None
+    """Since when the rollout's clock stands still."""
     baseline: Mapping[str, Any] = field(default_factory=dict)
     """The gateways' counters when the present step began: start id -> version -> counters."""
     failed: tuple[FailedVersion, ...] = ()
@@ -120,7 +121,7 @@ class State:
             "shadowPercent": self.shadow_percent,
             "promoted": self.promoted,
             "sticky": None if self.sticky is None else {self.sticky.kind: self.sticky.name},
-            "pausedSince": self.paused_since,
+            "stoppedSince": self.stopped_since,
             "baseline": self.baseline,
             "failed": [dataclasses.asdict(failed) for failed in self.failed],
         }
@@ -154,7 +155,7 @@ class State:
             shadow_percent=int(document["shadowPercent"]),
             promoted=str(document["promoted"]),
             sticky=None if document.get("sticky") is None else Sticky.parse(document["sticky"]),
-            paused_since=document["pausedSince"],
+            stopped_since=document["stoppedSince"],
             baseline=dict(document["baseline"]),
             failed=tuple(FailedVersion(**failed) for failed in document["failed"]),
         )

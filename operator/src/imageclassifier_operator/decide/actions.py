@@ -97,7 +97,7 @@ def let_go(scene: Scene) -> State:
 
 def _without_candidate(state: State) -> State:
     return replace(
-        state, candidate=None, attempt="", percent=0, shadow_percent=0, paused_since=None, baseline={}
+        state, candidate=None, attempt="", percent=0, shadow_percent=0, stopped_since=None, baseline={}
     )
 
 

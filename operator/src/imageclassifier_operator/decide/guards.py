@@ -77,8 +77,12 @@ def previous_is_wanted_and_warm(scene: Scene) -> bool:
 
 def is_warm(seen: Observed, served: ServedVersion) -> bool:
     """It has ready pods with these inputs."""
-    version = seen.versions.get(served.version)
-    return version is not None and version.ready_pods > 0 and version.input_hash == served.input_hash
+    return seen.is_made_from(served) and seen.ready_pods(served.version) > 0
+
+
+def place_is_taken(seen: Observed, candidate: ServedVersion) -> bool:
+    """Pods of its number with other inputs are there: they stay until no gateway sends them requests."""
+    return candidate.version in seen.versions and not seen.is_made_from(candidate)
 
 
 # -- loading --------------------------------------------------------------------------------------------
@@ -91,7 +95,7 @@ def candidate_is_loaded(scene: Scene) -> bool:
 
 def is_loaded(scene: Scene, served: ServedVersion) -> bool:
     seen = scene.seen.versions.get(served.version)
-    return seen is not None and seen.complete and seen.ready_pods > 0 and seen.input_hash == served.input_hash
+    return seen is not None and seen.complete and is_warm(scene.seen, served)
 
 
 def candidate_cannot_load(scene: Scene) -> Problem | None:
@@ -99,7 +103,7 @@ def candidate_cannot_load(scene: Scene) -> Problem | None:
     candidate = scene.state.candidate
     if candidate is None or scene.state.serving is None:
         return None
-    problem = scene.seen.problem(candidate.version)
+    problem = scene.seen.problem_of(candidate)
     if problem is not None and problem.fatal:
         return problem
     what = f"version {candidate.version} was not up"
@@ -140,7 +144,7 @@ def candidate_broke_before_traffic(scene: Scene) -> Problem | None:
     candidate = scene.state.candidate
     if candidate is None:
         return None
-    problem = scene.seen.problem(candidate.version)
+    problem = scene.seen.problem_of(candidate)
     if problem is not None and problem.fatal:
         return problem
     if not candidate_passed(scene) or is_reached(scene, candidate):
@@ -211,7 +215,7 @@ def candidate_fails_under_traffic(scene: Scene) -> Problem | None:
     candidate, serving = scene.state.candidate, scene.state.serving
     if candidate is None or serving is None:
         return None
-    problem = scene.seen.problem(candidate.version)
+    problem = scene.seen.problem_of(candidate)
     if problem is not None and problem.fatal:
         return problem
     if (lost := _gone_for_good(scene) or _unreached_for_good(scene, candidate)) is not None:
@@ -238,7 +242,7 @@ def _gone_for_good(scene: Scene) -> Problem | None:
     served, since = scene.state.on_trial, scene.state.gone_since
     if served is None or since is None or scene.now - since < GONE_SECONDS:
         return None
-    return scene.seen.problem(served.version) or Problem(
+    return scene.seen.problem_of(served) or Problem(
         Reason.CANDIDATE_UNAVAILABLE,
         f"version {served.version} has had no ready pod for {GONE_SECONDS:.0f} s while it has traffic",
     )
@@ -309,7 +313,7 @@ def new_version_fails(scene: Scene) -> Problem | None:
         return None
     if scene.state.on_trial is None:
         return None  # gone back to by hand: judging it would make the traffic swing to and fro
-    problem = scene.seen.problem(serving.version)
+    problem = scene.seen.problem_of(serving)
     if problem is not None and problem.fatal:
         return problem
     if (gone := _gone_for_good(scene)) is not None:

@@ -223,7 +223,7 @@ def needs_reports(state: State, acknowledged: bool) -> bool:
 def unusable_candidate(state: State, seen: Observed) -> int | None:
     """The version that has a share which some ready gateway cannot give it; not while paused."""
     candidate = state.candidate
-    if candidate is None or state.phase is not SHIFT or state.paused_since is not None:
+    if candidate is None or state.phase is not SHIFT or state.stopped_since is not None:
         return None
     if not seen.ready_gateways or guards.is_usable(seen, candidate):
         return None
@@ -248,7 +248,7 @@ def _moved(transition: Transition, scene: Scene) -> State:
     if not transition.restarts_clock:
         return state
     # A clock that begins while it stands still, as after a promotion by hand, has nothing to make up for.
-    return replace(state, since=scene.now, paused_since=None if state.paused_since is None else scene.now)
+    return replace(state, since=scene.now, stopped_since=None if state.stopped_since is None else scene.now)
 
 
 def _told(transition: Transition, scene: Scene) -> Happened:
@@ -271,7 +271,7 @@ def _told(transition: Transition, scene: Scene) -> Happened:
 def _kept_up(goal: Goal, state: State, seen: Observed, now: float) -> State:
     """`state` with what follows from the goal and the moment alone, whatever the phase."""
     state = replace(_with_shadow(goal, state), sticky=goal.rollout.sticky)
-    return _with_gone(_with_fallback(_with_pause(goal, state, now), seen), seen, now)
+    return _with_gone(_with_fallback(_with_clock(goal, state, seen, now), seen), seen, now)
 
 
 def _with_shadow(goal: Goal, state: State) -> State:
@@ -294,16 +294,20 @@ def _with_gone(state: State, seen: Observed, now: float) -> State:
     return replace(state, gone_since=now if state.gone_since is None else state.gone_since)
 
 
-def _with_pause(goal: Goal, state: State, now: float) -> State:
-    """The rollout's clock stands still while it is paused. The first version of all is never paused: there is
-    none that could serve meanwhile.
+def _with_clock(goal: Goal, state: State, seen: Observed, now: float) -> State:
+    """The rollout's clock stands still while it is paused, and while the candidate cannot be begun because
+    others of its number are still in use. For the first version of all it always runs: there is none that
+    could serve meanwhile.
     """
     if state.candidate is None or state.serving is None:
-        return replace(state, paused_since=None)
-    if goal.rollout.pause and state.paused_since is None:
-        return replace(state, paused_since=now)
-    if not goal.rollout.pause and state.paused_since is not None:
-        return replace(state, since=state.since + now - state.paused_since, paused_since=None)
+        return replace(state, stopped_since=None)
+    stands_still = goal.rollout.pause or (
+        state.phase is LOAD and guards.place_is_taken(seen, state.candidate)
+    )
+    if stands_still and state.stopped_since is None:
+        return replace(state, stopped_since=now)
+    if not stands_still and state.stopped_since is not None:
+        return replace(state, since=state.since + now - state.stopped_since, stopped_since=None)
     return state
 
 
@@ -320,7 +324,7 @@ def _requeue_seconds(scene: Scene, goal: Goal) -> float | None:
         waits.append(JUDGE_SECONDS)
     if state.phase is VERIFY and state.serving is not None:
         waits.append(JUDGE_SECONDS)
-    if state.phase in (LOAD, VERIFY) and state.paused_since is None:
+    if state.phase in (LOAD, VERIFY) and state.stopped_since is None:
         waits.append(goal.rollout.progress_deadline_seconds - scene.seconds_in_phase)
     if state.phase in (LOAD, RETIRE) and seen.acknowledged_seconds is not None:
         waits.append(goal.request_seconds - seen.acknowledged_seconds)

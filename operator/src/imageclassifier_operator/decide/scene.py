@@ -20,10 +20,10 @@ class Scene:
     @property
     def is_held_up(self) -> bool:
         """Whether the user, or what keeps us from writing, holds the rollout up: no deadline counts then."""
-        return self.state.paused_since is not None or self.seen.blocked is not None
+        return self.state.stopped_since is not None or self.seen.blocked is not None
 
     @property
     def seconds_in_phase(self) -> float:
         """Since the phase or step began; while the rollout is paused this clock stands still."""
-        until = self.now if self.state.paused_since is None else self.state.paused_since
+        until = self.now if self.state.stopped_since is None else self.state.stopped_since
         return max(0.0, until - self.state.since)

@@ -25,6 +25,7 @@ from imageclassifier_operator.desired.manifest import (
 )
 from imageclassifier_operator.spec import ImageClassifier, ImageSource, ServedVersion
 from imageclassifier_operator.spec.quantity import cores
+from imageclassifier_operator.spec.served import digest
 
 CONTAINER = "model-server"
 INIT_CONTAINER = "model-files"
@@ -77,13 +78,15 @@ def serving_children(
     def meta(**extra: dict[str, str]) -> Manifest:
         return metadata(ic, name, component="serving", version=served.version, **extra)
 
+    pod, files = _pod(ic, served, selector), _config_files(served)
     return (
         deployment(
             meta(annotations=annotations),
             replicas=replicas,
             selector=selector,
-            pod=_pod(ic, served, selector),
-            pod_annotations=_config_files(served),
+            pod=pod,
+            # Tells the pods of this template from those that an older one has left.
+            pod_annotations={**files, names.ANNOTATION_POD_HASH: digest([pod, files])},
         ),
         {
             "apiVersion": "v1",

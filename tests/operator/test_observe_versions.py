@@ -1,0 +1,61 @@
+"""What is seen of a version: its pods are told from those that an earlier template of its Deployment left."""
+
+from typing import Any
+
+from imageclassifier_operator import names, observe
+from imageclassifier_operator.observed import Problem
+from imageclassifier_operator.reasons import Reason
+from rendered import render
+
+
+def deployment(memory: str = "1Gi", **status: Any) -> dict[str, Any]:
+    """The Deployment of version 3 as it is stored, `status` and all."""
+    spec = {
+        "model": {"version": 3, "image": "pizza-model:{version}"},
+        "serving": {"resources": {"limits": {"memory": memory}}},
+    }
+    rendered = render(spec)["Deployment", "pizza-serving-v3"]
+    metadata = {**rendered["metadata"], "generation": 2}
+    return {**rendered, "metadata": metadata, "status": {"observedGeneration": 2, **status}}
+
+
+def broken_pod(of: dict[str, Any]) -> dict[str, Any]:
+    """A pod that this Deployment's template made, killed for its memory."""
+    template = of["spec"]["template"]
+    status = {
+        "name": "model-server",
+        "ready": False,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}},
+    }
+    metadata = {**template["metadata"], "name": "pizza-serving-v3-abc"}
+    return {"metadata": metadata, "spec": template["spec"], "status": {"containerStatuses": [status]}}
+
+
+def problem(live: dict[str, Any], *pods: dict[str, Any]) -> Problem | None:
+    objects = observe.Objects(deployments=[live], pods=pods, warnings=[])
+    return observe.versions(objects, {})[3].problem
+
+
+def test_a_pod_of_the_present_template_is_told() -> None:
+    live = deployment()
+    told = problem(live, broken_pod(live))
+    assert told is not None
+    assert (told.reason, told.fatal) == (Reason.OUT_OF_MEMORY, True)
+
+
+def test_a_pod_that_an_earlier_template_left_says_nothing_of_the_present_one() -> None:
+    assert problem(deployment("4Gi"), broken_pod(deployment("1Gi"))) is None
+
+
+def test_pods_of_a_deployment_from_before_the_templates_were_marked_are_told() -> None:
+    live = deployment()
+    del live["spec"]["template"]["metadata"]["annotations"][names.ANNOTATION_POD_HASH]
+    assert problem(live, broken_pod(live)) is not None
+
+
+def test_a_refusal_that_its_controller_has_not_looked_at_anew_is_not_told() -> None:
+    message = 'pods "p" is forbidden: exceeded quota: q'
+    refused = {"type": "ReplicaFailure", "status": "True", "message": message}
+    assert problem(deployment(conditions=[refused])) is not None
+    assert problem(deployment(conditions=[refused], observedGeneration=1)) is None
