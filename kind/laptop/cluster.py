@@ -8,6 +8,7 @@ was stopped, the machine was started anew) is started; if that takes too long it
 import json
 import re
 import shutil
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -43,6 +44,12 @@ class Cluster:
             counts[role] = counts.get(role, 0) + 1
             names.append(f"{self.name}-{role}{counts[role] if counts[role] > 1 else ''}")
         return names
+
+    @property
+    def host_ports(self) -> list[int]:
+        """The ports of this machine's loopback that lead into the cluster."""
+        found = re.findall(r"hostPort:\s*(\d+)", self.configuration.read_text(encoding="utf-8"))
+        return [int(port) for port in found]
 
 
 LAPTOP = Cluster("imageclassifier", places.KIND / "config/one-node.yaml")
@@ -161,6 +168,7 @@ def _create(cluster: Cluster, kind: Path, image: str, configuration: str, *, aga
         _record_path(cluster).unlink(missing_ok=True)
         advice = "Read the end of the log; `make down` and this again gives a clean start."
         current.run([kind, "delete", "cluster", f"--name={cluster.name}"], advice=advice)
+        require_free(cluster.host_ports)
         current.run(
             [
                 kind, "create", "cluster", f"--name={cluster.name}", f"--image={image}",
@@ -170,6 +178,22 @@ def _create(cluster: Cluster, kind: Path, image: str, configuration: str, *, aga
         )  # fmt: skip
         containers = {name: container.id for name, container in find(cluster).items()}
         _write_record(cluster, Record(image, configuration, containers))
+
+
+def require_free(ports: Sequence[int]) -> None:
+    """Raises StepFailed when something listens on one of these ports of the loopback interface."""
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(
+                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+            )  # connections that ended are no matter
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                raise StepFailed(
+                    f"Port {port} of this machine, which is to lead to the gateway, is in use: "
+                    "end the program that listens there, and run this again."
+                ) from None
 
 
 def _comes_back(cluster: Cluster, kind: Path, *, start: bool) -> bool:

@@ -22,6 +22,7 @@ _RUNTIME = "runc-without-sys-resource"
 #: Bit number in /proc/self/status (linux/capability.h).
 CAP_SYS_RESOURCE = 24
 _START_SECONDS = 60
+_PROC = Path("/proc")
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,19 @@ def settings(runtime: Path | None, mirrors: tuple[str, ...] = ()) -> dict[str, o
 
 
 def host_has_sys_resource() -> bool:
-    return has_capability(Path("/proc/self/status").read_text(encoding="utf-8"), CAP_SYS_RESOURCE)
+    """Whether containers may be given the capability. Where there is no /proc (macOS) the engine runs in a
+    virtual machine of its own, which has it.
+    """
+    status = _proc_text("self/status")
+    return status is None or has_capability(status, CAP_SYS_RESOURCE)
+
+
+def _proc_text(name: str) -> str | None:
+    """What the kernel tells in a file of /proc; None where there is none of that name."""
+    try:
+        return (_PROC / name).read_text(encoding="utf-8")
+    except OSError:
+        return None
 
 
 def answers() -> bool:
@@ -73,10 +86,7 @@ def answers() -> bool:
 
 
 def _name_of_process(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
+    return (_proc_text(f"{pid}/comm") or "").strip()
 
 
 def running_pid(pid_file: Path, name: str) -> int | None:
@@ -202,7 +212,6 @@ def left_mounted(mountinfo: str, directories: Sequence[Path]) -> list[str]:
 
 def _unmount(files: Files) -> None:
     """Network namespaces, and what a killed engine had mounted, stay mounted and would keep their files."""
-    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
-    for point in left_mounted(mounts, (files.run, files.data)):
+    for point in left_mounted(_proc_text("self/mountinfo") or "", (files.run, files.data)):
         output(["umount", point])
     shutil.rmtree(files.run, ignore_errors=True)

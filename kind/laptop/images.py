@@ -5,7 +5,6 @@ had); `node` is the Kind node. What is made carries a hash of its inputs in its 
 """
 
 import os
-import re
 import shutil
 import subprocess
 import tempfile
@@ -234,9 +233,3 @@ def _docker_build(context: Path, base: str, stage: str, name: str, current: Step
         environment={"DOCKER_BUILDKIT": "0"},
         advice="Look at the log's last lines; if the package mirror did not answer, run this again.",
     )  # fmt: skip
-
-
-def version_of_image(image: str) -> str | None:
-    """`kindest/node:v1.34.3` -> `v1.34.0`."""
-    match = re.search(r":(v\d+\.\d+\.\d+)", image)
-    return match[1] if match else None

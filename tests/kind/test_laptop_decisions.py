@@ -1,5 +1,6 @@
 """The decisions of the laptop cluster's scripts, which are pure: what is there, what has to be done."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,25 @@ def test_a_capability_is_read_from_the_bounding_set() -> None:
     everything, without = "CapBnd:\t000001ffffffffff\n", "CapBnd:\t000001fffeffffff\n"
     assert engine.has_capability(everything, engine.CAP_SYS_RESOURCE)
     assert not engine.has_capability(without, engine.CAP_SYS_RESOURCE)
+
+
+def test_a_machine_without_proc_has_its_engine_in_a_virtual_machine_and_none_of_ours_to_stop(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(engine, "_PROC", tmp_path / "none")
+    files = engine.Files(*(tmp_path / name for name in ("settings", "runtime", "pid", "log", "data", "run")))
+    monkeypatch.setattr(engine.Files, "of_this_machine", lambda: files)
+    assert engine.host_has_sys_resource()
+    engine.stop(progress.Step("stop", tmp_path / "log"))
+
+
+def test_a_port_that_something_listens_on_is_named_before_the_cluster_is_made() -> None:
+    assert cluster.LAPTOP.host_ports == [8080]
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        with pytest.raises(progress.StepFailed, match=f"Port {port} of this machine, .* end the program"):
+            cluster.require_free([port])
+    cluster.require_free([port])
 
 
 def test_only_what_an_engine_of_ours_mounted_is_unmounted_the_innermost_first() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import copy
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,8 +16,8 @@ from imageclassifier_operator.cluster import ApiError
 from imageclassifier_operator.decide import goal_of
 from imageclassifier_operator.kinds import IMAGE_CLASSIFIERS, JOBS, PODS, WATCHED, Kind, kind_of
 from imageclassifier_operator.memory import Memory
-from imageclassifier_operator.queue import Key
-from imageclassifier_operator.reconcile import BLOCKED_RETRY_SECONDS, Reconciler
+from imageclassifier_operator.queue import Key, RetrySoonError
+from imageclassifier_operator.reconcile import BLOCKED_RETRY_SECONDS, TRIAL_RETRY_SECONDS, Reconciler
 from imageclassifier_operator.settings import Settings
 from imageclassifier_operator.state import Phase, State
 
@@ -249,6 +250,17 @@ def test_an_error_that_says_only_to_look_again_is_no_refusal(world: World, error
         world.passes(3)
     assert world.server.ready == ("", "", "")
     assert "ApiRefused" not in world.server.events
+
+
+def test_a_version_that_gets_requests_is_looked_at_often_even_while_writes_fail(world: World) -> None:
+    goal = goal_of(spec.parse(IC), SETTINGS.serving_image, State())
+    serving = dataclasses.replace(goal.wanted, version=2)
+    state = State(phase=Phase.SHIFT, serving=serving, candidate=goal.wanted, attempt=goal.attempt, percent=10)
+    world.reconciler._memories[KEY] = Memory("u", state=state)
+    world.server.answers["apply", "Service pizza-gateway"] = DOWN
+    with pytest.raises(RetrySoonError, match="down.example.org") as error:
+        world.next()
+    assert error.value.seconds == TRIAL_RETRY_SECONDS
 
 
 def test_an_event_that_is_refused_is_given_up_and_holds_up_nothing(world: World) -> None:

@@ -13,7 +13,7 @@ from imageclassifier_operator.kinds import DEPLOYMENTS, IMAGE_CLASSIFIERS, PODS,
 from imageclassifier_operator.memory import Memory
 from imageclassifier_operator.observed import Counters, GatewayReport, VersionReport
 from imageclassifier_operator.observers import parse_report
-from imageclassifier_operator.queue import Key, WorkQueue
+from imageclassifier_operator.queue import Key, RetrySoonError, WorkQueue
 from imageclassifier_operator.reasons import Reason
 from imageclassifier_operator.recover import recover
 from imageclassifier_operator.spec import ImageSource, Limits, ServedVersion, ServingSettings
@@ -76,6 +76,21 @@ def test_a_key_that_failed_comes_back_by_itself(monkeypatch):
         runs += 1
         if runs < 3:
             raise RuntimeError
+
+    queue.add(KEY)
+    work(queue, handle, lambda: runs >= 3)
+    assert runs == 3
+
+
+def test_a_key_that_has_failed_often_is_tried_again_as_soon_as_it_must(monkeypatch):
+    monkeypatch.setattr("imageclassifier_operator.queue.FIRST_BACKOFF_SECONDS", 600.0)
+    queue, runs = WorkQueue(), 0
+
+    async def handle(key: Key) -> None:
+        nonlocal runs
+        runs += 1
+        if runs < 3:
+            raise RetrySoonError("the API server is busy", 0.01)
 
     queue.add(KEY)
     work(queue, handle, lambda: runs >= 3)

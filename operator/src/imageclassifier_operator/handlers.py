@@ -16,7 +16,7 @@ from imageclassifier_operator import logs, metrics, names
 from imageclassifier_operator.cache import Cache, key_of
 from imageclassifier_operator.cluster import ApiError, Cluster
 from imageclassifier_operator.kinds import WARNINGS, WATCHED, Kind
-from imageclassifier_operator.queue import Key, WorkQueue
+from imageclassifier_operator.queue import Key, RetrySoonError, WorkQueue
 from imageclassifier_operator.reconcile import Reconciler
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ async def run_workers(queue: WorkQueue, reconciler: Reconciler) -> None:
             again_seconds = await reconciler.reconcile(key)
         except Exception as error:
             metrics.RECONCILES.labels("failed").inc()
-            if isinstance(error, ApiError):
+            if isinstance(error, ApiError | RetrySoonError):
                 logger.warning("the pass failed and is repeated: %s", error)
             else:
                 logger.exception("the pass failed and is repeated")

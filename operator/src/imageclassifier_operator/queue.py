@@ -25,6 +25,14 @@ class Key(NamedTuple):
         return f"{self.namespace}/{self.name}"
 
 
+class RetrySoonError(Exception):
+    """A key failed, and must not wait longer than `seconds` for its next try, however often it has failed."""
+
+    def __init__(self, said: str, seconds: float) -> None:
+        super().__init__(said)
+        self.seconds = seconds
+
+
 class WorkQueue:
     """Keys to reconcile. All methods are to be called from the event loop's thread."""
 
@@ -74,9 +82,10 @@ class WorkQueue:
             self._running.add(key)
             try:
                 again_seconds = await handle(key)
-            except Exception:
+            except Exception as error:
                 failures = self._failures[key] = self._failures.get(key, 0) + 1
-                delay = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (failures - 1))
+                most = error.seconds if isinstance(error, RetrySoonError) else MAX_BACKOFF_SECONDS
+                delay = min(most, FIRST_BACKOFF_SECONDS * 2 ** (failures - 1))
                 self._finish(key, delay * random.uniform(0.75, 1.25))  # noqa: S311 - jitter is no secret
             else:
                 self._failures.pop(key, None)

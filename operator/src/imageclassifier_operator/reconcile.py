@@ -19,7 +19,7 @@ from imageclassifier_operator.kinds import CONFIG_MAPS, DEPLOYMENTS, PODS, WARNI
 from imageclassifier_operator.memory import Memory
 from imageclassifier_operator.observed import Observed, Problem
 from imageclassifier_operator.observers import Gateways
-from imageclassifier_operator.queue import Key
+from imageclassifier_operator.queue import Key, RetrySoonError
 from imageclassifier_operator.reasons import Reason
 from imageclassifier_operator.recover import recover
 from imageclassifier_operator.settings import Settings
@@ -34,6 +34,8 @@ Json = Mapping[str, Any]
 
 BLOCKED_RETRY_SECONDS = 10.0
 """What is in the way is not watched: it is looked at again this often."""
+TRIAL_RETRY_SECONDS = 5.0
+"""A version that gets requests is judged this often even while passes fail."""
 POLL_SECONDS = 0.1
 MAX_POLL_SECONDS = 5.0
 """Gateways are asked this often for an acknowledgement: less often the longer it takes."""
@@ -118,6 +120,8 @@ class Reconciler:
         await self._teller.tell(view, goal, decision.state, seen, blocked)
         await self._teller.tell_transitions(view)
         if failure is not None:
+            if decision.state.on_trial is not None:
+                raise RetrySoonError(str(failure), TRIAL_RETRY_SECONDS) from failure
             raise failure
         return self._next(view, decision, seen, blocked)
 
