@@ -200,7 +200,7 @@ def test_a_port_that_something_listens_on_is_named_before_the_cluster_is_made() 
     assert cluster.LAPTOP.host_ports == [8080]
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        with pytest.raises(progress.StepFailed, match=f"Port {port} of this machine, .* end the program"):
+        with pytest.raises(progress.StepFailed, match=rf"Port {port} of this machine, .* end the program"):
             cluster.require_free([port])
     cluster.require_free([port])
 
