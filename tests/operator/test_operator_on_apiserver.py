@@ -386,7 +386,12 @@ def test_a_version_that_broke_is_mended_while_its_broken_pods_are_still_there(be
     bench.wait(lambda: bench.status().get("failedVersions"), "version 2 to be taken back")
     assert bench.condition("Progressing")["reason"] == "OutOfMemory"
     assert "pizza-serving-v2" in bench.deployments()  # a gateway may still have requests under way
+    before = {pod["metadata"]["name"] for pod in bench.pods("verify")}
     bench.patch({"spec": {"serving": {"resources": {"limits": {"memory": "4Gi"}}}}})
+    bench.wait(
+        lambda: before.isdisjoint(pod["metadata"]["name"] for pod in bench.pods("verify")),
+        "the verification of before to be removed",
+    )
     bench.verify(2)
     bench.wait_ready(2)
     assert len(bench.status()["failedVersions"]) == 1

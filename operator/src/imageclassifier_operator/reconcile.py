@@ -114,15 +114,13 @@ class Reconciler:
         failure = failure or second
         blocked = unannounced or unwritten or _lasting(view.memory, failure)
         if failure is not None and blocked is None:
-            raise failure
+            raise _ending(failure, decision.state)
         view.memory.blocked = blocked
         seen = self._survey.after(seen, view, decision.state.revision)
         await self._teller.tell(view, goal, decision.state, seen, blocked)
         await self._teller.tell_transitions(view)
         if failure is not None:
-            if decision.state.on_trial is not None:
-                raise RetrySoonError(str(failure), TRIAL_RETRY_SECONDS) from failure
-            raise failure
+            raise _ending(failure, decision.state)
         return self._next(view, decision, seen, blocked)
 
     async def _write(self, view: View, goal: Goal, decision: Decision, seen: Observed) -> Problem | None:
@@ -171,6 +169,11 @@ async def _tried(write: Awaitable[Problem | None]) -> tuple[Problem | None, ApiE
         if error.namespace_is_going:
             raise
         return None, error
+
+
+def _ending(failure: ApiError, state: State) -> Exception:
+    """What a pass ends with that could not write everything."""
+    return failure if state.on_trial is None else RetrySoonError(str(failure), TRIAL_RETRY_SECONDS)
 
 
 def _standing_still(decision: Decision, state: State) -> Decision:
