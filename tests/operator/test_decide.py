@@ -149,6 +149,25 @@ def test_a_candidate_that_waits_for_its_earlier_pods_to_go_has_all_of_its_time_a
     assert names(decide(mended, state, gone, NOW + 5_090))[0] == "CandidateFailed"
 
 
+def test_a_mended_candidate_is_not_verified_while_its_earlier_pods_still_answer() -> None:
+    state = replace(ROLLING, phase=Phase.LOAD)
+    up = VersionObserved(TWO.input_hash, True, 1)
+    waiting = seen(versions={**seen().versions, 2: replace(up, earlier_answer=True)})
+    assert names(decide(goal(), state, waiting, NOW + 1)) == []
+    assert names(decide(goal(), state, seen(), NOW + 1)) == ["CandidateLoaded"]
+
+
+def test_a_failed_version_is_tried_again_as_it_was_only_when_its_pods_are_gone() -> None:
+    """Files on a volume were put right, say: only the annotation changes."""
+    first = decide(goal(), replace(ROLLING, phase=Phase.LOAD), broken(TWO), NOW + 1).state
+    again = goal(attempt="b")
+    waiting = replace(broken(TWO), acknowledged_seconds=1.0)
+    assert names(decide(again, first, waiting, NOW + 2)) == []
+    gone = replace(seen(), versions={1: VersionObserved(ONE.input_hash, True, 1)})
+    after = decide(again, first, gone, NOW + 20)
+    assert (names(after)[-1], after.state.candidate) == ("RolloutStarted", TWO)
+
+
 def test_settings_that_are_mended_in_place_are_not_blamed_for_the_pods_with_the_former_ones() -> None:
     after = decide(goal(wanted=MENDED, attempt="b"), SETTLING, broken(TWO), NOW + 1).state
     assert (after.phase, after.serving, after.failed) == (Phase.SETTLE, MENDED, ())

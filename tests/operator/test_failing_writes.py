@@ -252,15 +252,26 @@ def test_an_error_that_says_only_to_look_again_is_no_refusal(world: World, error
     assert "ApiRefused" not in world.server.events
 
 
-def test_a_version_that_gets_requests_is_looked_at_often_even_while_writes_fail(world: World) -> None:
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [
+        (("apply", "Service pizza-gateway"), DOWN),
+        (("apply", "Service pizza-gateway"), ApiError(0, "Unreachable", "no route")),
+        (("status", ""), ApiError(500, "InternalError", "etcd is slow")),
+    ],
+    ids=["a child", "the connection", "the status"],
+)
+def test_a_version_that_gets_requests_is_looked_at_often_even_while_writes_fail(
+    world: World, what: tuple[str, str], error: ApiError
+) -> None:
     goal = goal_of(spec.parse(IC), SETTINGS.serving_image, State())
     serving = dataclasses.replace(goal.wanted, version=2)
     state = State(phase=Phase.SHIFT, serving=serving, candidate=goal.wanted, attempt=goal.attempt, percent=10)
     world.reconciler._memories[KEY] = Memory("u", state=state)
-    world.server.answers["apply", "Service pizza-gateway"] = DOWN
-    with pytest.raises(RetrySoonError, match="webhook") as error:
+    world.server.answers[what] = error
+    with pytest.raises(RetrySoonError, match=error.message) as raised:
         world.next()
-    assert error.value.seconds == TRIAL_RETRY_SECONDS
+    assert raised.value.seconds == TRIAL_RETRY_SECONDS
 
 
 def test_an_event_that_is_refused_is_given_up_and_holds_up_nothing(world: World) -> None:

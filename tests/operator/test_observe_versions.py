@@ -1,6 +1,8 @@
-"""What is seen of a version: its pods are told from those that an earlier template of its Deployment left."""
+"""What is seen of a version: its pods are told from those that its number had with other inputs."""
 
 from typing import Any
+
+import pytest
 
 from imageclassifier_operator import names, observe
 from imageclassifier_operator.observed import Problem
@@ -37,15 +39,33 @@ def problem(live: dict[str, Any], *pods: dict[str, Any]) -> Problem | None:
     return observe.versions(objects, {})[3].problem
 
 
-def test_a_pod_of_the_present_template_is_told() -> None:
+def test_a_pod_with_the_present_inputs_is_told() -> None:
     live = deployment()
     told = problem(live, broken_pod(live))
     assert told is not None
     assert (told.reason, told.fatal) == (Reason.OUT_OF_MEMORY, True)
 
 
-def test_a_pod_that_an_earlier_template_left_says_nothing_of_the_present_one() -> None:
+def test_a_pod_with_earlier_inputs_says_nothing_of_the_present_ones() -> None:
     assert problem(deployment("4Gi"), broken_pod(deployment("1Gi"))) is None
+
+
+def test_a_pod_that_only_waits_longer_for_requests_to_end_is_told_all_the_same() -> None:
+    """The gateway's timeout is no input of the version; its pods are replaced for it all the same."""
+    live, earlier = deployment(), deployment()
+    earlier["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] += 5
+    assert problem(live, broken_pod(earlier)) is not None
+
+
+@pytest.mark.parametrize("leaving", [False, True])
+def test_an_earlier_pod_that_answers_is_seen_also_on_its_way_out(leaving: bool) -> None:
+    pod = broken_pod(deployment("1Gi"))
+    pod["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+    if leaving:
+        pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    for live, seen in ((deployment("4Gi"), True), (deployment("1Gi"), False)):
+        objects = observe.Objects(deployments=[live], pods=[pod], warnings=[])
+        assert observe.versions(objects, {})[3].earlier_answer is seen
 
 
 def test_pods_of_a_deployment_from_before_the_templates_were_marked_are_told() -> None:

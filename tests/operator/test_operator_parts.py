@@ -97,6 +97,20 @@ def test_a_key_that_has_failed_often_is_tried_again_as_soon_as_it_must(monkeypat
     assert runs == 3
 
 
+def test_a_key_that_has_failed_for_days_is_still_tried_again():
+    queue, runs = WorkQueue(), 0
+    queue._failures[KEY] = 5_000
+
+    async def handle(key: Key) -> None:
+        nonlocal runs
+        runs += 1
+        raise RetrySoonError("the API server is busy", 0.01)
+
+    queue.add(KEY)
+    work(queue, handle, lambda: runs >= 2)
+    assert runs >= 2
+
+
 def test_a_key_may_ask_to_be_seen_again_later():
     queue, runs = WorkQueue(), 0
 

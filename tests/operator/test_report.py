@@ -280,6 +280,14 @@ def test_a_candidate_that_waits_for_its_earlier_pods_says_so_and_not_what_was_wr
     assert progressing(STATES[Phase.LOAD], seen) == (Reason.AWAITING_GATEWAYS, waits)
     late = replace(seen, acknowledged_seconds=None, unacknowledged=("g",))
     assert progressing(STATES[Phase.LOAD], late)[1].startswith(f"{waits}: gateway pod g has not")
+    ending = {**versions, 2: replace(well(2).versions[2], earlier_answer=True)}
+    assert (
+        "waits for its earlier pods to end"
+        in progressing(STATES[Phase.LOAD], replace(seen, versions=ending))[1]
+    )
+    refused = Problem(Reason.API_REFUSED, "Deployment pizza-serving-v2 is refused")
+    told = conditions(GOAL, STATES[Phase.LOAD], seen, refused)
+    assert next(c for c in told if c.type == "Progressing").message == refused.message
 
 
 def test_a_paused_rollout_says_how_it_goes_on_in_the_shadow_too():

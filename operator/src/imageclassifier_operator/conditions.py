@@ -171,7 +171,7 @@ def _progressing(goal: Goal | None, state: State, seen: Observed, blocked: Probl
         problem = gateway_words.unready(seen)
         why = "no gateway has read it yet" if problem is None else problem.message
         return Condition("Progressing", True, Reason.AWAITING_GATEWAYS, f"{message}; {why}")
-    problem = _hold_up(state, seen)
+    problem = _hold_up(state, seen, blocked)
     if problem is not None:
         return Condition("Progressing", True, problem.reason, problem.message)
     reason = row.reason
@@ -180,14 +180,14 @@ def _progressing(goal: Goal | None, state: State, seen: Observed, blocked: Probl
     return Condition("Progressing", row.progressing, reason, message)
 
 
-def _hold_up(state: State, seen: Observed) -> Problem | None:
+def _hold_up(state: State, seen: Observed, blocked: Problem | None) -> Problem | None:
     """What keeps a candidate from going on before it gets any requests, but for the user."""
     candidate = state.candidate
     if candidate is None or state.phase not in (Phase.LOAD, Phase.VERIFY):
         return None
     problem, version = seen.problem_of(candidate), seen.versions.get(candidate.version)
     if state.phase is Phase.LOAD:
-        return _earlier_pods(candidate, state, seen) or problem
+        return _earlier_pods(candidate, state, seen, blocked) or problem
     if not _has_passed(seen):
         return seen.unverified
     who = gateway_words.unconnected(seen, candidate.version)
@@ -204,10 +204,17 @@ def _hold_up(state: State, seen: Observed) -> Problem | None:
     return Problem(reason, f"version {candidate.version} passed its verification and waits for {what}")
 
 
-def _earlier_pods(candidate: ServedVersion, state: State, seen: Observed) -> Problem | None:
+def _earlier_pods(
+    candidate: ServedVersion, state: State, seen: Observed, blocked: Problem | None
+) -> Problem | None:
     """That pods of the candidate's number which are made from something else are in its way."""
+    version = seen.versions.get(candidate.version)
+    if version is not None and version.complete and version.earlier_answer:
+        return Problem(Reason.LOADING, f"version {candidate.version} waits for its earlier pods to end")
     if state.serving is None or candidate.version not in seen.versions or seen.is_made_from(candidate):
         return None
+    if blocked is not None and seen.acknowledged_seconds is not None:
+        return blocked
     what = f"version {candidate.version} waits until no gateway sends requests to its earlier pods"
     if seen.acknowledged_seconds is None:
         what += f": {gateway_words.unacknowledged(state, seen)}"

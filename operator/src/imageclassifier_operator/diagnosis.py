@@ -68,9 +68,13 @@ def diagnose_job(job: Json, pods: Iterable[Json], events: Iterable[Json]) -> Pro
 
 def is_ready(pod: Json) -> bool:
     """Whether the pod takes requests: ready and not on its way out."""
+    return answers(pod) and not _is_leaving(pod)
+
+
+def answers(pod: Json) -> bool:
+    """Whether the pod answers who still asks it, be it on its way out."""
     conditions = (pod.get("status") or {}).get("conditions") or ()
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-    return ready and not _is_leaving(pod)
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def _is_leaving(pod: Json) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from imageclassifier_operator import names
 from imageclassifier_operator.compare import needs_writing
-from imageclassifier_operator.diagnosis import diagnose, is_ready
+from imageclassifier_operator.diagnosis import answers, diagnose, is_ready
 from imageclassifier_operator.kinds import FIELD_MANAGER
 from imageclassifier_operator.observed import Problem, VersionObserved
 from imageclassifier_operator.spec import GatewayIngress, ImageClassifier
@@ -70,18 +70,24 @@ def versions(objects: Objects, wanted: Mapping[int, Json]) -> dict[int, VersionO
             ready_pods=sum(is_ready(pod) for pod in pods),
             replicas=(deployment.get("status") or {}).get("replicas", 0),
             problem=_problem(pods, deployment, objects.warnings),
+            earlier_answer=any(answers(pod) for pod in pods if not _is_of(pod, deployment)),
         )
     return found
 
 
 def _problem(pods: Iterable[Json], deployment: Json, warnings: Iterable[Json]) -> Problem | None:
-    """What is wrong with the pods that the Deployment makes now; those of an older template of it, which
-    outlive a change for a moment, say nothing of what it is made from now.
+    """What is wrong with the pods that are made from what the Deployment is made from now; others, which
+    outlive a change for a moment, say nothing of that.
     """
-    now = _pod_hash(deployment["spec"]["template"])
     seen = (deployment.get("status") or {}).get("observedGeneration", 0)
     is_told = seen >= deployment["metadata"].get("generation", 0)
-    return diagnose((pod for pod in pods if _pod_hash(pod) == now), deployment if is_told else None, warnings)
+    own = [pod for pod in pods if _is_of(pod, deployment)]
+    return diagnose(own, deployment if is_told else None, warnings)
+
+
+def _is_of(pod: Json, deployment: Json) -> bool:
+    """Whether the pod is made from what the Deployment is made from now."""
+    return _pod_hash(pod) == _pod_hash(deployment["spec"]["template"])
 
 
 def _pod_hash(pod: Json) -> str | None:

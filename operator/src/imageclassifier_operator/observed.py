@@ -26,6 +26,8 @@ class VersionObserved:
     """One version's Deployment and pods.
 
     `complete`: the Deployment is as rendered, its controller has seen that, and every pod of it is available.
+    `earlier_answer`: pods of this number with other inputs still answer, though they may be on their way out;
+    a cluster's DNS may go on naming them for a while.
     """
 
     input_hash: str
@@ -33,6 +35,7 @@ class VersionObserved:
     ready_pods: int
     replicas: int = 0
     problem: Problem | None = None
+    earlier_answer: bool = False
 
 
 @dataclass(frozen=True)

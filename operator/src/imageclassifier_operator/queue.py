@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 60.0
+_MAX_DOUBLINGS = 20  # beyond any limit; a key may fail for days, and a float ends at 2**1024
 
 
 class Key(NamedTuple):
@@ -85,8 +86,8 @@ class WorkQueue:
             except Exception as error:
                 failures = self._failures[key] = self._failures.get(key, 0) + 1
                 most = error.seconds if isinstance(error, RetrySoonError) else MAX_BACKOFF_SECONDS
-                delay = min(most, FIRST_BACKOFF_SECONDS * 2 ** (failures - 1))
-                self._finish(key, delay * random.uniform(0.75, 1.25))  # noqa: S311 - jitter is no secret
+                delay = min(most, FIRST_BACKOFF_SECONDS * 2 ** min(failures - 1, _MAX_DOUBLINGS))
+                self._finish(key, delay * random.uniform(0.75, 1.0))  # noqa: S311 - jitter is no secret
             else:
                 self._failures.pop(key, None)
                 self._finish(key, again_seconds)

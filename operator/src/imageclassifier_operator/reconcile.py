@@ -77,6 +77,9 @@ class Reconciler:
         except ApiError as error:
             if error.namespace_is_going or self._cache.image_classifier(key) is None:
                 return None
+            state = self._memories[key].state
+            if state is not None and state.on_trial is not None:
+                raise RetrySoonError(str(error), TRIAL_RETRY_SECONDS) from error
             raise
 
     def _find(self, key: Key, body: Json) -> Found:
@@ -114,13 +117,13 @@ class Reconciler:
         failure = failure or second
         blocked = unannounced or unwritten or _lasting(view.memory, failure)
         if failure is not None and blocked is None:
-            raise _ending(failure, decision.state)
+            raise failure
         view.memory.blocked = blocked
         seen = self._survey.after(seen, view, decision.state.revision)
         await self._teller.tell(view, goal, decision.state, seen, blocked)
         await self._teller.tell_transitions(view)
         if failure is not None:
-            raise _ending(failure, decision.state)
+            raise failure
         return self._next(view, decision, seen, blocked)
 
     async def _write(self, view: View, goal: Goal, decision: Decision, seen: Observed) -> Problem | None:
@@ -169,11 +172,6 @@ async def _tried(write: Awaitable[Problem | None]) -> tuple[Problem | None, ApiE
         if error.namespace_is_going:
             raise
         return None, error
-
-
-def _ending(failure: ApiError, state: State) -> Exception:
-    """What a pass ends with that could not write everything."""
-    return failure if state.on_trial is None else RetrySoonError(str(failure), TRIAL_RETRY_SECONDS)
 
 
 def _standing_still(decision: Decision, state: State) -> Decision:

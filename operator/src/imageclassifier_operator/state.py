@@ -121,7 +121,7 @@ class State:
             "shadowPercent": self.shadow_percent,
             "promoted": self.promoted,
             "sticky": None if self.sticky is None else {self.sticky.kind: self.sticky.name},
-            "stoppedSince": self.stopped_since,
+            "pausedSince": self.stopped_since,
             "baseline": self.baseline,
             "failed": [dataclasses.asdict(failed) for failed in self.failed],
         }
@@ -155,7 +155,7 @@ class State:
             shadow_percent=int(document["shadowPercent"]),
             promoted=str(document["promoted"]),
             sticky=None if document.get("sticky") is None else Sticky.parse(document["sticky"]),
-            stopped_since=document["stoppedSince"],
+            stopped_since=document["pausedSince"],
             baseline=dict(document["baseline"]),
             failed=tuple(FailedVersion(**failed) for failed in document["failed"]),
         )

@@ -55,7 +55,7 @@ def judge_by_new_rules(scene: Scene) -> State:
 def update_in_place(scene: Scene) -> State:
     """A serving version that is still on trial is remembered by what it is made from now, should it fail."""
     attempt = scene.goal.attempt if scene.state.attempt else ""
-    return replace(scene.state, serving=scene.goal.wanted, attempt=attempt)
+    return replace(scene.state, serving=scene.goal.wanted, attempt=attempt, gone_since=None)
 
 
 def stay(scene: Scene) -> State:

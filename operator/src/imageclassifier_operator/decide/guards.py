@@ -9,6 +9,7 @@ from imageclassifier_operator.decide.scene import Scene
 from imageclassifier_operator.observed import Observed, Problem
 from imageclassifier_operator.reasons import Reason
 from imageclassifier_operator.spec import ServedVersion
+from imageclassifier_operator.state import Phase
 
 
 def something_serves(scene: Scene) -> bool:
@@ -24,6 +25,16 @@ def another_is_wanted(scene: Scene) -> bool:
     if state.serving is not None and state.serving.version == wanted.version:
         return False
     return not state.has_failed(scene.goal.attempt)
+
+
+def another_may_begin(scene: Scene) -> bool:
+    """Not while pods of a failed version are being removed that is to be tried again as it was: they would
+    fail it at once.
+    """
+    wanted, state = scene.goal.wanted, scene.state
+    left_over = wanted.version not in state.kept and scene.seen.is_made_from(wanted)
+    failed = any(each.version == wanted.version for each in state.failed)
+    return another_is_wanted(scene) and not (left_over and failed and state.phase is Phase.RETIRE)
 
 
 def candidate_is_replaced(scene: Scene) -> bool:
@@ -89,8 +100,11 @@ def place_is_taken(seen: Observed, candidate: ServedVersion) -> bool:
 
 
 def candidate_is_loaded(scene: Scene) -> bool:
+    """And whoever verifies it cannot be answered by its earlier pods."""
     candidate = scene.state.candidate
-    return candidate is not None and is_loaded(scene, candidate)
+    if candidate is None or not is_loaded(scene, candidate):
+        return False
+    return not scene.seen.versions[candidate.version].earlier_answer
 
 
 def is_loaded(scene: Scene, served: ServedVersion) -> bool:

@@ -105,7 +105,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     ),
     # A version goes forward.
     Transition(
-        "RolloutStarted", (PENDING, STABLE, RETIRE, SETTLE), guards.another_is_wanted, LOAD, actions.begin,
+        "RolloutStarted", (PENDING, STABLE, RETIRE, SETTLE), guards.another_may_begin, LOAD, actions.begin,
         "A version is asked for that does not serve: it is brought up.",
     ),
     Transition(

@@ -25,7 +25,6 @@ from imageclassifier_operator.desired.manifest import (
 )
 from imageclassifier_operator.spec import ImageClassifier, ImageSource, ServedVersion
 from imageclassifier_operator.spec.quantity import cores
-from imageclassifier_operator.spec.served import digest
 
 CONTAINER = "model-server"
 INIT_CONTAINER = "model-files"
@@ -85,8 +84,8 @@ def serving_children(
             replicas=replicas,
             selector=selector,
             pod=pod,
-            # Tells the pods of this template from those that an older one has left.
-            pod_annotations={**files, names.ANNOTATION_POD_HASH: digest([pod, files])},
+            # Tells these pods from those that the same number had with other inputs.
+            pod_annotations={**files, names.ANNOTATION_POD_HASH: served.pod_hash},
         ),
         {
             "apiVersion": "v1",

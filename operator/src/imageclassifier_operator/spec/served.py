@@ -50,6 +50,13 @@ class ServedVersion:
             [self.version, self.model_name, self.source.to_json(), self.serving.to_json(), self.contract]
         )
 
+    @property
+    def pod_hash(self) -> str:
+        """Of what its model servers run with: all but how pictures and answers are read."""
+        return digest(
+            [self.version, self.model_name, self.source.to_json(), self.serving.to_json(), self.server_image]
+        )
+
     def _files(self) -> Any:
         origin = self.source.to_json()
         return origin.get("image") or origin["persistentVolumeClaim"]
