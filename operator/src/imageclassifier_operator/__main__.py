@@ -10,13 +10,15 @@ import kopf
 
 from imageclassifier_operator import logs, metrics
 from imageclassifier_operator.cluster import ApiError, Cluster
-from imageclassifier_operator.handlers import Informer, resync, run_workers
+from imageclassifier_operator.handlers import Informer
 from imageclassifier_operator.kinds import IMAGE_CLASSIFIERS
 from imageclassifier_operator.leader import Leader, LeaseLostError, Timing
 from imageclassifier_operator.observers import Gateways, HttpGateways
 from imageclassifier_operator.queue import WorkQueue
 from imageclassifier_operator.reconcile import Reconciler
+from imageclassifier_operator.resync import resync
 from imageclassifier_operator.settings import Settings
+from imageclassifier_operator.workers import run_workers
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +110,7 @@ async def _work(informer: Informer, cluster: Cluster, reconciler: Reconciler, re
     """
     await informer.listed.wait()
     async with asyncio.TaskGroup() as group:
-        group.create_task(run_workers(informer.queue, reconciler))
+        group.create_task(run_workers(informer.queue, reconciler.reconcile))
         group.create_task(resync(cluster, informer.cache, informer.queue, resync_seconds))
 
 

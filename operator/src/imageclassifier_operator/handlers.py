@@ -5,23 +5,15 @@ users' objects, and miss what happens to children.
 """
 
 import asyncio
-import logging
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import kopf
 
-from imageclassifier_operator import logs, metrics, names
+from imageclassifier_operator import names
 from imageclassifier_operator.cache import Cache, key_of
-from imageclassifier_operator.cluster import ApiError, Cluster
 from imageclassifier_operator.kinds import WARNINGS, WATCHED, Kind
-from imageclassifier_operator.queue import Key, RetrySoonError, WorkQueue
-from imageclassifier_operator.reconcile import Reconciler
-
-logger = logging.getLogger(__name__)
-
-WORKERS = 4
+from imageclassifier_operator.queue import Key, WorkQueue
 
 
 class Informer:
@@ -90,52 +82,3 @@ def _indexer(kind: Kind) -> Any:
 def _login(**arguments: Any) -> kopf.ConnectionInfo | None:
     """As the pod's service account, or, outside of a cluster, as the kubeconfig says."""
     return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
-
-
-async def run_workers(queue: WorkQueue, reconciler: Reconciler) -> None:
-    """Work the queue until cancelled."""
-
-    async def handle(key: Key) -> float | None:
-        logs.current_key.set(key)
-        metrics.QUEUE_DEPTH.set(len(queue))
-        began = time.perf_counter()
-        try:
-            again_seconds = await reconciler.reconcile(key)
-        except Exception as error:
-            metrics.RECONCILES.labels("failed").inc()
-            if isinstance(error, ApiError | RetrySoonError):
-                logger.warning("the pass failed and is repeated: %s", error)
-            else:
-                logger.exception("the pass failed and is repeated")
-            raise
-        finally:
-            metrics.RECONCILE_SECONDS.observe(time.perf_counter() - began)
-            logs.current_key.set(None)
-        metrics.RECONCILES.labels("ok").inc()
-        return again_seconds
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(WORKERS):
-            group.create_task(queue.work(handle, metrics.QUEUE_SECONDS.observe))
-
-
-async def resync(cluster: Cluster, cache: Cache, queue: WorkQueue, seconds: float) -> None:
-    """Now, and then every so often, list each kind and drop what only the cache still has.
-
-    A watch that broke leaves ghosts, also in a replica that did not lead until now. Metadata only. Warning
-    Events are left out: they are only read for pods that exist.
-    """
-    while True:
-        for kind in WATCHED:
-            if kind is WARNINGS:
-                continue
-            before = cache.uids(kind)
-            try:
-                listed = await cluster.list_uids(kind)
-            except ApiError as error:
-                logger.warning("%s were not listed: %s", kind.plural, error)
-                continue
-            for key in cache.correct(kind, before, listed):
-                logger.info("%s of %s had vanished unseen", kind.plural, key)
-                queue.add(key)
-        await asyncio.sleep(seconds)

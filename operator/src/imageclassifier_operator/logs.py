@@ -6,10 +6,10 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from imageclassifier_operator.queue import Key
-
-current_key: contextvars.ContextVar[Key | None] = contextvars.ContextVar("current_key", default=None)
-"""The ImageClassifier that the running task works on."""
+current_key: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar(
+    "current_key", default=None
+)
+"""The namespace and name of the ImageClassifier that the running task works on."""
 
 
 class JsonFormatter(logging.Formatter):
