@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from imageclassifier_operator import spec, verification
+from imageclassifier_operator.desired import verification_plan
 
 LEGACY: dict[str, Any] = {
     "classes": [{"name": "dark"}, {"name": "light"}],
@@ -66,7 +67,7 @@ def test_the_plan_says_of_both_versions_what_they_do_not_say_themselves() -> Non
     """Or the classes of two models that do not describe themselves could not be compared."""
     one = described(1).candidate("tf")
     ic = described(2, classes=[{"name": "night"}, {"name": "day"}])
-    plan = json.loads(verification.plan(ic, ic.candidate("tf"), one))
+    plan = json.loads(verification_plan.plan(ic, ic.candidate("tf"), one))
     classes = {
         role: [c["name"] for c in plan[role]["contract"]["classes"]] for role in ("serving", "candidate")
     }

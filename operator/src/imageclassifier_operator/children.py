@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from imageclassifier_operator import desired, names, observe, verification
+from imageclassifier_operator import desired, names, observe
 from imageclassifier_operator.cache import Cache
 from imageclassifier_operator.cluster import ApiError, Cluster
 from imageclassifier_operator.compare import needs_writing
 from imageclassifier_operator.decide import Decision, Goal
+from imageclassifier_operator.desired import verification_plan
 from imageclassifier_operator.kinds import CHILDREN, DEPLOYMENTS, FIELD_MANAGER, JOBS, Kind, kind_of
 from imageclassifier_operator.observed import Observed, Problem
 from imageclassifier_operator.reasons import Reason
@@ -65,7 +66,7 @@ class Children:
         for version in state.kept:
             wanted += serving_children(view, state, version)
         if decision.verify and state.candidate is not None:
-            plan = verification.plan(view.ic, state.candidate, state.serving)
+            plan = verification_plan.plan(view.ic, state.candidate, state.serving)
             wanted += desired.verify_job(view.ic, state.candidate, plan, goal.attempt, self._settings)
         await self._repeat_verification(view, goal, state, seen)
         problems = await all_done(
