@@ -12,9 +12,9 @@ from prometheus_client import CollectorRegistry
 from imageclassifier_gateway.problems import CAUSES
 from imageclassifier_gateway.stats import Stats
 from imageclassifier_operator import metrics
-from imageclassifier_operator.conditions import CONDITIONS, OF_PHASE
-from imageclassifier_operator.decide import PROMOTE_ANNOTATION, RETRY_ANNOTATION, TRANSITIONS
-from imageclassifier_operator.reasons import Reason
+from imageclassifier_operator.api.reasons import Reason
+from imageclassifier_operator.rollout import PROMOTE_ANNOTATION, RETRY_ANNOTATION, TRANSITIONS
+from imageclassifier_operator.status.conditions import CONDITIONS, OF_PHASE
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CRD = REPOSITORY / "crds" / "imageclassifiers.yaml"

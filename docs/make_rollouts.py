@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from imageclassifier_operator.decide import TRANSITIONS
+from imageclassifier_operator.rollout import TRANSITIONS
 
 ROLLOUTS = Path(__file__).resolve().parents[1] / "docs" / "rollouts.md"
 BEGIN, END = "<!-- made by make reference: begin -->\n", "<!-- made by make reference: end -->\n"

@@ -24,7 +24,8 @@ sys.path[:0] = [
 ]
 
 from bare_apiserver import AuditEvent, ControlPlane, find_programs  # noqa: E402
-from imageclassifier_operator import metrics, names  # noqa: E402
+from imageclassifier_operator import metrics  # noqa: E402
+from imageclassifier_operator.api import names  # noqa: E402
 from operator_process import PlayedGateways, RunningOperator  # noqa: E402
 from verifications import pass_verifications  # noqa: E402
 

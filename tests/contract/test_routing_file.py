@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from imageclassifier_gateway.contract import parse_contract
 from imageclassifier_gateway.routing import parse_routing
-from imageclassifier_operator import routing
-from imageclassifier_operator.spec import ImageSource, ServedVersion, ServingSettings, Sticky, parse
-from imageclassifier_operator.state import Phase, State
+from imageclassifier_operator.api import ImageSource, ServedVersion, ServingSettings, Sticky, parse
+from imageclassifier_operator.rollout import routing
+from imageclassifier_operator.rollout.state import Phase, State
 
 LEGACY = {
     "model": {"version": 1, "image": "legacy:{version}"},

@@ -18,10 +18,10 @@ from typing import Any
 from free_ports import free_port
 
 from bare_apiserver import ApiError
-from imageclassifier_operator import names
 from imageclassifier_operator.__main__ import run
-from imageclassifier_operator.leader import LeaseLostError, Timing
-from imageclassifier_operator.observed import Counters, GatewayReport, ShadowReport, VersionReport
+from imageclassifier_operator.api import names
+from imageclassifier_operator.observe.types import Counters, GatewayReport, ShadowReport, VersionReport
+from imageclassifier_operator.runtime.leader_election import LeaseLostError, Timing
 from imageclassifier_operator.settings import Settings
 
 CRD = Path(__file__).parents[2] / "crds" / "imageclassifiers.yaml"

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from imageclassifier_operator import desired, spec
+from imageclassifier_operator import api, render
 
-SETTINGS = desired.Settings(gateway_image="gateway:test", operator_namespace="operators")
+SETTINGS = render.Settings(gateway_image="gateway:test", operator_namespace="operators")
 
 SPECS: dict[str, dict[str, Any]] = {
     "smallest": {"model": {"version": 3, "image": "pizza-model:{version}"}},
@@ -80,19 +80,19 @@ SPECS: dict[str, dict[str, Any]] = {
 }
 
 
-def classifier(body: dict[str, Any]) -> spec.ImageClassifier:
+def classifier(body: dict[str, Any]) -> api.ImageClassifier:
     metadata = {"name": "pizza", "namespace": "food", "uid": "u-1", "generation": 1}
-    return spec.parse({"metadata": metadata, "spec": body})
+    return api.parse({"metadata": metadata, "spec": body})
 
 
-def render(body: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+def all_children(body: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
     """Every child of an ImageClassifier with the spec `body`, by kind and name."""
     ic = classifier(body)
     served = ic.candidate("tensorflow/serving:test")
     children = (
-        *desired.serving_children(ic, served, ic.replicas),
-        *desired.shared_children(ic, SETTINGS),
-        desired.routing_config_map(ic, "{}", "{}"),
-        *desired.verify_job(ic, served, "{}", served.input_hash, SETTINGS),
+        *render.serving_children(ic, served, ic.replicas),
+        *render.shared_children(ic, SETTINGS),
+        render.routing_config_map(ic, "{}", "{}"),
+        *render.verify_job(ic, served, "{}", served.input_hash, SETTINGS),
     )
     return {(child["kind"], child["metadata"]["name"]): child for child in children}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imageclassifier_operator.observed import Counters, ShadowReport
+from imageclassifier_operator.observe.types import Counters, ShadowReport
 from operator_process import CLASSIFIERS, REFUSED, Bench, PlayedGateways, RunningOperator, install_crd
 
 pytestmark = pytest.mark.apiserver

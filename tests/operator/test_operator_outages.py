@@ -10,7 +10,7 @@ import pytest
 from kopf._cogs.clients import fetching
 
 from bare_apiserver import ControlPlane
-from imageclassifier_operator.leader import LEASE_NAME, Timing
+from imageclassifier_operator.runtime.leader_election import LEASE_NAME, Timing
 from operator_process import CLASSIFIERS, Bench, PlayedGateways, RunningOperator, install_crd
 
 pytestmark = pytest.mark.apiserver

@@ -3,9 +3,9 @@
 import runpy
 from pathlib import Path
 
-from imageclassifier_operator.conditions import CONDITIONS
-from imageclassifier_operator.reasons import Reason
-from imageclassifier_operator.state import Phase
+from imageclassifier_operator.api.reasons import Reason
+from imageclassifier_operator.rollout.state import Phase
+from imageclassifier_operator.status.conditions import CONDITIONS
 
 DOCS = Path(__file__).parents[2] / "docs"
 

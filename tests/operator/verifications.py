@@ -3,7 +3,7 @@
 import json
 
 from bare_apiserver import ControlPlane
-from imageclassifier_operator import names
+from imageclassifier_operator.api import names
 
 PASSED = json.dumps({"schema": 1, "passed": True, "reason": "", "message": "", "cases": []})
 

@@ -9,16 +9,16 @@ import uuid
 import kopf
 
 from imageclassifier_operator import logs, metrics
-from imageclassifier_operator.cluster import ApiError, Cluster
-from imageclassifier_operator.handlers import Informer
-from imageclassifier_operator.kinds import IMAGE_CLASSIFIERS
-from imageclassifier_operator.leader import Leader, LeaseLostError, Timing
-from imageclassifier_operator.observers import Gateways, HttpGateways
-from imageclassifier_operator.queue import WorkQueue
-from imageclassifier_operator.reconcile import Reconciler
-from imageclassifier_operator.resync import resync
+from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS
+from imageclassifier_operator.observe.gateway_client import Gateways, HttpGateways
+from imageclassifier_operator.reconcile.reconciler import Reconciler
+from imageclassifier_operator.runtime.client import ApiError, Cluster
+from imageclassifier_operator.runtime.informer import Informer
+from imageclassifier_operator.runtime.leader_election import Leader, LeaseLostError, Timing
+from imageclassifier_operator.runtime.resync import resync
+from imageclassifier_operator.runtime.work_queue import WorkQueue
+from imageclassifier_operator.runtime.workers import run_workers
 from imageclassifier_operator.settings import Settings
-from imageclassifier_operator.workers import run_workers
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,49 @@
+"""The API of the CRD in Python: names, kinds, reasons, status limits, and the spec as frozen values."""
+
+from imageclassifier_operator.api.classifier import Autoscaling, ImageClassifier, Model, parse
+from imageclassifier_operator.api.errors import InvalidSpec
+from imageclassifier_operator.api.gateway import GatewayIngress, GatewayService, GatewaySettings, GatewayUrls
+from imageclassifier_operator.api.rollout import (
+    Acceptance,
+    AcceptanceCase,
+    ConfigMapKey,
+    Limits,
+    RolloutSettings,
+    Shadow,
+    Step,
+    Sticky,
+)
+from imageclassifier_operator.api.served_version import ServedVersion
+from imageclassifier_operator.api.serving import (
+    Batching,
+    ImageSource,
+    ModelSource,
+    ServingSettings,
+    VolumeSource,
+)
+
+__all__ = [
+    "Acceptance",
+    "AcceptanceCase",
+    "Autoscaling",
+    "Batching",
+    "ConfigMapKey",
+    "GatewayIngress",
+    "GatewayService",
+    "GatewaySettings",
+    "GatewayUrls",
+    "ImageClassifier",
+    "ImageSource",
+    "InvalidSpec",
+    "Limits",
+    "Model",
+    "ModelSource",
+    "RolloutSettings",
+    "ServedVersion",
+    "ServingSettings",
+    "Shadow",
+    "Step",
+    "Sticky",
+    "VolumeSource",
+    "parse",
+]

@@ -1,0 +1,145 @@
+"""An ImageClassifier as the operator sees it, parsed from the object that the API server keeps.
+
+The CRD's schema and CEL rules have checked most of it already; `parse` checks again what would otherwise
+end in a wrong child (an object may be older than a rule).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from imageclassifier_operator.api.contract import parse_contract
+from imageclassifier_operator.api.errors import InvalidSpec
+from imageclassifier_operator.api.gateway import GatewaySettings
+from imageclassifier_operator.api.quantity import cores
+from imageclassifier_operator.api.rollout import RolloutSettings
+from imageclassifier_operator.api.served_version import ServedVersion, digest
+from imageclassifier_operator.api.serving import ModelSource, ServingSettings, parse_source
+
+_NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
+_MAX_VERSION = 2_147_483_647
+
+
+@dataclass(frozen=True)
+class Model:
+    name: str
+    version: int
+    source: ModelSource
+
+
+@dataclass(frozen=True)
+class Autoscaling:
+    max_replicas: int
+    min_replicas: int = 1
+    target_cpu_utilization_percentage: int = 80
+
+
+@dataclass(frozen=True)
+class ImageClassifier:
+    """`deleting`: a deletionTimestamp is set, and nothing may be written any more.
+
+    `contract`: see ServedVersion; it holds `spec.classes`, `threshold`, `input` and `output`.
+    `rollout_hash`: of `spec.rollout` as written.
+    """
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    deleting: bool
+    annotations: Mapping[str, str]
+    model: Model
+    contract: Mapping[str, Any] | None
+    replicas: int
+    autoscaling: Autoscaling | None
+    serving: ServingSettings
+    gateway: GatewaySettings
+    rollout: RolloutSettings
+    rollout_hash: str
+
+    def candidate(self, default_serving_image: str) -> ServedVersion:
+        """The version that the spec asks for."""
+        return ServedVersion(
+            version=self.model.version,
+            model_name=self.model.name,
+            source=self.model.source,
+            serving=self.serving,
+            contract=self.contract,
+            server_image=self.serving.image or default_serving_image,
+        )
+
+
+def parse(body: Mapping[str, Any]) -> ImageClassifier:
+    """The ImageClassifier in `body`, the object's JSON with or without the CRD's defaults filled in.
+
+    Raises InvalidSpec with the sentence that the user reads.
+    """
+    metadata, spec = body["metadata"], body.get("spec") or {}
+    name = metadata["name"]
+    if not _NAME.fullmatch(name):
+        raise InvalidSpec(
+            f"the name «{name}» cannot be used, as names of Services derive from it: it must start with a "
+            "letter, hold only lower-case letters, digits and -, and be at most 40 characters long"
+        )
+    try:
+        return _parse(metadata, spec)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidSpec(
+            f"the spec has not the form of the CRD ({type(error).__name__}: {error}): "
+            "is the installed CRD as new as the operator?"
+        ) from error
+
+
+def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> ImageClassifier:
+    model = spec["model"]
+    version = model["version"]
+    if not 1 <= version <= _MAX_VERSION:
+        raise InvalidSpec(f"spec.model.version is {version}: it must lie within 1 and {_MAX_VERSION}")
+    model_name = model.get("name") or metadata["name"]
+    autoscaling = spec.get("autoscaling")
+    return ImageClassifier(
+        name=metadata["name"],
+        namespace=metadata["namespace"],
+        uid=metadata["uid"],
+        generation=metadata.get("generation", 0),
+        deleting=metadata.get("deletionTimestamp") is not None,
+        annotations=dict(metadata.get("annotations") or {}),
+        model=Model(model_name, version, parse_source(model, model_name=model_name, version=version)),
+        contract=parse_contract(spec, model_name=model_name),
+        replicas=spec.get("replicas", 1),
+        autoscaling=None if autoscaling is None else _autoscaling(autoscaling),
+        serving=_serving(spec.get("serving") or {}),
+        gateway=GatewaySettings.parse(spec.get("gateway") or {}),
+        rollout=RolloutSettings.parse(spec.get("rollout") or {}),
+        rollout_hash=digest(spec.get("rollout") or {}),
+    )
+
+
+def _serving(serving: Mapping[str, Any]) -> ServingSettings:
+    parsed = ServingSettings.parse(serving)
+    limit = parsed.resources.get("limits", {}).get("cpu")
+    if parsed.batching is not None and limit is not None:
+        try:
+            cores(limit)
+        except InvalidSpec as error:
+            raise InvalidSpec(
+                f"spec.serving.resources.limits.cpu: {error}; spec.serving.batching takes one thread for each"
+            ) from None
+    return parsed
+
+
+def _autoscaling(autoscaling: Mapping[str, Any]) -> Autoscaling:
+    parsed = Autoscaling(
+        max_replicas=autoscaling["maxReplicas"],
+        min_replicas=autoscaling.get("minReplicas", Autoscaling.min_replicas),
+        target_cpu_utilization_percentage=autoscaling.get(
+            "targetCPUUtilizationPercentage", Autoscaling.target_cpu_utilization_percentage
+        ),
+    )
+    if parsed.min_replicas > parsed.max_replicas:
+        raise InvalidSpec(
+            f"spec.autoscaling.minReplicas ({parsed.min_replicas}) is more than "
+            f"maxReplicas ({parsed.max_replicas})"
+        )
+    return parsed

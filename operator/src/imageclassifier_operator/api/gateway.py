@@ -1,0 +1,94 @@
+"""`spec.gateway`: how the HTTP gateway runs and how it is reached."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from imageclassifier_operator.api.serving import canonical_resources
+
+Json = Mapping[str, Any]
+
+GATEWAY_RESOURCES: Json = {
+    "requests": {"cpu": "50m", "memory": "192Mi"},
+    "limits": {"cpu": "1", "memory": "512Mi"},
+}
+
+
+@dataclass(frozen=True)
+class GatewayService:
+    type: str = "LoadBalancer"
+    port: int = 80
+    node_port: int | None = None
+    annotations: Json = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, service: Json) -> Self:
+        return cls(
+            type=service.get("type", cls.type),
+            port=service.get("port", cls.port),
+            node_port=service.get("nodePort"),
+            annotations=dict(service.get("annotations") or {}),
+        )
+
+
+@dataclass(frozen=True)
+class GatewayIngress:
+    """`tls_secret_name` None: plain HTTP."""
+
+    host: str
+    class_name: str | None = None
+    tls_secret_name: str | None = None
+    annotations: Json = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, ingress: Json) -> Self:
+        return cls(
+            host=ingress["host"],
+            class_name=ingress.get("className"),
+            tls_secret_name=(ingress.get("tls") or {}).get("secretName"),
+            annotations=dict(ingress.get("annotations") or {}),
+        )
+
+
+@dataclass(frozen=True)
+class GatewayUrls:
+    """Which pictures the gateway may fetch; no `allowed_hosts` means any public host."""
+
+    allowed_hosts: tuple[str, ...] = ()
+    allow_private_networks: bool = False
+
+    @classmethod
+    def parse(cls, urls: Json) -> Self:
+        return cls(tuple(urls.get("allowedHosts") or ()), bool(urls.get("allowPrivateNetworks", False)))
+
+
+@dataclass(frozen=True)
+class GatewaySettings:
+    """`image` is None where the operator's own gateway image is wanted."""
+
+    image: str | None = None
+    image_pull_policy: str | None = None
+    image_pull_secrets: tuple[str, ...] = ()
+    replicas: int = 2
+    resources: Json = field(default_factory=lambda: GATEWAY_RESOURCES)
+    service: GatewayService = field(default_factory=GatewayService)
+    ingress: GatewayIngress | None = None
+    urls: GatewayUrls = field(default_factory=GatewayUrls)
+    max_image_bytes: int = 20_971_520
+    timeout_seconds: int = 10
+
+    @classmethod
+    def parse(cls, gateway: Json) -> Self:
+        ingress = gateway.get("ingress")
+        return cls(
+            image=gateway.get("image"),
+            image_pull_policy=gateway.get("imagePullPolicy"),
+            image_pull_secrets=tuple(secret["name"] for secret in gateway.get("imagePullSecrets") or ()),
+            replicas=gateway.get("replicas", cls.replicas),
+            resources=canonical_resources(gateway.get("resources", GATEWAY_RESOURCES)),
+            service=GatewayService.parse(gateway.get("service") or {}),
+            ingress=None if ingress is None else GatewayIngress.parse(ingress),
+            urls=GatewayUrls.parse(gateway.get("urls") or {}),
+            max_image_bytes=gateway.get("maxImageBytes", cls.max_image_bytes),
+            timeout_seconds=gateway.get("timeoutSeconds", cls.timeout_seconds),
+        )

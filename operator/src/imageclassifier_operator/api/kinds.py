@@ -1,0 +1,75 @@
+"""The kinds of objects that the operator watches and writes, and where each lives in the API."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from imageclassifier_operator.api import names
+
+FIELD_MANAGER = names.MANAGER
+"""Under which children are applied."""
+STATUS_FIELD_MANAGER = f"{names.MANAGER}-status"
+"""Under which the status is applied: a manager of its own, so that neither gives up the other's fields."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One resource of the API. `ours`: children, watched by our labels and written by us."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    ours: bool = True
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
+        """The URL path of the collection, of one object, or of its subresource.
+
+        >>> Kind("apps", "v1", "Deployment", "deployments").path("default", "pizza")
+        '/apis/apps/v1/namespaces/default/deployments/pizza'
+        """
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        scope = f"/namespaces/{namespace}" if namespace else ""
+        return "/".join(part for part in (f"{root}{scope}/{self.plural}", name, subresource) if part)
+
+
+IMAGE_CLASSIFIERS = Kind(names.GROUP, names.VERSION, names.KIND, names.PLURAL, ours=False)
+EVENTS = Kind("", "v1", "Event", "events", ours=False)
+WARNINGS = EVENTS
+"""What is read of them: the warnings about pods and Jobs."""
+LEASES = Kind("coordination.k8s.io", "v1", "Lease", "leases", ours=False)
+
+DEPLOYMENTS = Kind("apps", "v1", "Deployment", "deployments")
+SERVICES = Kind("", "v1", "Service", "services")
+CONFIG_MAPS = Kind("", "v1", "ConfigMap", "configmaps")
+PODS = Kind("", "v1", "Pod", "pods")
+JOBS = Kind("batch", "v1", "Job", "jobs")
+DISRUPTION_BUDGETS = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
+NETWORK_POLICIES = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
+AUTOSCALERS = Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+INGRESSES = Kind("networking.k8s.io", "v1", "Ingress", "ingresses")
+
+CHILDREN = (
+    DEPLOYMENTS,
+    SERVICES,
+    CONFIG_MAPS,
+    JOBS,
+    DISRUPTION_BUDGETS,
+    NETWORK_POLICIES,
+    AUTOSCALERS,
+    INGRESSES,
+)
+"""What is rendered, compared and written; pods are only looked at."""
+
+WATCHED = (IMAGE_CLASSIFIERS, *CHILDREN, PODS, WARNINGS)
+
+_BY_NAME = {(kind.api_version, kind.kind): kind for kind in (*CHILDREN, PODS)}
+
+
+def kind_of(manifest: Mapping[str, Any]) -> Kind:
+    """The kind of a rendered child."""
+    return _BY_NAME[manifest["apiVersion"], manifest["kind"]]

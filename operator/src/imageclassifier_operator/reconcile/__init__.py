@@ -1,0 +1,1 @@
+"""One reconciliation of one ImageClassifier: snapshot, decide, write the children, routing and status."""

@@ -1,0 +1,173 @@
+"""The gateway: Deployment, Service, PodDisruptionBudget, and the Ingress and autoscaler when asked for."""
+
+from typing import Any
+
+from imageclassifier_operator.api import ImageClassifier, names
+from imageclassifier_operator.render.manifest import (
+    TMP_MOUNT,
+    TMP_VOLUME,
+    Manifest,
+    Settings,
+    container,
+    deployment,
+    disruption_budget,
+    metadata,
+    pod_spec,
+)
+
+CONTAINER = "gateway"
+
+DRAIN_SECONDS = 10
+"""How long a stopping gateway goes on answering while load balancers and kube-proxy notice that it is
+leaving.
+"""
+
+_ROUTING_DIRECTORY = "/etc/imageclassifier/routing"
+ROUTING_FILE = "routing.json"
+
+
+def gateway_image(ic: ImageClassifier, settings: Settings) -> str:
+    """The image of the gateway and of the verification Jobs."""
+    return ic.gateway.image or settings.gateway_image
+
+
+def gateway_deployment(ic: ImageClassifier, settings: Settings) -> Manifest:
+    """The gateway's pods; they start without a routing file and are ready with the first one."""
+    gateway = ic.gateway
+    selector = names.selector(ic.name, "gateway")
+
+    def probe(path: str, **timing: int) -> Manifest:
+        return {"httpGet": {"path": path, "port": "internal", "scheme": "HTTP"}, **timing}
+
+    pod = pod_spec(
+        containers=[
+            container(
+                CONTAINER,
+                gateway_image(ic, settings),
+                gateway.image_pull_policy,
+                env=_environment(ic),
+                ports=[
+                    {"name": "http", "containerPort": names.GATEWAY_PORT, "protocol": "TCP"},
+                    {"name": "internal", "containerPort": names.GATEWAY_INTERNAL_PORT, "protocol": "TCP"},
+                ],
+                startupProbe=probe("/livez", periodSeconds=1, timeoutSeconds=2, failureThreshold=60),
+                readinessProbe=probe("/readyz", periodSeconds=2, timeoutSeconds=2, failureThreshold=2),
+                livenessProbe=probe("/livez", periodSeconds=10, timeoutSeconds=5, failureThreshold=3),
+                resources=gateway.resources,
+                volumeMounts=[
+                    {"name": "routing", "mountPath": _ROUTING_DIRECTORY, "readOnly": True},
+                    TMP_MOUNT,
+                ],
+            )
+        ],
+        volumes=[
+            {
+                "name": "routing",
+                "configMap": {
+                    "name": names.routing_name(ic.name),
+                    # The first route is written when a version answers; the pods need not wait for it.
+                    "optional": True,
+                    "items": [{"key": ROUTING_FILE, "path": ROUTING_FILE}],
+                },
+            },
+            TMP_VOLUME,
+        ],
+        selector=selector,
+        # The last request may take its time to arrive and again to be answered; the gateway ends before.
+        termination_grace_seconds=DRAIN_SECONDS + 2 * gateway.timeout_seconds + 10,
+        pull_secrets=gateway.image_pull_secrets,
+    )
+    return deployment(
+        metadata(ic, names.gateway_name(ic.name), component="gateway"),
+        replicas=gateway.replicas,
+        selector=selector,
+        pod=pod,
+    )
+
+
+def _environment(ic: ImageClassifier) -> list[Manifest]:
+    gateway = ic.gateway
+    values: dict[str, str] = {
+        "GATEWAY_ROUTING_FILE": f"{_ROUTING_DIRECTORY}/{ROUTING_FILE}",
+        "GATEWAY_PORT": str(names.GATEWAY_PORT),
+        "GATEWAY_INTERNAL_PORT": str(names.GATEWAY_INTERNAL_PORT),
+        "GATEWAY_MAX_IMAGE_BYTES": str(gateway.max_image_bytes),
+        "GATEWAY_TIMEOUT_SECONDS": str(gateway.timeout_seconds),
+        "GATEWAY_URL_ALLOWED_HOSTS": ",".join(gateway.urls.allowed_hosts),
+        "GATEWAY_URL_ALLOW_PRIVATE_NETWORKS": "true" if gateway.urls.allow_private_networks else "false",
+        "GATEWAY_DRAIN_SECONDS": str(DRAIN_SECONDS),
+    }
+    # An empty value is left out by the API server, which would look like a change.
+    environment: list[Manifest] = [{"name": name, "value": value} for name, value in values.items() if value]
+    environment.append(
+        {
+            "name": "GATEWAY_CPU_LIMIT",
+            "valueFrom": {
+                "resourceFieldRef": {"containerName": CONTAINER, "resource": "limits.cpu", "divisor": "1"}
+            },
+        }
+    )
+    return environment
+
+
+def gateway_service(ic: ImageClassifier) -> Manifest:
+    """The address of the classifier; the internal port is not behind it."""
+    service = ic.gateway.service
+    port: Manifest = {"name": "http", "port": service.port, "targetPort": "http", "protocol": "TCP"}
+    if service.node_port is not None:
+        port["nodePort"] = service.node_port
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(
+            ic,
+            names.gateway_name(ic.name),
+            component="gateway",
+            annotations=dict(service.annotations),
+        ),
+        "spec": {
+            "type": service.type,
+            "selector": names.selector(ic.name, "gateway"),
+            "ports": [port],
+        },
+    }
+
+
+def gateway_disruption_budget(ic: ImageClassifier) -> Manifest:
+    return disruption_budget(
+        metadata(ic, names.gateway_name(ic.name), component="gateway"),
+        names.selector(ic.name, "gateway"),
+    )
+
+
+def gateway_ingress(ic: ImageClassifier) -> tuple[Manifest, ...]:
+    """The Ingress, when the spec asks for one."""
+    ingress = ic.gateway.ingress
+    if ingress is None:
+        return ()
+    backend = {"service": {"name": names.gateway_name(ic.name), "port": {"name": "http"}}}
+    spec: dict[str, Any] = {
+        "rules": [
+            {
+                "host": ingress.host,
+                "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]},
+            }
+        ]
+    }
+    if ingress.class_name is not None:
+        spec["ingressClassName"] = ingress.class_name
+    if ingress.tls_secret_name is not None:
+        spec["tls"] = [{"hosts": [ingress.host], "secretName": ingress.tls_secret_name}]
+    return (
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "Ingress",
+            "metadata": metadata(
+                ic,
+                names.gateway_name(ic.name),
+                component="gateway",
+                annotations=dict(ingress.annotations),
+            ),
+            "spec": spec,
+        },
+    )

@@ -1,0 +1,108 @@
+"""The routing file: what each gateway reads to know which version answers, made from the State and nothing
+else.
+
+It lives in the ConfigMap `<name>-routing` together with the State; a digest over both shows whether anyone
+else has written there.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from imageclassifier_operator.api import ServedVersion, names
+from imageclassifier_operator.rollout.state import State
+
+SCHEMA = 1
+ROUTING_KEY = "routing.json"
+STATE_KEY = "state.json"
+
+
+def shares(state: State) -> dict[int, int]:
+    """Version -> percent of the requests, for each version that gateways shall be connected to.
+
+    They sum to 100. Empty while nothing serves.
+    """
+    if state.serving is None:
+        return {}
+    percents = {state.serving.version: 100}
+    if state.previous is not None:
+        percents[state.previous.version] = 0
+    if state.candidate is not None and state.phase in LISTED:
+        percents[state.candidate.version] = state.percent
+        percents[state.serving.version] -= state.percent
+    return percents
+
+
+LISTED = ("Verify", "Shift")
+"""The phases in which a candidate stands in the routing file."""
+
+
+def routing_file(name: str, namespace: str, state: State) -> dict[str, Any] | None:
+    """The routing file of `docs/architecture.md`, or None while nothing serves."""
+    if state.serving is None:
+        return None
+    listed = state.kept
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "revision": state.revision,
+        "model": state.serving.model_name,
+        "serving": state.serving.version,
+        "versions": [
+            _entry(name, namespace, listed[version], percent)
+            for version, percent in sorted(shares(state).items())
+        ],
+    }
+    if state.fallback is not None:
+        document["fallback"] = state.fallback
+    if state.candidate is not None and state.shadow_percent and state.phase in LISTED:
+        document["shadow"] = {"version": state.candidate.version, "percent": state.shadow_percent}
+    if state.sticky is not None:
+        document["sticky"] = {state.sticky.kind: state.sticky.name}
+    return document
+
+
+def _entry(name: str, namespace: str, served: ServedVersion, percent: int) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "version": served.version,
+        "target": names.serving_target(name, namespace, served.version),
+        "percent": percent,
+    }
+    if served.contract is not None:
+        entry["contract"] = dict(served.contract)
+    return entry
+
+
+def to_text(document: Mapping[str, Any]) -> str:
+    """One JSON text for one value: keys sorted, so that equal values are equal texts."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def without_revision(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What the gateways act on: two routing files that differ in their revision only say the same."""
+    if document is None:
+        return None
+    return {key: value for key, value in document.items() if key != "revision"}
+
+
+def sealed(state: State, routing_text: str) -> str:
+    """The State as it is stored: with a digest over itself and the routing file beside it."""
+    body = state.to_json()
+    return to_text({**body, "digest": _digest(body, routing_text)})
+
+
+def unsealed(state_text: str, routing_text: str) -> State:
+    """The State in a ConfigMap that only this operator has written.
+
+    Raises ValueError, KeyError or TypeError when either text was changed by anyone else, or is not ours at
+    all.
+    """
+    body = json.loads(state_text)
+    digest = body.pop("digest")
+    if digest != _digest(body, routing_text):
+        raise ValueError("the routing ConfigMap was edited by hand")
+    return State.from_json(body)
+
+
+def _digest(body: Mapping[str, Any], routing_text: str) -> str:
+    return hashlib.sha256(f"{to_text(body)}\n{routing_text}".encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""A controller runtime: informer, cache, work queue, workers, leader election and API client."""

@@ -1,0 +1,138 @@
+"""Whether a child has to be written: is what we want already there, and is nothing there that we no longer
+want?
+
+The first is a comparison by subset: each field that we render has to have our value in the live object,
+whatever else is there (defaults, injected containers) is none of our business, but for selectors, which are
+compared as a whole. The second asks the live object's `managedFields`: a field that server-side apply keeps
+under our name, but that is not rendered any more, has to go.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from imageclassifier_operator.api.errors import InvalidSpec
+from imageclassifier_operator.api.quantity import canonical
+
+Json = Mapping[str, Any]
+
+# Maps that the API takes as one value (`x-kubernetes-map-type: atomic`), and those below them: one key more
+# selects other pods.
+_ATOMIC = frozenset(
+    {"selector", "matchLabels", "podSelector", "namespaceSelector", "labelSelector", "nodeSelector"}
+)
+
+# The keys by which the API merges a list's elements (`x-kubernetes-list-map-keys`, in the order of its
+# schema); other lists are compared as a whole. https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
+_LIST_KEYS: Mapping[str, Sequence[tuple[str, ...]]] = {
+    "containers": (("name",),),
+    "initContainers": (("name",),),
+    "volumes": (("name",),),
+    "imagePullSecrets": (("name",),),
+    "env": (("name",),),
+    "volumeMounts": (("mountPath",),),
+    "ports": (("containerPort", "protocol"), ("port", "protocol")),
+    "topologySpreadConstraints": (("topologyKey", "whenUnsatisfiable"),),
+    "ownerReferences": (("uid",),),
+    "conditions": (("type",),),
+    "traffic": (("version",),),
+}
+
+
+def needs_writing(wanted: Json, live: Json, field_manager: str, subresource: str | None = None) -> bool:
+    """Whether applying `wanted` under `field_manager` would change `live`."""
+    return not contains(live, wanted) or gives_up_fields(wanted, live, field_manager, subresource)
+
+
+def contains(live: Any, wanted: Any, field: str = "") -> bool:
+    """Whether every value in `wanted` is in `live`. An empty value equals one that is not there: the API
+    drops it.
+
+    >>> contains({"a": {"b": 1}, "c": 2}, {"a": {"b": 1}})
+    True
+    >>> contains({"cpu": "500m"}, {"cpu": "0.5"}), contains({"n": [1, 2]}, {"n": [1]})
+    (True, False)
+    """
+    if isinstance(wanted, Mapping):
+        if not isinstance(live, Mapping):
+            return not wanted and live is None
+        if field in _ATOMIC and any(value and key not in wanted for key, value in live.items()):
+            return False
+        return all(contains(live.get(key), value, key) for key, value in wanted.items())
+    if isinstance(wanted, Sequence) and not isinstance(wanted, str):
+        if not isinstance(live, Sequence) or isinstance(live, str):
+            return not wanted and live is None
+        return _contains_list(live, wanted, field)
+    if wanted == live or (not wanted and live is None):
+        return True
+    return _is_same_quantity(wanted, live)
+
+
+def _contains_list(live: Sequence[Any], wanted: Sequence[Any], field: str) -> bool:
+    keys = _keys_of(field, wanted)
+    if keys is None:
+        return len(live) == len(wanted) and all(
+            contains(there, value) for there, value in zip(live, wanted, strict=True)
+        )
+    found = {
+        tuple(element.get(key) for key in keys): element for element in live if isinstance(element, Mapping)
+    }
+    return all(contains(found.get(tuple(value.get(key) for key in keys)), value) for value in wanted)
+
+
+def _keys_of(field: str, elements: Sequence[Any]) -> tuple[str, ...] | None:
+    for keys in _LIST_KEYS.get(field, ()):
+        if all(isinstance(element, Mapping) and keys[0] in element for element in elements):
+            return keys
+    return None
+
+
+def _is_same_quantity(wanted: Any, live: Any) -> bool:
+    if not isinstance(wanted, str) or not isinstance(live, str) or not wanted[:1].isdigit():
+        return False
+    try:
+        return canonical(wanted) == canonical(live)
+    except InvalidSpec:
+        return False
+
+
+def gives_up_fields(wanted: Json, live: Json, field_manager: str, subresource: str | None = None) -> bool:
+    """Whether `field_manager` owns a field of `live` by apply that `wanted` does not have."""
+    for entry in live["metadata"].get("managedFields") or ():
+        if (
+            entry.get("manager") == field_manager
+            and entry.get("operation") == "Apply"
+            and entry.get("subresource") == subresource
+        ):
+            return not _covers(wanted, entry.get("fieldsV1") or {})
+    return False
+
+
+def _covers(wanted: Any, owned: Json) -> bool:
+    """Whether `wanted` has every field of `owned`, a set in the form FieldsV1.
+
+    `f:name` is a field, `k:{...}` an element of a list by its keys, `v:...` one of a set, `.` the value
+    itself.
+    """
+    for path, below in owned.items():
+        if path == ".":
+            continue
+        marker, _, rest = path.partition(":")
+        if marker == "f":
+            if not isinstance(wanted, Mapping) or rest not in wanted:
+                return False
+            if not _covers(wanted[rest], below):
+                return False
+        elif marker == "k":
+            keys = json.loads(rest)
+            elements = wanted if isinstance(wanted, Sequence) else ()
+            match = [
+                element
+                for element in elements
+                if isinstance(element, Mapping) and all(element.get(k, v) == v for k, v in keys.items())
+            ]
+            if not match or not _covers(match[0], below):
+                return False
+        elif marker == "v" and (not isinstance(wanted, Sequence) or json.loads(rest) not in wanted):
+            return False
+    return True

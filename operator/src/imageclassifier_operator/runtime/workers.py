@@ -1,0 +1,41 @@
+"""The workers: each takes a key from the work queue, reconciles it, counts and logs how that ended."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from imageclassifier_operator import logs, metrics
+from imageclassifier_operator.runtime.client import ApiError
+from imageclassifier_operator.runtime.work_queue import Key, RetrySoonError, WorkQueue
+
+logger = logging.getLogger(__name__)
+
+WORKERS = 4
+
+
+async def run_workers(queue: WorkQueue, reconcile: Callable[[Key], Awaitable[float | None]]) -> None:
+    """Work the queue until cancelled."""
+
+    async def handle(key: Key) -> float | None:
+        logs.current_key.set(key)
+        metrics.QUEUE_DEPTH.set(len(queue))
+        began = time.perf_counter()
+        try:
+            again_seconds = await reconcile(key)
+        except Exception as error:
+            metrics.RECONCILES.labels("failed").inc()
+            if isinstance(error, ApiError | RetrySoonError):
+                logger.warning("the pass failed and is repeated: %s", error)
+            else:
+                logger.exception("the pass failed and is repeated")
+            raise
+        finally:
+            metrics.RECONCILE_SECONDS.observe(time.perf_counter() - began)
+            logs.current_key.set(None)
+        metrics.RECONCILES.labels("ok").inc()
+        return again_seconds
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(WORKERS):
+            group.create_task(queue.work(handle, metrics.QUEUE_SECONDS.observe))

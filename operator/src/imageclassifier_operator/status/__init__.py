@@ -1,0 +1,1 @@
+"""The status document, its conditions and the Events, made from plain values. Pure: no I/O."""

@@ -1,0 +1,461 @@
+"""The CRD's rules, one by one, as the API server enforces them, and what kubectl makes of the CRD."""
+
+import base64
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bare_apiserver import ApiError, ControlPlane
+
+pytestmark = pytest.mark.apiserver
+
+CRD_FILE = Path(__file__).parents[3] / "crds/imageclassifiers.yaml"
+API_VERSION = "imageclassifier.dev/v1alpha1"
+IMAGE = {"version": 1, "image": "pizza-model:{version}"}
+LEGACY: dict[str, Any] = {
+    "classes": [{"name": "not_pizza"}, {"name": "pizza"}],
+    "input": {"height": 224, "width": 224},
+}
+
+Apply = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def api(apiserver: ControlPlane) -> ControlPlane:
+    """The API server with the CRD of this checkout."""
+    apiserver.kubectl("apply", "--server-side", "-f", str(CRD_FILE))
+    apiserver.kubectl(
+        "wait", "--for=condition=Established", "--timeout=60s", "crd/imageclassifiers.imageclassifier.dev"
+    )
+    return apiserver
+
+
+def manifest(name: str = "pizza", **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "ImageClassifier",
+        "metadata": {"name": name},
+        "spec": {"model": IMAGE, **spec},
+    }
+
+
+@pytest.fixture
+def create(api: ControlPlane) -> Apply:
+    """Tries to create an ImageClassifier with the given spec (and name), as strictly as kubectl."""
+
+    def create(**spec: Any) -> dict[str, Any]:
+        path = f"/apis/{API_VERSION}/namespaces/default/imageclassifiers?fieldValidation=Strict&dryRun=All"
+        stored: dict[str, Any] = api.request("POST", path, manifest(**spec))
+        return stored
+
+    return create
+
+
+@pytest.fixture
+def apply(api: ControlPlane, namespace: str) -> Apply:
+    """Applies an ImageClassifier with the given spec, and returns what is stored."""
+
+    def apply(**spec: Any) -> dict[str, Any]:
+        path = (
+            f"/apis/{API_VERSION}/namespaces/{namespace}/imageclassifiers/pizza?fieldManager=test&force=true"
+        )
+        stored: dict[str, Any] = api.request("PATCH", path, manifest(**spec), "application/apply-patch+yaml")
+        return stored
+
+    return apply
+
+
+@pytest.fixture
+def set_status(api: ControlPlane, namespace: str) -> Callable[[dict[str, Any]], None]:
+    def set_status(status: dict[str, Any]) -> None:
+        api.request(
+            "PATCH",
+            f"/apis/{API_VERSION}/namespaces/{namespace}/imageclassifiers/pizza/status?fieldValidation=Strict",
+            {"status": status},
+            "application/merge-patch+json",
+        )
+
+    return set_status
+
+
+def case(**picture: Any) -> dict[str, Any]:
+    return {"acceptance": {"cases": [{"name": "a", "label": "pizza", "picture": picture}]}}
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "no model": ({"model": None}, "spec.model"),
+    "no version": ({"model": {"image": "a"}}, "spec.model.version: Required value"),
+    "version 0": ({"model": {"version": 0, "image": "a"}}, "greater than or equal to 1"),
+    "version beyond 32 bits": ({"model": {"version": 2147483648, "image": "a"}}, "less than or equal to"),
+    "no source": ({"model": {"version": 1}}, "give exactly one source of the model"),
+    "two sources": (
+        {"model": {**IMAGE, "persistentVolumeClaim": {"claimName": "a"}}},
+        "give exactly one source of the model",
+    ),
+    "a model name with a slash": ({"model": {**IMAGE, "name": "a/b"}}, "spec.model.name"),
+    "an image with a space": ({"model": {"version": 1, "image": "a b"}}, "spec.model.image"),
+    "a path out of the volume": (
+        {"model": {"version": 1, "persistentVolumeClaim": {"claimName": "a", "path": "../etc"}}},
+        "spec.model.persistentVolumeClaim.path",
+    ),
+    "classes without input": ({"classes": LEGACY["classes"]}, "classes and input belong together"),
+    "input without classes": ({"input": LEGACY["input"]}, "classes and input belong together"),
+    "threshold alone": ({"threshold": 0.5}, "threshold and output are for models that do not describe"),
+    "output alone": ({"output": {}}, "threshold and output are for models that do not describe"),
+    "threshold above 1": ({**LEGACY, "threshold": 1.1}, "less than or equal to 1"),
+    "threshold below 0": ({**LEGACY, "threshold": -0.1}, "greater than or equal to 0"),
+    "the same class twice": (
+        {**LEGACY, "classes": [{"name": "a"}, {"name": "b"}, {"name": "a"}]},
+        "Duplicate value",
+    ),
+    "one class": ({**LEGACY, "classes": [{"name": "a"}]}, "at least 2 items"),
+    "sigmoid for three classes": (
+        {
+            **LEGACY,
+            "classes": [{"name": "a"}, {"name": "b"}, {"name": "c"}],
+            "output": {"activation": "sigmoid"},
+        },
+        "classes must name exactly two",
+    ),
+    "no replicas": ({"replicas": 0}, "greater than or equal to 1"),
+    "more least than most replicas": (
+        {"autoscaling": {"minReplicas": 3, "maxReplicas": 2}},
+        "minReplicas must not be more than maxReplicas",
+    ),
+    "the default least replicas above the most": (
+        {"autoscaling": {"maxReplicas": 0}},
+        "greater than or equal to 1",
+    ),
+    "autoscaling without a CPU request": (
+        {"autoscaling": {"maxReplicas": 2}, "serving": {"resources": {"limits": {"memory": "1Gi"}}}},
+        "set serving.resources.requests.cpu",
+    ),
+    "a quantity that is none": (
+        {"serving": {"resources": {"limits": {"cpu": "fast"}}}},
+        "resources.limits.cpu",
+    ),
+    "a request above the limit": (
+        {"serving": {"resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "1500M"}}}},
+        "a request must not be more than the limit",
+    ),
+    "a request above the limit, one of them a bare number": (
+        {"gateway": {"resources": {"requests": {"cpu": "1100m"}, "limits": {"cpu": 1}}}},
+        "a request must not be more than the limit",
+    ),
+    "an amount below 0": (
+        {"serving": {"resources": {"limits": {"cpu": "-1"}}}},
+        "an amount must not be below 0",
+    ),
+    "a resource that there is not": (
+        {"serving": {"resources": {"limits": {"gpu": 1}}}},
+        "a device with its domain, such as nvidia.com/gpu",
+    ),
+    "a device that is requested without a limit": (
+        {"serving": {"resources": {"requests": {"nvidia.com/gpu": 1}}}},
+        "give them the same amount in limits",
+    ),
+    "a node port without a node": (
+        {"gateway": {"service": {"type": "ClusterIP", "nodePort": 30080}}},
+        "a ClusterIP Service has no node port",
+    ),
+    "an unknown service type": ({"gateway": {"service": {"type": "ExternalName"}}}, "Unsupported value"),
+    "a host that is a URL": (
+        {"gateway": {"urls": {"allowedHosts": ["https://example.org"]}}},
+        "spec.gateway.urls.allowedHosts[0]",
+    ),
+    "the same host twice": (
+        {"gateway": {"urls": {"allowedHosts": ["example.org", "example.org"]}}},
+        "Duplicate value",
+    ),
+    "steps that go down": (
+        {"rollout": {"steps": [{"percent": 50}, {"percent": 10}]}},
+        "each step must take a larger share",
+    ),
+    "the same step twice": ({"rollout": {"steps": [{"percent": 5}, {"percent": 5}]}}, "Duplicate value"),
+    "a step above 100": ({"rollout": {"steps": [{"percent": 101}]}}, "less than or equal to 100"),
+    "sticky by nothing": ({"rollout": {"sticky": {}}}, "give exactly one of header and cookie"),
+    "sticky by two": (
+        {"rollout": {"sticky": {"header": "a", "cookie": "b"}}},
+        "give exactly one of header and cookie",
+    ),
+    "a header with a space": ({"rollout": {"sticky": {"header": "a b"}}}, "spec.rollout.sticky.header"),
+    "an agreement above 1": (
+        {"rollout": {"shadow": {"percent": 5, "minAgreement": 95}}},
+        "less than or equal to 1",
+    ),
+    "an acceptance case without picture": ({"rollout": case()}, "give exactly one of base64"),
+    "an acceptance case with two pictures": (
+        {"rollout": case(base64="AAAA", url="https://example.org/a.jpg")},
+        "give exactly one of base64",
+    ),
+    "a picture that is no base64": ({"rollout": case(base64="not base64!")}, "base64"),
+    "a picture behind another scheme": ({"rollout": case(url="file:///etc/passwd")}, "picture.url"),
+    "a field that does not exist": ({"replica": 3}, 'unknown field "spec.replica"'),
+    "a typo in an affinity": (
+        {"serving": {"affinity": {"podAntiAfinity": {}}}},
+        'unknown field "spec.serving.affinity.podAntiAfinity"',
+    ),
+    "a typo deep within an affinity": (
+        {
+            "serving": {
+                "affinity": {
+                    "podAntiAffinity": {
+                        "preferredDuringSchedulingIgnoredDuringExecution": [
+                            {"weight": 1, "podAffinityTerm": {"topologyKey": "zone", "namespace": ["a"]}}
+                        ]
+                    }
+                }
+            }
+        },
+        'podAffinityTerm.namespace"',
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_is_refused_with_a_message_that_names_the_field(create: Apply, what: str) -> None:
+    spec, message = REFUSED[what]
+    with pytest.raises(ApiError) as refusal:
+        create(**spec)
+    assert message in refusal.value.message
+
+
+@pytest.mark.parametrize("name", ["1pizza", "p.izza", "pizza-a-very-long-name-that-goes-on-and-on-1"])
+def test_a_name_that_no_service_can_have_is_refused(create: Apply, name: str) -> None:
+    with pytest.raises(ApiError, match="names of Services derive from it"):
+        create(name=name)
+
+
+def differences(ours: Any, theirs: Any, schemas: dict[str, Any], path: str) -> Iterator[str]:
+    """Where a field of the CRD and one of Kubernetes' own schema are not the same."""
+    theirs = schemas[theirs["$ref"].rpartition("/")[2]] if "$ref" in theirs else theirs
+    theirs = next(iter(theirs.get("allOf", ())), theirs)
+    theirs = schemas[theirs["$ref"].rpartition("/")[2]] if "$ref" in theirs else theirs
+    for word in ("type", "required", "x-kubernetes-list-type", "x-kubernetes-map-type"):
+        if sorted(ours.get(word, ())) != sorted(theirs.get(word, ())):
+            yield f"{path}: {word}"
+    before, after = ours.get("properties", {}), theirs.get("properties", {})
+    yield from (f"{path}.{name}" for name in before.keys() ^ after.keys())
+    for name in before.keys() & after.keys():
+        yield from differences(before[name], after[name], schemas, f"{path}.{name}")
+    if "items" in ours:
+        yield from differences(ours["items"], theirs["items"], schemas, f"{path}[]")
+
+
+def test_an_affinity_has_the_fields_that_it_has_in_a_pod(api: ControlPlane) -> None:
+    [version] = yaml.safe_load(CRD_FILE.read_text("utf-8"))["spec"]["versions"]
+    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    ours = spec["properties"]["serving"]["properties"]["affinity"]
+    schemas = api.request("GET", "/openapi/v3/api/v1")["components"]["schemas"]
+    assert list(differences(ours, schemas["io.k8s.api.core.v1.Affinity"], schemas, "affinity")) == []
+
+
+def test_the_smallest_spec_is_taken_and_filled_with_defaults(create: Apply) -> None:
+    stored = create()["spec"]
+    assert stored["replicas"] == 1
+    assert stored["gateway"]["service"] == {"type": "LoadBalancer", "port": 80}
+    assert stored["serving"]["resources"]["requests"]["cpu"] == "100m"
+    assert stored["rollout"]["limits"] == {"errorRate": 0.01}
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        {"requests": {"cpu": 1, "memory": "1.5Gi"}, "limits": {"cpu": "1000m", "memory": "2e9"}},
+        {"limits": {"nvidia.com/gpu": 1, "ephemeral-storage": "1Gi"}},
+        {"requests": {"nvidia.com/gpu": "1"}, "limits": {"nvidia.com/gpu": 1, "hugepages-2Mi": "4Mi"}},
+        {},
+    ],
+)
+def test_resources_that_kubernetes_takes_are_taken(create: Apply, resources: dict[str, Any]) -> None:
+    assert create(serving={"resources": resources}, gateway={"resources": resources})
+
+
+def test_a_picture_in_standard_base64_is_taken(create: Apply) -> None:
+    """With + and /, which CEL's own decoder of `format: byte` refuses."""
+    picture = base64.b64encode(bytes(range(256))).decode()
+    assert {"+", "/", "="} <= set(picture)
+    create(rollout=case(base64=picture))
+
+
+def test_a_label_as_long_as_models_have_them_can_be_expected(create: Apply) -> None:
+    """ImageNet calls a class by all of its synonyms."""
+    acceptance = {"cases": [{"name": "a", "label": "dog, " * 40, "picture": {"base64": "AAAA"}}]}
+    create(rollout={"acceptance": acceptance})
+
+
+def test_a_version_can_be_bumped_and_put_back(apply: Apply, set_status: Any) -> None:
+    apply()
+    set_status({"servingVersion": 1})
+    apply(model={**IMAGE, "version": 2})
+    apply()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"version": 1, "image": "other:{version}"},
+        {"version": 1, "persistentVolumeClaim": {"claimName": "models"}},
+    ],
+    ids=["another image", "a volume instead"],
+)
+def test_the_source_of_the_version_that_serves_is_immutable(
+    apply: Apply, set_status: Any, model: dict[str, Any]
+) -> None:
+    apply()
+    set_status({"servingVersion": 1})
+    with pytest.raises(ApiError, match="the version that serves keeps its source"):
+        apply(model=model)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_name_of_the_model_cannot_change_while_a_version_serves(
+    apply: Apply, set_status: Any, version: int
+) -> None:
+    """Gateways ask every version under one name."""
+    apply()
+    apply(model={**IMAGE, "name": "first"})
+    set_status({"servingVersion": 1})
+    with pytest.raises(ApiError, match="make another ImageClassifier for another model"):
+        apply(model={**IMAGE, "name": "other", "version": version})
+
+
+DESCRIBED: dict[str, Any] = {
+    "classes": [{"name": "dark"}, {"name": "light"}],
+    "input": {"height": 8, "width": 8, "dtype": "float32", "scale": 0.5},
+    "output": {"activation": "sigmoid"},
+    "threshold": 0.5,
+}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"classes": [{"name": "light"}, {"name": "dark"}]},
+        {"input": {**DESCRIBED["input"], "scale": 0.25}},
+        {"output": {"activation": "none"}},
+    ],
+    ids=["classes in another order", "another scale", "another output"],
+)
+def test_what_the_spec_says_of_the_version_that_serves_is_immutable(
+    apply: Apply, set_status: Any, changed: dict[str, Any]
+) -> None:
+    """Every request would be answered by it at once, with nothing verified before."""
+    apply(**DESCRIBED)
+    set_status({"servingVersion": 1})
+    with pytest.raises(ApiError, match="keeps its input, output and the names of its classes"):
+        apply(**{**DESCRIBED, **changed})
+    apply(**{**DESCRIBED, **changed, "model": {**IMAGE, "version": 2}})
+
+
+def test_the_words_for_a_class_and_the_threshold_can_change_while_the_version_serves(
+    apply: Apply, set_status: Any
+) -> None:
+    apply(**DESCRIBED)
+    set_status({"servingVersion": 1})
+    worded = [{"name": "dark", "message": "Night."}, {"name": "light"}]
+    apply(**{**DESCRIBED, "classes": worded, "threshold": 0.9})
+
+
+def test_naming_the_model_as_it_is_named_by_default_is_no_change(apply: Apply, set_status: Any) -> None:
+    apply()
+    set_status({"servingVersion": 1})
+    apply(model={**IMAGE, "name": "pizza"})
+
+
+def test_a_source_that_was_changed_by_going_back_can_be_put_back(apply: Apply, set_status: Any) -> None:
+    """A rollout with another image, and back by the number alone: the operator refuses that, and says so."""
+    apply(model={"version": 1, "image": "pizza-model:2"})
+    refused = {
+        "type": "Ready",
+        "status": "False",
+        "reason": "InvalidSpec",
+        "message": "version 1 serves, so its source cannot change",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    set_status({"servingVersion": 1, "conditions": [refused]})
+    apply()
+
+
+def test_how_the_image_is_pulled_can_change_while_the_version_serves(apply: Apply, set_status: Any) -> None:
+    apply()
+    set_status({"servingVersion": 1})
+    apply(model={**IMAGE, "imagePullSecrets": [{"name": "registry"}], "imagePullPolicy": "Always"})
+
+
+def test_a_typo_in_a_version_that_never_served_can_be_mended(apply: Apply, set_status: Any) -> None:
+    apply()
+    apply(model={"version": 1, "image": "pizza-modle:{version}"})
+    set_status({"servingVersion": 1})
+    apply(model={"version": 2, "image": "pizza-modle:2"})
+    apply(model={"version": 2, "image": "pizza-model:2"})
+
+
+def test_an_autoscaler_can_scale_it_and_find_its_pods(
+    api: ControlPlane, namespace: str, apply: Apply, set_status: Any
+) -> None:
+    apply()
+    set_status({"replicas": 1, "selector": "a=b"})
+    path = f"/apis/{API_VERSION}/namespaces/{namespace}/imageclassifiers/pizza/scale"
+    scale = api.request("GET", path)
+    assert (scale["spec"]["replicas"], scale["status"]) == (1, {"replicas": 1, "selector": "a=b"})
+    api.kubectl("scale", "imageclassifier/pizza", "--replicas=3", "-n", namespace)
+    assert api.request("GET", path)["spec"]["replicas"] == 3
+
+
+def test_get_shows_the_columns_of_the_design(
+    api: ControlPlane, namespace: str, apply: Apply, set_status: Any
+) -> None:
+    apply(model={**IMAGE, "version": 2})
+    condition = {
+        "type": "Ready",
+        "status": "False",
+        "reason": "Shifting",
+        "message": "version 2 takes 10% of the requests",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    set_status(
+        {
+            "servingVersion": 1,
+            "candidateVersion": 2,
+            "candidatePercent": 10,
+            "phase": "Shift",
+            "replicas": 3,
+            "url": "http://pizza.example.org",
+            "conditions": [condition],
+        }
+    )
+    header, row = api.kubectl("get", "ic", "-n", namespace).splitlines()
+    assert header.split() == ["NAME", "VERSION", "SERVING", "READY", "REASON", "REPLICAS", "URL", "AGE"]
+    assert row.split()[:-1] == ["pizza", "2", "1", "False", "Shifting", "3", "http://pizza.example.org"]
+    header, row = api.kubectl("get", "imgc", "-n", namespace, "-o", "wide").splitlines()
+    assert header.split() == (
+        [
+            "NAME",
+            "VERSION",
+            "SERVING",
+            "READY",
+            "REASON",
+            "REPLICAS",
+            "URL",
+            "CANDIDATE",
+            "SHARE",
+            "PHASE",
+            "MESSAGE",
+            "AGE",
+        ]
+    )
+    assert "2 10 Shift version 2 takes 10% of the requests" in " ".join(row.split())
+
+
+def test_explain_reads_like_documentation(api: ControlPlane) -> None:
+    text = " ".join(api.kubectl("explain", "imageclassifier.spec.model").split())
+    assert "Changing version, and nothing else, is a rollout; setting it back is a rollback." in text
+
+
+def test_get_all_lists_it(api: ControlPlane, namespace: str, apply: Apply) -> None:
+    apply()
+    assert "imageclassifier.imageclassifier.dev/pizza" in api.kubectl("get", "all", "-n", namespace)

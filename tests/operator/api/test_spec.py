@@ -1,0 +1,291 @@
+"""A spec is parsed into values, and what cannot be carried out is refused with a sentence."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imageclassifier_operator import api
+from imageclassifier_operator.api import ImageSource, InvalidSpec, ServedVersion, VolumeSource
+
+MODEL_SERVER = "tensorflow/serving:test"
+
+
+def body(**changed: Any) -> dict[str, Any]:
+    """An ImageClassifier as small as it can be, but for `changed` in its spec."""
+    return {
+        "metadata": {"name": "pizza", "namespace": "food", "uid": "u-1", "generation": 4},
+        "spec": {"model": {"version": 1, "image": "pizza-model:{version}"}, **changed},
+    }
+
+
+def candidate(**changed: Any) -> ServedVersion:
+    return api.parse(body(**changed)).candidate(MODEL_SERVER)
+
+
+LEGACY: dict[str, Any] = {
+    "classes": [{"name": "not_pizza"}, {"name": "pizza", "message": "It's a pizza!"}],
+    "input": {"height": 224, "width": 224, "dtype": "float32", "scale": 0.0078, "offset": -1},
+    "output": {"activation": "sigmoid"},
+}
+
+
+def test_the_smallest_spec_has_a_default_for_everything_else() -> None:
+    ic = api.parse(body())
+    assert (ic.name, ic.namespace, ic.uid, ic.generation, ic.deleting) == ("pizza", "food", "u-1", 4, False)
+    assert ic.model.name == "pizza"
+    assert ic.replicas == 1
+    assert ic.autoscaling is None
+    assert ic.contract is None
+    assert ic.rollout == api.RolloutSettings()
+
+
+def test_the_version_is_put_into_the_images_name() -> None:
+    assert candidate().source == ImageSource("pizza-model:1")
+
+
+def test_the_directory_in_a_volume_is_the_models_name_unless_said() -> None:
+    claim = {"claimName": "models"}
+    assert candidate(model={"version": 1, "persistentVolumeClaim": claim}).source == VolumeSource(
+        "models", "pizza"
+    )
+    claim["path"] = "team/pizza"
+    assert candidate(model={"version": 1, "persistentVolumeClaim": claim}).source == VolumeSource(
+        "models", "team/pizza"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"model": {"version": 1}}, "exactly one source"),
+        (
+            {"model": {"version": 1, "image": "a", "persistentVolumeClaim": {"claimName": "b"}}},
+            "exactly one source",
+        ),
+        ({"model": {"version": 0, "image": "a"}}, "spec.model.version is 0"),
+        ({"model": {"image": "a"}}, "has not the form of the CRD"),
+        ({"classes": LEGACY["classes"]}, "belong together"),
+        ({"input": LEGACY["input"]}, "belong together"),
+        ({"threshold": 0.5}, "for models that do not describe themselves"),
+        ({"output": {}}, "for models that do not describe themselves"),
+        ({**LEGACY, "classes": [{"name": "a"}, {"name": "a"}]}, "the same class twice"),
+        ({**LEGACY, "classes": [{"name": "a"}]}, "at least two classes"),
+        (
+            {"autoscaling": {"minReplicas": 3, "maxReplicas": 2}},
+            "minReplicas (3) is more",
+        ),
+        ({"serving": {"resources": {"requests": {"cpu": "fast"}}}}, "«fast» is not a quantity"),
+        (
+            {"serving": {"resources": {"limits": {"cpu": "1Ki"}}, "batching": {}}},
+            "spec.serving.resources.limits.cpu: «1Ki» is not a number of CPU cores",
+        ),
+    ],
+)
+def test_what_cannot_be_carried_out_is_refused_with_a_sentence(
+    changed: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(InvalidSpec) as refusal:
+        api.parse(body(**changed))
+    assert sentence in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["1pizza", "Pizza", "pizza-", "p" * 41, "p.izza"])
+def test_a_name_that_no_service_can_have_is_refused(name: str) -> None:
+    wrong = body()
+    wrong["metadata"]["name"] = name
+    with pytest.raises(InvalidSpec, match="names of Services derive from it"):
+        api.parse(wrong)
+
+
+def test_a_model_that_does_not_describe_itself_is_described_by_the_spec() -> None:
+    contract = candidate(**LEGACY, threshold=0.7).contract
+    assert contract == {
+        "schema": 1,
+        "name": "pizza",
+        "input": {
+            "height": 224,
+            "width": 224,
+            "resize": "bilinear",
+            "fit": "squash",
+            "dtype": "float32",
+            "scale": 0.0078,
+            "offset": -1,
+            "channels": "rgb",
+        },
+        "classes": [
+            {"name": "not_pizza", "message": "It's not_pizza."},
+            {"name": "pizza", "message": "It's a pizza!"},
+        ],
+        "threshold": 0.7,
+        "output": {"activation": "sigmoid"},
+    }
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "version": {"model": {"version": 2, "image": "pizza-model:{version}"}},
+    "image": {"model": {"version": 1, "image": "other:{version}"}},
+    "pull secret": {
+        "model": {"version": 1, "image": "pizza-model:{version}", "imagePullSecrets": [{"name": "s"}]}
+    },
+    "model name": {"model": {"name": "other", "version": 1, "image": "pizza-model:{version}"}},
+    "volume": {"model": {"version": 1, "persistentVolumeClaim": {"claimName": "c"}}},
+    "model server": {"serving": {"image": "other"}},
+    "memory": {"serving": {"resources": {"limits": {"memory": "3Gi"}}}},
+    "batching": {"serving": {"batching": {}}},
+    "nodes": {"serving": {"nodeSelector": {"gpu": "yes"}}},
+    "contract": LEGACY,
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_whatever_a_version_is_made_from_changes_its_hash(what: str) -> None:
+    assert candidate(**CHANGES[what]).input_hash != candidate().input_hash
+
+
+@pytest.mark.parametrize(
+    "changed", [{"replicas": 5}, {"autoscaling": {"maxReplicas": 9}}, {"gateway": {"replicas": 7}}]
+)
+def test_scaling_and_the_gateway_do_not_change_what_a_version_is_made_from(changed: dict[str, Any]) -> None:
+    assert candidate(**changed).input_hash == candidate().input_hash
+
+
+def test_another_default_model_server_does_not_change_what_a_version_is_made_from() -> None:
+    ic = api.parse(body())
+    assert ic.candidate("old").input_hash == ic.candidate("new").input_hash
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_the_source_hash_speaks_of_the_models_files_and_of_what_the_spec_says_about_them(what: str) -> None:
+    same = candidate(**CHANGES[what]).source_hash == candidate().source_hash
+    assert same == (what not in {"version", "image", "model name", "volume", "contract"})
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({"threshold": 0.9}, True),
+        ({"classes": [{"name": "not_pizza", "message": "No."}, {"name": "pizza"}]}, True),
+        ({"classes": [{"name": "pizza"}, {"name": "not_pizza"}]}, False),
+        ({"input": {**LEGACY["input"], "scale": 1.0}}, False),
+        ({"output": {"activation": "none"}}, False),
+    ],
+)
+def test_a_description_keeps_its_meaning_when_only_its_words_or_the_threshold_change(
+    changed: dict[str, Any], same: bool
+) -> None:
+    before, after = candidate(**LEGACY), candidate(**{**LEGACY, **changed})
+    assert (after.source_hash == before.source_hash) is same
+    assert after.input_hash != before.input_hash
+
+
+def test_a_scale_for_pixels_that_are_sent_as_they_are_is_refused() -> None:
+    with pytest.raises(InvalidSpec, match=r"set spec\.input\.dtype to float32"):
+        candidate(**{**LEGACY, "input": {"height": 8, "width": 8, "scale": 0.5}})
+
+
+def test_quantities_written_in_two_ways_are_the_same_settings() -> None:
+    one = candidate(serving={"resources": {"limits": {"cpu": "0.5", "memory": "1024Mi"}}})
+    other = candidate(serving={"resources": {"limits": {"cpu": "500m", "memory": "1Gi"}}})
+    assert one == other
+
+
+amounts = st.fixed_dictionaries(
+    {},
+    optional={
+        "cpu": st.sampled_from(["1", "250m", "0.1", "2k"]),
+        "memory": st.sampled_from(["1Gi", "1.5Gi", "0.1", "2k"]),
+    },
+)
+servings = st.fixed_dictionaries(
+    {},
+    optional={
+        "image": st.just("server:1"),
+        "imagePullPolicy": st.sampled_from(["Always", "Never"]),
+        "resources": st.fixed_dictionaries({}, optional={"requests": amounts, "limits": amounts}),
+        "batching": st.fixed_dictionaries({}, optional={"maxBatchSize": st.integers(1, 9)}),
+        "nodeSelector": st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2),
+        "tolerations": st.lists(st.just({"operator": "Exists"}), max_size=2),
+        "affinity": st.just({"nodeAffinity": {}}),
+        "priorityClassName": st.just("high"),
+    },
+)
+models = st.one_of(
+    st.fixed_dictionaries(
+        {"version": st.integers(1, 2_147_483_647), "image": st.sampled_from(["a", "a:{version}"])},
+        optional={"imagePullPolicy": st.just("Always"), "imagePullSecrets": st.just([{"name": "s"}])},
+    ),
+    st.fixed_dictionaries(
+        {
+            "version": st.integers(1, 9),
+            "persistentVolumeClaim": st.fixed_dictionaries(
+                {"claimName": st.just("c")}, optional={"path": st.just("x/y")}
+            ),
+        }
+    ),
+)
+
+
+@given(models, servings, st.booleans())
+def test_a_served_version_survives_being_stored(
+    model: dict[str, Any], serving: dict[str, Any], legacy: bool
+) -> None:
+    served = candidate(model=model, serving=serving, **(LEGACY if legacy else {}))
+    restored = ServedVersion.from_json(json.loads(json.dumps(served.to_json())))
+    assert restored == served
+    assert (restored.input_hash, restored.source_hash) == (served.input_hash, served.source_hash)
+
+
+def test_parsing_leaves_the_object_as_it_was() -> None:
+    original = body(**LEGACY, serving={"resources": {"limits": {"cpu": "0.5"}}})
+    before = copy.deepcopy(original)
+    api.parse(original)
+    assert original == before
+
+
+def test_every_part_of_a_rollout_is_read() -> None:
+    rollout = {
+        "progressDeadlineSeconds": 60,
+        "keepPreviousSeconds": 30,
+        "pause": True,
+        "allowClassChange": True,
+        "acceptance": {
+            "minPassPercent": 50,
+            "cases": [
+                {"name": "a", "label": "pizza", "minProbability": 0.9, "picture": {"base64": "AAAA"}},
+                {"name": "b", "label": "pizza", "picture": {"url": "https://example.org/b.jpg"}},
+                {
+                    "name": "c",
+                    "label": "not_pizza",
+                    "picture": {"configMapKeyRef": {"name": "pictures", "key": "c.jpg"}},
+                },
+            ],
+        },
+        "steps": [{"percent": 10, "durationSeconds": 5}, {"percent": 50}],
+        "minRequests": 7,
+        "sticky": {"cookie": "session"},
+        "shadow": {"percent": 20, "minAgreement": 0.95, "minCompared": 40},
+        "limits": {"errorRate": 0.05, "p99Milliseconds": 900},
+    }
+    assert api.parse(body(rollout=rollout)).rollout == api.RolloutSettings(
+        progress_deadline_seconds=60,
+        keep_previous_seconds=30,
+        pause=True,
+        allow_class_change=True,
+        acceptance=api.Acceptance(
+            (
+                api.AcceptanceCase("a", "pizza", 0.9, base64="AAAA"),
+                api.AcceptanceCase("b", "pizza", url="https://example.org/b.jpg"),
+                api.AcceptanceCase("c", "not_pizza", config_map_key=api.ConfigMapKey("pictures", "c.jpg")),
+            ),
+            50,
+        ),
+        steps=(api.Step(10, 5), api.Step(50)),
+        min_requests=7,
+        sticky=api.Sticky("cookie", "session"),
+        shadow=api.Shadow(20, 0.95, 40),
+        limits=api.Limits(0.05, 900),
+    )

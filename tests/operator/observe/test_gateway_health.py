@@ -1,0 +1,158 @@
+"""What gateways say of the serving version counts while it can be true, and at rest nobody is asked."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+
+from imageclassifier_operator import api, render
+from imageclassifier_operator.api import names
+from imageclassifier_operator.api.kinds import WATCHED
+from imageclassifier_operator.observe.gateway_health import COMPLAINT_SECONDS, NOTICE_SECONDS, Hearing
+from imageclassifier_operator.observe.objects import Objects
+from imageclassifier_operator.observe.types import GatewayReport, VersionReport
+from imageclassifier_operator.reconcile.context import View
+from imageclassifier_operator.reconcile.memory import Memory
+from imageclassifier_operator.reconcile.snapshot import Survey
+from imageclassifier_operator.rollout import goal_of
+from imageclassifier_operator.rollout.state import Phase, State
+from imageclassifier_operator.runtime.cache import Cache
+from imageclassifier_operator.runtime.work_queue import Key
+
+WELL = GatewayReport("s", 4, {1: VersionReport(ready=True)})
+LOST = GatewayReport("s", 4, {1: VersionReport(ready=False, error="no contract")})
+
+
+def pods(*uids: str) -> list[dict[str, Any]]:
+    return [{"metadata": {"uid": uid}} for uid in uids]
+
+
+@pytest.fixture
+def hearing() -> Hearing:
+    """Of one gateway and one model server, asked once."""
+    hearing = Hearing()
+    hearing.look(pods("gateway", "server"), 0.0)
+    hearing.hear(1, {"gateway": WELL}, 0.0)
+    return hearing
+
+
+def test_gateways_are_asked_again_when_they_have_had_the_time_to_notice_and_then_no_more(
+    hearing: Hearing,
+) -> None:
+    assert hearing.ask_again_seconds(1, 1.0) == NOTICE_SECONDS - 1
+    assert hearing.ask_again_seconds(1, 10.0) == 0
+    hearing.hear(1, {"gateway": WELL}, 10.0)
+    assert hearing.ask_again_seconds(1, 10.0) is None
+    assert hearing.ask_again_seconds(1, 10_000.0) is None
+
+
+@pytest.mark.parametrize("ready", [("gateway", "server", "another"), ("gateway",), ("new", "server")])
+def test_other_pods_that_become_ready_or_go_are_a_reason_to_ask(
+    hearing: Hearing, ready: tuple[str, ...]
+) -> None:
+    hearing.hear(1, {"gateway": WELL}, 10.0)
+    hearing.look(pods(*ready), 20.0)
+    assert hearing.ask_again_seconds(1, 20.0) == 0
+
+
+def test_a_complaint_counts_when_it_lasts_and_whoever_complains_is_asked_until_it_does_not(
+    hearing: Hearing,
+) -> None:
+    hearing.hear(1, {"gateway": LOST}, 10.0)
+    assert hearing.said("gateway", 1, 10.0) is None
+    assert hearing.ask_again_seconds(1, 10.0) == COMPLAINT_SECONDS
+    hearing.hear(1, {"gateway": LOST}, 13.0)
+    said = hearing.said("gateway", 1, 13.0)
+    assert said is not None
+    assert said.error == "no contract"
+    assert hearing.ask_again_seconds(1, 100.0) == 0
+    hearing.hear(1, {"gateway": WELL}, 100.0)
+    said = hearing.said("gateway", 1, 100.0)
+    assert said is not None
+    assert said.ready
+
+
+def test_a_leader_that_has_heard_nothing_yet_takes_a_complaint_at_its_word() -> None:
+    """Or a change of leaders would make the version available for a moment."""
+    hearing = Hearing()
+    hearing.hear(1, {"gateway": LOST}, 10.0)
+    said = hearing.said("gateway", 1, 10.0)
+    assert said is not None
+    assert not said.ready
+
+
+def test_a_gateway_that_does_not_answer_has_said_nothing_new(hearing: Hearing) -> None:
+    for now in (10.0, 13.0):
+        hearing.hear(1, {"gateway": LOST}, now)
+    hearing.hear(1, {}, 16.0)
+    said = hearing.said("gateway", 1, 16.0)
+    assert said is not None
+    assert not said.ready
+
+
+def test_what_was_said_of_another_version_or_by_a_pod_that_has_gone_is_no_verdict(hearing: Hearing) -> None:
+    assert hearing.said("gateway", 2, 0.0) is None
+    hearing.forget_others({"another"})
+    assert hearing.said("gateway", 1, 0.0) is None
+
+
+def test_a_gateway_that_has_no_routing_cannot_use_the_version_because_of_that(hearing: Hearing) -> None:
+    for now in (10.0, 13.0):
+        hearing.hear(1, {"gateway": GatewayReport("s", 0, routing_error="schema 2 is not known")}, now)
+    said = hearing.said("gateway", 1, 13.0)
+    assert said is not None
+    assert (said.ready, said.error) == (False, "schema 2 is not known")
+
+
+class Counting:
+    """Gateways that say what they are told to, and count how often they are asked."""
+
+    def __init__(self) -> None:
+        self.report, self.asked = WELL, 0
+
+    async def ask(self, pods: Iterable[Mapping[str, Any]]) -> dict[str, GatewayReport]:
+        self.asked += 1
+        return {pod["metadata"]["uid"]: self.report for pod in pods}
+
+
+BODY: dict[str, Any] = {
+    "metadata": {"name": "pizza", "namespace": "food", "uid": "u", "generation": 1},
+    "spec": {"model": {"version": 1, "image": "pizza:{version}"}},
+}
+
+
+def ready_pod(uid: str, component: str, version: int | None = None) -> dict[str, Any]:
+    labels = {names.LABEL_COMPONENT: component}
+    if version is not None:
+        labels[names.LABEL_MODEL_VERSION] = str(version)
+    ready = {"type": "Ready", "status": "True"}
+    return {"metadata": {"name": uid, "uid": uid, "labels": labels}, "status": {"conditions": [ready]}}
+
+
+def test_at_rest_the_gateways_are_asked_only_after_a_pod_has_changed() -> None:
+    ic, gateways, memory = api.parse(BODY), Counting(), Memory("u")
+    state = State(revision=4, phase=Phase.STABLE, serving=ic.candidate("tf"))
+    survey = Survey(
+        Cache({kind.plural: {} for kind in WATCHED}),
+        gateways,
+        render.Settings("gateway", "default"),
+        lambda: 0.0,
+    )
+
+    def asked(now: float, *servers: str) -> tuple[int, VersionReport | None]:
+        """How often a pass asks, and what is then seen."""
+        before = gateways.asked
+        there = [ready_pod("gateway", "gateway"), *(ready_pod(uid, "serving", 1) for uid in servers)]
+        view = View(Key("food", "pizza"), BODY, Objects([], there, []), memory, now, ic)
+        seen = asyncio.run(survey.observe(view, goal_of(ic, "tf", state), state))
+        return gateways.asked - before, seen.gateways[0].serving
+
+    assert [asked(now, "one")[0] for now in (0, 1, 5, 6, 1000, 5000)] == [1, 0, 1, 0, 0, 0]
+    gateways.report = LOST
+    assert asked(6000, "one") == (0, WELL.versions[1])
+    assert asked(6001, "two") == (1, None)
+    assert asked(6004, "two") == (1, LOST.versions[1])
+    gateways.report = WELL
+    assert asked(6100, "two") == (1, WELL.versions[1])
+    assert asked(6200, "two")[0] == 0

@@ -1,0 +1,385 @@
+"""What is wrong with pods, told in one sentence that names the pod, the container and what to do."""
+
+import doctest
+from typing import Any
+
+import pytest
+
+from imageclassifier_operator.api.reasons import Reason
+from imageclassifier_operator.observe import log_excerpts
+from imageclassifier_operator.observe.pod_problems import diagnose, diagnose_job, is_ready
+from rendered import SPECS, all_children
+
+
+def pod(
+    name="pizza-serving-v2-abc",
+    *,
+    ready=False,
+    leaving=False,
+    containers=(),
+    inits=(),
+    conditions=(),
+    **status,
+):
+    metadata = {"name": name}
+    if leaving:
+        metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    ready_condition = {"type": "Ready", "status": "True" if ready else "False"}
+    return {
+        "metadata": metadata,
+        "status": {
+            "conditions": [*conditions, ready_condition],
+            "containerStatuses": list(containers),
+            "initContainerStatuses": list(inits),
+            **status,
+        },
+    }
+
+
+def container(name="model-server", *, image="tf:1", **fields):
+    return {"name": name, "image": image, "ready": False, "state": {}, **fields}
+
+
+def waiting(reason, message="", **fields):
+    return container(state={"waiting": {"reason": reason, "message": message}}, **fields)
+
+
+def crashed(reason="Error", message="", code=1, **fields):
+    ended = {"reason": reason, "exitCode": code, "message": message}
+    back_off = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting"}}
+    return container(state=back_off, lastState={"terminated": ended}, **fields)
+
+
+LOAD_ERROR = (
+    "2026-01-01 W external/org_tensorflow/log.cc something harmless\n"
+    "Failed to start server. Error: Unknown: 1 servable(s) did not become available: "
+    "{{name: pizza version: 2} due to error: Invalid argument: not a SavedModel}\n"
+)
+UNSCHEDULABLE = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "Unschedulable",
+    "message": "0/3 nodes are available: 3 Insufficient memory.",
+}
+UNBOUND = (
+    '0/1 nodes are available: persistentvolumeclaim "models" not found. preemption: 0/1 nodes are available: '
+    "1 Preemption is not helpful for scheduling."
+)
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason", "words", "fatal"),
+    [
+        (
+            pod(containers=[waiting("ErrImagePull", "failed to pull: not found")]),
+            "ImagePullFailed",
+            "tf:1",
+            False,
+        ),
+        (pod(conditions=[UNSCHEDULABLE]), "Unschedulable", "Insufficient memory", False),
+        (
+            pod(conditions=[{**UNSCHEDULABLE, "message": UNBOUND}]),
+            "VolumeFailed",
+            'persistentvolumeclaim "models" not found; create',
+            False,
+        ),
+        (
+            pod(containers=[crashed("OOMKilled", code=137)]),
+            "OutOfMemory",
+            "spec.serving.resources.limits.memory",
+            True,
+        ),
+        (
+            pod(containers=[crashed("OOMKilled", code=137, name="gateway")]),
+            "OutOfMemory",
+            "spec.gateway.resources.limits.memory",
+            True,
+        ),
+        (pod(containers=[crashed(message=LOAD_ERROR)]), "ModelLoadFailed", "not a SavedModel", True),
+        (pod(containers=[crashed(message="terminate called")]), "ContainerCrashed", "exit code 1", True),
+        (
+            pod(
+                inits=[
+                    crashed(
+                        message="cp: cannot stat '/models/x/2/saved_model.pb': No such file",
+                        name="model-files",
+                    )
+                ]
+            ),
+            "ModelNotFound",
+            "saved_model.pb",
+            True,
+        ),
+        (
+            pod(containers=[waiting("CreateContainerConfigError", "secret x not found")]),
+            "ContainerConfigInvalid",
+            "secret x not found; create or correct what that names",
+            False,
+        ),
+        (pod(reason="Evicted", message="low on ephemeral-storage"), "PodEvicted", "ephemeral-storage", False),
+        (
+            pod(containers=[container(started=True, state={"running": {}})]),
+            "NotAnswering",
+            "readiness probe",
+            False,
+        ),
+    ],
+)
+def test_each_failure_is_told_with_its_pod_its_cause_and_whether_waiting_helps(broken, reason, words, fatal):
+    problem = diagnose([broken])
+    assert problem is not None
+    assert (problem.reason.value, problem.fatal) == (reason, fatal)
+    assert "pizza-serving-v2-abc" in problem.message
+    assert words in problem.message
+
+
+EVICTED = "The node was low on resource: memory. Container model-server was using 3Gi, request is 1Gi. "
+
+
+@pytest.mark.parametrize(
+    "container_of_it",
+    [
+        crashed("Error", code=137),
+        crashed("ContainerStatusUnknown", code=137),
+        crashed("OOMKilled", code=137),
+        container(state={"terminated": {"reason": "Error", "exitCode": 137}}),
+    ],
+)
+@pytest.mark.parametrize("reason", ["Evicted", "Terminated", "Preempting", "NodeLost"])
+def test_how_containers_ended_when_a_node_ended_their_pod_is_not_held_against_the_version(
+    container_of_it, reason
+):
+    ended = pod(phase="Failed", reason=reason, message=EVICTED, containers=[container_of_it])
+    problem = diagnose([ended])
+    assert (problem.reason, problem.fatal) == (Reason.POD_EVICTED, False)
+    assert f"ended by its node ({reason}): The node was low on resource: memory" in problem.message
+
+
+def test_a_container_that_was_killed_is_held_against_the_version_only_when_it_is_restarted():
+    """The kubelet tells that it has killed a container before it tells that it has evicted the pod."""
+    killed = {"terminated": {"reason": "Error", "exitCode": 137}}
+    assert diagnose([pod(containers=[container(state=killed)])]) is None
+    restarted = container(state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState=killed)
+    assert diagnose([pod(containers=[restarted])]).fatal
+
+
+@pytest.mark.parametrize("lost", [("ContainerStatusUnknown", 137), ("Unknown", 255)])
+@pytest.mark.parametrize("kind", ["containers", "inits"])
+def test_a_container_that_its_node_lost_in_a_reboot_is_not_held_against_the_version(lost, kind):
+    reason, code = lost
+    running = crashed(reason, code=code, name="model-files" if kind == "inits" else "model-server")
+    running["state"] = {"running": {}}
+    problem = diagnose([pod(**{kind: [running]})])
+    assert (problem.reason, problem.fatal) == (Reason.CONTAINER_CRASHED, False)
+    assert "its node was interrupted" in problem.message
+
+
+def test_what_is_the_versions_own_fault_is_told_before_what_is_a_nodes():
+    lost = pod("a", containers=[crashed("Unknown", code=255)])
+    broken = pod("b", containers=[crashed(message="terminate called")])
+    assert diagnose([lost, broken]) == diagnose([broken])
+
+
+NO_SUCH_FILE = "cp: cannot stat '/models/a/b/3/saved_model.pb': No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("body", "log", "sentence"),
+    [
+        (
+            "volume",
+            NO_SUCH_FILE,
+            f"PersistentVolumeClaim models holds no model in a/b/3: {NO_SUCH_FILE}; put the SavedModel "
+            "there, readable by any user, or correct spec.model.persistentVolumeClaim and spec.model.version",
+        ),
+        (
+            "smallest",
+            "cp: cannot stat '/models/pizza/3': No such file or directory",
+            "the model's files cannot be copied from pizza-model:3: cp: cannot stat '/models/pizza/3': No "
+            "such file or directory; they belong under /models/pizza/3/, readable by any user",
+        ),
+        (
+            "smallest",
+            'failed to create containerd task: exec: "cp": executable file not found in $PATH',
+            "image pizza-model:3 has no cp to take the model out with; base it on one that has (not on "
+            "scratch)",
+        ),
+    ],
+)
+def test_where_a_model_that_is_not_found_belongs_is_told_for_the_source_that_the_spec_names(
+    body, log, sentence
+):
+    rendered = all_children(SPECS[body])["Deployment", "pizza-serving-v3"]["spec"]["template"]["spec"]
+    broken = {**pod(inits=[crashed(message=log, name="model-files")]), "spec": rendered}
+    problem = diagnose([broken])
+    assert problem.reason is Reason.MODEL_NOT_FOUND
+    assert problem.message == f"pod pizza-serving-v2-abc, container model-files: {sentence}"
+
+
+def test_an_init_container_that_others_have_put_in_says_nothing_of_the_models_files():
+    problem = diagnose([pod(inits=[crashed(message="no certificate", name="mesh-init")])])
+    assert problem.reason is Reason.CONTAINER_CRASHED
+
+
+def test_a_container_that_cannot_be_started_tells_the_same_at_every_try():
+    message = 'failed to create containerd task: exec: "server": executable file not found in $PATH'
+    again = crashed("StartError", message, code=128)
+    trying = {**again, "state": {"waiting": {"reason": "RunContainerError", "message": message}}}
+    assert diagnose([pod(containers=[again])]) == diagnose([pod(containers=[trying])])
+
+
+def test_pulling_tells_the_same_while_the_kubelet_backs_off():
+    detail = 'failed to pull and unpack image "x": not found'
+    first = diagnose([pod(containers=[waiting("ErrImagePull", detail)])])
+    then = diagnose(
+        [pod(containers=[waiting("ImagePullBackOff", f'Back-off pulling image "x": ErrImagePull: {detail}')])]
+    )
+    assert first == then
+
+
+@pytest.mark.parametrize(
+    "word", ["InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable"]
+)
+def test_whatever_keeps_an_image_from_the_node_is_told(word):
+    problem = diagnose([pod(containers=[waiting(word, "rpc error: it is so")])])
+    assert problem.reason is Reason.IMAGE_PULL_FAILED
+    assert "cannot pull image tf:1: rpc error: it is so; check the name" in problem.message
+
+
+def test_a_crashing_container_tells_the_same_while_it_runs_again():
+    again = crashed(message=LOAD_ERROR)
+    running = {**again, "state": {"running": {}}, "started": False}
+    assert diagnose([pod(containers=[again])]) == diagnose([pod(containers=[running])])
+
+
+def test_the_worst_of_many_pods_is_told_whatever_their_order():
+    stuck = pod("a", conditions=[UNSCHEDULABLE])
+    broken = pod("b", containers=[crashed(message=LOAD_ERROR)])
+    assert diagnose([stuck, broken]) == diagnose([broken, stuck])
+    assert diagnose([stuck, broken]).reason is Reason.MODEL_LOAD_FAILED
+
+
+def test_pods_that_are_ready_or_leaving_have_no_problems():
+    assert diagnose([pod(ready=True, containers=[crashed("OOMKilled")])]) is None
+    assert diagnose([pod(leaving=True, containers=[crashed("OOMKilled")])]) is None
+    assert not is_ready(pod(ready=True, leaving=True))
+
+
+def test_pods_that_are_just_starting_have_no_problems():
+    assert (
+        diagnose([pod(containers=[waiting("ContainerCreating")], inits=[waiting("PodInitializing")])]) is None
+    )
+    assert diagnose([]) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ('pods "p" is forbidden: exceeded quota: small, requested: memory=2Gi', "QuotaExceeded"),
+        ('pods "p" is forbidden: violates PodSecurity "restricted:latest"', "AdmissionRefused"),
+    ],
+)
+def test_pods_that_could_not_be_created_are_told_from_the_deployment(message, reason):
+    condition = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}
+    deployment = {"metadata": {"name": "pizza-serving-v2"}, "status": {"conditions": [condition]}}
+    problem = diagnose([], deployment)
+    assert problem is not None
+    assert problem.reason.value == reason
+    assert "Deployment pizza-serving-v2" in problem.message
+
+
+def test_a_volume_that_cannot_be_mounted_is_told_from_the_events():
+    event = {
+        "involvedObject": {"kind": "Pod", "name": "pizza-serving-v2-abc"},
+        "reason": "FailedMount",
+        "message": 'MountVolume.SetUp failed for volume "model": no such claim',
+    }
+    problem = diagnose([pod()], events=[event])
+    assert problem.reason is Reason.VOLUME_FAILED
+    assert problem.message.startswith("pod pizza-serving-v2-abc: a volume cannot be mounted: MountVolume")
+    assert "no such claim; see that what it names is there" in problem.message
+    assert diagnose([pod(ready=True)], events=[event]) is None
+
+
+STARTED = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        pod(inits=[container(name="model-files", state=STARTED)]),
+        pod(inits=[container(name="model-files", state={"terminated": {"exitCode": 0}}, ready=True)]),
+        pod(containers=[container(state=STARTED)]),
+        pod(containers=[waiting("CrashLoopBackOff", lastState={"terminated": {"exitCode": 0}})]),
+        pod(conditions=[{"type": "PodReadyToStartContainers", "status": "True"}]),
+    ],
+)
+def test_a_volume_that_was_mounted_late_is_no_problem_any_more(late):
+    """The Event stays for an hour."""
+    event = {
+        "involvedObject": {"kind": "Pod", "name": "pizza-serving-v2-abc"},
+        "reason": "FailedMount",
+        "message": 'MountVolume.SetUp failed for volume "model": no such claim',
+    }
+    assert diagnose([late], events=[event]) is None
+
+
+def refused_pods(job: str, uid: str) -> dict[str, Any]:
+    message = 'Error creating: pods "p" is forbidden: exceeded quota: small, requested: pods=1'
+    about = {"kind": "Job", "name": job, "uid": uid}
+    return {"involvedObject": about, "reason": "FailedCreate", "message": message}
+
+
+def test_a_job_that_can_make_no_pod_is_told_until_it_has_one():
+    job = {"metadata": {"name": "pizza-verify-v2-a", "uid": "now"}}
+    events = [refused_pods("pizza-verify-v2-a", "now")]
+    problem = diagnose_job(job, [], events)
+    assert problem is not None
+    assert problem.reason is Reason.QUOTA_EXCEEDED
+    assert "Job pizza-verify-v2-a" in problem.message
+    assert diagnose_job(job, [pod(ready=True)], events) is None
+
+
+def test_what_was_refused_to_another_job_is_nobody_elses_problem():
+    events = [refused_pods("pizza-verify-v2-a", "before")]
+    job = {"metadata": {"name": "pizza-verify-v2-a", "uid": "now"}}
+    assert diagnose_job(job, [], events) is None
+    assert diagnose([pod(containers=[waiting("ContainerCreating")])], events=events) is None
+
+
+def test_an_image_is_called_by_the_name_that_the_spec_has():
+    told = pod(containers=[{**waiting("ErrImagePull"), "name": "c", "image": "docker.io/other:tag"}])
+    told["spec"] = {"containers": [{"name": "c", "image": "pizza-model:1"}]}
+    problem = diagnose([told])
+    assert problem is not None
+    assert "pizza-model:1" in problem.message
+    assert "other" not in problem.message
+
+
+def test_a_long_message_is_cut():
+    problem = diagnose([pod(containers=[waiting("ErrImagePull", "x" * 5000)])])
+    assert len(problem.message) < 600
+
+
+def test_a_crash_tells_the_same_although_its_log_has_the_time():
+    first = '{"time": "10:00", "level": "error", "message": "Worker failed to boot."}'
+    then = '{"time": "10:09", "level": "error", "message": "Worker failed to boot."}'
+    told = [diagnose([pod(containers=[crashed(message=message)])]) for message in (first, then)]
+    assert told[0] == told[1]
+    assert "Worker failed to boot" in told[0].message
+
+
+def test_a_log_s_line_is_told_without_its_time_and_with_all_of_its_words():
+    lines = {
+        "The model cannot be read": "The model cannot be read",
+        "2026-01-01 10:00:00.123456: E external/tf/loader.cc:7] no graph, error 5": "no graph, error 5",
+        "2026-01-01T10:00:00Z Zones cannot be read": "Zones cannot be read",
+        "10:00:00 cannot begin": "cannot begin",
+        "7 of 9 files cannot be read": "7 of 9 files cannot be read",
+    }
+    for line, told in lines.items():
+        assert f"exit code 1: {told}; look" in diagnose([pod(containers=[crashed(message=line)])]).message
+
+
+def test_the_examples_of_how_words_are_taken_out_are_true():
+    assert doctest.testmod(log_excerpts).failed == 0

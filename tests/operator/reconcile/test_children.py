@@ -1,0 +1,95 @@
+"""Writing children: what the API server refuses is told, what may pass by itself is tried again."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from imageclassifier_operator import api, render
+from imageclassifier_operator.api.kinds import WATCHED
+from imageclassifier_operator.api.reasons import Reason
+from imageclassifier_operator.observe.objects import Objects
+from imageclassifier_operator.observe.types import Problem
+from imageclassifier_operator.reconcile.children import Children
+from imageclassifier_operator.reconcile.context import View
+from imageclassifier_operator.reconcile.memory import Memory
+from imageclassifier_operator.runtime.cache import Cache
+from imageclassifier_operator.runtime.client import ApiError
+from imageclassifier_operator.runtime.work_queue import Key
+
+KEY = Key("food", "pizza")
+BODY: dict[str, Any] = {
+    "metadata": {"name": "pizza", "namespace": "food", "uid": "u", "generation": 1},
+    "spec": {"model": {"version": 1, "image": "pizza:{version}"}},
+}
+DEPLOYMENT: dict[str, Any] = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "pizza-serving-v1", "namespace": "food"},
+}
+
+
+class Refusing:
+    """An API server that answers every write with an error."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self._error = ApiError(status, "", message)
+
+    async def read(self, *_: Any) -> None:
+        return None
+
+    async def apply(self, *_: Any) -> None:
+        raise self._error
+
+
+def written(status: int, message: str) -> Problem | None:
+    cache = Cache({kind.plural: {} for kind in WATCHED})
+    children = Children(cache, Refusing(status, message), render.Settings("gateway", "default"))  # type: ignore[arg-type]
+    view = View(KEY, BODY, Objects([], [], []), Memory("u"), 5.0, api.parse(BODY))
+    return asyncio.run(children.ensure(view, DEPLOYMENT))
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "reason", "what_to_do"),
+    [
+        (422, "spec.replicas: Invalid value", Reason.API_REFUSED, "correct what it names in the spec"),
+        (
+            403,
+            'admission webhook "policy" denied the request',
+            Reason.API_REFUSED,
+            "ask whoever set the rule",
+        ),
+        (403, "exceeded quota: small", Reason.QUOTA_EXCEEDED, "raise the quota"),
+        (
+            500,
+            "failed to create typed patch object (food/pizza-serving-v1; apps/v1, Kind=Deployment): "
+            ".spec.template.spec.affinity.nodeAfinity: field not declared in schema",
+            Reason.API_REFUSED,
+            "nodeAfinity: field not declared in schema; correct what it names in the spec",
+        ),
+    ],
+)
+def test_what_the_api_server_refuses_is_told_with_what_to_do(
+    status: int, message: str, reason: Reason, what_to_do: str
+) -> None:
+    problem = written(status, message)
+    assert problem is not None
+    assert problem.reason is reason
+    assert problem.message.startswith("Deployment pizza-serving-v1 is refused by the API server: ")
+    assert what_to_do in problem.message
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (500, "etcdserver: request timed out"),
+        (503, "busy"),
+        (
+            403,
+            'unable to create new content in namespace "food" because it is being terminated',
+        ),
+    ],
+)
+def test_what_may_pass_by_itself_is_no_refusal(status: int, message: str) -> None:
+    with pytest.raises(ApiError):
+        written(status, message)

@@ -1,0 +1,133 @@
+"""What a pass may rely on, and what it must not lose: without an API server, one step at a time."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from imageclassifier_operator import __main__ as program
+from imageclassifier_operator import api
+from imageclassifier_operator.api.kinds import DEPLOYMENTS, IMAGE_CLASSIFIERS, WATCHED, Kind
+from imageclassifier_operator.observe.objects import Objects
+from imageclassifier_operator.reconcile.context import View
+from imageclassifier_operator.reconcile.memory import Memory
+from imageclassifier_operator.reconcile.reconciler import Reconciler
+from imageclassifier_operator.reconcile.status_writer import Teller
+from imageclassifier_operator.rollout import Decision, Happened
+from imageclassifier_operator.rollout.state import Phase, State
+from imageclassifier_operator.runtime.cache import Cache
+from imageclassifier_operator.runtime.client import ApiError
+from imageclassifier_operator.runtime.informer import Informer
+from imageclassifier_operator.runtime.work_queue import Key, WorkQueue
+from imageclassifier_operator.settings import Settings
+
+KEY = Key("food", "pizza")
+BODY: dict[str, Any] = {
+    "metadata": {"name": "pizza", "namespace": "food", "uid": "u", "resourceVersion": "1", "generation": 1},
+    "spec": {"model": {"version": 1, "image": "pizza:{version}"}},
+}
+
+
+class FirstInLine:
+    """A replica that gets the Lease at once and keeps it."""
+
+    async def acquire(self) -> None: ...
+
+    async def hold(self) -> None:
+        await asyncio.Event().wait()
+
+
+class NothingThere:
+    """An API server without any objects."""
+
+    async def list_uids(self, _: Kind) -> set[str]:
+        return set()
+
+
+@pytest.mark.parametrize("every_kind_is_listed", [False, True])
+def test_a_replica_that_begins_to_lead_looks_at_nothing_before_every_kind_is_listed(
+    every_kind_is_listed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a version that serves would look like one that is not wanted: its Deployment is there, its routing
+    not yet. What came into the queue meanwhile, or while another led, is looked at then."""
+    looked_at: list[Key] = []
+
+    async def reconcile(_: Reconciler, key: Key) -> None:
+        looked_at.append(key)
+
+    monkeypatch.setattr(Reconciler, "reconcile", reconcile)
+
+    async def lead() -> None:
+        queue = WorkQueue()
+        informer = Informer(queue)
+        informer._cache = Cache(
+            {kind.plural: {} for kind in WATCHED} | {IMAGE_CLASSIFIERS.plural: {KEY: [BODY]}}
+        )
+        informer.started.set()
+        queue.add(KEY)
+        if every_kind_is_listed:
+            informer.listed.set()
+        leading = asyncio.create_task(
+            program._lead(informer, NothingThere(), None, FirstInLine(), SETTINGS, asyncio.Event())  # type: ignore[arg-type]
+        )
+        await asyncio.sleep(0.05)
+        leading.cancel()
+        await asyncio.gather(leading, return_exceptions=True)
+
+    asyncio.run(lead())
+    assert looked_at == ([KEY] if every_kind_is_listed else [])
+
+
+SETTINGS = Settings(
+    gateway_image="gateway",
+    serving_image="tf",
+    watch_namespace=None,
+    pod_name="operator-0",
+    pod_namespace="default",
+    probe_port=0,
+    metrics_port=0,
+    resync_seconds=1,
+)
+
+
+def test_an_object_that_went_while_the_answer_to_a_write_was_under_way_stays_gone() -> None:
+    cache = Cache({kind.plural: {} for kind in WATCHED})
+    deployment = {"metadata": {"name": "pizza-serving-v1", "uid": "d", "resourceVersion": "7"}}
+    cache.deleted(DEPLOYMENTS, KEY, "pizza-serving-v1", "d")
+    cache.written(DEPLOYMENTS, KEY, deployment)
+    assert cache.of(DEPLOYMENTS, KEY) == []
+
+
+class BusyApiServer:
+    """Takes an Event only at the second try."""
+
+    def __init__(self) -> None:
+        self.tries = 0
+        self.taken: list[str] = []
+
+    async def create_event(self, _: str, event: dict[str, Any]) -> None:
+        self.tries += 1
+        if self.tries == 1:
+            raise ApiError(503, "Unavailable", "busy")
+        self.taken.append(event["reason"])
+
+
+def test_what_happened_is_told_by_a_later_pass_when_the_api_server_is_busy() -> None:
+    memory = Memory("u")
+    view = View(KEY, BODY, Objects([], [], []), memory, 5.0, api.parse(BODY))
+    server = BusyApiServer()
+    teller = Teller(Cache({kind.plural: {} for kind in WATCHED}), server, "operator-0")  # type: ignore[arg-type]
+    happened = tuple(
+        Happened(name, "It is so.", Phase.LOAD, 2, 0) for name in ("RolloutStarted", "CandidateLoaded")
+    )
+
+    async def two_passes() -> None:
+        teller.note(view, Decision(State(), happened))
+        with pytest.raises(ApiError):
+            await teller.tell_transitions(view)
+        teller.note(view, Decision(State()))
+        await teller.tell_transitions(view)
+        await teller.tell_transitions(view)
+
+    asyncio.run(two_passes())
+    assert server.taken == ["RolloutStarted", "CandidateLoaded"]

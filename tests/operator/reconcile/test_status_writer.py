@@ -1,0 +1,60 @@
+"""Telling users: what is written and posted, and how often."""
+
+import asyncio
+from typing import Any
+
+from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS, WATCHED
+from imageclassifier_operator.observe.objects import Objects
+from imageclassifier_operator.observe.types import Observed
+from imageclassifier_operator.reconcile.context import Found
+from imageclassifier_operator.reconcile.memory import Memory
+from imageclassifier_operator.reconcile.status_writer import Teller
+from imageclassifier_operator.rollout.state import State
+from imageclassifier_operator.runtime.cache import Cache
+from imageclassifier_operator.runtime.work_queue import Key
+
+KEY = Key("food", "pizza")
+
+
+class Listening:
+    """An API server that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.body: dict[str, Any] = {
+            "metadata": {
+                "name": "pizza",
+                "namespace": "food",
+                "uid": "u",
+                "generation": 2,
+                "resourceVersion": "1",
+            },
+            "spec": {},
+            "status": {"url": "http://pizza.example.org/", "modelDigest": "sha256:1"},
+        }
+        self.events: list[dict[str, Any]] = []
+
+    async def apply_status(self, _: str, __: str, status: dict[str, Any]) -> dict[str, Any]:
+        self.body = {**self.body, "status": status}
+        return self.body
+
+    async def create_event(self, _: str, event: dict[str, Any]) -> None:
+        self.events.append(event)
+
+
+def test_an_invalid_spec_is_told_by_one_event_and_takes_nothing_out_of_the_status() -> None:
+    server, memory = Listening(), Memory("u")
+    indices = {kind.plural: {} for kind in WATCHED} | {IMAGE_CLASSIFIERS.plural: {KEY: [server.body]}}
+    teller = Teller(Cache(indices), server, "operator-0")  # type: ignore[arg-type]
+
+    async def passes(*sentences: str) -> None:
+        for sentence in sentences:
+            found = Found(KEY, server.body, Objects([], [], []), memory, 5.0)
+            await teller.tell_invalid(found, State(), Observed(), sentence)
+
+    asyncio.run(passes("give one source", "give one source", "give a version"))
+    assert [(event["type"], event["reason"], event["message"]) for event in server.events] == [
+        ("Warning", "InvalidSpec", "give one source"),
+        ("Warning", "InvalidSpec", "give a version"),
+    ]
+    assert server.body["status"]["url"] == "http://pizza.example.org/"
+    assert server.body["status"]["modelDigest"] == "sha256:1"

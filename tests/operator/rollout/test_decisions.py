@@ -1,0 +1,326 @@
+"""Single decisions, one moment each: what test_rollout_machine.py finds by chance, if at all."""
+
+import dataclasses
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from imageclassifier_operator import api
+from imageclassifier_operator.api import (
+    ImageSource,
+    Limits,
+    RolloutSettings,
+    ServedVersion,
+    ServingSettings,
+    Shadow,
+    Step,
+    Sticky,
+)
+from imageclassifier_operator.api.reasons import Reason
+from imageclassifier_operator.observe.types import (
+    Counters,
+    GatewayObserved,
+    GatewayReport,
+    Observed,
+    Problem,
+    Verdict,
+    VersionObserved,
+    VersionReport,
+)
+from imageclassifier_operator.rollout import Decision, Goal, analysis, decide, goal_of, routing
+from imageclassifier_operator.rollout.state import Phase, State
+
+NOW = 10_000.0
+PASSED = Verdict(True, Reason.READY, "")
+
+
+def served(
+    version: int, memory: str = "1Gi", image: str | None = None, server: str = "tf:1"
+) -> ServedVersion:
+    serving = ServingSettings(resources={"requests": {"memory": memory}}, image=image)
+    return ServedVersion(version, "pizza", ImageSource(f"pizza:{version}"), serving, None, server)
+
+
+ONE, TWO = served(1), served(2)
+ROLLING = State(revision=5, serving=ONE, candidate=TWO, attempt="a", since=NOW)
+
+
+def goal(wanted: ServedVersion = TWO, attempt: str = "a", promote: str = "", **rules: Any) -> Goal:
+    return Goal(wanted, attempt, RolloutSettings(**{"min_requests": 0, **rules}), promote)
+
+
+def seen(
+    *, connected: bool = True, report: bool = True, error: str | None = None, revision: int = 5, **more: Any
+) -> Observed:
+    """Both versions are up, and the one gateway has taken on the routing."""
+    says = {1: VersionReport(True), 2: VersionReport(connected, error=error)}
+    gateway = GatewayObserved("pizza-gateway-x", True, GatewayReport("g", revision, says) if report else None)
+    versions = {v.version: VersionObserved(v.input_hash, True, 1) for v in (ONE, TWO)}
+    observed = Observed(versions=versions, gateways=(gateway,), acknowledged_seconds=99.0)
+    return replace(observed, **more)
+
+
+def names(decision: Decision) -> list[str]:
+    return [each.name for each in decision.happened]
+
+
+# -- a candidate that passed, and cannot be used --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("looks", "said"),
+    [
+        (seen(connected=False, error="no route to host"), "gateway pod pizza-gateway-x: no route to host"),
+        (seen(report=False), "gateway pod pizza-gateway-x has not acknowledged routing revision 5 yet; if"),
+        (
+            seen(acknowledged_seconds=None, revision=4),
+            "gateway pod pizza-gateway-x has not acknowledged routing revision 5 yet, but is on 4",
+        ),
+    ],
+    ids=["a gateway cannot reach it", "a gateway cannot be asked", "a gateway does not read the routing"],
+)
+def test_a_candidate_that_passed_and_is_out_of_reach_is_given_up_at_the_deadline(
+    looks: Observed, said: str
+) -> None:
+    state = replace(ROLLING, phase=Phase.VERIFY)
+    looks = replace(looks, verdict=PASSED)
+    waiting = decide(goal(), state, looks, NOW + 599)
+    assert (names(waiting), waiting.requeue_seconds) == ([], 1.0)
+    [failed] = decide(goal(), state, looks, NOW + 600).state.failed
+    assert failed.reason == "ProgressDeadlineExceeded"
+    assert "passed its verification, but could not be given requests within 600 s" in failed.message
+    assert said in failed.message
+
+
+def test_a_candidate_that_passed_waits_for_its_promotion_without_a_deadline() -> None:
+    state = replace(ROLLING, phase=Phase.VERIFY, stopped_since=NOW)
+    looks = seen(connected=False, verdict=PASSED)
+    assert names(decide(goal(pause=True), state, looks, NOW + 10_000)) == []
+
+
+def test_a_share_that_a_gateway_cannot_give_goes_back_at_the_deadline() -> None:
+    state = replace(ROLLING, phase=Phase.SHIFT, percent=10)
+    rules = {"steps": (Step(10, 30),)}
+    looks = seen(connected=False, error="no route to host", unusable_seconds=599.0)
+    assert names(decide(goal(**rules), state, looks, NOW + 700)) == []
+    after = decide(goal(**rules), state, replace(looks, unusable_seconds=600.0), NOW + 700).state
+    assert routing.shares(after) == {1: 100}
+    assert "gateway pod pizza-gateway-x: no route to host" in after.failed[0].message
+
+
+# -- a candidate that is mended under its number ---------------------------------------------------------
+
+MENDED = served(2, memory="4Gi")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        replace(ROLLING, phase=Phase.LOAD),
+        replace(ROLLING, phase=Phase.VERIFY),
+        State(revision=5, phase=Phase.RETIRE, serving=ONE, since=NOW),
+    ],
+    ids=["while it is loaded", "while it is verified", "while it is removed"],
+)
+def test_a_mended_candidate_is_not_blamed_for_the_pods_that_it_had_before(state: State) -> None:
+    looks = replace(broken(TWO), acknowledged_seconds=1.0)
+    after = decide(goal(wanted=MENDED, attempt="b"), state, looks, NOW + 1)
+    assert (after.state.phase, after.state.candidate) == (Phase.LOAD, MENDED)
+    assert after.state.failed == ()
+    again = decide(goal(wanted=MENDED, attempt="b"), after.state, looks, NOW + 2)
+    assert (again.state.phase, again.happened) == (Phase.LOAD, ())
+
+
+def test_a_mended_candidate_whose_own_pods_break_is_taken_back() -> None:
+    state = replace(ROLLING, phase=Phase.LOAD, candidate=MENDED, attempt="b")
+    [failed] = decide(goal(wanted=MENDED, attempt="b"), state, broken(MENDED), NOW + 1).state.failed
+    assert (failed.attempt, failed.reason) == ("b", "OutOfMemory")
+
+
+def test_a_candidate_that_waits_for_its_earlier_pods_to_go_has_all_of_its_time_afterwards() -> None:
+    mended = goal(wanted=MENDED, attempt="b", progress_deadline_seconds=100)
+    state = replace(ROLLING, phase=Phase.LOAD, candidate=MENDED, attempt="b")
+    in_the_way, gone = broken(TWO), replace(seen(), versions={1: VersionObserved(ONE.input_hash, True, 1)})
+    state = decide(mended, state, in_the_way, NOW + 10).state
+    assert names(decide(mended, state, in_the_way, NOW + 5_000)) == []
+    state = decide(mended, state, gone, NOW + 5_000).state
+    assert names(decide(mended, state, gone, NOW + 5_089)) == []
+    assert names(decide(mended, state, gone, NOW + 5_090))[0] == "CandidateFailed"
+
+
+def test_a_mended_candidate_is_not_verified_while_its_earlier_pods_still_answer() -> None:
+    state = replace(ROLLING, phase=Phase.LOAD)
+    up = VersionObserved(TWO.input_hash, True, 1)
+    waiting = seen(versions={**seen().versions, 2: replace(up, earlier_answer=True)})
+    assert names(decide(goal(), state, waiting, NOW + 1)) == []
+    assert names(decide(goal(), state, seen(), NOW + 1)) == ["CandidateLoaded"]
+
+
+def test_a_failed_version_is_tried_again_as_it_was_only_when_its_pods_are_gone() -> None:
+    """Files on a volume were put right, say: only the annotation changes."""
+    first = decide(goal(), replace(ROLLING, phase=Phase.LOAD), broken(TWO), NOW + 1).state
+    again = goal(attempt="b")
+    waiting = replace(broken(TWO), acknowledged_seconds=1.0)
+    assert names(decide(again, first, waiting, NOW + 2)) == []
+    gone = replace(seen(), versions={1: VersionObserved(ONE.input_hash, True, 1)})
+    after = decide(again, first, gone, NOW + 20)
+    assert (names(after)[-1], after.state.candidate) == ("RolloutStarted", TWO)
+
+
+def test_settings_that_are_mended_in_place_are_not_blamed_for_the_pods_with_the_former_ones() -> None:
+    after = decide(goal(wanted=MENDED, attempt="b"), SETTLING, broken(TWO), NOW + 1).state
+    assert (after.phase, after.serving, after.failed) == (Phase.SETTLE, MENDED, ())
+
+
+# -- rules that change on the way -----------------------------------------------------------------------
+
+
+SETTLING = State(revision=5, phase=Phase.SETTLE, since=NOW, serving=TWO, previous=ONE, attempt="a")
+BROKEN = Problem(Reason.OUT_OF_MEMORY, "the container used too much", fatal=True)
+
+
+def broken(version: ServedVersion) -> Observed:
+    looks = seen()
+    up = {**looks.versions, version.version: VersionObserved(version.input_hash, False, 0, problem=BROKEN)}
+    return replace(looks, versions=up)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [goal(attempt="b", keep_previous_seconds=900), goal(wanted=served(2, memory="2Gi"), attempt="b")],
+    ids=["other rules", "other settings"],
+)
+def test_a_version_that_fails_after_its_rules_changed_is_not_tried_again_by_them(changed: Goal) -> None:
+    after = decide(changed, SETTLING, broken(changed.wanted), NOW + 1).state
+    assert (after.serving, after.candidate) == (ONE, None)
+    assert [failed.attempt for failed in after.failed] == ["b"]
+    assert names(decide(changed, after, seen(), NOW + 2))[-1:] != ["RolloutStarted"]
+
+
+def test_rules_that_change_after_going_back_by_hand_put_nothing_on_trial() -> None:
+    gone_back = replace(SETTLING, serving=ONE, previous=TWO, attempt="")
+    after = decide(goal(wanted=ONE, attempt="b"), gone_back, seen(), NOW + 1).state
+    assert after == gone_back
+
+
+def test_a_share_that_is_no_step_any_more_lasts_as_long_as_the_step_before_it() -> None:
+    state = replace(ROLLING, phase=Phase.SHIFT, percent=10)
+    edited = goal(steps=(Step(5, 60), Step(50, 60)))
+    assert decide(edited, state, seen(), NOW + 59).state.percent == 10
+    assert decide(edited, state, seen(), NOW + 60).state.percent == 50
+
+
+def test_a_shadow_gets_the_share_that_the_spec_asks_for_now() -> None:
+    state = replace(ROLLING, phase=Phase.SHIFT, shadow_percent=10)
+    decision = decide(goal(shadow=Shadow(40, min_compared=100)), state, seen(), NOW + 1)
+    assert (decision.state.shadow_percent, decision.state.revision) == (40, 6)
+
+
+def test_another_way_of_telling_callers_apart_is_a_new_revision() -> None:
+    """Or gateways would read it when their kubelet gets round to it, and nobody would know."""
+    stable = State(revision=5, phase=Phase.STABLE, serving=ONE)
+    decision = decide(goal(wanted=ONE, sticky=Sticky("header", "X-User")), stable, seen(), NOW)
+    assert decision.state.revision == 6
+    document = routing.routing_file("pizza", "food", decision.state)
+    assert document is not None
+    assert document["sticky"] == {"header": "X-User"}
+
+
+# -- the clock ------------------------------------------------------------------------------------------
+
+
+def test_a_step_promoted_by_hand_lasts_no_longer_for_the_time_that_was_spent_paused() -> None:
+    rules = {"steps": (Step(10, 60), Step(50, 60))}
+    paused = replace(ROLLING, phase=Phase.SHIFT, percent=10, stopped_since=NOW)
+    promoted = decide(goal(pause=True, promote="yes", **rules), paused, seen(), NOW + 5_000).state
+    assert promoted.percent == 50
+    going_on = decide(goal(promote="yes", **rules), promoted, seen(), NOW + 5_010).state
+    assert decide(goal(promote="yes", **rules), going_on, seen(), NOW + 5_069).state.phase is Phase.SHIFT
+    assert decide(goal(promote="yes", **rules), going_on, seen(), NOW + 5_070).state.phase is Phase.SETTLE
+
+
+def test_the_first_version_of_all_is_not_paused() -> None:
+    """Nothing serves meanwhile; and its deadline counts."""
+    first = State(phase=Phase.VERIFY, candidate=TWO, attempt="a", since=NOW)
+    looks = replace(seen(), gateways=(), acknowledged_seconds=None)
+    after = decide(goal(pause=True), first, looks, NOW + 600).state
+    assert (after.phase, after.failed[0].version) == (Phase.PENDING, 2)
+
+
+# -- what may change under the number of the version that serves ----------------------------------------
+
+
+def classifier(**changed: Any) -> api.ImageClassifier:
+    metadata = {"name": "pizza", "namespace": "food", "uid": "u", "generation": 2}
+    model = {"version": 1, "image": "pizza:{version}"}
+    return api.parse({"metadata": metadata, "spec": {"model": model, **changed}})
+
+
+SERVING = State(phase=Phase.STABLE, serving=classifier().candidate("tf:1"))
+
+
+def test_other_settings_leave_the_version_that_serves_its_model_server() -> None:
+    """An operator upgrade brings another default; nothing has verified the version with it."""
+    more_memory = {"serving": {"resources": {"limits": {"memory": "4Gi"}}}}
+    assert goal_of(classifier(**more_memory), "tf:2", SERVING).wanted.server_image == "tf:1"
+    named = {"serving": {"image": "tf:3"}}
+    wanted = goal_of(classifier(**named), "tf:2", SERVING).wanted
+    assert wanted.server_image == "tf:3"
+    assert goal_of(classifier(), "tf:2", replace(SERVING, serving=wanted)).wanted.server_image == "tf:2"
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_another_model_name_is_refused_while_a_version_serves(version: int) -> None:
+    other = {"model": {"name": "salad", "version": version, "image": "pizza:{version}"}}
+    refused = goal_of(classifier(**other), "tf:1", SERVING)
+    assert refused.wanted == SERVING.serving
+    assert refused.refused is not None
+    assert "make another ImageClassifier" in refused.refused.message
+
+
+# -- latency --------------------------------------------------------------------------------------------
+
+
+def window(**buckets: int) -> analysis.Window:
+    total = max(buckets.values())
+    return analysis.Window(
+        total, 0, {**{float(k[1:]) / 1000: v for k, v in buckets.items()}, float("inf"): total}
+    )
+
+
+@pytest.mark.parametrize(
+    ("buckets", "p99"),
+    [
+        ({"_200": 0, "_300": 100}, 299.0),
+        ({"_200": 98, "_300": 100}, 250.0),
+        ({"_200": 100, "_300": 100}, 198.0),
+    ],
+)
+def test_the_99th_percentile_is_interpolated_within_its_bucket(buckets: dict[str, int], p99: float) -> None:
+    assert window(**buckets).p99_milliseconds == pytest.approx(p99)
+
+
+def test_beyond_the_last_bound_the_99th_percentile_is_at_least_that_bound() -> None:
+    slow = analysis.Window(10, 0, {300.0: 5, float("inf"): 10})
+    assert slow.p99_milliseconds == 300_000
+    assert analysis.Window(0, 0, {}).p99_milliseconds is None
+
+
+def test_a_version_is_too_slow_beyond_its_limit_only() -> None:
+    limits = Limits(error_rate=1.0, p99_milliseconds=260)
+    assert analysis.complaint(2, window(_200=98, _300=100), None, limits, 0) is None
+    complaint = analysis.complaint(
+        2, window(_200=98, _300=100), None, dataclasses.replace(limits, p99_milliseconds=240), 0
+    )
+    assert complaint is not None
+    assert "within about 250 ms only" in complaint.message
+
+
+def test_figures_of_a_gateway_that_started_anew_count_from_zero() -> None:
+    before = analysis.baseline(
+        [GatewayReport("old", 1, {2: VersionReport(True, Counters(100, 7, {"+Inf": 100}))})]
+    )
+    now = [GatewayReport("new", 1, {2: VersionReport(True, Counters(30, 1, {"+Inf": 30}))})]
+    counted = analysis.window(2, before, now)
+    assert (counted.requests, counted.errors) == (30, 1)

@@ -1,0 +1,614 @@
+"""The rollout as a whole: random histories of specs, pods, verdicts, gateways, time and accidents."""
+
+import dataclasses
+import json
+from dataclasses import replace
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from imageclassifier_operator import api
+from imageclassifier_operator.api import (
+    ImageSource,
+    Limits,
+    RolloutSettings,
+    ServedVersion,
+    ServingSettings,
+    Shadow,
+    Step,
+    Sticky,
+    names,
+)
+from imageclassifier_operator.api.reasons import Reason
+from imageclassifier_operator.observe.types import (
+    Counters,
+    GatewayObserved,
+    GatewayReport,
+    Observed,
+    Problem,
+    ShadowReport,
+    Verdict,
+    VersionObserved,
+    VersionReport,
+)
+from imageclassifier_operator.reconcile.memory import Memory
+from imageclassifier_operator.rollout import Goal, decide, goal_of, guards, routing, unusable_candidate
+from imageclassifier_operator.rollout.recovery import recover
+from imageclassifier_operator.rollout.state import Phase, State
+
+VERSIONS = (1, 2, 3)
+STRATEGIES = {
+    "at once": RolloutSettings(keep_previous_seconds=60, progress_deadline_seconds=100),
+    "in steps": RolloutSettings(
+        keep_previous_seconds=60,
+        progress_deadline_seconds=100,
+        steps=(Step(10, 30), Step(50, 30)),
+        min_requests=10,
+    ),
+    "in the shadow": RolloutSettings(
+        keep_previous_seconds=0,
+        progress_deadline_seconds=100,
+        shadow=Shadow(50, 0.9, 10),
+        limits=Limits(0.05, 100),
+        min_requests=10,
+    ),
+    "in steps, sticky": RolloutSettings(
+        keep_previous_seconds=60,
+        progress_deadline_seconds=100,
+        steps=(Step(5, 30), Step(40, 30)),
+        sticky=Sticky("header", "X-User"),
+        min_requests=10,
+    ),
+    "paused": RolloutSettings(
+        pause=True, progress_deadline_seconds=100, steps=(Step(20, 5),), min_requests=0
+    ),
+}
+EMPTY_BUCKETS = {"0.05": 0, "0.5": 0, "+Inf": 0}
+
+
+def served(version: int, memory: str = "1Gi") -> ServedVersion:
+    serving = ServingSettings(resources={"requests": {"memory": memory}})
+    return ServedVersion(version, "pizza", ImageSource(f"pizza:{version}"), serving, None, "tf")
+
+
+@dataclasses.dataclass
+class Gateway:
+    """A gateway process that reads the routing file when the kubelet gets round to it."""
+
+    start_id: str
+    file: dict | None = None
+    cut_off: set[int] = dataclasses.field(default_factory=set)
+    counters: dict[int, tuple[int, int, int]] = dataclasses.field(default_factory=dict)
+    compared: int = 0
+    agreed: int = 0
+
+    def report(self, ready_versions: set[int]) -> GatewayReport:
+        entries = self.file["versions"] if self.file else []
+        shadow = (self.file or {}).get("shadow")
+        return GatewayReport(
+            start_id=self.start_id,
+            revision=self.file["revision"] if self.file else 0,
+            versions={
+                entry["version"]: VersionReport(
+                    ready=entry["version"] in ready_versions - self.cut_off,
+                    counters=self.figures(entry["version"]),
+                )
+                for entry in entries
+            },
+            shadow=None if shadow is None else ShadowReport(shadow["version"], self.compared, self.agreed),
+        )
+
+    def figures(self, version: int) -> Counters:
+        good, bad, slow = self.counters.get(version, (0, 0, 0))
+        total = good + bad + slow
+        return Counters(total, bad, {"0.05": good, "0.5": good + bad + slow, "+Inf": total})
+
+
+class Rollouts(RuleBasedStateMachine):
+    """The operator against a small world that does anything but keep still."""
+
+    @initialize(
+        strategy=st.sampled_from(sorted(STRATEGIES)),
+        version=st.sampled_from(VERSIONS),
+        leftovers=st.dictionaries(st.sampled_from(VERSIONS), st.tuples(st.booleans(), st.booleans())),
+    )
+    def install(self, strategy, version, leftovers):
+        """A classifier is installed, over whatever children are there already."""
+        self.now = 1_000.0
+        self.rollout = STRATEGIES[strategy]
+        self.wanted = served(version)
+        self.tried = ""
+        self.promote = ""
+        self.deployments = {
+            number: {"served": served(number), "ready": ready, "broken": False, "has_served": has_served}
+            for number, (ready, has_served) in leftovers.items()
+        }
+        self.verdicts: dict[tuple[int, str], Verdict] = {}
+        self.gateways = [Gateway("g0"), Gateway("g1")]
+        self.config_map: dict | None = None
+        self.status: dict = {}
+        self.memory: State | None = None
+        self.acknowledged_since: tuple[int, float] | None = None
+        self.hints = Memory("uid")
+        self.started_gateways = 2
+        self.state = State()
+        self.taken_back: set[int] = set()
+        self.reconcile()
+
+    # -- the operator -----------------------------------------------------------------------------------
+
+    def goal(self, state: State) -> Goal:
+        wanted = self.wanted
+        for kept in (state.serving, state.candidate):
+            if kept is not None and kept.input_hash == wanted.input_hash:
+                wanted = kept
+        return Goal(
+            wanted=wanted,
+            attempt=f"{wanted.input_hash}{self.tried}{STRATEGY_NAMES[id(self.rollout)]}",
+            rollout=self.rollout,
+            promote=self.promote,
+            request_seconds=10,
+        )
+
+    def observed(self, state: State) -> Observed:
+        ready = {v for v, d in self.deployments.items() if d["ready"]}
+        gateways = tuple(GatewayObserved(g.start_id, True, g.report(ready)) for g in self.gateways)
+        if state.serving is not None and all(g.report.revision == state.revision for g in gateways):
+            if self.acknowledged_since is None or self.acknowledged_since[0] != state.revision:
+                self.acknowledged_since = (state.revision, self.now)
+        else:
+            self.acknowledged_since = None
+        candidate = state.candidate
+        seen = Observed(
+            versions={
+                version: VersionObserved(
+                    input_hash=d["served"].input_hash,
+                    complete=d["ready"],
+                    ready_pods=2 if d["ready"] else 0,
+                    problem=Problem(Reason.OUT_OF_MEMORY, "the container used too much", fatal=True)
+                    if d["broken"]
+                    else None,
+                )
+                for version, d in self.deployments.items()
+            },
+            gateways=gateways,
+            gateways_complete=True,
+            acknowledged_seconds=None
+            if self.acknowledged_since is None
+            else self.now - self.acknowledged_since[1],
+            verdict=None if candidate is None else self.verdicts.get((candidate.version, state.attempt)),
+        )
+        unusable = self.hints.unusable_seconds(unusable_candidate(state, seen), self.now)
+        return replace(seen, unusable_seconds=unusable)
+
+    def reconcile(self):
+        """One pass as `reconcile` does it: recover, decide, write."""
+        state = recover(self.config_map, self.memory, self.status, self.as_deployments(), self.now)
+        seen = self.observed(state)
+        decision = decide(self.goal(state), state, seen, self.now)
+        self.check_shares(state, decision.state, seen)
+        for happened in decision.happened:
+            if happened.blame is not None:
+                self.taken_back.add(happened.version)
+                again = decision.state.candidate
+                assert again is None or again.version != happened.version, "tried again as soon as it failed"
+                if happened.blame.reason is Reason.OUT_OF_MEMORY:
+                    blamed = decision.state.failed[-1].attempt
+                    made = self.deployments[happened.version]["served"].input_hash
+                    assert blamed.startswith(made), "blamed for what pods with other inputs did"
+            elif happened.name in ("TookOver", "FirstVersionServes"):
+                self.taken_back.discard(happened.version)
+        self.check_fallback(decision.state, seen)
+        again = decide(self.goal(decision.state), decision.state, self.observed(decision.state), self.now)
+        assert again.state == decision.state or again.happened, (
+            "a second pass changes what the first one left"
+        )
+        self.state = decision.state
+        for version, made in self.state.kept.items():
+            old = self.deployments.get(version)
+            changed = old is not None and old["served"].input_hash != made.input_hash
+            in_use = self.state.serving is not None and version != self.state.serving.version
+            if changed and in_use and not decision.delete_others:
+                continue  # its pods stay as they are while a gateway may still send them requests
+            if changed and in_use:
+                self.check_nobody_sends_to(version)
+            if old is None or changed:
+                # In place: the pods of a serving version are replaced without a gap; others come up anew.
+                goes_on = old is not None and self.state.serving is not None
+                ready = bool(goes_on and old["ready"] and version == self.state.serving.version)
+                self.deployments[version] = {
+                    "served": made,
+                    "ready": ready,
+                    "broken": False,
+                    "has_served": False,
+                }
+            if self.state.serving is not None and self.state.serving.version == version:
+                self.deployments[version]["has_served"] = True
+        if decision.delete_others:
+            for version in set(self.deployments) - set(self.state.kept):
+                self.check_nobody_sends_to(version)
+                del self.deployments[version]
+        document = routing.routing_file("pizza", "default", self.state)
+        if document is not None:
+            text = routing.to_text(document)
+            data = {routing.ROUTING_KEY: text, routing.STATE_KEY: routing.sealed(self.state, text)}
+            if self.config_map is None or self.config_map["data"] != data:
+                self.config_map = {"data": data}
+                self.wrote = True
+        self.memory = self.state
+        self.status = {
+            "servingVersion": None if self.state.serving is None else self.state.serving.version,
+            "failedVersions": [
+                {
+                    "version": f.version,
+                    "inputHash": f.attempt,
+                    "reason": f.reason,
+                    "message": f.message,
+                    "time": "2026-01-01T00:00:00+00:00",
+                }
+                for f in self.state.failed
+            ],
+        }
+
+    def as_deployments(self):
+        return [
+            {
+                "metadata": {
+                    "annotations": {
+                        names.ANNOTATION_SERVED_VERSION: json.dumps(d["served"].to_json()),
+                        **({names.ANNOTATION_HAS_SERVED: "true"} if d["has_served"] else {}),
+                    }
+                },
+                "status": {"availableReplicas": 2 if d["ready"] else 0},
+            }
+            for d in self.deployments.values()
+        ]
+
+    # -- the world --------------------------------------------------------------------------------------
+
+    @rule()
+    def all_goes_well_for_a_while(self):
+        """Without this, random histories hardly ever come to the later phases."""
+        for version in self.state.kept:
+            self.deployments[version].update(ready=True, broken=False)
+        self.reconcile()
+        if self.state.phase is Phase.VERIFY:
+            key = (self.state.candidate.version, self.state.attempt)
+            self.verdicts.setdefault(key, Verdict(True, Reason.READY, ""))
+        for which in (0, 1, 0, 1):
+            self.gateways[which].cut_off.clear()
+            self.a_gateway_reads_the_file(which)
+
+    @rule(version=st.sampled_from(VERSIONS), memory=st.sampled_from(["1Gi", "1Gi", "2Gi"]))
+    def the_spec_changes(self, version, memory):
+        self.wanted = served(version, memory)
+        self.reconcile()
+
+    @rule(strategy=st.sampled_from(sorted(STRATEGIES)))
+    def the_strategy_changes(self, strategy):
+        self.rollout = STRATEGIES[strategy]
+        self.reconcile()
+
+    @rule(value=st.sampled_from("abc"))
+    def the_user_promotes(self, value):
+        self.promote = value
+        self.reconcile()
+
+    @rule(value=st.sampled_from("abc"))
+    def the_user_asks_for_another_try(self, value):
+        self.tried = value
+        self.reconcile()
+
+    @precondition(lambda self: self.deployments)
+    @rule(data=st.data())
+    def pods_become_ready(self, data):
+        version = data.draw(st.sampled_from(sorted(self.deployments)))
+        self.deployments[version].update(ready=True, broken=False)
+        self.reconcile()
+
+    @precondition(lambda self: self.deployments)
+    @rule(data=st.data(), broken=st.booleans())
+    def pods_go_away(self, data, broken):
+        version = data.draw(st.sampled_from(sorted(self.deployments)))
+        self.deployments[version].update(ready=False, broken=broken)
+        self.reconcile()
+
+    @precondition(lambda self: self.state.previous is not None)
+    @rule(also_the_new_one=st.booleans())
+    def the_version_kept_warm_goes_away(self, also_the_new_one):
+        self.deployments[self.state.previous.version].update(ready=False)
+        if also_the_new_one:
+            self.deployments[self.state.serving.version].update(ready=False)
+        self.reconcile()
+
+    @precondition(lambda self: self.state.phase is Phase.VERIFY)
+    @rule(passed=st.booleans(), conclusive=st.sampled_from([True, True, False]))
+    def the_verification_ends(self, passed, conclusive):
+        key = (self.state.candidate.version, self.state.attempt)
+        self.verdicts.setdefault(
+            key, Verdict(passed, Reason.ACCEPTANCE_FAILED, "the salad is no pizza", conclusive)
+        )
+        self.reconcile()
+
+    @rule(which=st.integers(0, 1))
+    def a_gateway_reads_the_file(self, which):
+        if self.config_map is not None:
+            self.gateways[which].file = json.loads(self.config_map["data"][routing.ROUTING_KEY])
+        self.reconcile()
+
+    @rule(which=st.integers(0, 1), version=st.sampled_from(VERSIONS))
+    def a_gateway_cannot_reach_a_version(self, which, version):
+        self.gateways[which].cut_off ^= {version}
+        self.reconcile()
+
+    @rule(which=st.integers(0, 1))
+    def a_gateway_is_replaced(self, which):
+        self.gateways[which] = Gateway(f"g{self.started_gateways}")
+        self.started_gateways += 1
+        self.reconcile()
+
+    @rule(good=st.integers(0, 100), bad=st.sampled_from([0, 0, 20]), slow=st.sampled_from([0, 0, 50]))
+    def requests_come_in(self, good, bad, slow):
+        """`bad` and `slow` ones strike whatever version is on trial."""
+        for gateway in self.gateways:
+            for entry in gateway.file["versions"] if gateway.file else []:
+                if entry["percent"]:
+                    old = gateway.counters.get(entry["version"], (0, 0, 0))
+                    on_trial = entry["version"] == self.wanted.version
+                    new = (good, bad if on_trial else 0, slow if on_trial else 0)
+                    gateway.counters[entry["version"]] = tuple(a + b for a, b in zip(old, new, strict=True))
+            if gateway.file and "shadow" in gateway.file:
+                gateway.compared += good
+                gateway.agreed += good - (good // 2 if bad else 0)
+        self.reconcile()
+
+    @rule(seconds=st.sampled_from([0.2, 5, 40, 200]))
+    def time_passes(self, seconds):
+        self.now += seconds
+        self.reconcile()
+
+    # -- accidents --------------------------------------------------------------------------------------
+
+    @rule()
+    def the_operator_restarts(self):
+        self.memory = None
+        self.acknowledged_since = None
+        self.hints = Memory("uid")
+        self.reconcile()
+
+    @rule(restarts=st.booleans())
+    def the_config_map_is_deleted(self, restarts):
+        self.config_map = None
+        self.memory = None if restarts else self.memory
+        self.reconcile()
+
+    @precondition(lambda self: self.config_map is not None)
+    @rule(percent=st.integers(0, 100), restarts=st.booleans())
+    def the_config_map_is_edited_by_hand(self, percent, restarts):
+        document = json.loads(self.config_map["data"][routing.ROUTING_KEY])
+        document["versions"] = [{**entry, "percent": percent} for entry in document["versions"]]
+        self.config_map["data"][routing.ROUTING_KEY] = json.dumps(document)
+        self.memory = None if restarts else self.memory
+        self.reconcile()
+
+    @rule(also_the_config_map=st.booleans())
+    def the_status_is_lost(self, also_the_config_map):
+        self.status = {}
+        if also_the_config_map:
+            self.config_map, self.memory = None, None
+            self.taken_back = set()  # nobody knows any more
+        self.reconcile()
+
+    # -- what must hold ---------------------------------------------------------------------------------
+
+    @invariant()
+    def shares_sum_to_100(self):
+        shares = routing.shares(self.state)
+        assert not shares or sum(shares.values()) == 100
+        assert all(0 <= percent <= 100 for percent in shares.values())
+
+    @invariant()
+    def every_listed_version_keeps_its_pods(self):
+        assert set(routing.shares(self.state)) <= set(self.state.kept) <= set(self.deployments)
+
+    @invariant()
+    def a_failed_version_gets_no_share(self):
+        state = self.state
+        if state.candidate is not None:
+            assert not state.has_failed(state.attempt)
+
+    def check_shares(self, before: State, after: State, seen: Observed):
+        """A version only ever gains a share while its pods are ready."""
+        had, has = routing.shares(before), routing.shares(after)
+        for version, percent in has.items():
+            if before.serving is not None and percent > had.get(version, 0):
+                returned = before.serving.version == version  # a share comes back to where it was
+                assert seen.ready_pods(version) > 0 or returned, (
+                    f"{percent}% for {version}, which is not ready"
+                )
+        if routing.without_revision(routing.routing_file("", "", before)) != routing.without_revision(
+            routing.routing_file("", "", after)
+        ):
+            assert after.revision > before.revision
+
+    def check_fallback(self, after: State, seen: Observed):
+        """It is the version before, ready and never taken back; and it is there whenever that is."""
+        judged = after.phase is Phase.SETTLE and after.attempt and after.previous is not None
+        warm = judged and guards.is_warm(seen, after.previous)
+        assert after.fallback == (after.previous.version if warm else None)
+        if after.fallback is not None:
+            assert seen.ready_pods(after.fallback) > 0
+            assert routing.shares(after)[after.fallback] == 0
+            assert after.fallback not in self.taken_back
+
+    def check_nobody_sends_to(self, version: int):
+        for gateway in self.gateways:
+            if gateway.file is not None and self.state.serving is not None:
+                shares = {entry["version"]: entry["percent"] for entry in gateway.file["versions"]}
+                assert not shares.get(version), (
+                    f"version {version} is removed under {gateway.start_id}'s requests"
+                )
+
+    def teardown(self):
+        """Left alone, with pods up and gateways reading, it comes to rest, and then writes nothing."""
+        if not hasattr(self, "state"):
+            return
+        for _ in range(60):
+            for deployment in self.deployments.values():
+                deployment.update(ready=True, broken=False)
+            for gateway in self.gateways:
+                if self.rollout.pause:
+                    gateway.cut_off.clear()  # who pauses a rollout waits for it without any deadline
+                if self.config_map is not None:
+                    gateway.file = json.loads(self.config_map["data"][routing.ROUTING_KEY])
+            if self.state.phase is Phase.VERIFY:
+                key = (self.state.candidate.version, self.state.attempt)
+                if not self.verdicts.get(key, Verdict(True, Reason.READY, "", False)).conclusive:
+                    self.verdicts.pop(key, None)
+                self.verdicts.setdefault(key, Verdict(True, Reason.READY, ""))
+            self.promote = f"at {self.now}"
+            for gateway in self.gateways:
+                for version in VERSIONS:
+                    good, bad, slow = gateway.counters.get(version, (0, 0, 0))
+                    gateway.counters[version] = (good + 200, bad, slow)
+                gateway.compared += 100
+                gateway.agreed += 100
+            self.now += 15
+            self.wrote = False
+            self.reconcile()
+        assert self.state.phase in (Phase.STABLE, Phase.PENDING), self.state.phase
+        assert not self.wrote
+        assert self.state.fallback is None
+        serving = self.state.serving
+        failed = self.state.has_failed(self.goal(self.state).attempt)
+        assert failed or (serving is not None and serving.version == self.wanted.version)
+        if serving is not None:
+            assert routing.shares(self.state) == {serving.version: 100}
+            assert set(self.deployments) == {serving.version}
+
+
+STRATEGY_NAMES = {id(rollout): name for name, rollout in STRATEGIES.items()}
+
+TestRollouts = Rollouts.TestCase
+TestRollouts.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def test_the_state_survives_its_json():
+    state = replace(
+        State(revision=3, phase=Phase.SHIFT, since=12.5, serving=served(1), candidate=served(2)),
+        attempt="a",
+        percent=10,
+        baseline={"g": {"2": {"requests": 1}}},
+    )
+    assert State.from_json(json.loads(json.dumps(state.to_json()))) == state
+
+
+def test_a_step_promoted_by_hand_does_not_wait_for_the_clock_that_stands_still_while_paused() -> None:
+    rollouts = Rollouts()
+    rollouts.install(strategy="paused", version=1, leftovers={1: (False, False), 2: (True, True)})
+    rollouts.teardown()
+    assert routing.shares(rollouts.state) == {1: 100}
+
+
+def settling(rollouts: Rollouts) -> Rollouts:
+    """Version 2 has taken all requests; version 1 stands warm beside it."""
+    rollouts.install(strategy="at once", version=1, leftovers={1: (True, True)})
+    rollouts.the_spec_changes(version=2, memory="1Gi")
+    rollouts.deployments[2].update(ready=True)
+    rollouts.reconcile()
+    rollouts.the_verification_ends(passed=True, conclusive=True)
+    for _ in range(2):
+        rollouts.a_gateway_reads_the_file(0)
+        rollouts.a_gateway_reads_the_file(1)
+    assert rollouts.state.phase is Phase.SETTLE
+    return rollouts
+
+
+def test_a_version_on_trial_whose_only_pod_misses_a_probe_is_not_taken_back() -> None:
+    rollouts = settling(Rollouts())
+    rollouts.deployments[2].update(ready=False)
+    for _ in range(9):
+        rollouts.time_passes(1)
+    assert rollouts.state.serving == served(2)
+    rollouts.deployments[2].update(ready=True)
+    rollouts.time_passes(200)
+    assert (rollouts.state.serving, rollouts.state.failed) == (served(2), ())
+
+
+def test_a_version_on_trial_without_a_ready_pod_for_long_is_taken_back() -> None:
+    rollouts = settling(Rollouts())
+    rollouts.deployments[2].update(ready=False)
+    rollouts.time_passes(0.2)
+    rollouts.time_passes(200)
+    assert (rollouts.state.serving, rollouts.state.failed[0].reason) == (served(1), "CandidateUnavailable")
+
+
+def test_a_version_before_that_is_not_ready_is_no_fallback() -> None:
+    rollouts = settling(Rollouts())
+    rollouts.deployments[1].update(ready=False)
+    rollouts.time_passes(1)
+    assert (rollouts.state.serving, rollouts.state.fallback) == (served(2), None)
+    rollouts.deployments[1].update(ready=True)
+    rollouts.time_passes(1)
+    assert rollouts.state.fallback == 1
+
+
+def test_going_back_by_hand_leaves_no_fallback_to_the_version_that_nobody_wants() -> None:
+    rollouts = settling(Rollouts())
+    assert rollouts.state.fallback == 1
+    rollouts.the_spec_changes(version=1, memory="1Gi")
+    assert (rollouts.state.serving, rollouts.state.fallback) == (served(1), None)
+
+
+def late(phase: Phase, **seen: object) -> list[str]:
+    """What happens in this phase long after its deadline."""
+    one, two = served(1), served(2)
+    state = State(phase=phase, serving=one, candidate=two, attempt="a", since=0.0)
+    observed = Observed(
+        versions={1: VersionObserved(one.input_hash, complete=True, ready_pods=1)},
+        gateways=(GatewayObserved("g", ready=True),),
+        acknowledged_seconds=1.0,
+        **seen,
+    )
+    goal = Goal(wanted=two, attempt="a", rollout=STRATEGIES["at once"])
+    return [each.name for each in decide(goal, state, observed, now=1_000.0).happened]
+
+
+def test_a_version_whose_children_cannot_be_written_is_not_blamed_for_being_late() -> None:
+    blocked = Problem(Reason.CONFLICT, "Service pizza-serving-v2 belongs to nobody")
+    assert late(Phase.LOAD) == ["CandidateFailed", "RolloutFinished"]
+    assert late(Phase.VERIFY) == ["CandidateRefused", "RolloutFinished"]
+    assert late(Phase.LOAD, blocked=blocked) == late(Phase.VERIFY, blocked=blocked) == []
+
+
+def test_a_verification_that_could_not_be_carried_out_in_time_says_what_kept_it() -> None:
+    problem = Problem(Reason.QUOTA_EXCEEDED, "Job j: pods are refused")
+    one, two = served(1), served(2)
+    state = State(phase=Phase.VERIFY, serving=one, candidate=two, attempt="a", since=0.0)
+    goal = Goal(wanted=two, attempt="a", rollout=STRATEGIES["at once"])
+    [failed] = decide(goal, state, Observed(unverified=problem), now=1_000.0).state.failed
+    assert failed.reason == "QuotaExceeded"
+    assert "Job j: pods are refused" in failed.message
+
+
+def test_a_spec_that_is_refused_in_mid_rollout_takes_the_share_of_its_candidate_back() -> None:
+    """Going back by the number alone, while the image is still that of the candidate."""
+    body = {
+        "metadata": {"name": "pizza", "namespace": "food", "uid": "u", "generation": 3},
+        "spec": {"model": {"name": "pizza", "version": 1, "image": "pizza:2"}},
+    }
+    one, two = served(1), served(2)
+    state = State(phase=Phase.SHIFT, serving=one, candidate=two, percent=30, attempt="a")
+    goal = goal_of(api.parse(body), "tf", state)
+    assert goal.refused is not None
+    seen = Observed(gateways=(GatewayObserved("g", ready=True),), acknowledged_seconds=1.0)
+    decision = decide(goal, state, seen, now=1_000.0)
+    assert decision.happened[0].name == "RolloutAbandoned"
+    assert routing.shares(decision.state) == {1: 100}

@@ -1,0 +1,30 @@
+"""Several requests at once."""
+
+import asyncio
+
+import pytest
+
+from imageclassifier_operator.runtime.gather import all_done
+
+
+def test_an_error_is_told_only_when_everything_else_has_ended_too() -> None:
+    ended: list[str] = []
+
+    async def slow() -> None:
+        await asyncio.sleep(0.05)
+        ended.append("slow")
+
+    async def broken() -> None:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        asyncio.run(all_done([broken(), slow()]))
+    assert ended == ["slow"]
+
+
+def test_results_come_in_order() -> None:
+    async def give(value: int) -> int:
+        await asyncio.sleep(0.01 * (3 - value))
+        return value
+
+    assert asyncio.run(all_done(give(value) for value in (1, 2))) == [1, 2]

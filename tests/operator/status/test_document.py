@@ -1,0 +1,394 @@
+"""What the status says: every phase, every problem, and the rules that all conditions keep."""
+
+import itertools
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crd_schema import STATUS, complaints
+from imageclassifier_operator.api import ImageSource, ServedVersion, ServingSettings
+from imageclassifier_operator.api.reasons import Reason
+from imageclassifier_operator.observe.types import (
+    GatewayObserved,
+    GatewayReport,
+    Observed,
+    Problem,
+    Verdict,
+    VersionObserved,
+    VersionReport,
+)
+from imageclassifier_operator.rollout import Goal
+from imageclassifier_operator.rollout.state import FailedVersion, Phase, State
+from imageclassifier_operator.status.conditions import CONDITIONS, OF_PHASE, conditions
+from imageclassifier_operator.status.document import Facts, is_urgent, status
+
+FACTS = Facts(name="pizza", generation=3)
+
+
+def served(version: int) -> ServedVersion:
+    return ServedVersion(version, "pizza", ImageSource(f"pizza:{version}"), ServingSettings(), None, "tf")
+
+
+ONE, TWO = served(1), served(2)
+STATES = {
+    Phase.PENDING: State(phase=Phase.PENDING),
+    Phase.LOAD: State(phase=Phase.LOAD, serving=ONE, candidate=TWO),
+    Phase.VERIFY: State(phase=Phase.VERIFY, serving=ONE, candidate=TWO),
+    Phase.SHIFT: State(phase=Phase.SHIFT, serving=ONE, candidate=TWO, percent=10),
+    Phase.SETTLE: State(phase=Phase.SETTLE, serving=TWO, previous=ONE),
+    Phase.RETIRE: State(phase=Phase.RETIRE, serving=TWO),
+    Phase.STABLE: State(phase=Phase.STABLE, serving=TWO),
+}
+GOAL = Goal(wanted=TWO, attempt="a")
+
+
+def well(*versions: int) -> Observed:
+    """All pods of these versions and all gateways are up and acknowledged."""
+    return Observed(
+        versions={
+            v: VersionObserved(served(v).input_hash, complete=True, ready_pods=2, replicas=2)
+            for v in versions
+        },
+        gateways=(GatewayObserved("g", ready=True),),
+        gateways_complete=True,
+        acknowledged_seconds=5.0,
+    )
+
+
+def said(
+    state: State, seen: Observed, goal: Goal | None = GOAL, blocked: Problem | None = None
+) -> dict[str, tuple]:
+    return {c.type: (c.holds, c.reason) for c in conditions(goal, state, seen, blocked)}
+
+
+def test_the_table_has_a_row_for_every_phase():
+    assert set(OF_PHASE) == set(Phase) == set(STATES)
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_with_everything_up_a_phase_says_what_the_table_says(phase):
+    row = OF_PHASE[phase]
+    told = said(STATES[phase], well(1, 2))
+    assert told["Available"][0] == row.available
+    assert told["Ready"][0] == row.ready
+    assert told["Progressing"] == (row.progressing, row.reason)
+    assert told["GatewayReady"][0]
+
+
+@pytest.mark.parametrize("phase", [p for p in Phase if STATES[p].serving is not None])
+def test_without_a_ready_model_server_nothing_is_available_nor_ready(phase):
+    seen = well(1, 2)
+    gone = {v: replace(o, ready_pods=0, complete=False) for v, o in seen.versions.items()}
+    told = said(STATES[phase], replace(seen, versions=gone))
+    assert told["Available"] == (False, Reason.NO_READY_PODS)
+    assert not told["Ready"][0]
+    assert not told["PredictorReady"][0]
+
+
+@pytest.mark.parametrize("phase", [p for p in Phase if STATES[p].serving is not None])
+def test_without_a_ready_gateway_nothing_is_available_nor_ready(phase):
+    seen = replace(well(1, 2), gateways=(GatewayObserved("g", ready=False),), gateways_complete=False)
+    told = said(STATES[phase], seen)
+    assert not told["Available"][0]
+    assert not told["Ready"][0]
+    assert not told["GatewayReady"][0]
+
+
+def test_an_unacknowledged_routing_is_not_ready():
+    told = said(STATES[Phase.STABLE], replace(well(2), acknowledged_seconds=None))
+    assert told["Ready"] == (False, Reason.AWAITING_GATEWAYS)
+    assert told["Available"][0]
+
+
+def test_a_version_that_was_taken_back_is_told_while_it_is_asked_for():
+    failed = FailedVersion(2, "a", "AcceptanceFailed", "the salad is no pizza", 0.0)
+    state = State(phase=Phase.STABLE, serving=ONE, failed=(failed,))
+    told = said(state, well(1))
+    assert told["Available"][0]
+    assert told["Progressing"] == (False, Reason.ACCEPTANCE_FAILED)
+    assert told["Ready"] == (False, Reason.ACCEPTANCE_FAILED)
+    back = said(state, well(1), Goal(wanted=ONE, attempt="other"))
+    assert back["Ready"] == (True, Reason.READY)
+
+
+def test_what_blocks_the_operator_is_never_ready():
+    blocked = Problem(Reason.CONFLICT, "NetworkPolicy pizza-gateway belongs to nobody")
+    told = said(STATES[Phase.STABLE], well(2), blocked=blocked)
+    assert told["Ready"] == (False, Reason.CONFLICT)
+    assert told["Available"][0]
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_nothing_goes_on_while_the_spec_is_invalid(phase):
+    blocked = Problem(Reason.INVALID_SPEC, "spec.model needs exactly one source")
+    told = said(STATES[phase], well(1, 2), goal=None, blocked=blocked)
+    assert told["Progressing"] == told["Ready"] == (False, Reason.INVALID_SPEC)
+    assert told["Available"][0] == (STATES[phase].serving is not None)
+
+
+def test_what_an_invalid_spec_does_not_tell_stays_as_it_was():
+    before = {
+        "url": "http://pizza.example.org/",
+        "modelDigest": "sha256:1",
+        "verification": {"version": 2, "passed": True},
+        "candidateVersion": 2,
+    }
+    after = status(FACTS, None, STATES[Phase.STABLE], well(2), before, now=1000.0)
+    assert {name: after.get(name) for name in before} == {**before, "candidateVersion": None}
+
+
+def test_what_keeps_a_verification_from_a_verdict_is_told_at_once_even_while_paused():
+    problem = Problem(Reason.QUOTA_EXCEEDED, "Job j: pods are refused")
+    seen = replace(well(1, 2), unverified=problem)
+    for state in (STATES[Phase.VERIFY], replace(STATES[Phase.VERIFY], stopped_since=1.0)):
+        told = said(state, seen)
+        assert told["Progressing"] == (True, Reason.QUOTA_EXCEEDED)
+        assert told["Ready"] == (False, Reason.QUOTA_EXCEEDED)
+        assert told["Available"][0]
+
+
+NOT_READ = VersionReport(ready=False, error="The model's contract is not JSON (dns:///pizza).")
+WELL = VersionReport(ready=True)
+
+
+def gateways(*words: VersionReport | None, ready: bool = True) -> tuple[GatewayObserved, ...]:
+    """One gateway for each of what they have said of the serving version."""
+    return tuple(GatewayObserved(f"g-{i}", ready, serving=word) for i, word in enumerate(words))
+
+
+@pytest.mark.parametrize("words", [(NOT_READ,), (NOT_READ, NOT_READ), (None, NOT_READ)])
+def test_nothing_is_available_when_no_gateway_that_has_said_anything_can_use_the_serving_version(words):
+    seen = replace(well(2), gateways=gateways(*words))
+    told = {c.type: c for c in conditions(GOAL, STATES[Phase.STABLE], seen)}
+    for condition in ("Available", "Ready", "GatewayReady"):
+        assert (told[condition].holds, told[condition].reason) == (False, Reason.VERSION_UNUSABLE)
+        assert (
+            f"gateway pod g-{words.index(NOT_READ)} cannot use version 2: The model's contract is not JSON"
+            in (told[condition].message)
+        )
+    assert told["PredictorReady"].holds
+
+
+def test_one_gateway_that_cannot_use_the_serving_version_does_not_take_the_others_requests_away():
+    told = said(STATES[Phase.STABLE], replace(well(2), gateways=gateways(NOT_READ, WELL)))
+    assert told["Available"] == (True, Reason.AVAILABLE)
+    assert told["GatewayReady"] == told["Ready"] == (False, Reason.VERSION_UNUSABLE)
+
+
+def test_a_gateway_that_has_said_nothing_gives_no_verdict():
+    told = said(STATES[Phase.STABLE], replace(well(2), gateways=gateways(None, None)))
+    assert told["Available"][0]
+    assert told["Ready"] == (True, Reason.READY)
+
+
+def test_a_gateway_that_is_not_ready_is_told_in_its_own_words():
+    problem = Problem(Reason.NOT_ANSWERING, "pod g-0, container gateway: look at its kubectl logs")
+    seen = replace(
+        well(2),
+        gateways=gateways(NOT_READ, ready=False),
+        gateways_complete=False,
+        gateway_problem=problem,
+        acknowledged_seconds=None,
+    )
+    for condition in conditions(GOAL, STATES[Phase.STABLE], seen):
+        if condition.type != "PredictorReady":
+            assert "gateway pod g-0 is not ready: The model's contract is not JSON" in condition.message
+    unheard = replace(seen, gateways=gateways(None, ready=False))
+    told = {c.type: c.message for c in conditions(GOAL, STATES[Phase.STABLE], unheard)}
+    assert told["Available"] == told["GatewayReady"] == problem.message
+
+
+@pytest.mark.parametrize(
+    ("report", "words"),
+    [
+        (None, " yet; if it stays so, see whether the operator can reach port 9697"),
+        (GatewayReport("s", 6), " yet, but is on 6; if it stays so, see whether its kubelet"),
+        (
+            GatewayReport("s", 6, routing_error="The routing file has schema 2."),
+            ": The routing file has schema 2; if it stays so, see whether its image",
+        ),
+    ],
+)
+def test_why_a_gateway_has_not_acknowledged_the_routing_is_told_as_far_as_it_says(report, words):
+    state = replace(STATES[Phase.STABLE], revision=7)
+    seen = replace(
+        well(2),
+        gateways=(GatewayObserved("g", ready=True, report=report),),
+        acknowledged_seconds=None,
+        unacknowledged=("g",),
+    )
+    ready = next(c for c in conditions(GOAL, state, seen) if c.type == "Ready")
+    assert ready.reason is Reason.AWAITING_GATEWAYS
+    assert f"gateway pod g has not acknowledged routing revision 7{words}" in ready.message
+
+
+PASSED = Verdict(passed=True, reason=Reason.READY, message="", version=2)
+
+
+def progressing(state: State, seen: Observed) -> tuple[Reason, str]:
+    told = next(c for c in conditions(GOAL, state, seen) if c.type == "Progressing")
+    assert told.holds
+    return told.reason, told.message
+
+
+def test_what_a_candidate_waits_for_that_has_passed_its_verification_is_told():
+    state, seen = STATES[Phase.VERIFY], replace(well(1, 2), verdict=PASSED)
+    cannot = GatewayReport("s", 4, {2: NOT_READ})
+    lost = VersionObserved(TWO.input_hash, complete=False, ready_pods=0)
+    evicted = Problem(Reason.POD_EVICTED, "pod p was ended by its node")
+    waits = "version 2 passed its verification and waits for "
+    for changed, reason, what in (
+        (
+            {"gateways": (GatewayObserved("g", ready=True, report=cannot),)},
+            Reason.AWAITING_GATEWAYS,
+            "gateway pod g: The model's contract is not JSON (dns:///pizza)",
+        ),
+        (
+            {"versions": {**seen.versions, 2: replace(lost, problem=evicted)}},
+            Reason.POD_EVICTED,
+            "its model servers: pod p was ended by its node",
+        ),
+        (
+            {"versions": {**seen.versions, 2: lost}},
+            Reason.LOADING,
+            "all of its model servers to be up",
+        ),
+        (
+            {"acknowledged_seconds": None, "unacknowledged": ("g",)},
+            Reason.AWAITING_GATEWAYS,
+            "the gateways: gateway pod g has not acknowledged",
+        ),
+    ):
+        told = progressing(state, replace(seen, **changed))
+        assert told[0] is reason
+        assert told[1].startswith(waits + what)
+    assert progressing(state, replace(seen, verdict=None)) == (
+        Reason.VERIFYING,
+        "version 2 is being verified",
+    )
+
+
+def test_a_candidate_that_waits_for_its_earlier_pods_says_so_and_not_what_was_wrong_with_those():
+    broken = Problem(Reason.OUT_OF_MEMORY, "the container used too much", fatal=True)
+    versions = {**well(1, 2).versions, 2: VersionObserved("other", False, 0, problem=broken)}
+    seen = replace(well(1, 2), versions=versions)
+    waits = "version 2 waits until no gateway sends requests to its earlier pods"
+    assert progressing(STATES[Phase.LOAD], seen) == (Reason.AWAITING_GATEWAYS, waits)
+    late = replace(seen, acknowledged_seconds=None, unacknowledged=("g",))
+    assert progressing(STATES[Phase.LOAD], late)[1].startswith(f"{waits}: gateway pod g has not")
+    ending = {**versions, 2: replace(well(2).versions[2], earlier_answer=True)}
+    assert (
+        "waits for its earlier pods to end"
+        in progressing(STATES[Phase.LOAD], replace(seen, versions=ending))[1]
+    )
+    refused = Problem(Reason.API_REFUSED, "Deployment pizza-serving-v2 is refused")
+    told = conditions(GOAL, STATES[Phase.LOAD], seen, refused)
+    assert next(c for c in told if c.type == "Progressing").message == refused.message
+
+
+def test_a_paused_rollout_says_how_it_goes_on_in_the_shadow_too():
+    state = replace(STATES[Phase.SHIFT], percent=0, shadow_percent=5, stopped_since=1.0)
+    reason, message = progressing(state, well(1, 2))
+    assert reason is Reason.PAUSED
+    assert message.startswith(
+        "version 2 answers copies of 5% of the requests; the rollout is paused: annotate"
+    )
+    assert progressing(replace(state, stopped_since=None), well(1, 2))[0] is Reason.SHADOWING
+
+
+def test_a_gateway_that_cannot_give_a_candidate_its_share_is_told():
+    cannot = GatewayReport("s", 4, {2: NOT_READ})
+    seen = replace(well(1, 2), gateways=(GatewayObserved("g", ready=True, report=cannot),))
+    assert "it cannot be used by gateway pod g: The model's" in progressing(STATES[Phase.SHIFT], seen)[1]
+
+
+def test_a_service_that_belongs_to_someone_else_takes_the_requests_away():
+    blocked = Problem(Reason.CONFLICT, "Service pizza-gateway belongs to nobody")
+    told = said(STATES[Phase.STABLE], replace(well(2), service_is_ours=False), blocked=blocked)
+    assert told["Available"] == (False, Reason.CONFLICT)
+
+
+def test_a_problem_of_the_first_version_is_told_in_every_column():
+    problem = Problem(Reason.IMAGE_PULL_FAILED, "pod p, container c: cannot pull image i")
+    seen = Observed(versions={2: VersionObserved(TWO.input_hash, False, 0, problem=problem)})
+    told = said(State(phase=Phase.LOAD, candidate=TWO), seen)
+    assert {told[c] for c in ("Available", "Ready", "PredictorReady")} == {(False, Reason.IMAGE_PULL_FAILED)}
+    assert told["Progressing"] == (True, Reason.IMAGE_PULL_FAILED)
+
+
+problems = st.sampled_from([None, Problem(Reason.OUT_OF_MEMORY, "pod p: ran out of memory", fatal=True)])
+worlds = st.builds(
+    Observed,
+    versions=st.dictionaries(
+        st.sampled_from([1, 2]),
+        st.builds(
+            VersionObserved,
+            input_hash=st.just(""),
+            complete=st.booleans(),
+            ready_pods=st.integers(0, 2),
+            problem=problems,
+        ),
+    ),
+    gateways=st.lists(
+        st.builds(
+            GatewayObserved,
+            pod=st.just("g"),
+            ready=st.booleans(),
+            serving=st.sampled_from([None, VersionReport(ready=True), VersionReport(ready=False)]),
+        ),
+        max_size=2,
+    ).map(tuple),
+    gateways_complete=st.booleans(),
+    gateway_problem=problems,
+    acknowledged_seconds=st.sampled_from([None, 0.0, 20.0]),
+)
+
+
+@given(
+    phase=st.sampled_from(Phase), seen=worlds, goal=st.sampled_from([GOAL, replace(GOAL, wanted=ONE), None])
+)
+def test_ready_implies_all_else_and_every_reason_is_on_the_list(phase, seen, goal):
+    told = conditions(goal, STATES[phase], seen)
+    assert tuple(c.type for c in told) == CONDITIONS
+    held = {c.type: c.holds for c in told}
+    if held["Ready"]:
+        assert held["Available"]
+        assert held["PredictorReady"]
+        assert held["GatewayReady"]
+        assert goal is not None
+        assert STATES[phase].serving == goal.wanted
+    for condition in told:
+        assert condition.reason in list(Reason)
+        assert condition.message.strip()
+        assert "None" not in condition.message
+        assert "{" not in condition.message
+
+
+@given(phase=st.sampled_from(Phase), seen=worlds)
+def test_a_second_report_of_the_same_is_the_same(phase, seen):
+    first = status(FACTS, GOAL, STATES[phase], seen, {}, now=1000.0)
+    second = status(FACTS, GOAL, STATES[phase], seen, first, now=2000.0)
+    assert second == first
+    assert not is_urgent(second, first)
+
+
+@given(phase=st.sampled_from(Phase), seen=worlds)
+def test_the_status_fits_the_crd(phase, seen):
+    document = status(FACTS, GOAL, STATES[phase], seen, {}, now=1000.0)
+    assert list(complaints(STATUS, document, "status")) == []
+
+
+def test_every_phase_and_condition_has_a_distinct_picture():
+    pictures = [json.dumps(sorted(said(STATES[p], well(1, 2)).items()), default=str) for p in Phase]
+    for one, other in itertools.combinations(pictures, 2):
+        assert one != other
+
+
+def test_reasons_are_words_that_kubernetes_accepts():
+    for reason in Reason:
+        assert re.fullmatch(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", reason.value)
+        assert reason.meaning.endswith(".")
