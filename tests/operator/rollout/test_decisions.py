@@ -1,4 +1,4 @@
-"""Single decisions, one moment each: what test_rollout_machine.py finds by chance, if at all."""
+"""Single decisions, one moment each: what test_random_histories.py finds by chance, if at all."""
 
 import dataclasses
 from dataclasses import replace

@@ -2,7 +2,7 @@
 
 The first transition of the present phase whose guard holds is taken, then the table is looked at again,
 until none holds. docs/rollouts.md draws its diagram from this table, and
-tests/operator/test_rollout_machine.py checks the invariants against random histories.
+tests/operator/rollout/test_random_histories.py checks the invariants against random histories.
 """
 
 from __future__ import annotations
