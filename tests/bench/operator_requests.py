@@ -19,7 +19,7 @@ TESTS = Path(__file__).parents[1]
 sys.path[:0] = [
     str(TESTS.parent / "kind"),
     str(TESTS / "apiserver"),
-    str(TESTS / "operator"),
+    str(TESTS / "operator/support"),
     str(TESTS / "support"),
 ]
 

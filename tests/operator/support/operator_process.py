@@ -24,7 +24,7 @@ from imageclassifier_operator.observe.types import Counters, GatewayReport, Shad
 from imageclassifier_operator.runtime.leader_election import LeaseLostError, Timing
 from imageclassifier_operator.settings import Settings
 
-CRD = Path(__file__).parents[2] / "crds" / "imageclassifiers.yaml"
+CRD = Path(__file__).parents[3] / "crds" / "imageclassifiers.yaml"
 CLASSIFIERS = "/apis/imageclassifier.dev/v1alpha1/namespaces/{}/imageclassifiers"
 PASSED = json.dumps({"schema": 1, "passed": True, "reason": "", "message": "", "cases": []})
 REFUSED = json.dumps(

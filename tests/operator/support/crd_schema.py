@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-CRD = Path(__file__).parents[2] / "crds" / "imageclassifiers.yaml"
+CRD = Path(__file__).parents[3] / "crds" / "imageclassifiers.yaml"
 SCHEMA: dict[str, Any] = yaml.safe_load(CRD.read_text("utf-8"))["spec"]["versions"][0]["schema"][
     "openAPIV3Schema"
 ]
