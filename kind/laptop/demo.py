@@ -1,4 +1,4 @@
-"""`make demo`: from nothing to "It's a pizza!", a version bump, and a bad version that is refused."""
+"""`make demo`: from nothing to "It's a pizza!", a version bump, a bad version that is refused, and back."""
 
 import base64
 import json
@@ -13,6 +13,8 @@ from laptop.progress import Step, StepFailed, step
 from laptop.traffic import PredictionRefused, SteadyTraffic, Tally, predict
 
 NAME = "pizza"
+#: The ConfigMap with the acceptance pictures.
+PICTURES = "pizza-pictures"
 _READY_SECONDS = 300
 
 
@@ -33,6 +35,7 @@ def run() -> None:
     for label, answer in answers.items():
         print(f"  {pictures[label]}: {answer['prediction']} (probability {answer['probability']:.3f})")
     tallies = [_bump(pictures["pizza"]), _refuse_the_bad(pictures)]
+    _return_to_the_good()
     _show("get", "imageclassifiers")
     _say_what_to_try(pictures["pizza"])
     failed = sum(len(tally.failures) for tally in tallies)
@@ -68,9 +71,10 @@ def _bump(picture: Path) -> Tally:
 
 
 def _refuse_the_bad(pictures: Mapping[str, Path]) -> Tally:
-    """Version 3 has its classes mixed up; its acceptance pictures find it out before a request reaches it."""
+    """Version 3 has its classes mixed up. Its acceptance pictures show this before it gets a request."""
+    _store(pictures)
     cases = [
-        {"name": label, "label": label, "picture": {"base64": base64.b64encode(path.read_bytes()).decode()}}
+        {"name": label, "label": label, "picture": {"configMapKeyRef": {"name": PICTURES, "key": path.name}}}
         for label, path in pictures.items()
     ]
     patch = {
@@ -78,10 +82,7 @@ def _refuse_the_bad(pictures: Mapping[str, Path]) -> Tally:
     }
     with SteadyTraffic(product.GATEWAY_PORT, pictures["pizza"].read_bytes()) as traffic:
         with step("Ask for version 3, which is bad on purpose, while requests go on") as current:
-            # The pictures are too long for a command line (Linux takes 128 KiB for one argument).
-            patch_file = places.state_directory() / "demo-version-3.json"
-            patch_file.write_text(json.dumps(patch), encoding="utf-8")
-            product.change("patch", "imageclassifier", NAME, "--type=merge", "--patch-file", patch_file)
+            product.change("patch", "imageclassifier", NAME, "--type=merge", "--patch", json.dumps(patch))
             _wait(
                 current,
                 lambda seen: "Progressing" in seen and seen["Progressing"].reason == "AcceptanceFailed",
@@ -95,6 +96,27 @@ def _refuse_the_bad(pictures: Mapping[str, Path]) -> Tally:
             "The bad version answered a request: please report this as a bug, with the operator's log."
         )
     return traffic.tally
+
+
+def _store(pictures: Mapping[str, Path]) -> None:
+    """Puts the pictures into a ConfigMap, where acceptance cases find them by file name."""
+    config_map = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": PICTURES},
+        "binaryData": {path.name: base64.b64encode(path.read_bytes()).decode() for path in pictures.values()},
+    }
+    manifest = places.state_directory() / f"{PICTURES}.json"
+    manifest.write_text(json.dumps(config_map), encoding="utf-8")
+    product.change("apply", "--server-side", "--force-conflicts", "-f", manifest)
+
+
+def _return_to_the_good() -> None:
+    """Asks for version 2 again, which serves all the while: the demo ends on a healthy object."""
+    patch = {"spec": {"model": {"version": 2}, "rollout": None}}
+    with step("Ask for version 2 again") as current:
+        product.change("patch", "imageclassifier", NAME, "--type=merge", "--patch", json.dumps(patch))
+        _wait(current, lambda seen: "Ready" in seen and seen["Ready"].status == "True")
 
 
 def _wait(current: Step, done: Callable[[Mapping[str, product.Condition]], bool]) -> None:
@@ -144,6 +166,8 @@ def _say_what_to_try(picture: Path) -> None:
     kubectl = "kubectl" if shutil.which("kubectl") else cluster.kubectl_program()
     print(
         f"""
+Version 2 is Ready: http://localhost:{product.GATEWAY_PORT}
+
 What to try next
   the page            http://localhost:{product.GATEWAY_PORT}
   a picture           curl --data-binary @{picture} http://localhost:{product.GATEWAY_PORT}/predict
