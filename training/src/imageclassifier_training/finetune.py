@@ -26,7 +26,7 @@ from sklearn.metrics import log_loss
 from .activations import Activations
 from .data import Progress
 from .files import write_atomically
-from .heads import Head, softmax
+from .head import Head, softmax
 
 _WARMUP_SHARE = 0.1
 _GRADIENT_NORM = 1.0
@@ -74,10 +74,9 @@ class Tuner:
         self._logits = tf.function(lambda batch: self._network(batch, training=False), reduce_retracing=True)
 
     @property
-    def head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The head as it is now: kernel `(features, classes)` and bias `(classes,)`."""
-        kernel, bias = self._dense.get_weights()
-        return kernel, bias
+    def head(self) -> Head:
+        """The head as it is now."""
+        return Head(*self._dense.get_weights())
 
     def probabilities(self, activations: Activations, pictures: NDArray[np.int64]) -> NDArray[np.float64]:
         """Probabilities `(pictures, classes)` for the pictures as they are served."""

@@ -12,22 +12,19 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedGroupKFold
 
+from .head import Head
+
 #: scikit-learn's C, the inverse of the penalty's weight; the grid covers features of unit variance.
 STRENGTHS = (0.003, 0.01, 0.03, 0.1)
 _INNER_FOLDS = 3
 
 
 @dataclass(frozen=True)
-class Head:
-    """Softmax over `features @ kernel + bias`: kernel `(features, classes)`, bias `(classes,)`, float32."""
+class FittedHead:
+    """A head, and the strength of regularisation that the inner cross-validation chose."""
 
-    kernel: NDArray[np.float32]
-    bias: NDArray[np.float32]
+    head: Head
     strength: float
-
-    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probabilities, `(n, classes)`, for features `(n, features)`."""
-        return softmax(features.astype(np.float64) @ self.kernel + self.bias)
 
 
 def fit(
@@ -37,7 +34,7 @@ def fit(
     *,
     balanced: bool,
     seed: int,
-) -> Head:
+) -> FittedHead:
     """Fit a head; the strength with the least log loss in an inner cross-validation is taken.
 
     `features` is `(n, features)`; rows of the same `groups` number are views or copies of one picture and
@@ -55,13 +52,8 @@ def fit(
                 log_loss(labels[outside], head.probabilities(features[outside]), labels=classes)
             )
         losses.append(np.mean(fold_losses))
-    return _fit(features, labels, STRENGTHS[int(np.argmin(losses))], balanced)
-
-
-def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities, `(n, classes)`, for logits of the same shape."""
-    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))
+    strength = STRENGTHS[int(np.argmin(losses))]
+    return FittedHead(_fit(features, labels, strength, balanced), strength)
 
 
 def _fit(features: NDArray[np.float32], labels: NDArray[np.int64], strength: float, balanced: bool) -> Head:
@@ -74,4 +66,4 @@ def _fit(features: NDArray[np.float32], labels: NDArray[np.int64], strength: flo
         kernel, bias = np.concatenate([np.zeros_like(kernel), kernel]), np.concatenate([[0.0], bias])
     kernel = kernel / deviation
     bias = bias - kernel @ mean
-    return Head(kernel.T.astype(np.float32), bias.astype(np.float32), strength)
+    return Head(kernel.T.astype(np.float32), bias.astype(np.float32))

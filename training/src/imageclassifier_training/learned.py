@@ -25,7 +25,7 @@ from imageclassifier_gateway.contract import ModelClass
 from .architecture import Architecture
 from .errors import TrainingError
 from .files import write_atomically
-from .heads import softmax
+from .head import Head
 from .network import Network, build
 
 RECORD_FILE = "training.json"
@@ -53,15 +53,10 @@ class Delta:
 
 @dataclass(frozen=True)
 class Learned:
-    """The head, kernel `(features, classes)` and bias `(classes,)`, the deltas by `branch/layer/index`."""
+    """The head, and the deltas by `branch/layer/index`."""
 
-    kernel: NDArray[np.float32]
-    bias: NDArray[np.float32]
+    head: Head
     deltas: Mapping[str, Delta] = field(default_factory=dict)
-
-    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """What the head makes of features `(n, features)`: probabilities `(n, classes)`."""
-        return softmax(features.astype(np.float64) @ self.kernel + self.bias)
 
     def put_into(self, network: Network) -> None:
         """Bring what was learned into a network that has its ImageNet weights."""
@@ -71,7 +66,7 @@ class Learned:
             weights = layer.get_weights()
             weights[int(index)] = delta.apply(weights[int(index)])
             layer.set_weights(weights)
-        network.set_head(self.kernel, self.bias)
+        network.set_head(self.head)
 
 
 @dataclass(frozen=True)
@@ -98,7 +93,8 @@ class Training:
     def save(self, folder: Path) -> None:
         """Write both files, each all or nothing; `training.json`, which makes the folder complete, last."""
         folder.mkdir(parents=True, exist_ok=True)
-        arrays: dict[str, NDArray[Any]] = {"head/kernel": self.learned.kernel, "head/bias": self.learned.bias}
+        head = self.learned.head
+        arrays: dict[str, NDArray[Any]] = {"head/kernel": head.kernel, "head/bias": head.bias}
         for name, delta in self.learned.deltas.items():
             arrays[f"steps/{name}"] = delta.steps
             arrays[f"sizes/{name}"] = delta.step_sizes
@@ -143,7 +139,7 @@ def load(folder: Path) -> Training:
         architecture=Architecture.from_dict(document["network"]),
         classes=tuple(ModelClass(**each) for each in document["classes"]),
         threshold=document["threshold"],
-        learned=Learned(stored["head/kernel"], stored["head/bias"], deltas),
+        learned=Learned(Head(stored["head/kernel"], stored["head/bias"]), deltas),
         record=document["record"],
         metrics=document["metrics"],
         data_digest=document["data_digest"],

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
 from . import backbones
 from .architecture import Architecture
+from .head import Head
 
 
 @dataclass(frozen=True)
@@ -25,9 +24,9 @@ class Network:
     features: keras.Model
     model: keras.Model
 
-    def set_head(self, kernel: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
-        """Set the linear layer before the softmax: kernel `(features, classes)`, bias `(classes,)`."""
-        self.model.get_layer("head_dense").set_weights([kernel, bias])
+    def set_head(self, head: Head) -> None:
+        """Set the linear layer before the softmax."""
+        self.model.get_layer("head_dense").set_weights([head.kernel, head.bias])
 
 
 def build(architecture: Architecture, classes: int, weights: Mapping[str, Path] | None = None) -> Network:

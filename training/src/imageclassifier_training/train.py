@@ -138,7 +138,7 @@ class _Trainer:
             splits = data.folds(dataset, options.folds, options.seed + repeat)
             for fold, (inside, outside) in enumerate(splits):
                 if options.fine_tuning is None:
-                    probabilities[outside] = self._head(inside).probabilities(self._rows[0][outside])
+                    probabilities[outside] = self._head(inside).head.probabilities(self._rows[0][outside])
                 else:
                     tuner, _ = self._tune(inside, f"repeat{repeat}-fold{fold}")
                     probabilities[outside] = tuner.probabilities(self._activations, outside)
@@ -160,12 +160,12 @@ class _Trainer:
         """Fit on all pictures; gives what was learned, and what to record about it."""
         everything = np.arange(len(self._dataset.pictures))
         if self._options.fine_tuning is None:
-            head = self._head(everything)
-            return Learned(head.kernel, head.bias), {"head_strength": head.strength}
+            fitted = self._head(everything)
+            return Learned(fitted.head), {"head_strength": fitted.strength}
         tuner, history = self._tune(everything, "final")
-        return Learned(*tuner.head, self._deltas(tuner)), {"history": history}
+        return Learned(tuner.head, self._deltas(tuner)), {"history": history}
 
-    def _head(self, inside: NDArray[np.int64]) -> heads.Head:
+    def _head(self, inside: NDArray[np.int64]) -> heads.FittedHead:
         groups = np.unique([picture.digest for picture in self._dataset.pictures], return_inverse=True)[1]
         return heads.fit(
             np.concatenate([view[inside] for view in self._rows]),
@@ -185,7 +185,7 @@ class _Trainer:
             folds = max(2, min(_KEPT_ASIDE_FOLDS, *parts.counts().values()))
             rest, kept_aside = next(data.folds(parts, folds, self._options.seed))
             inside, aside = inside[rest], inside[kept_aside]
-        tuner = Tuner(self._tuned, self._head(inside), options, self._options.seed)
+        tuner = Tuner(self._tuned, self._head(inside).head, options, self._options.seed)
         counts = np.bincount(self._dataset.labels[inside], minlength=len(self._dataset.classes))
         class_weights = (
             len(inside) / (len(counts) * counts) if self._options.balanced else np.ones(len(counts))
@@ -220,5 +220,5 @@ def _validate(
     progress: Progress,
 ) -> dict[str, Any]:
     served = features.extract(built, validation.pictures, 0, cache, progress)
-    found = metrics.compute(learned.probabilities(served), validation.labels, options.threshold)
+    found = metrics.compute(learned.head.probabilities(served), validation.labels, options.threshold)
     return {"data_digest": validation.digest, **found.to_dict()}
