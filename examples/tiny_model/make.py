@@ -24,7 +24,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from imageclassifier_gateway.contract import Contract, Golden, GoldenCase, ModelClass, ModelInput
-from imageclassifier_training import export, golden, saved_model
+from imageclassifier_training.exporting import export, golden, saved_model
 
 SIDE = 32
 #: Mean brightness (0 to 255) above which a picture counts as light, and how wide the doubt around it is.

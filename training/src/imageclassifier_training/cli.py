@@ -12,8 +12,8 @@ from rich.console import Console
 from imageclassifier_gateway.contract import FITS, RESIZES
 
 from . import commands
-from .architecture import BACKBONES
 from .errors import DataError, TrainingError
+from .networks.architecture import BACKBONES
 
 _SHOWN_PROBLEMS = 30
 _err = Console(stderr=True, highlight=False, soft_wrap=True)

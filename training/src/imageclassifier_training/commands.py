@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from .architecture import BACKBONES, Architecture, Branch
 from .errors import DataError, TrainingError
 from .files import write_atomically
+from .networks.architecture import BACKBONES, Architecture, Branch
 from .progress import Display
 
 if TYPE_CHECKING:
-    from .finetune import FineTuning
+    from .fitting.fine_tuning import FineTuning
 
 _out = Console(highlight=False, soft_wrap=True)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -35,13 +35,13 @@ def train(options: argparse.Namespace) -> None:
     )
     weights = _weights(options, architecture)
     with Display(_err) as progress:
-        from . import data
+        from .pictures import dataset as data
 
         dataset = data.read(options.data_dir, progress)
         validation = data.read(options.validation, progress) if options.validation else None
         messages = _messages(options.message, dataset.classes)
 
-        from . import train as training
+        from .fitting import train as training
 
         result = training.train(
             dataset,
@@ -82,8 +82,8 @@ def train(options: argparse.Namespace) -> None:
 
 def export(options: argparse.Namespace) -> None:
     """Write a version that TensorFlow Serving serves."""
-    from . import export as exporting
-    from . import learned
+    from .exporting import export as exporting
+    from .networks import learned
 
     result = learned.load(options.training)
     exported = exporting.export_training(
@@ -103,7 +103,9 @@ def export(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Measure an exported model on a folder of pictures."""
-    from . import data, evaluate, report, saved_model
+    from .exporting import saved_model
+    from .judging import evaluate, report
+    from .pictures import dataset as data
 
     model = saved_model.load(options.model)
     with Display(_err) as progress:
@@ -153,7 +155,7 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def predict(options: argparse.Namespace) -> None:
     """Classify pictures; raises DataError at the end for those that could not be read."""
-    from . import predict, saved_model
+    from .exporting import predict, saved_model
 
     model = saved_model.load(options.model)
     failed = []
@@ -170,7 +172,7 @@ def predict(options: argparse.Namespace) -> None:
 
 def describe(options: argparse.Namespace) -> None:
     """Say in words what an exported model is."""
-    from . import describe, saved_model
+    from .exporting import describe, saved_model
 
     for line in describe.describe(saved_model.load(options.model)):
         _out.print(line, markup=False)
@@ -179,7 +181,7 @@ def describe(options: argparse.Namespace) -> None:
 def _fine_tuning(options: argparse.Namespace) -> FineTuning | None:
     if options.fine_tune is None:
         return None
-    from .finetune import FineTuning
+    from .fitting.fine_tuning import FineTuning
 
     return FineTuning(
         blocks=None if options.fine_tune == "all" else int(options.fine_tune),

@@ -20,7 +20,7 @@ from PIL import Image, ImageEnhance
 from imageclassifier_gateway.contract import ModelInput
 from imageclassifier_gateway.images import decode, fit, prepare
 
-from .data import LIMITS, Picture
+from .dataset import LIMITS, Picture
 
 _AREA = (0.4, 1.0)
 _LOG_ASPECT = 0.25

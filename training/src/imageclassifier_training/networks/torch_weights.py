@@ -16,7 +16,7 @@ from typing import IO, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import TrainingError
+from ..errors import TrainingError
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import data, metrics
-from .data import Dataset, Picture, Progress
-from .errors import DataError
-from .saved_model import ServedModel
+from ..errors import DataError
+from ..exporting.saved_model import ServedModel
+from ..pictures import dataset as data
+from ..pictures.dataset import Dataset, Picture, Progress
+from . import metrics
 
 _BATCH = 16
 _WORST = 24

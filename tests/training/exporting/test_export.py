@@ -14,9 +14,10 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from imageclassifier_gateway.contract import Golden, GoldenCase, ModelInput, parse_contract
 from imageclassifier_gateway.images import prepare
-from imageclassifier_training import export, golden, learned, saved_model
 from imageclassifier_training.errors import ModelError, TrainingError
-from imageclassifier_training.learned import Delta
+from imageclassifier_training.exporting import export, golden, saved_model
+from imageclassifier_training.networks import learned
+from imageclassifier_training.networks.learned import Delta
 
 Run = Callable[..., int]
 

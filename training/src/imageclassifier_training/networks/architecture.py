@@ -8,7 +8,7 @@ from typing import Any
 
 from imageclassifier_gateway.contract import ModelInput
 
-from .errors import TrainingError
+from ..errors import TrainingError
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Loads a SavedModel in a process that knows nothing of its training, runs pixels, and tells what came out.
 
-Usage: python -m imageclassifier_training.reload SAVED_MODEL PIXELS.npy ANSWERS.npz
+Usage: python -m imageclassifier_training.exporting.reload SAVED_MODEL PIXELS.npy ANSWERS.npz
 """
 
 from __future__ import annotations

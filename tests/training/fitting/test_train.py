@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imageclassifier_training import learned
+from imageclassifier_training.networks import learned
 
 TUNING = ["--backbone", "efficientnet_lite0@64", "--fine-tune", "2", "--patience", "0", "--folds", "0"]
 TUNING += ["--learning-rate", "0.001"]
@@ -105,7 +105,7 @@ def test_fine_tuning_moves_only_the_last_blocks_and_is_rebuilt_from_its_small_fi
     network = learned.load(out).network()
     untouched = learned.load(out)
     layer = network.branches[0].get_layer("block15_project")
-    from imageclassifier_training import network as networks
+    from imageclassifier_training.networks import network as networks
 
     original = networks.build(untouched.architecture, 2).branches[0].get_layer("block15_project")
     assert not np.array_equal(layer.get_weights()[0], original.get_weights()[0])

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from imageclassifier_gateway.contract import ModelClass
 
+from ..errors import TrainingError
+from ..files import write_atomically
 from .architecture import Architecture
-from .errors import TrainingError
-from .files import write_atomically
 from .head import Head
 from .network import Network, build
 

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from imageclassifier_gateway.contract import Contract, Golden, ModelInput
 from imageclassifier_gateway.images import prepare
 
+from ..errors import ModelError, TrainingError
+from ..networks.learned import Training
 from . import golden, saved_model
-from .errors import ModelError, TrainingError
-from .learned import Training
 
 #: The same CPU computes both, with constants folded in one of them.
 _TOLERANCE = 1e-5

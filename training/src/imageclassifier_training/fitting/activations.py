@@ -18,11 +18,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from . import backbones, views
-from .data import Dataset, Progress
-from .errors import TrainingError
+from ..errors import TrainingError
+from ..networks import backbones
+from ..networks.network import Network
+from ..pictures import views
+from ..pictures.dataset import Dataset, Progress
 from .features import key
-from .network import Network
 
 _BATCH = 16
 

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import WeightsUnavailable
+from ..errors import WeightsUnavailable
 from .torch_weights import load_state_dict
 
 #: (kernel, stride, expansion, filters, repeats) of the unscaled stages.

@@ -23,10 +23,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from sklearn.metrics import log_loss
 
+from ..files import write_atomically
+from ..networks.head import Head, softmax
+from ..pictures.dataset import Progress
 from .activations import Activations
-from .data import Progress
-from .files import write_atomically
-from .head import Head, softmax
 
 _WARMUP_SHARE = 0.1
 _GRADIENT_NORM = 1.0

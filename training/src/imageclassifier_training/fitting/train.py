@@ -21,12 +21,16 @@ from numpy.typing import NDArray
 
 from imageclassifier_gateway.contract import ModelClass
 
-from . import activations, data, features, heads, metrics, network
-from .architecture import Architecture
-from .data import Dataset, Progress
-from .finetune import FineTuning, Tuner
-from .learned import Delta, Learned, Training
-from .network import Network
+from ..judging import metrics
+from ..networks import network
+from ..networks.architecture import Architecture
+from ..networks.learned import Delta, Learned, Training
+from ..networks.network import Network
+from ..pictures import dataset as data
+from ..pictures.dataset import Dataset, Progress
+from . import activations, features
+from . import linear_head as heads
+from .fine_tuning import FineTuning, Tuner
 
 _CHECKPOINTS = "checkpoints"
 _KEPT_ASIDE_FOLDS = 10

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imageclassifier_training import data
 from imageclassifier_training.errors import DataError
+from imageclassifier_training.pictures import dataset as data
 
 
 def problems(folder: Path) -> list[str]:
@@ -107,7 +107,7 @@ def test_a_class_too_small_for_the_folds_is_told(data_dir: Path) -> None:
 def test_a_picture_is_prepared_as_the_gateway_does(data_dir: Path) -> None:
     from imageclassifier_gateway.contract import ModelInput
     from imageclassifier_gateway.images import prepare
-    from imageclassifier_training import views
+    from imageclassifier_training.pictures import views
 
     wanted = ModelInput(height=30, width=20, fit="crop")
     pictures = data.read(data_dir).pictures
@@ -117,7 +117,7 @@ def test_a_picture_is_prepared_as_the_gateway_does(data_dir: Path) -> None:
 
 def test_views_are_the_same_whenever_they_are_drawn_and_differ_from_one_another(data_dir: Path) -> None:
     from imageclassifier_gateway.contract import ModelInput
-    from imageclassifier_training import views
+    from imageclassifier_training.pictures import views
 
     pictures, wanted = data.read(data_dir).pictures, ModelInput(height=32, width=32)
     seen = [np.stack(list(views.draw(pictures, wanted, view))) for view in range(4)]

@@ -27,7 +27,7 @@ from imageclassifier_gateway.contract import (
     parse_golden,
 )
 
-from .errors import ModelError
+from ..errors import ModelError
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 #: A client that sends several pictures at once should not meet a shape that was never run.

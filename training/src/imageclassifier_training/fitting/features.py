@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 import imageclassifier_gateway.images as images
 
-from . import views
-from .data import Picture, Progress
-from .files import write_atomically
-from .network import Network
+from ..files import write_atomically
+from ..networks.network import Network
+from ..pictures import views
+from ..pictures.dataset import Picture, Progress
 
 _BATCH = 16
 

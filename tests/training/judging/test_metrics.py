@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imageclassifier_training import metrics
+from imageclassifier_training.judging import metrics
 
 
 def two(*second: float) -> np.ndarray:

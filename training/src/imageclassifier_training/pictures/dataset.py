@@ -18,7 +18,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from imageclassifier_gateway.contract import ModelInput
 from imageclassifier_gateway.images import Limits, PictureError, prepare
 
-from .errors import DataError
+from ..errors import DataError
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""

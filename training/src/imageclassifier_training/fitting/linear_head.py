@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedGroupKFold
 
-from .head import Head
+from ..networks.head import Head
 
 #: scikit-learn's C, the inverse of the penalty's weight; the grid covers features of unit variance.
 STRENGTHS = (0.003, 0.01, 0.03, 0.1)

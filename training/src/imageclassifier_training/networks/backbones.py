@@ -11,9 +11,9 @@ from typing import Any
 
 import keras
 
+from ..errors import TrainingError, WeightsUnavailable
 from . import efficientnet_lite
 from .architecture import BACKBONES
-from .errors import TrainingError, WeightsUnavailable
 from .folding import fold_batch_norm
 
 

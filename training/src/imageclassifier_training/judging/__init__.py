@@ -1,0 +1,1 @@
+"""How good a model is: metrics, the evaluation of an exported model, and its HTML report."""

@@ -1,0 +1,1 @@
+"""Networks: backbones with ImageNet weights, the linear head, and the weights that training changed."""
