@@ -56,6 +56,8 @@ class FakeModel:
     answer: Callable[[np.ndarray], np.ndarray] = redness
     fail_with: grpc.StatusCode | None = None
     fail_details: str = "as the test wants it"
+    #: Gives the status with which the pixels of a request are refused, or None.
+    refuse: Callable[[np.ndarray], grpc.StatusCode | None] = lambda pixels: None
     delay_seconds: float = 0.0
     state: pb.ModelVersionStatus.State = pb.ModelVersionStatus.AVAILABLE
     golden: dict[str, Any] | None = None
@@ -71,7 +73,9 @@ class FakeModel:
         return f"dns:///127.0.0.1:{self.port}"
 
     def start(self) -> FakeModel:
-        self._server = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+        # TensorFlow Serving takes messages of any size.
+        options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)]
+        self._server = grpc.server(futures.ThreadPoolExecutor(16), options=options)
         handlers: dict[str, dict[str, tuple[Any, Any]]] = {
             "tensorflow.serving.PredictionService": {
                 "Predict": (self._predict, pb.PredictRequest),
@@ -133,6 +137,9 @@ class FakeModel:
         pixels = np.frombuffer(tensor.tensor_content, dtype).reshape(
             [dim.size for dim in tensor.tensor_shape.dim]
         )
+        refusal = self.refuse(pixels)
+        if refusal is not None:
+            context.abort(refusal, self.fail_details)
         values = np.asarray(self.answer(pixels), dtype=np.float32)
         output = (self.contract or {}).get("output", {}).get("tensor", "probabilities")
         return pb.PredictResponse(

@@ -21,11 +21,11 @@ from PIL import Image
 
 from imageclassifier_gateway import images
 from imageclassifier_gateway.app import create_app
+from imageclassifier_gateway.batches import picture_bytes
 from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.contract import ModelInput
 from imageclassifier_gateway.deadline import Deadline
 from imageclassifier_gateway.gateway import Gateway, build_gateway
-from imageclassifier_gateway.predictor import request_bytes
 from imageclassifier_gateway.problems import CAUSES
 from imageclassifier_gateway.urls import FetchError
 
@@ -117,6 +117,38 @@ def test_the_pictures_of_one_request_go_to_the_model_in_one_batch(
     assert [dim.size for dim in request.inputs["pixels"].tensor_shape.dim] == [5, 32, 32, 3]
     assert len(request.inputs["pixels"].tensor_content) == 5 * 32 * 32 * 3
     assert request.model_spec.version.value == 1
+
+
+def client_of(gateway: Gateway, model: FakeModel, **model_input: Any) -> FlaskClient:
+    """A client of a gateway whose model has this input."""
+    model.contract = {**CONTRACT, "input": model_input}
+    write_atomically(gateway.settings.routing_file, routing(model))
+    gateway.start()
+    eventually(lambda: gateway.unready_reason() is None, "the gateway is ready")
+    return create_app(gateway).test_client()
+
+
+def test_as_many_pictures_as_a_request_may_have_fit_into_memory_with_a_large_input(
+    gateway: Gateway, model: FakeModel
+) -> None:
+    large = ModelInput(height=456, width=456, dtype="float32")
+    count = gateway.settings.max_pictures
+    assert count * picture_bytes(large) > gateway.settings.max_buffered_bytes
+    client = client_of(gateway, model, height=456, width=456, dtype="float32")
+    files = {f"file{i}": (io.BytesIO(picture("red")), f"{i}.jpg") for i in range(count)}
+    results = client.post("/predict", data=files).get_json()["results"]
+    assert [each["label"] for each in results] == ["pizza"] * count
+    # Larger inputs go to the model in smaller batches.
+    assert {each.inputs["pixels"].tensor_shape.dim[0].size for each in model.requests} == {4}
+
+
+def test_what_can_never_fit_into_memory_is_too_large_and_not_worth_another_try(
+    gateway: Gateway, model: FakeModel
+) -> None:
+    client = client_of(gateway, model, height=4096, width=4096, dtype="float32")
+    answer = client.post("/predict", data=picture())
+    assert "Send fewer or smaller pictures" in problem(answer, 413, "too-large")
+    assert "Retry-After" not in answer.headers
 
 
 @pytest.mark.parametrize(
@@ -543,7 +575,7 @@ def test_what_waits_and_what_it_holds_can_be_seen(
             pool.submit(client.application.test_client().post, "/predict", data=picture())
         try:
             eventually(lambda: metric(gateway, "decodes_waiting") == 2, "one is decoded, two wait")
-            pixels = request_bytes(ModelInput(height=32, width=32))
+            pixels = picture_bytes(ModelInput(height=32, width=32))
             assert metric(gateway, "held_bytes") == 3 * (len(picture()) + pixels)
         finally:
             released.set()

@@ -30,12 +30,12 @@ from gateway_testbed import (
 from gateway_testbed import request as http_request
 
 from imageclassifier_gateway.contract import parse_contract
-from imageclassifier_gateway.modelserver import (
+from imageclassifier_gateway.model_failures import (
     MissingSignatureError,
-    ModelServer,
     ModelServerError,
     ModelUnavailableError,
 )
+from imageclassifier_gateway.modelserver import ModelServer
 
 ROOT = Path(__file__).parents[2]
 LEGACY_CONTRACT = {

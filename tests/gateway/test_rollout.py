@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import threading
 import time
@@ -16,12 +17,13 @@ import pytest
 from flask.testing import FlaskClient
 from gateway_testbed import CONTRACT, FakeModel, eventually, picture, routing, write_atomically
 
-from imageclassifier_gateway import images, predictor
+from imageclassifier_gateway import batches, images
 from imageclassifier_gateway.app import create_app
 from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.deadline import Deadline
 from imageclassifier_gateway.gateway import Gateway, build_gateway
-from imageclassifier_gateway.modelserver import ModelTimeoutError
+from imageclassifier_gateway.model_failures import ModelTimeoutError
+from imageclassifier_gateway.predictor import ClassifyRequest
 from imageclassifier_gateway.problems import Problem
 
 MakeModel = Callable[..., FakeModel]
@@ -150,11 +152,8 @@ def test_a_version_that_fails_after_it_took_over_is_counted_and_the_fallback_ans
 
 def classify(gateway: Gateway, deadline: Deadline) -> int:
     """The version that answers a request of which so much time is left."""
-    fleet = gateway.predictor.fleet()
-    classified = gateway.predictor.classify(
-        fleet, [picture()], "key", "id", deadline, (), {}, hold=lambda _: None
-    )
-    return classified.version
+    request = ClassifyRequest([picture()], deadline, hold=lambda _: None)
+    return gateway.predictor.classify(gateway.predictor.fleet(), request).version
 
 
 def test_a_version_that_others_left_no_time_for_is_not_to_blame(
@@ -194,7 +193,7 @@ def test_the_stand_in_has_half_of_what_was_left_after_decoding(
         return np.array([[0.1, 0.9]])
 
     monkeypatch.setattr(images, "prepare", prepare)
-    monkeypatch.setattr(predictor, "predict_pixels", ask)
+    monkeypatch.setattr(batches, "predict", ask)
     assert classify(gateway, Clock(0)) == 1
     assert granted == [1.5, 1.5]
 
@@ -236,6 +235,118 @@ def test_a_clients_own_mistakes_are_no_errors_of_the_version(gateway: Gateway, m
     for body in (b"nonsense", b"", picture()[:100], b"{"):
         assert 400 <= client.post("/predict", data=body).status_code < 500
     assert (figures(gateway, 1)["requests"], figures(gateway, 1)["errors"]) == (0, 0)
+
+
+def form(count: int, **more: bytes) -> dict[str, tuple[io.BytesIO, str]]:
+    """A form with so many pictures, each with its own file name."""
+    files = {f"file{i}": picture(("red", "blue")[i % 2]) for i in range(count)} | more
+    return {name: (io.BytesIO(data), name) for name, data in files.items()}
+
+
+def sizes(model: FakeModel) -> list[int]:
+    """How many pictures each call to a model had."""
+    return [request.inputs["pixels"].tensor_shape.dim[0].size for request in model.requests]
+
+
+def test_a_request_with_many_pictures_is_cut_into_calls_of_eight_and_counts_once(
+    gateway: Gateway, model: FakeModel
+) -> None:
+    client = start(gateway, routing(model), ready=1)
+    results = client.post("/predict", data=form(20, broken=b"nonsense")).get_json()["results"]
+    assert [each.get("label") for each in results] == ["pizza", "not_pizza"] * 10 + [None]
+    assert sizes(model) == [8, 8, 4]
+    assert figures(gateway, 1)["requests"] == figures(gateway, 1)["latency_seconds"]["buckets"]["+Inf"] == 1
+
+
+def test_the_latency_that_counts_does_not_grow_with_the_number_of_pictures(
+    gateway: Gateway, make_model: MakeModel
+) -> None:
+    client = start(gateway, routing(make_model(delay_seconds=0.4)), ready=1)
+    assert client.post("/predict", data=form(8)).status_code == 200
+    assert 0.4 / 8 <= figures(gateway, 1)["latency_seconds"]["sum"] < 0.4
+
+
+@pytest.mark.parametrize("most", [1, 4])
+def test_a_model_that_takes_fewer_pictures_at_once_gets_them_one_by_one_and_no_error_counts(
+    gateway: Gateway, make_model: MakeModel, most: int
+) -> None:
+    two = make_model(
+        version=2,
+        refuse=lambda pixels: grpc.StatusCode.INVALID_ARGUMENT if len(pixels) > most else None,
+        fail_details=f"Task size 8 is larger than maximum input batch size {most}",
+    )
+    client = start(gateway, routing(make_model(version=1), two, percents=(0, 100)), ready=2)
+    answer = client.post("/predict", data=form(10)).get_json()
+    assert answer["model"]["version"] == 2
+    assert [each["label"] for each in answer["results"]] == ["pizza", "not_pizza"] * 5
+    assert figures(gateway, 2)["errors"] == 0
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL])
+def test_a_request_that_both_versions_refuse_counts_against_none_on_trial(
+    gateway: Gateway, make_model: MakeModel, code: grpc.StatusCode
+) -> None:
+    one, two = make_model(version=1), make_model(version=2)
+    client = start(gateway, routing(one, two, percents=(0, 100)), ready=2)
+    one.refuse = two.refuse = lambda pixels: code if pixels.max() == 0 else None
+    for _ in range(3):
+        assert client.post("/predict", data=picture("black")).status_code == 502
+    assert (figures(gateway, 2)["requests"], figures(gateway, 2)["errors"]) == (0, 0)
+    two.refuse = lambda pixels: code
+    assert send(client, 3) == [1] * 3
+    assert (figures(gateway, 2)["requests"], figures(gateway, 2)["errors"]) == (3, 3)
+
+
+def test_an_overloaded_candidate_is_not_counted_as_failing(gateway: Gateway, make_model: MakeModel) -> None:
+    models = (make_model(version=1), make_model(version=2, fail_with=grpc.StatusCode.RESOURCE_EXHAUSTED))
+    client = start(gateway, routing(*models, percents=(0, 100)), ready=2)
+    assert send(client, 3) == [1] * 3
+    assert (figures(gateway, 2)["requests"], figures(gateway, 2)["errors"]) == (0, 0)
+
+
+def test_a_request_that_is_slow_for_every_version_counts_against_none(
+    gateway: Gateway, make_model: MakeModel
+) -> None:
+    # Of 4 s a version on trial gets 2 s, in which neither version can answer.
+    one, two = make_model(version=1, delay_seconds=2.2), make_model(version=2, delay_seconds=2.2)
+    start(gateway, routing(one, two, percents=(0, 100)), ready=2)
+    with contextlib.suppress(Problem):
+        classify(gateway, Deadline.after(4.5))
+    assert figures(gateway, 2)["errors"] == 0
+
+
+@pytest.mark.parametrize("header", ["X-Request-ID", "Traceparent", "X-User", "Cookie"])
+def test_no_header_of_a_client_chooses_the_version(
+    gateway: Gateway, make_model: MakeModel, header: str
+) -> None:
+    client = start(gateway, routing(make_model(version=1), make_model(version=2), percents=(50, 50)), ready=2)
+    assert set(send(client, 40, **{header: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"})) == {
+        1,
+        2,
+    }
+
+
+def test_no_header_of_a_client_chooses_what_the_shadow_gets(gateway: Gateway, make_model: MakeModel) -> None:
+    shadow = {"version": 2, "percent": 50}
+    models = (make_model(version=1), make_model(version=2))
+    client = start(gateway, routing(*models, percents=(100, 0), shadow=shadow), ready=2)
+    send(client, 60, **{"X-Request-ID": "always-the-same"})
+    eventually(lambda: gateway.rollout_document()["shadow"]["compared"] >= 10, "the shadow gets its share")
+    assert gateway.rollout_document()["shadow"]["compared"] <= 50
+
+
+def test_a_connection_that_is_closed_meanwhile_is_a_passing_failure_and_does_not_count(
+    gateway: Gateway, model: FakeModel
+) -> None:
+    client = start(gateway, routing(model), ready=1)
+    gateway.predictor.fleet().versions[1].server.close()
+    for answer in (
+        client.post("/predict", data=picture()),
+        client.get("/v1/models/pizza-model"),
+        client.get("/v1/models/pizza-model/metadata"),
+    ):
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert figures(gateway, 1)["errors"] == 0
 
 
 def test_a_candidate_with_another_input_size_gets_pictures_of_its_own_size(

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imageclassifier_gateway.routing import (
+    BUCKETS,
     RoutingError,
     Shadow,
     Sticky,
@@ -17,6 +18,7 @@ from imageclassifier_gateway.routing import (
     choose_version,
     is_shadowed,
     parse_routing,
+    random_bucket,
     stand_in,
 )
 
@@ -116,8 +118,8 @@ def test_buckets_are_those_of_the_design() -> None:
 @given(st.text(), st.integers(0, 99))
 def test_raising_the_percent_never_takes_a_user_back_from_the_candidate(user: str, percent: int) -> None:
     before, after = (
-        choose_version(with_percent(percent), user),
-        choose_version(with_percent(percent + 1), user),
+        choose_version(with_percent(percent), bucket(user)),
+        choose_version(with_percent(percent + 1), bucket(user)),
     )
     assert (before, after) != (2, 1)
 
@@ -125,7 +127,7 @@ def test_raising_the_percent_never_takes_a_user_back_from_the_candidate(user: st
 @pytest.mark.parametrize("percent", [0, 1, 10, 50, 99, 100])
 def test_the_candidate_gets_its_share(percent: int) -> None:
     routing = with_percent(percent)
-    share = sum(choose_version(routing, f"request-{i}") == 2 for i in range(20_000)) / 200
+    share = sum(choose_version(routing, bucket(f"user-{i}")) == 2 for i in range(20_000)) / 200
     assert abs(share - percent) < 1.2
     assert percent not in (0, 100) or share == percent
 
@@ -137,8 +139,14 @@ def test_the_serving_version_stands_in_for_a_candidate_and_the_fallback_for_the_
     assert stand_in(parse_routing(json.dumps({**GOOD, "fallback": fallback})), version) == other
 
 
-def test_the_shadows_share_is_independent_of_the_candidates() -> None:
-    routing, shadow = with_percent(50), Shadow(version=2, percent=50)
-    both = [(choose_version(routing, f"{i}") == 2, is_shadowed(shadow, f"{i}")) for i in range(20_000)]
-    for outcome in ((True, True), (True, False), (False, True), (False, False)):
-        assert abs(both.count(outcome) / 200 - 25) < 1.5
+def test_requests_without_a_sticky_value_are_spread_evenly_by_chance() -> None:
+    places = [random_bucket() for _ in range(20_000)]
+    assert min(places) >= 0
+    assert max(places) < BUCKETS
+    assert abs(sum(choose_version(with_percent(30), place) == 2 for place in places) / 200 - 30) < 1.6
+
+
+@pytest.mark.parametrize("percent", [0, 1, 50, 100])
+def test_the_shadow_gets_its_share(percent: int) -> None:
+    shadow = Shadow(version=2, percent=percent)
+    assert sum(is_shadowed(shadow, place) for place in range(BUCKETS)) == percent * BUCKETS // 100

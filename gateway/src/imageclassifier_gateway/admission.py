@@ -40,6 +40,14 @@ class Admission:
             self._bytes -= ticket.held_bytes
 
     def hold(self, ticket: Ticket, count_bytes: int) -> None:
+        if ticket.held_bytes + count_bytes > self._max_bytes:
+            # Another try could not succeed either.
+            raise Problem(
+                "too-large",
+                f"The request needs {ticket.held_bytes + count_bytes:,} bytes of memory, and the gateway has "
+                f"{self._max_bytes:,} for all requests. Send fewer or smaller pictures, each as the body "
+                "itself. The owner of the gateway can raise spec.gateway.maxImageBytes.",
+            )
         with self._lock:
             if self._bytes + count_bytes > self._max_bytes:
                 raise Problem(

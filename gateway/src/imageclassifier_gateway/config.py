@@ -10,6 +10,8 @@ from pathlib import Path
 #: More than one process can use: Python runs one thread at a time, and only decoding and waiting let others
 #: run.
 _MAX_CORES = 8
+#: However small pictures must be, what a model reads of one may be large.
+_MIN_BUFFERED_BYTES = 64 * 1024 * 1024
 
 
 class SettingError(ValueError):
@@ -69,7 +71,12 @@ class Settings:
     @property
     def max_buffered_bytes(self) -> int:
         """Bytes of bodies and of prepared pixels that all requests together may hold in memory."""
-        return 4 * self.max_body_bytes
+        return max(4 * self.max_body_bytes, _MIN_BUFFERED_BYTES)
+
+    @property
+    def max_pixel_bytes(self) -> int:
+        """Bytes of prepared pixels that one request may hold: others need room beside it."""
+        return self.max_buffered_bytes // 4
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

@@ -15,12 +15,13 @@ from werkzeug.exceptions import ClientDisconnected
 from . import images
 from .accesslog import Trace
 from .admission import Admission, Ticket
+from .batches import Metadata
 from .contract import Decision
 from .deadline import Deadline
 from .forms import read_form
 from .gateway import Gateway
 from .payload import Payload, Picture, Reference, read_json
-from .predictor import Metadata
+from .predictor import ClassifyRequest
 from .problems import Problem
 from .routing import Sticky
 from .urls import FetchError
@@ -130,17 +131,17 @@ class Exchange:
         deadline = Deadline.after(timeout_seconds)
         fleet = gateway.predictor.fleet()
         pictures = self._fetch(sources, Deadline.after(timeout_seconds * _FETCH_SHARE), ticket)
-        usable = [each for each in pictures if isinstance(each, bytes)]
         classified = gateway.predictor.classify(
             fleet,
-            usable,
-            _traffic_key(fleet.routing.sticky) or trace.request_id,
-            trace.request_id,
-            deadline,
-            _metadata(trace),
-            trace.seconds,
-            ticket.hold,
-            version,
+            ClassifyRequest(
+                [each for each in pictures if isinstance(each, bytes)],
+                deadline,
+                ticket.hold,
+                sticky_value=_sticky_value(fleet.routing.sticky),
+                version=version,
+                metadata=_metadata(trace),
+                seconds=trace.seconds,
+            ),
         )
         decided = iter(classified.outcomes)
         outcomes = [each if isinstance(each, Problem) else _outcome(next(decided)) for each in pictures]
@@ -196,13 +197,13 @@ def _outcome(outcome: Decision | images.PictureError) -> Decision | Problem:
     return Problem(_CAUSE_OF_PICTURE_ERROR[type(outcome)], str(outcome))
 
 
-def _traffic_key(sticky: Sticky | None) -> str | None:
-    """The user's value that the version is chosen by; None where the request alone decides."""
+def _sticky_value(sticky: Sticky | None) -> str | None:
+    """The user's value that the version is chosen by; None where the request has none."""
     if sticky is None:
         return None
     if sticky.header is not None:
-        return request.headers.get(sticky.header)
-    return request.cookies.get(sticky.cookie or "")
+        return request.headers.get(sticky.header) or None
+    return request.cookies.get(sticky.cookie or "") or None
 
 
 def _metadata(trace: Trace) -> Metadata:

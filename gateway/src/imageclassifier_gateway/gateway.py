@@ -9,6 +9,7 @@ from typing import Any
 
 from . import images
 from .config import Settings
+from .decoding import Decoder
 from .fetch import Fetcher
 from .predictor import Predictor, shadow_labels
 from .shadow import ShadowSender
@@ -25,6 +26,7 @@ class Gateway:
     stats: Stats
     watcher: RoutingWatcher
     predictor: Predictor
+    decoder: Decoder
     fetcher: Fetcher
     shadow: ShadowSender
     slow: SlowRequests
@@ -37,6 +39,7 @@ class Gateway:
     def stop(self) -> None:
         self.watcher.stop()
         self.shadow.stop()
+        self.decoder.close()
 
     def begin_draining(self) -> None:
         """From now on not ready, so that the Service's endpoints drop this pod; requests are still
@@ -97,9 +100,8 @@ def build_gateway(settings: Settings) -> Gateway:
     # A connection that is no longer routed to is closed when the last request that may use it has ended.
     watcher = RoutingWatcher(settings.routing_file, stats, close_after_seconds=settings.timeout_seconds + 1)
     limits = images.Limits(max_bytes=settings.max_image_bytes)
-    # For users and the shadow together, since each picture that is being decoded takes memory and a core.
-    decoding = threading.BoundedSemaphore(settings.decoding_threads)
-    label = partial(shadow_labels, limits=limits, decoding=decoding, timeout_seconds=settings.timeout_seconds)
+    decoder = Decoder(limits, settings.decoding_threads, stats)
+    label = partial(shadow_labels, decoder=decoder, timeout_seconds=settings.timeout_seconds)
     shadow = ShadowSender(stats, label)
     return Gateway(
         settings=settings,
@@ -109,10 +111,11 @@ def build_gateway(settings: Settings) -> Gateway:
             watcher,
             stats,
             shadow,
-            limits=limits,
-            decoding=decoding,
+            decoder,
             timeout_seconds=settings.timeout_seconds,
+            max_pixel_bytes=settings.max_pixel_bytes,
         ),
+        decoder=decoder,
         fetcher=Fetcher(
             max_bytes=settings.max_image_bytes,
             allowed_hosts=settings.url_allowed_hosts,

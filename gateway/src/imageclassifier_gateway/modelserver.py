@@ -19,6 +19,14 @@ from numpy.typing import NDArray
 
 from . import tfserving_pb2 as pb
 from .contract import IGNORED_TENSOR, JSON_TENSOR
+from .model_failures import (
+    MissingSignatureError,
+    ModelDisconnectedError,
+    ModelOverloadedError,
+    ModelServerError,
+    ModelUnavailableError,
+    error_class,
+)
 
 Values = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.int32]
 
@@ -58,39 +66,18 @@ _OVERLOADED_SECONDS = 0.2
 #: TensorFlow Serving refuses a call with one of these before it begins with it.
 _WORTH_ANOTHER_TRY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
+#: What a client reads about a failure whose details say no more than this.
+_SENTENCES = {
+    "model-timeout": "The model did not answer in time",
+    "overloaded": "The model server is overloaded",
+    "model-unavailable": "The model server cannot be reached",
+}
+
 _TO_NUMPY: dict[int, Any] = {
     pb.DT_FLOAT: np.dtype("<f4"),
     pb.DT_DOUBLE: np.dtype("<f8"),
     pb.DT_HALF: np.dtype("<f2"),
 }
-
-
-class ModelServerError(Exception):
-    """The model server did not answer as it should. `cause` is one of problems.CAUSES."""
-
-    cause = "model-error"
-
-
-class ModelUnavailableError(ModelServerError):
-    """No pod could be reached, or none could take the call."""
-
-    cause = "model-unavailable"
-
-
-class ModelOverloadedError(ModelUnavailableError):
-    """The model server has too many calls to answer already, and did not begin with this one."""
-
-    cause = "overloaded"
-
-
-class ModelTimeoutError(ModelServerError):
-    """The deadline passed before an answer came."""
-
-    cause = "model-timeout"
-
-
-class MissingSignatureError(ModelServerError):
-    """The model has no signature of that name."""
 
 
 class ModelServer:
@@ -142,7 +129,7 @@ class ModelServer:
             put(values, request.inputs[name])  # in place: a tensor made before would be copied
         deadline = time.monotonic() + timeout_seconds
         try:
-            response = self._predict(request, timeout=timeout_seconds, metadata=metadata)
+            response = self._call(self._predict, request, timeout=timeout_seconds, metadata=metadata)
         except grpc.RpcError as error:
             failure = self._error(error)
             if not retry or error.code() not in _WORTH_ANOTHER_TRY:
@@ -163,8 +150,8 @@ class ModelServer:
         try:
             # Waits for a connection: the pods may just have been replaced, and their new addresses be on the
             # way.
-            response: pb.PredictResponse = self._predict(
-                request, timeout=timeout, metadata=metadata, wait_for_ready=True
+            response: pb.PredictResponse = self._call(
+                self._predict, request, timeout=timeout, metadata=metadata, wait_for_ready=True
             )
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED and timeout < remaining_seconds:
@@ -197,7 +184,8 @@ class ModelServer:
     def status(self, *, timeout_seconds: float) -> pb.ModelVersionStatus:
         """The version's state as the server tells it. Raises as `predict` does."""
         try:
-            response = self._status(pb.GetModelStatusRequest(model_spec=self._spec), timeout=timeout_seconds)
+            request = pb.GetModelStatusRequest(model_spec=self._spec)
+            response = self._call(self._status, request, timeout=timeout_seconds)
         except grpc.RpcError as error:
             raise self._error(error) from None
         if not response.model_version_status:
@@ -209,21 +197,27 @@ class ModelServer:
         """The model's signatures. Raises as `predict` does."""
         request = pb.GetModelMetadataRequest(model_spec=self._spec, metadata_field=["signature_def"])
         try:
-            response = self._metadata(request, timeout=timeout_seconds)
+            response = self._call(self._metadata, request, timeout=timeout_seconds)
         except grpc.RpcError as error:
             raise self._error(error) from None
         return pb.SignatureDefMap.FromString(response.metadata["signature_def"].value)
 
+    def _call(self, method: Any, request: Any, **options: Any) -> Any:
+        try:
+            return method(request, **options)
+        except ValueError as error:
+            # gRPC raises it for a channel that was closed: the version left the routing meanwhile.
+            raise ModelDisconnectedError(
+                f"The connection to the model server was closed ({self._name}): {error}"
+            ) from None
+
     def _error(self, error: grpc.RpcError) -> ModelServerError:
         code, details = error.code(), (error.details() or "").strip()
-        if code == grpc.StatusCode.DEADLINE_EXCEEDED:
-            return ModelTimeoutError(f"The model did not answer in time ({self._name}).")
-        # No thread is free (gRPC), or no place in the queue of batches (shared_batch_scheduler.h).
-        if code == grpc.StatusCode.RESOURCE_EXHAUSTED or "batch scheduling queue" in details:
-            return ModelOverloadedError(f"The model server is overloaded ({self._name}).")
-        if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
-            return ModelUnavailableError(f"The model server cannot be reached ({self._name}).")
-        return ModelServerError(f"The model server answered {code.name}: {details[:300]} ({self._name}).")
+        kind = error_class(code, details)
+        sentence = _SENTENCES.get(kind.cause)
+        if sentence is None:
+            return kind(f"The model server answered {code.name}: {details[:300]} ({self._name}).")
+        return kind(f"{sentence} ({self._name}).")
 
 
 def put(values: Values, tensor: pb.TensorProto) -> None:

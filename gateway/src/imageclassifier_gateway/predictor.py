@@ -1,22 +1,20 @@
-"""From the bytes of pictures to decisions: choose the version, prepare the pixels, ask it, and another when
-it fails."""
+"""From the pictures of a request to decisions: choose the version, prepare the pixels, ask the version, and
+ask another one when it fails."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-from . import images
-from .contract import SERVING_SIGNATURE, Contract, ContractError, Decision, ModelInput
+from . import batches, images
+from .batches import Metadata
+from .contract import Contract, Decision, ModelInput
 from .deadline import Deadline
-from .modelserver import ModelServer, ModelServerError, ModelTimeoutError, ModelUnavailableError, array
+from .decoding import Decoder, Pixels
+from .model_failures import Failure, ModelServerError, ModelTimeoutError, ModelUnavailableError
 from .problems import Problem
-from .routing import choose_version, stand_in
+from .routing import bucket, choose_version, random_bucket, stand_in
 from .shadow import ShadowJob, ShadowSender
 from .stats import Stats
 from .versions import Fleet, Version
@@ -24,16 +22,8 @@ from .watcher import RoutingWatcher
 
 #: How long a request waits for the contract of a serving version that was only just named.
 _CONTRACT_SECONDS = 5.0
-#: The share of the time left that a version on trial gets; the rest is for the one that stands in for it.
+#: The share of the time left that a version on trial gets; the rest is for the version that stands in for it.
 _TRIAL_SHARE = 0.5
-#: How often the shadow looks whether a core is free for it.
-_IDLE_LOOK_SECONDS = 0.01
-#: With less than this share of a request's whole time a version that does not answer is not to blame: slow
-#: URLs, or the pictures of others, had the rest.
-_FAIR_SHARE = 0.1
-
-Pixels = NDArray[np.uint8]
-Metadata = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -46,20 +36,62 @@ class Classified:
 
 
 @dataclass
-class _Work:
-    """One request on its way: its pictures, and what was prepared of them for each kind of input so far."""
+class ClassifyRequest:
+    """The pictures of one request, and under which conditions they are classified."""
 
     pictures: Sequence[bytes]
     deadline: Deadline
-    metadata: Metadata
-    #: What the stages `decode` and `model` have taken so far.
-    seconds: dict[str, float]
     #: Makes room for so many bytes, or raises Problem.
     hold: Callable[[int], None]
-    prepared: dict[ModelInput, list[Pixels | images.PictureError]] = field(default_factory=dict)
+    #: The user's value that the version is chosen by; None: by chance.
+    sticky_value: str | None = None
+    #: The only version that may answer.
+    version: int | None = None
+    metadata: Metadata = ()
+    #: What the stages `decode` and `model` have taken so far, also when it was for nothing.
+    seconds: dict[str, float] = field(default_factory=dict)
+    #: The pixels of the last call, by their input and the place of the first picture: another version may
+    #: want the same. More would take memory for each picture of the request.
+    _prepared: tuple[ModelInput, int, list[Pixels | images.PictureError]] | None = None
+    _held: set[ModelInput] = field(default_factory=set)
 
-    def spend(self, stage: str, seconds: float) -> None:
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+    def spend(self, stage: str, began: float) -> None:
+        """Adds the time since `began` to a stage."""
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - began
+
+    def hold_once(self, wanted: ModelInput, pictures: int) -> None:
+        """Makes room for the pixels of one call; the next call of the request uses the same room."""
+        if wanted not in self._held:
+            self.hold(pictures * batches.picture_bytes(wanted))
+            self._held.add(wanted)
+
+    def prepared(self, wanted: ModelInput, first: int) -> list[Pixels | images.PictureError] | None:
+        """The pixels from picture `first` on, where they are those of the last call."""
+        if self._prepared is not None and self._prepared[:2] == (wanted, first):
+            return self._prepared[2]
+        return None
+
+    def keep(self, wanted: ModelInput, first: int, pixels: list[Pixels | images.PictureError] | None) -> None:
+        self._prepared = None if pixels is None else (wanted, first, pixels)
+
+
+@dataclass
+class _Call:
+    """A version and its answers to a request so far."""
+
+    version: Version
+    contract: Contract
+    on_trial: bool
+    #: The time that the version that stands in must find; known when the first pixels are prepared.
+    reserved_seconds: float | None = None
+    seconds: float = 0.0
+    pictures: int = 0
+
+
+class _VersionFailedError(Exception):
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(str(failure.error))
+        self.failure = failure
 
 
 class Predictor:
@@ -70,17 +102,17 @@ class Predictor:
         watcher: RoutingWatcher,
         stats: Stats,
         shadow: ShadowSender,
+        decoder: Decoder,
         *,
-        limits: images.Limits,
-        decoding: threading.Semaphore,
         timeout_seconds: float,
+        max_pixel_bytes: int,
     ) -> None:
         self._watcher = watcher
         self._stats = stats
         self._shadow = shadow
-        self._limits = limits
-        self._fair_seconds = timeout_seconds * _FAIR_SHARE
-        self._decoding = decoding
+        self._decoder = decoder
+        self._timeout_seconds = timeout_seconds
+        self._max_pixel_bytes = max_pixel_bytes
 
     def fleet(self) -> Fleet:
         """The versions to work with now. Raises Problem while there is no routing file."""
@@ -88,131 +120,119 @@ class Predictor:
             raise Problem("not-ready", "The operator has not named a version to serve yet. Try again soon.")
         return self._watcher.fleet
 
-    def classify(
-        self,
-        fleet: Fleet,
-        pictures: Sequence[bytes],
-        key: str,
-        request_id: str,
-        deadline: Deadline,
-        metadata: Metadata,
-        seconds: dict[str, float],
-        hold: Callable[[int], None],
-        version: int | None = None,
-    ) -> Classified:
+    def classify(self, fleet: Fleet, request: ClassifyRequest) -> Classified:
         """Classifies the pictures of one request, all by the same version.
 
-        `key` is what the version is chosen by. A version on trial that fails in any way is counted, and the
-        one that stands in for it answers. Who names a `version` is answered by that one or not at all.
-        What decoding and the model take is added to `seconds`, also when it was for nothing. `hold` is asked
-        for room before pixels are made. Raises Problem when no answer can be had.
+        When a version on trial fails, the version that stands in for it answers, and the failure counts as
+        model_failures.py says. A version that the client names is the only one that may answer. Raises
+        Problem when there is no answer.
         """
-        work = _Work(pictures, deadline, metadata, seconds, hold)
-        if version is not None:
-            # Any other has not passed its trial, or is no longer wanted.
-            if version != fleet.routing.serving:
-                raise Problem(
-                    "not-found",
-                    f"Version {version} does not serve; version {fleet.routing.serving} does. "
-                    "Name no version to be answered by the one that serves.",
-                )
-            number, other = version, None
-        else:
-            number = choose_version(fleet.routing, key)
-            other = stand_in(fleet.routing, number)
+        number, other = _choose(fleet, request)
+        failure: Failure | None = None
         if other is not None:
             try:
-                return self._ask(fleet.versions[number], work, on_trial=True)
-            except ModelServerError:
-                number = other  # the failure is counted; another version answers
+                return self._ask(fleet.versions[number], request, on_trial=True)
+            except _VersionFailedError as failed:
+                failure, number = failed.failure, other
         try:
-            answer = self._ask(fleet.versions[number], work, on_trial=False)
-        except ModelServerError as error:
+            answer = self._ask(fleet.versions[number], request, on_trial=False, beside=failure)
+        except _VersionFailedError as failed:
+            if failed.failure.counts_alone(self._timeout_seconds):
+                self._stats.failed(number, failed.failure.seconds)
+            error = failed.failure.error
             raise Problem(
-                error.cause, f"{error} Try again; if it stays so, look at the model's pods."
+                error.cause, f"{error} Try again. If this error stays, check the pods of the model."
             ) from None
-        self._offer_to_shadow(fleet, work, answer, request_id)
+        self._offer_to_shadow(fleet, request, answer)
         return answer
 
-    def _ask(self, version: Version, work: _Work, *, on_trial: bool) -> Classified:
-        patience_seconds = 0.0 if on_trial else min(work.deadline.remaining_seconds(), _CONTRACT_SECONDS)
-        contract = version.wait_for_contract(patience_seconds)
-        if contract is None:
-            self._stats.failed(version.number, None)
-            raise ModelUnavailableError(
-                f"Version {version.number} of {version.model} is not there: {version.state.error}"
-            )
-        prepared = self._prepare(work, contract.input)
-        good = [each for each in prepared if not isinstance(each, images.PictureError)]
-        decisions = iter(self._decide(version, contract, good, work, on_trial=on_trial))
-        outcomes = [each if isinstance(each, images.PictureError) else next(decisions) for each in prepared]
+    def _ask(
+        self, version: Version, request: ClassifyRequest, *, on_trial: bool, beside: Failure | None = None
+    ) -> Classified:
+        """`beside` is the failure of the version on trial, which counts or not by how this one fares."""
+        call = self._begin(version, request, on_trial=on_trial)
+        wanted = call.contract.input
+        count = batches.pictures_per_call(wanted, self._max_pixel_bytes)
+        outcomes: list[Decision | images.PictureError] = []
+        for first in range(0, len(request.pictures), count):
+            prepared = self._prepare(request, wanted, first, count)
+            good = [each for each in prepared if not isinstance(each, images.PictureError)]
+            decisions = iter(self._decide(call, good, request))
+            outcomes += [
+                each if isinstance(each, images.PictureError) else next(decisions) for each in prepared
+            ]
+        self._count(call, outcomes)
+        if beside is not None and beside.counts_beside(call.seconds, self._timeout_seconds):
+            self._stats.failed(beside.version, beside.seconds)
         return Classified(version.model, version.number, outcomes)
 
-    def _prepare(self, work: _Work, wanted: ModelInput) -> list[Pixels | images.PictureError]:
-        if wanted not in work.prepared:
+    def _begin(self, version: Version, request: ClassifyRequest, *, on_trial: bool) -> _Call:
+        remaining = request.deadline.remaining_seconds()
+        contract = version.wait_for_contract(0.0 if on_trial else min(remaining, _CONTRACT_SECONDS))
+        if contract is None:
+            error = ModelUnavailableError(
+                f"Version {version.number} of {version.model} is not available: {version.state.error}"
+            )
+            raise _VersionFailedError(Failure(version.number, error, remaining, None))
+        return _Call(version, contract, on_trial)
+
+    def _prepare(
+        self, request: ClassifyRequest, wanted: ModelInput, first: int, count: int
+    ) -> list[Pixels | images.PictureError]:
+        prepared = request.prepared(wanted, first)
+        if prepared is None:
             began = time.monotonic()
-            work.hold(len(work.pictures) * request_bytes(wanted))
+            pictures = request.pictures[first : first + count]
+            request.keep(wanted, first, None)  # its memory is needed for the next ones
+            request.hold_once(wanted, len(pictures))
             try:
-                work.prepared[wanted] = [
-                    self._prepare_one(data, wanted, work.deadline) for data in work.pictures
-                ]
+                prepared = self._decoder.prepare(pictures, wanted, request.deadline)
             finally:
-                work.spend("decode", time.monotonic() - began)
-        return work.prepared[wanted]
+                request.spend("decode", began)
+            request.keep(wanted, first, prepared)
+        return prepared
 
-    def _prepare_one(
-        self, data: bytes, wanted: ModelInput, deadline: Deadline
-    ) -> Pixels | images.PictureError:
-        self._take_turn(deadline)
-        try:
-            return images.prepare(data, wanted, self._limits)
-        except images.PictureError as error:
-            return error
-        finally:
-            self._decoding.release()
-
-    def _take_turn(self, deadline: Deadline) -> None:
-        remaining = deadline.remaining_seconds()
-        if remaining > 0:
-            if self._decoding.acquire(blocking=False):
-                return
-            with self._stats.decodes_waiting.track_inprogress():
-                if self._decoding.acquire(timeout=remaining):
-                    return
-        raise Problem("timeout", "The gateway was too busy to decode the picture in time. Try again later.")
-
-    def _decide(
-        self,
-        version: Version,
-        contract: Contract,
-        pixels: Sequence[Pixels],
-        work: _Work,
-        *,
-        on_trial: bool,
-    ) -> list[Decision]:
+    def _decide(self, call: _Call, pixels: Sequence[Pixels], request: ClassifyRequest) -> list[Decision]:
         if not pixels:
             return []
-        timeout_seconds = work.deadline.remaining_seconds() * (_TRIAL_SHARE if on_trial else 1.0)
-        if timeout_seconds <= 0:
+        remaining = request.deadline.remaining_seconds()
+        if remaining <= 0:
             raise Problem("timeout", "No time was left to ask the model. Send fewer or smaller pictures.")
+        if call.reserved_seconds is None:
+            call.reserved_seconds = remaining * (1 - _TRIAL_SHARE) if call.on_trial else 0.0
+        timeout_seconds = remaining - call.reserved_seconds
         began = time.monotonic()
         try:
-            probabilities = predict_pixels(
-                version.server, contract, pixels, timeout_seconds, retry=not on_trial, metadata=work.metadata
+            if timeout_seconds <= 0:
+                raise ModelTimeoutError("The pictures before took all the time of the version on trial.")
+            rows = batches.predict(
+                call.version.server,
+                call.contract,
+                pixels,
+                timeout_seconds,
+                retry=not call.on_trial,
+                metadata=request.metadata,
             )
         except ModelServerError as error:
-            if timeout_seconds >= self._fair_seconds or not isinstance(error, ModelTimeoutError):
-                self._stats.failed(version.number, time.monotonic() - began)
-            raise
+            call.seconds += time.monotonic() - began
+            seconds = call.seconds / (call.pictures + len(pixels))
+            raise _VersionFailedError(Failure(call.version.number, error, timeout_seconds, seconds)) from None
         finally:
-            work.spend("model", time.monotonic() - began)
-        self._stats.answered(version.number, time.monotonic() - began)
-        decisions = [contract.decide(row) for row in probabilities]
-        for decision in decisions:
-            self._stats.predictions.labels(version.number, decision.label).inc()
-        return decisions
+            request.spend("model", began)
+        call.seconds += time.monotonic() - began
+        call.pictures += len(pixels)
+        return [call.contract.decide(row) for row in rows]
 
-    def _offer_to_shadow(self, fleet: Fleet, work: _Work, answer: Classified, request_id: str) -> None:
+    def _count(self, call: _Call, outcomes: Sequence[Decision | images.PictureError]) -> None:
+        if not call.pictures:
+            return
+        # Otherwise clients that send many pictures would make a version look slow.
+        self._stats.answered(call.version.number, call.seconds / call.pictures)
+        for outcome in outcomes:
+            if isinstance(outcome, Decision):
+                self._stats.predictions.labels(call.version.number, outcome.label).inc()
+
+    def _offer_to_shadow(self, fleet: Fleet, request: ClassifyRequest, answer: Classified) -> None:
         shadow = fleet.routing.shadow
         if shadow is None or shadow.version == answer.version:
             return
@@ -225,80 +245,48 @@ class Predictor:
         ]
         if not usable:
             return
-        prepared = work.prepared.get(contract.input) if contract else None
+        prepared = request.prepared(contract.input, 0) if contract else None
+        if prepared is not None and len(prepared) < len(request.pictures):
+            prepared = None
         self._shadow.offer(
             shadow,
-            request_id,
             ShadowJob(
                 version=candidate,
                 labels=tuple(label for _, label in usable),
-                pictures=tuple(prepared[i] if prepared else work.pictures[i] for i, _ in usable),  # type: ignore[misc]
+                pictures=tuple(prepared[i] if prepared else request.pictures[i] for i, _ in usable),  # type: ignore[misc]
             ),
         )
 
 
-def request_bytes(wanted: ModelInput) -> int:
-    """Bytes that one prepared picture takes on its way: as pixels, in the batch, as the model's values, in
-    the message and in what is sent of it."""
-    pixels = 3 * wanted.height * wanted.width
-    return pixels * (2 + 3 * np.dtype(wanted.dtype).itemsize)
+def _choose(fleet: Fleet, request: ClassifyRequest) -> tuple[int, int | None]:
+    """The version that answers, and the one that stands in when it fails."""
+    serving = fleet.routing.serving
+    if request.version is None:
+        place = random_bucket() if request.sticky_value is None else bucket(request.sticky_value)
+        number = choose_version(fleet.routing, place)
+        return number, stand_in(fleet.routing, number)
+    # Any other version has not passed its trial, or is no longer wanted.
+    if request.version != serving:
+        raise Problem(
+            "not-found",
+            f"Version {request.version} does not serve; version {serving} does. "
+            "Name no version to get an answer from the one that serves.",
+        )
+    return serving, None
 
 
-def predict_pixels(
-    server: ModelServer,
-    contract: Contract,
-    pixels: Sequence[Pixels],
-    timeout_seconds: float,
-    *,
-    retry: bool,
-    metadata: Metadata = (),
-) -> NDArray[np.float64]:
-    """Asks a version for the probabilities of prepared pictures, uint8 `(height, width, 3)` each, in one
-    batch.
-
-    Returns float64 `(pictures, classes)`. Raises ModelServerError when the call fails or the answer cannot be
-    right.
-    """
-    batch = np.stack(pixels) if len(pixels) > 1 else pixels[0][np.newaxis]
-    answer = server.predict(
-        SERVING_SIGNATURE,
-        {contract.input.tensor: contract.input.tensor_values(batch)},
-        contract.output.tensor,
-        timeout_seconds=timeout_seconds,
-        retry=retry,
-        metadata=metadata,
-    )
-    try:
-        probabilities = contract.probabilities(array(answer))
-    except ContractError as error:
-        raise ModelServerError(str(error)) from None
-    if len(probabilities) != len(pixels):
-        raise ModelServerError(f"The model answered {len(probabilities)} rows for {len(pixels)} pictures.")
-    return probabilities
-
-
-def shadow_labels(
-    job: ShadowJob, *, limits: images.Limits, decoding: threading.Semaphore, timeout_seconds: float
-) -> list[str]:
-    """What the shadow version says to the pictures of a job. Raises ModelServerError or PictureError."""
+def shadow_labels(job: ShadowJob, *, decoder: Decoder, timeout_seconds: float) -> list[str]:
+    """The labels that the shadow version gives to the pictures of a job. Raises ModelServerError or
+    PictureError."""
     contract = job.version.state.contract
     if contract is None:
-        raise ModelUnavailableError(f"Version {job.version.number} of {job.version.model} is not there.")
-    pixels = [
-        _prepare_when_idle(each, contract.input, limits, decoding) if isinstance(each, bytes) else each
-        for each in job.pictures
-    ]
-    probabilities = predict_pixels(job.version.server, contract, pixels, timeout_seconds, retry=False)
-    return [contract.decide(row).label for row in probabilities]
-
-
-def _prepare_when_idle(
-    data: bytes, wanted: ModelInput, limits: images.Limits, decoding: threading.Semaphore
-) -> Pixels:
-    # In the queue of those who wait for their turn it would take as many turns as a user.
-    while not decoding.acquire(blocking=False):
-        time.sleep(_IDLE_LOOK_SECONDS)
-    try:
-        return images.prepare(data, wanted, limits)
-    finally:
-        decoding.release()
+        raise ModelUnavailableError(f"Version {job.version.number} of {job.version.model} is not available.")
+    labels: list[str] = []
+    for first in range(0, len(job.pictures), batches.MAX_PICTURES):
+        pixels = [
+            decoder.prepare_when_idle(each, contract.input) if isinstance(each, bytes) else each
+            for each in job.pictures[first : first + batches.MAX_PICTURES]
+        ]
+        rows = batches.predict(job.version.server, contract, pixels, timeout_seconds, retry=False)
+        labels += [contract.decide(row).label for row in rows]
+    return labels

@@ -1,4 +1,4 @@
-"""The routing file as a value, and the choice of the version that answers a request. Pure: no I/O, no clock.
+"""The routing file as a value, and the choice of the version that answers a request. No I/O, no clock.
 
 docs/architecture.md describes the file. The operator writes it; nothing else decides about traffic.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -97,19 +98,23 @@ def parse_routing(text: str | bytes) -> Routing:
     )
 
 
-def bucket(key: str) -> int:
-    """The part of the traffic, 0 to 9999, that a sticky value or request id falls into; the same for ever."""
-    return (
-        int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()[:4], "big") % BUCKETS
-    )
+def bucket(sticky_value: str) -> int:
+    """The part of the traffic, 0 to 9999, that a user's sticky value falls into; the same for ever."""
+    digest = hashlib.sha256(sticky_value.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:4], "big") % BUCKETS
 
 
-def choose_version(routing: Routing, key: str) -> int:
-    """The version that answers the request with this key.
+def random_bucket() -> int:
+    """A part of the traffic by chance: no client can foresee or choose it."""
+    return secrets.randbelow(BUCKETS)
+
+
+def choose_version(routing: Routing, place: int) -> int:
+    """The version that answers a request in this bucket.
 
     The candidate owns the buckets from 0 up to its percent, so that raising it moves users only one way.
     """
-    place, upper = bucket(key), 0
+    upper = 0
     for route in routing.routes:
         if route.version != routing.serving:
             upper += route.percent * (BUCKETS // 100)
@@ -125,9 +130,9 @@ def stand_in(routing: Routing, version: int) -> int | None:
     return routing.serving if version != routing.serving else routing.fallback
 
 
-def is_shadowed(shadow: Shadow, request_id: str) -> bool:
-    """Whether the request with this id also goes to the shadow version; independent of the sticky choice."""
-    return bucket("shadow:" + request_id) < shadow.percent * (BUCKETS // 100)
+def is_shadowed(shadow: Shadow, place: int) -> bool:
+    """Whether a request in this bucket also goes to the shadow version."""
+    return place < shadow.percent * (BUCKETS // 100)
 
 
 def _route(entry: Any, where: str) -> Route:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .routing import Shadow, is_shadowed
+from .routing import Shadow, is_shadowed, random_bucket
 from .stats import Stats
 from .versions import Version
 
@@ -53,10 +53,10 @@ class ShadowSender:
         self._lock = threading.Lock()
         threading.Thread(target=self._work, name="shadow", daemon=True).start()
 
-    def offer(self, shadow: Shadow, request_id: str, job: ShadowJob) -> None:
-        """Queues a copy of the request if it belongs to the shadow's share. Never waits: a full queue drops
+    def offer(self, shadow: Shadow, job: ShadowJob) -> None:
+        """Queues a copy of the shadow's share of requests, chosen by chance. Never waits: a full queue drops
         it."""
-        if not is_shadowed(shadow, request_id):
+        if not is_shadowed(shadow, random_bucket()):
             return
         with self._lock:
             fits = self._waiting_bytes + job.size_bytes <= _MAX_WAITING_BYTES

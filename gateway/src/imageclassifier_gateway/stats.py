@@ -98,7 +98,7 @@ class Stats:
         self._model_errors = counter("model_errors", "Requests a version failed to answer.", ("version",))
         self._model_latency = Histogram(
             f"{prefix}_model_latency_seconds",
-            "Time a version took to answer.",
+            "Time a version took to answer, for each picture of a request.",
             ("version",),
             buckets=LATENCY_BUCKETS_SECONDS,
             registry=self._registry,
@@ -108,12 +108,12 @@ class Stats:
         )
 
     def answered(self, version: int, latency_seconds: float) -> None:
-        """A version answered a request."""
+        """A version answered a request. The latency is that for each picture."""
         self._count(version, latency_seconds)
 
     def failed(self, version: int, latency_seconds: float | None) -> None:
-        """A version failed to answer a request, by its own fault; counts as a request too. No latency: it was
-        not there to be asked, which is no quick answer."""
+        """A version failed to answer a request, by its own fault; counts as a request too. No latency where
+        the version could not be asked at all."""
         self._count(version, latency_seconds)
         with self._lock:
             self._versions[version].errors += 1

@@ -18,7 +18,7 @@ from .admission import Admission
 from .contract import SERVING_SIGNATURE, Decision
 from .exchange import Exchange
 from .gateway import Gateway
-from .modelserver import ModelServerError
+from .model_failures import ModelServerError
 from .payload import Picture, check_count, decode_base64, parse_json_object
 from .problems import Problem
 from .versions import Version

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from . import images
+from .batches import predict_pixels
 from .config import Settings, read_settings
 from .contract import (
     CONTRACT_SIGNATURE,
@@ -32,15 +33,15 @@ from .contract import (
     parse_golden,
 )
 from .deadline import Deadline
+from .decoding import Pixels
 from .fetch import Fetcher
-from .modelserver import (
+from .model_failures import (
     MissingSignatureError,
-    ModelServer,
     ModelServerError,
     ModelTimeoutError,
     ModelUnavailableError,
 )
-from .predictor import Pixels, predict_pixels
+from .modelserver import ModelServer
 from .urls import FetchError
 from .verdict import CaseResult, Verdict
 

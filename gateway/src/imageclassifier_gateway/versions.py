@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from . import tfserving_pb2 as pb
 from .contract import CONTRACT_SIGNATURE, Contract, ContractError, parse_contract
-from .modelserver import ModelServer, ModelServerError
+from .model_failures import ModelServerError
+from .modelserver import ModelServer
 from .routing import Route, Routing
 
 _CHECK_SECONDS = 2.0
@@ -82,8 +83,6 @@ class Version:
                 contract = self._read_contract()
         except (ModelServerError, ContractError) as error:
             return VersionState(contract, f"{error} ({self.route.target})")
-        except ValueError as error:  # gRPC's answer when the channel was closed meanwhile
-            return VersionState(contract, f"Disconnected: {error}.")
         return VersionState(contract, None)
 
     def _read_contract(self) -> Contract:
