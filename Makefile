@@ -57,7 +57,7 @@ format: venv ## Put the formatting right
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 types: venv ## mypy, strict
-	@$(BIN)/mypy operator/src gateway/src training/src kind/laptop kind/images kind/model_server kind/tool.py kind/build_images.py
+	@$(BIN)/mypy operator/src gateway/src training/src model_server/src kind/laptop kind/images kind/tool.py kind/build_images.py
 layers: venv ## import-linter: which part may know which
 	@$(BIN)/lint-imports
 unit: venv kubernetes ## Tests that need no cluster (a bare API server at most)

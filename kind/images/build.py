@@ -10,7 +10,7 @@ readable name `imageclassifier/gateway:dev`, which moves. With --models, each
 DIRECTORY/NAME/VERSION/saved_model.pb becomes an image, known as NAME:VERSION.
 
 The model server is the stock image of TensorFlow Serving where its registry answers, else ours
-(kind/model_server). Environment: BASE_IMAGE, what ours are built on; SERVING_IMAGE, the model server to use.
+(model_server). Environment: BASE_IMAGE, what ours are built on; SERVING_IMAGE, the model server to use.
 """
 
 import argparse

@@ -45,7 +45,7 @@ PROGRAMS = (
     Program(
         "model-server",
         ("model-server.txt", "no-deps.txt"),
-        "kind/model_server",
+        "model_server/src/model_server",
         ("tensorflow_model_server",),
     ),
 )

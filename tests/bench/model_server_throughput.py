@@ -26,7 +26,7 @@ from typing import Any
 import grpc
 import numpy as np
 
-LAUNCHER = Path(__file__).parents[2] / "kind/model_server/tensorflow_model_server"
+LAUNCHER = Path(__file__).parents[2] / "model_server/src/model_server/tensorflow_model_server"
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 
 

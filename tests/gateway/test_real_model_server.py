@@ -1,7 +1,7 @@
 """The gateway and the verification against a real TensorFlow runtime, and the tests' own model server beside
 it.
 
-The stand-in of kind/model_server serves models of examples/tiny_model, which tell light pictures from dark
+The stand-in of model_server serves models of examples/tiny_model, which tell light pictures from dark
 ones.
 """
 
@@ -89,7 +89,7 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [
-                ROOT / "kind" / "model_server" / "tensorflow_model_server",
+                ROOT / "model_server" / "src" / "model_server" / "tensorflow_model_server",
                 f"--port={port}",
                 "--rest_api_port=0",
                 f"--model_config_file={folder / 'models.config'}",

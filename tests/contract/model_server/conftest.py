@@ -25,7 +25,7 @@ from tensorflow_serving.apis import (
 )
 
 REPOSITORY = Path(__file__).parents[3]
-LAUNCHER = REPOSITORY / "kind/model_server/tensorflow_model_server"
+LAUNCHER = REPOSITORY / "model_server/src/model_server/tensorflow_model_server"
 START_SECONDS = 180  # TensorFlow's import takes seconds, and much longer on a machine that is busy
 CALL_SECONDS = 60
 
