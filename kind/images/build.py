@@ -24,7 +24,7 @@ from images import docker, nodes, packages, recipes
 from images.recipes import Program
 from images.trees import File, files_below, installed_files
 from laptop import places, registry
-from laptop.images import choose, ensure_base
+from laptop.base_image import choose, ensure_base
 from laptop.progress import StepFailed, step
 
 STOCK_SERVING = "tensorflow/serving:2.19.1"

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from laptop import golang, images, places
+from laptop import golang, node_image, places
 from laptop.progress import Step, StepFailed, output, step
 
 #: kubectl may be one minor version away from the API server.
@@ -150,7 +150,7 @@ def kubectl(cluster: Cluster, *arguments: str, timeout_seconds: float = 20) -> s
 
 def ensure(cluster: Cluster = LAPTOP) -> None:
     """The cluster, ready: its nodes, DNS, default storage and metrics."""
-    image = images.ensure_node()
+    image = node_image.ensure_node()
     kind, _ = kind_program(), kubectl_program()
     configuration = places.digest([], [cluster.configuration])
     todo = decide(cluster.nodes, find(cluster), read_record(cluster), image, configuration)

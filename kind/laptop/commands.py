@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from laptop import cluster, demo, engine, golang, images, places, python_environment
+from laptop import base_image, cluster, demo, engine, golang, places, python_environment
 from laptop.progress import duration_text, output, step
 
 
@@ -61,7 +61,7 @@ def _clean() -> None:
 def _base_image() -> str:
     engine.ensure()
     with places.exclusive("base-image"):
-        return images.ensure_base()
+        return base_image.ensure_base()
 
 
 def _binary(program: golang.Program) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from free_ports import free_port
 
-from laptop import engine, images, places, registry
+from laptop import base_image, engine, places, registry
 
 pytestmark = pytest.mark.cluster
 
@@ -63,7 +63,7 @@ def local_registry(registry_program: str, tmp_path: Path) -> Iterator[LocalRegis
     with subprocess.Popen([registry_program, "serve", configuration]) as process:
         try:
             until(lambda: answers(port), "the registry answers")
-            base, pushed = images.ensure_base(), f"127.0.0.1:{port}/library/{images.PULLED_BASE}"
+            base, pushed = base_image.ensure_base(), f"127.0.0.1:{port}/library/{base_image.PULLED_BASE}"
             docker("tag", base, pushed)
             docker("push", "--quiet", pushed)
             docker("rmi", "--no-prune", pushed)
@@ -91,7 +91,7 @@ def until(condition: Callable[[], bool], what: str, timeout_seconds: float = 20)
 @pytest.fixture
 def no_made_base(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine where nothing was made yet."""
-    monkeypatch.setattr(images, "made_base_name", lambda: "imageclassifier-base:not-made")
+    monkeypatch.setattr(base_image, "made_base_name", lambda: "imageclassifier-base:not-made")
 
 
 def image_id(name: str) -> str:
@@ -101,10 +101,10 @@ def image_id(name: str) -> str:
 def test_an_image_that_the_user_names_is_pulled_from_its_registry(
     local_registry: LocalRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = f"{local_registry.host}/library/{images.PULLED_BASE}"
+    name = f"{local_registry.host}/library/{base_image.PULLED_BASE}"
     monkeypatch.setenv("BASE_IMAGE", name)
     try:
-        assert images.ensure_base() == name
+        assert base_image.ensure_base() == name
         assert image_id(name) == local_registry.base_id
     finally:
         docker("rmi", "--no-prune", name)
@@ -116,16 +116,16 @@ def test_a_name_that_no_registry_has_ends_with_what_to_do(
     name = f"{local_registry.host}/library/absent:1"
     monkeypatch.setenv("BASE_IMAGE", name)
     with pytest.raises(SystemExit):
-        images.ensure_base()
+        base_image.ensure_base()
     assert f"The image {name} is neither here nor to be pulled: check its name." in capsys.readouterr().err
 
 
 @pytest.fixture
 def mirrored(local_registry: LocalRegistry) -> Iterator[LocalRegistry]:
     """Our engine, with that registry as its mirror of Docker Hub and without the image to be pulled."""
-    before = image_id(images.PULLED_BASE) if registry.present(images.PULLED_BASE) else None
+    before = image_id(base_image.PULLED_BASE) if registry.present(base_image.PULLED_BASE) else None
     if before:
-        docker("rmi", "--no-prune", images.PULLED_BASE)
+        docker("rmi", "--no-prune", base_image.PULLED_BASE)
     engine.write_settings(mirrors=(f"http://{local_registry.host}",))
     engine.reload()
     try:
@@ -135,10 +135,10 @@ def mirrored(local_registry: LocalRegistry) -> Iterator[LocalRegistry]:
     finally:
         engine.write_settings()
         engine.reload()
-        if registry.present(images.PULLED_BASE):
-            docker("rmi", "--no-prune", images.PULLED_BASE)
+        if registry.present(base_image.PULLED_BASE):
+            docker("rmi", "--no-prune", base_image.PULLED_BASE)
         if before:
-            docker("tag", before, images.PULLED_BASE)
+            docker("tag", before, base_image.PULLED_BASE)
 
 
 @pytest.mark.skipif(
@@ -148,5 +148,5 @@ def mirrored(local_registry: LocalRegistry) -> Iterator[LocalRegistry]:
 def test_the_stock_base_image_is_pulled_through_a_mirror_where_nothing_was_made(
     mirrored: LocalRegistry, no_made_base: None
 ) -> None:
-    assert images.ensure_base() == images.PULLED_BASE
-    assert image_id(images.PULLED_BASE) == mirrored.base_id
+    assert base_image.ensure_base() == base_image.PULLED_BASE
+    assert image_id(base_image.PULLED_BASE) == mirrored.base_id

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laptop import apt, cluster, engine, golang, images, places, progress, registry
+from laptop import apt, base_image, cluster, engine, golang, node_image, places, progress, registry
 from laptop.cluster import Found, Record
 
 NODES = ["imageclassifier-control-plane"]
@@ -52,26 +52,28 @@ def test_the_nodes_are_named_as_kind_names_them() -> None:
 
 @given(present=st.booleans(), can_pull=st.booleans())
 def test_an_image_that_the_user_names_is_always_used(present: bool, can_pull: bool) -> None:
-    assert images.choose("mine:1", "made:1", present, "stock:1", can_pull) == images.Choice("mine:1", "given")
+    assert base_image.choose("mine:1", "made:1", present, "stock:1", can_pull) == base_image.Choice(
+        "mine:1", "given"
+    )
 
 
 def test_what_was_made_is_kept_else_an_image_is_pulled_else_made() -> None:
-    assert images.choose(None, "made:1", True, "stock:1", True).how == "made"
-    assert images.choose(None, "made:1", False, "stock:1", True) == images.Choice("stock:1", "pulled")
-    assert images.choose(None, "made:1", False, "stock:1", False) == images.Choice("made:1", "made")
+    assert base_image.choose(None, "made:1", True, "stock:1", True).how == "made"
+    assert base_image.choose(None, "made:1", False, "stock:1", True) == base_image.Choice("stock:1", "pulled")
+    assert base_image.choose(None, "made:1", False, "stock:1", False) == base_image.Choice("made:1", "made")
 
 
 def test_one_image_stands_for_all_components_but_pause() -> None:
     listed = "registry.k8s.io/kube-proxy:v1.34.4\nregistry.k8s.io/pause:3.10.1\nregistry.k8s.io/etcd:3.6.5-0"
-    names = images.component_names("v1.34.4", listed)
+    names = node_image.component_names("v1.34.4", listed)
     assert "registry.k8s.io/kube-proxy:v1.34.4" in names
     assert "registry.k8s.io/etcd:3.6.5-0" in names
-    assert images.METRICS_SERVER in names
+    assert node_image.METRICS_SERVER in names
     assert not [name for name in names if "pause" in name]
 
 
 def test_the_manifests_name_only_images_that_the_node_brings_along() -> None:
-    names = images.component_names(golang.KUBERNETES_VERSION, "")
+    names = node_image.component_names(golang.KUBERNETES_VERSION, "")
     manifests = [
         *(places.KIND / "node/manifests").glob("*.yaml"),
         places.KIND / "manifests/metrics-server.yaml",

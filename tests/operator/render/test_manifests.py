@@ -12,7 +12,9 @@ from imageclassifier_operator import api, render
 from imageclassifier_operator.api import names
 from rendered import SPECS, all_children, classifier
 
-FLAGS = json.loads((Path(__file__).parents[3] / "model_server/src/model_server/flags.json").read_text())["flags"]
+FLAGS = json.loads((Path(__file__).parents[3] / "model_server/src/model_server/flags.json").read_text())[
+    "flags"
+]
 
 
 def pod_specs(body: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -1,143 +1,28 @@
-"""The images the cluster stands on: pulled where a registry answers, else made from package registries.
+"""The image of Kind's nodes: given, pulled, or made from Kind's files and Kubernetes' Go modules.
 
-`base` is what our own images and the node image are built on (debootstrap where `python:3.11-slim` cannot be
-had); `node` is the Kind node. What is made carries a hash of its inputs in its tag, and is not made twice.
+An image that is made carries a hash of its inputs in its tag, so it is never made twice.
 """
 
-import os
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
-from laptop import apt, engine, golang, places, registry
+from laptop import engine, golang, places, registry
+from laptop.base_image import ensure_base, made_base_name, present_or_pulled, variable
 from laptop.progress import Step, StepFailed, output, step
 
-PULLED_BASE = "python:3.11-slim"
 PULLED_NODE = "kindest/node:v1.34.3"
-_BASE_PACKAGES = "ca-certificates,python3"
 #: The names kubeadm and our manifests use, all served by one image with the one Kubernetes program in it.
 COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
 METRICS_SERVER = "registry.k8s.io/metrics-server/metrics-server:v0.8.0"
 LOCAL_COMPONENTS = "imageclassifier.dev/kubernetes"
 
 
-@dataclass(frozen=True)
-class Choice:
-    """An image to use, and whether it is `given` by the user, can be `pulled`, or must be `made`."""
-
-    image: str
-    how: str
-
-
-def choose(given: str | None, made: str, made_is_present: bool, pulled: str, can_pull: bool) -> Choice:
-    """Which image to use: the user's own, else the registry's, else ours.
-
-    What was made before is used on without asking a registry again: a machine that goes online does not
-    suddenly change its node image, and a repeated run waits for no answer.
-    """
-    if given:
-        return Choice(given, "given")
-    if made_is_present:
-        return Choice(made, "made")
-    return Choice(pulled, "pulled") if can_pull else Choice(made, "made")
-
-
-def _variable(name: str) -> str | None:
-    return os.environ.get(name) or None
-
-
 def component_names(kubernetes: str, kubeadm_images: str) -> list[str]:
     """The names under which the components' image is looked for; `kubeadm_images` is what kubeadm lists."""
     names = [name for name in kubeadm_images.split() if "/pause:" not in name]
     return [*names, METRICS_SERVER, f"{LOCAL_COMPONENTS}:{kubernetes}"]
-
-
-def _present_or_pulled(given: str | None, made: str, pulled: str, current: Step) -> Choice:
-    made_is_present = registry.present(made)
-    asks = not given and not made_is_present
-    can_pull = asks and (registry.present(pulled) or registry.pull(pulled, current))
-    choice = choose(given, made, made_is_present, pulled, can_pull)
-    if (
-        choice.how == "given"
-        and not registry.present(choice.image)
-        and not registry.pull(choice.image, current)
-    ):
-        raise StepFailed(f"The image {choice.image} is neither here nor to be pulled: check its name.")
-    return choice
-
-
-def _distribution() -> tuple[str, str]:
-    """Suite and components of the machine's own distribution."""
-    release = apt.distribution()
-    suite = release.get("VERSION_CODENAME", "")
-    components = "main,universe" if release.get("ID") == "ubuntu" else "main"
-    return suite, components
-
-
-def made_base_name() -> str:
-    suite, components = _distribution()
-    return f"imageclassifier-base:{suite or 'none'}-{places.digest([suite, components, _BASE_PACKAGES])}"
-
-
-def ensure_base() -> str:
-    """The name of the base image, present in the engine."""
-    given, made = _variable("BASE_IMAGE"), made_base_name()
-    if not given and registry.present(made):
-        return made
-    with step("Get the base image") as current:
-        choice = _present_or_pulled(given, made, PULLED_BASE, current)
-        if choice.how == "made" and not registry.present(made):
-            _make_base(made, current)
-        current.found(f"{choice.image} ({choice.how})")
-    return choice.image
-
-
-def _make_base(name: str, current: Step) -> None:
-    suite, components = _distribution()
-    address = apt.mirror(suite) if suite else None
-    if address is None or not apt.can_install():
-        raise StepFailed(
-            "No registry answers, and an image can be made only as root on Debian or Ubuntu: "
-            "name one with BASE_IMAGE= and NODE_IMAGE=, or connect to a registry."
-        )
-    apt.install(["debootstrap"], current, "install debootstrap")
-    keyring = "ubuntu-archive-keyring.gpg" if "universe" in components else "debian-archive-keyring.gpg"
-    # A temporary directory that allows devices and programs, which /tmp may not.
-    places.cache_directory().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=places.cache_directory(), prefix="base-") as scratch:
-        root = Path(scratch) / "root"
-        current.run(
-            [
-                "debootstrap", "--variant=minbase", f"--include={_BASE_PACKAGES}",
-                f"--components={components}", f"--keyring=/usr/share/keyrings/{keyring}",
-                suite, root, address,
-            ],
-            advice="Look at the log's last lines; if the package mirror did not answer, run this again.",
-        )  # fmt: skip
-        _slim(root)
-        archive = Path(scratch) / "root.tar"
-        current.run(["tar", "-C", root, "--numeric-owner", "-cf", archive, "."], advice="Is the disk full?")
-        current.run(
-            ["docker", "import", "--change", 'CMD ["bash"]', archive, name],
-            advice="Is the Docker Engine's disk full?",
-        )
-
-
-def _slim(root: Path) -> None:
-    for path in (
-        "var/cache/apt/archives",
-        "var/lib/apt/lists",
-        "usr/share/doc",
-        "usr/share/man",
-        "usr/share/locale",
-    ):
-        for entry in (root / path).glob("*"):
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
 
 
 def _node_inputs() -> list[Path]:
@@ -153,11 +38,11 @@ def made_node_name(base: str) -> str:
 
 def ensure_node() -> str:
     """The name of the node image, present in the engine."""
-    given, made = _variable("NODE_IMAGE"), made_node_name(_variable("BASE_IMAGE") or made_base_name())
+    given, made = variable("NODE_IMAGE"), made_node_name(variable("BASE_IMAGE") or made_base_name())
     if not given and registry.present(made):
         return made
     with step("Look for a node image") as current:
-        choice = _present_or_pulled(given, made, PULLED_NODE, current)
+        choice = present_or_pulled(given, made, PULLED_NODE, current)
         current.found(f"{choice.image} ({choice.how})" if choice.how != "made" else "none to be pulled")
     if choice.how != "made":
         return choice.image
