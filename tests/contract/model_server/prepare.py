@@ -85,10 +85,10 @@ def _write_warmup(directory: Path, signature: str) -> None:
     request = log.predict_log.request
     request.model_spec.name = "warm"
     request.model_spec.signature_name = signature
-    request.inputs["x"].CopyFrom(tf.make_tensor_proto([1.0]))
     directory.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(directory / "tf_serving_warmup_requests")) as writer:
-        for _ in range(2):
+        for rows in (1, 8):
+            request.inputs["x"].CopyFrom(tf.make_tensor_proto([1.0] * rows))
             writer.write(log.SerializeToString())
 
 

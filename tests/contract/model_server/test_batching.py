@@ -1,11 +1,15 @@
 """Batching: the server waits until eight rows have come together, so what runs together is certain."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
+
+from imageclassifier_operator.api.serving import Batching
+from imageclassifier_operator.render.serving import MAX_PICTURES_PER_CALL, batching_config
 
 
 def start(server: Any, rows: int, signature: str, seconds: float = 60, **inputs: Any) -> Any:
@@ -121,3 +125,23 @@ def test_connections_of_a_certain_age_are_ended_and_clients_connect_again(
         )
         request = batching_server.request({"x": np.zeros(8, np.float32)}, signature="half_plus")
         assert predict(request, timeout=60)
+
+
+@pytest.mark.parametrize("run", [1, 3, 7, 8])
+def test_a_server_with_the_operators_batching_loads_a_warmed_up_model_and_accepts_a_whole_call(
+    launch: Callable[..., Any], directory: Path, tmp_path: Path, run: int
+) -> None:
+    batching = Batching(max_batch_size=run, timeout_microseconds=0, max_enqueued_batches=1)
+    (tmp_path / "batching.config").write_text(batching_config(batching, cpu_limit="2"))
+    server = launch(
+        "--model_name=warm",
+        f"--model_base_path={directory}/models/warm",
+        "--enable_batching=true",
+        f"--batching_parameters_file={tmp_path}/batching.config",
+        "--max_num_load_retries=0",
+        "--grpc_max_threads=16",
+    )
+    inputs = {"x": np.zeros(MAX_PICTURES_PER_CALL, np.float32)}
+    rows = server.predict(inputs, model="warm", signature="batch_rows").outputs["rows"].int_val
+    assert len(rows) == MAX_PICTURES_PER_CALL
+    assert max(rows) <= run

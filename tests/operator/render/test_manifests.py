@@ -141,6 +141,26 @@ def test_batching_gets_as_many_threads_as_the_server_has_cores() -> None:
     )
 
 
+def batching_config(**batching: int) -> str:
+    body = {**SPECS["smallest"], "serving": {"batching": batching}}
+    deployment = all_children(body)["Deployment", "pizza-serving-v3"]
+    config: str = deployment["spec"]["template"]["metadata"]["annotations"][names.ANNOTATION_BATCHING_CONFIG]
+    return config
+
+
+def test_small_runs_still_accept_a_whole_call_of_the_gateway() -> None:
+    assert batching_config(maxBatchSize=3, maxEnqueuedBatches=1) == (
+        "max_batch_size { value: 8 } batch_timeout_micros { value: 0 } max_enqueued_batches { value: 3 } "
+        "enable_large_batch_splitting { value: true } max_execution_batch_size { value: 3 }\n"
+    )
+
+
+def test_large_runs_are_configured_as_the_spec_says() -> None:
+    assert batching_config(maxBatchSize=32) == (
+        "max_batch_size { value: 32 } batch_timeout_micros { value: 0 } max_enqueued_batches { value: 100 }\n"
+    )
+
+
 def test_a_missing_model_file_is_named_by_the_copying_container() -> None:
     for body, origin in (
         (SPECS["smallest"], "/models/pizza/3/saved_model.pb"),

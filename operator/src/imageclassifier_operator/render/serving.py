@@ -14,6 +14,7 @@ import math
 
 from imageclassifier_operator.api import ImageClassifier, ImageSource, ServedVersion, names
 from imageclassifier_operator.api.quantity import cores
+from imageclassifier_operator.api.serving import Batching
 from imageclassifier_operator.render.manifest import (
     TMP_MOUNT,
     TMP_VOLUME,
@@ -39,6 +40,8 @@ DNSCache).
 MAX_CONNECTION_AGE_SECONDS = 10
 """The server asks its clients that often to connect, and so to resolve, anew; gRPC adds up to 10 % of
 jitter."""
+MAX_PICTURES_PER_CALL = 8
+"""The most pictures that a gateway sends in one call, and that an exported model is warmed up with."""
 MAX_CALLS = 64
 """Calls that a server answers at once: as many as a gateway of one core has under way. One more is refused
 with RESOURCE_EXHAUSTED; the gateway tries another pod, then says 503. TensorFlow Serving's own limit is four
@@ -120,20 +123,34 @@ def _config_files(served: ServedVersion) -> dict[str, str]:
             "} }\n"
         )
     }
-    batching = served.serving.batching
-    if batching is not None:
+    if served.serving.batching is not None:
         cpu_limit = served.serving.resources.get("limits", {}).get("cpu")
-        # Without a limit the server takes one thread for each core of the node.
-        threads = (
-            "" if cpu_limit is None else f"num_batch_threads {{ value: {math.ceil(cores(cpu_limit))} }} "
-        )
-        files[names.ANNOTATION_BATCHING_CONFIG] = (
-            f"max_batch_size {{ value: {batching.max_batch_size} }} "
-            f"batch_timeout_micros {{ value: {batching.timeout_microseconds} }} "
-            f"{threads}"
-            f"max_enqueued_batches {{ value: {batching.max_enqueued_batches} }}\n"
-        )
+        files[names.ANNOTATION_BATCHING_CONFIG] = batching_config(served.serving.batching, cpu_limit)
     return files
+
+
+def batching_config(batching: Batching, cpu_limit: str | None) -> str:
+    """TensorFlow Serving's BatchingParameters as protobuf text.
+
+    TensorFlow Serving refuses a call with more pictures than `max_batch_size`, and fails to load a model
+    whose warm-up has such a call. So a run may be smaller than MAX_PICTURES_PER_CALL, but a call may not: the
+    server then splits it. The queue always has room for the parts of one call.
+    """
+    run = batching.max_batch_size
+    splitting, batches = "", batching.max_enqueued_batches
+    if run < MAX_PICTURES_PER_CALL:
+        splitting = (
+            f" enable_large_batch_splitting {{ value: true }} max_execution_batch_size {{ value: {run} }}"
+        )
+        batches = max(batches, math.ceil(MAX_PICTURES_PER_CALL / run))
+    # Without a limit the server takes one thread for each core of the node.
+    threads = "" if cpu_limit is None else f"num_batch_threads {{ value: {math.ceil(cores(cpu_limit))} }} "
+    return (
+        f"max_batch_size {{ value: {max(run, MAX_PICTURES_PER_CALL)} }} "
+        f"batch_timeout_micros {{ value: {batching.timeout_microseconds} }} "
+        f"{threads}"
+        f"max_enqueued_batches {{ value: {batches} }}{splitting}\n"
+    )
 
 
 def _base_path(served: ServedVersion) -> str:

@@ -30,8 +30,9 @@ from imageclassifier_gateway.contract import (
 from ..errors import ModelError
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
-#: A client that sends several pictures at once should not meet a shape that was never run.
-_WARMUP_BATCHES = (1, 2, 4, 8)
+#: Pictures in each warm-up request, up to the largest call of a gateway: a client that sends several pictures
+#: at once should not meet a shape that was never run. The operator configures batching to accept all of them.
+WARMUP_BATCHES = (1, 2, 4, 8)
 _MIDDLE_GREY = 127
 
 Probabilities = Callable[[Any], Any]
@@ -99,7 +100,7 @@ def write_warmup(folder: Path, contract: Contract) -> None:
     file = folder / WARMUP_FILE
     file.parent.mkdir(exist_ok=True)
     requests = []
-    for batch in _WARMUP_BATCHES:
+    for batch in WARMUP_BATCHES:
         request = predict_pb2.PredictRequest()
         # One value stands for all: a TensorProto repeats its last one (tensor.proto).
         pixels = request.inputs[PIXELS_TENSOR]
