@@ -5,8 +5,10 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from werkzeug.sansio.multipart import Data, Epilogue, File, MultipartDecoder
 
 from imageclassifier_gateway.forms import read_form
+from imageclassifier_gateway.payload import Picture
 from imageclassifier_gateway.problems import Problem
 
 BOUNDARY = "----WebKitFormBoundaryXyZ"
@@ -14,6 +16,10 @@ MAX_PICTURES = 8
 
 # Line breaks and dashes are what a parser stumbles over.
 CONTENTS = st.one_of(st.binary(max_size=300), st.text("\r\n-Xy", max_size=200).map(str.encode))
+PIECES = [
+    *(b"--b", b"--b--", b"\r\n", b"\n", b"\r", b" ", b"x", b"-", b"Content-Disposition: form-data;"),
+    *(b'name="f"', b'; filename="p"', b"--b\r\nContent-Disposition: form-data; filename=p\r\n\r\n"),
+]
 
 
 def form(*parts: tuple[bytes, bytes], end: bytes = b"--\r\n") -> bytes:
@@ -38,6 +44,32 @@ def test_each_file_comes_out_as_it_went_in(contents: list[bytes], field: bytes) 
     assert [each.data for each in payload.sources] == contents
     assert [each.name for each in payload.sources] == [f"{index}.jpg" for index in range(len(contents))]
     assert payload.many == (len(contents) > 1)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join))
+def test_a_form_has_the_parts_that_werkzeugs_decoder_finds_in_it(body: bytes) -> None:
+    try:
+        found = [each.data for each in read_form(body, "b", 32).sources if isinstance(each, Picture)]
+    except Problem:
+        found = []
+    assert found == files_by_werkzeug(body)
+
+
+def files_by_werkzeug(body: bytes) -> list[bytes]:
+    decoder = MultipartDecoder(b"b")
+    decoder.receive_data(body)
+    decoder.receive_data(None)
+    files: list[bytes] = []
+    is_file = False
+    try:
+        while not isinstance(event := decoder.next_event(), Epilogue):
+            if isinstance(event, Data) and is_file:
+                files.append(event.data)
+            elif not isinstance(event, Data):
+                is_file = isinstance(event, File)
+    except ValueError:
+        return []
+    return files
 
 
 @pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 300_000, 5_000_000])

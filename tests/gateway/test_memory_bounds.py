@@ -80,7 +80,7 @@ def test_the_head_of_a_part_is_refused_when_it_is_long(line: bytes) -> None:
         + line * 100_000
         + b"\r\nA\r\n--x--\r\n"
     )
-    with pytest.raises(Problem, match="headers of a part of the form exceed 16,384 bytes"):
+    with pytest.raises(Problem, match="headers of a part of the form exceed 4,096 bytes"):
         read_form(form, "x", 8)
 
 

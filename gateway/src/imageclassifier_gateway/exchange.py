@@ -109,6 +109,7 @@ class Exchange:
         body = self.read_body(ticket)
         if request.mimetype == "multipart/form-data":
             boundary = request.mimetype_params.get("boundary")
+            ticket.hold(len(body))  # reading the form copies its files
             return read_form(body, boundary, self._settings.max_pictures)
         # curl --data says "form" for a JSON body too; no picture format begins with a brace.
         if request.is_json or body[:64].lstrip()[:1] == b"{":
