@@ -98,6 +98,35 @@ class HostileServer:
         connection.sendall(JPEG_HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n")
         self._drip(connection, b"X: y\r\n")
 
+    def do_drip_chunk_extension(self, connection: socket.socket) -> None:
+        connection.sendall(JPEG_HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;")
+        self._drip(connection, b"x")
+
+    def do_drip_redirect(self, connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: /drip-redirect")
+        self._drip(connection, b"x")
+
+    def do_chunk_extensions(self, connection: socket.socket) -> None:
+        connection.sendall(JPEG_HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        self._drip(connection, b"1;" + b"x" * 60_000 + b"\r\nx\r\n", 0)
+
+    def do_one_byte_chunks(self, connection: socket.socket) -> None:
+        connection.sendall(JPEG_HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        self._drip(connection, b"1\r\nx\r\n" * 10_000, 0)
+
+    def do_endless_trailers(self, connection: socket.socket) -> None:
+        connection.sendall(JPEG_HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n")
+        self._drip(connection, b"X: y\r\n" * 1_000, 0)
+
+    def do_early_hints(self, connection: socket.socket) -> None:
+        self._drip(connection, b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 100, 0)
+
+    def do_small_chunks(self, connection: socket.socket) -> None:
+        """As a proxy may cut a body: legal, and read."""
+        pieces = [self.picture[at : at + 512] for at in range(0, len(self.picture), 512)]
+        body = b"".join(b"%x;a=b\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+        connection.sendall(JPEG_HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + body + b"0\r\nETag: x\r\n\r\n")
+
     def do_endless_continue(self, connection: socket.socket) -> None:
         self._drip(connection, b"HTTP/1.1 100 Continue\r\n\r\n", 0)
 

@@ -18,6 +18,7 @@ from .admission import Admission, Ticket
 from .batches import Metadata
 from .contract import Decision
 from .deadline import Deadline
+from .fetch import FETCHES_PER_REQUEST
 from .forms import read_form
 from .gateway import Gateway
 from .payload import Payload, Picture, Reference, read_json
@@ -39,8 +40,6 @@ _FETCH_SHARE = 0.6
 _STEP_BYTES = 1024 * 1024
 #: Reading JSON holds its text, the picture's part of that, the same as bytes, and what they decode to.
 _JSON_COPIES = 4
-#: Pictures of one request that are fetched at the same time.
-_FETCHES_AT_ONCE = 4
 
 
 @dataclass
@@ -153,22 +152,31 @@ class Exchange:
     def _fetch(
         self, sources: Sequence[Picture | Reference], deadline: Deadline, ticket: Ticket
     ) -> list[bytes | Problem]:
-        def one(source: Picture | Reference) -> bytes | Problem:
-            return (
-                source.data if isinstance(source, Picture) else self._fetch_one(source.url, deadline, ticket)
-            )
-
-        if not any(isinstance(source, Reference) for source in sources):
-            return [one(source) for source in sources]
+        urls = [source.url for source in sources if isinstance(source, Reference)]
+        if not urls:
+            return [source.data for source in sources if isinstance(source, Picture)]
         trace: Trace = g.trace
-        with trace.stage("fetch"), self._gateway.slow.fetching():
+        place = self._gateway.fetcher.place(urls)
+        with trace.stage("fetch"), self._gateway.slow.fetching(), place as refusal:
+
+            def one(source: Picture | Reference) -> bytes | Problem:
+                if isinstance(source, Picture):
+                    return source.data
+                return self._fetch_one(source.url, refusal(source.url), deadline, ticket)
+
             if len(sources) == 1:
                 return [one(sources[0])]
-            with ThreadPoolExecutor(min(len(sources), _FETCHES_AT_ONCE), thread_name_prefix="fetch") as pool:
+            with ThreadPoolExecutor(
+                min(len(sources), FETCHES_PER_REQUEST), thread_name_prefix="fetch"
+            ) as pool:
                 return list(pool.map(one, sources))
 
-    def _fetch_one(self, url: str, deadline: Deadline, ticket: Ticket) -> bytes | Problem:
+    def _fetch_one(
+        self, url: str, refusal: FetchError | None, deadline: Deadline, ticket: Ticket
+    ) -> bytes | Problem:
         try:
+            if refusal is not None:
+                raise refusal
             data = self._gateway.fetcher.fetch(url, deadline, ticket.hold)
         except FetchError as error:
             self._gateway.stats.fetches.labels(error.outcome).inc()

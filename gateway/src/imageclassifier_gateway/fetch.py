@@ -5,10 +5,14 @@ What is checked, and when:
 forms);
 - every address the name resolves to, before anything is connected; one that is not allowed refuses all of
 them;
-- the connection goes to the very address that was checked: a name that changes its answer changes nothing;
+- the connection goes to exactly an address that was checked: a name that changes its answer changes nothing;
 - each redirect, from the start again;
 - one deadline over everything, resolution and TLS included, not for each read;
-- the bytes on the wire: no content coding is accepted, so nothing can inflate.
+- the bytes on the wire: no content coding is accepted, so nothing can inflate, and what surrounds the body
+(headers, sizes of chunks, trailers) has a limit of its own (pinned.py).
+
+HTTP_PROXY and HTTPS_PROXY of the environment are not used: URLs are fetched directly. A proxy would resolve
+the name again, so that the address that was checked would not be the one that is connected.
 
 Own code, on the standard library's HTTP client: of the two kept libraries, requests-hardened checks the first
 of the resolved addresses only and microsoft-antissrf knows nothing of deadlines or sizes; both would need all
@@ -17,30 +21,31 @@ of the rest of this module around them, and `requests` below them.
 
 from __future__ import annotations
 
-import concurrent.futures
 import http.client
+import io
 import ipaddress
-import socket
 import ssl
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 
 from .addresses import Address, is_allowed
+from .connecting import Begin, begin_connecting, connect
 from .deadline import Deadline
 from .pinned import PinnedConnection
+from .resolver import Lookup, Resolver, ResolverBusy
+from .sites import SitePlaces, site_of
 from .urls import FetchError, Target, parse_url, refused
 
+#: Pictures of one request that are fetched at the same time.
+FETCHES_PER_REQUEST = 4
 _MAX_REDIRECTS = 3
-_MAX_ADDRESSES_TRIED = 3
 _CHUNK_BYTES = 64 * 1024
 _REDIRECTS = (301, 302, 303, 307, 308)
 #: Types under which servers hand out pictures; those of pages, scripts and data are refused before the body
 #: is read.
 _OPAQUE_TYPES = ("application/octet-stream", "binary/octet-stream", "")
-
-Resolve = Callable[[str, int], list[Address]]
-Connect = Callable[[Address, int, float], socket.socket]
 
 
 def _failed(sentence: str) -> FetchError:
@@ -51,10 +56,17 @@ def _late(host: str) -> FetchError:
     return FetchError("url-not-fetched", "timeout", f"{host} did not send the whole picture in time.")
 
 
+def _busy(host: str) -> FetchError:
+    return FetchError(
+        "overloaded", "busy", f"Many pictures are being fetched from {site_of(host)} already. Try again soon."
+    )
+
+
 class Fetcher:
     """Fetches pictures over http and https. May be used by many threads at once.
 
-    `resolve` and `connect` are the two ways out of the process; tests put a hostile world in their place.
+    `max_requests` is how many requests may fetch at the same time.
+    `lookup` and `begin` are the two ways out of the process; tests put a hostile world in their place.
     """
 
     def __init__(
@@ -63,18 +75,32 @@ class Fetcher:
         max_bytes: int,
         allowed_hosts: tuple[str, ...] = (),
         allow_private_networks: bool = False,
-        resolve: Resolve | None = None,
-        connect: Connect | None = None,
-        max_resolving: int = 16,
+        max_requests: int = 32,
+        lookup: Lookup | None = None,
+        begin: Begin = begin_connecting,
     ) -> None:
         self._max_bytes = max_bytes
         self._allowed_hosts = allowed_hosts
         self._allow_private_networks = allow_private_networks
-        self._resolve = resolve or _system_resolve
-        self._connect = connect or _system_connect
-        # getaddrinfo cannot be given a deadline; a thread of its own can be left behind by one. For how long
-        # it is lost then is up to the resolver's own timeouts (__main__.py) and how many names it tries.
-        self._resolvers = concurrent.futures.ThreadPoolExecutor(max_resolving, thread_name_prefix="resolve")
+        self._places = SitePlaces(max_requests)
+        self._resolver = Resolver(lookup, max_requests * FETCHES_PER_REQUEST)
+        self._begin = begin
+
+    @contextmanager
+    def place(self, urls: Sequence[str]) -> Iterator[Callable[[str], FetchError | None]]:
+        """One request's place, as a context manager. It says which of the request's URLs cannot be fetched
+        now, since other requests fetch too many from the same site."""
+        hosts = {url: host for url in urls if (host := _host_of(url)) is not None}
+        granted = self._places.take({site_of(host) for host in hosts.values()})
+
+        def refusal(url: str) -> FetchError | None:
+            host = hosts.get(url)
+            return None if host is None or site_of(host) in granted else _busy(host)
+
+        try:
+            yield refusal
+        finally:
+            self._places.give_back(granted)
 
     def fetch(self, url: str, deadline: Deadline, hold: Callable[[int], None] = lambda _: None) -> bytes:
         """The bytes behind a URL. Raises FetchError.
@@ -107,14 +133,12 @@ class Fetcher:
         return addresses
 
     def _resolve_in_time(self, target: Target, deadline: Deadline) -> list[Address]:
-        future = self._resolvers.submit(self._resolve, self._name(target.host), target.port)
         try:
-            addresses = future.result(deadline.remaining_seconds())
-        except concurrent.futures.TimeoutError:
-            future.cancel()
+            addresses = self._resolver.resolve(self._name(target.host), target.port, deadline)
+        except TimeoutError:
             raise _late(target.host) from None
-        except (OSError, ValueError):
-            addresses = []
+        except ResolverBusy:
+            raise _busy(target.host) from None
         if not addresses:
             raise _failed(f"The name {target.host} is not known.")
         return addresses
@@ -151,27 +175,19 @@ class Fetcher:
 
     def _open(self, target: Target, deadline: Deadline) -> PinnedConnection:
         """A connection to one of the checked addresses, the first that takes it."""
-        refusal: OSError = OSError()
-        for address in self.check(target, deadline)[:_MAX_ADDRESSES_TRIED]:
-            if deadline.remaining_seconds() <= 0:
-                raise TimeoutError
-            try:
-                plain = self._connect(address, target.port, deadline.remaining_seconds())
-            except OSError as error:
-                refusal = error
-                continue
-            try:
-                plain.settimeout(max(deadline.remaining_seconds(), 0.001))
-                secure = (
-                    self._tls.wrap_socket(plain, server_hostname=target.host)
-                    if target.scheme == "https"
-                    else plain
-                )
-            except BaseException:
-                plain.close()
-                raise
-            return PinnedConnection(target, secure, deadline)
-        raise refusal
+        plain = connect(self.check(target, deadline), target.port, deadline, self._begin)
+        try:
+            # For the whole handshake, however small its pieces are.
+            plain.settimeout(max(deadline.remaining_seconds(), 0.001))
+            secure = (
+                self._tls.wrap_socket(plain, server_hostname=target.host)
+                if target.scheme == "https"
+                else plain
+            )
+        except BaseException:
+            plain.close()
+            raise
+        return PinnedConnection(target, secure, deadline, self._max_bytes)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -200,17 +216,18 @@ class Fetcher:
             raise _failed(f"The URL leads to '{media_type[:60]}', not to a picture.")
         if response.length is not None and response.length > self._max_bytes:
             raise self._too_large()
-        body = bytearray()
+        # Its value is handed over without a copy: no more is in memory than `hold` knows of.
+        body = io.BytesIO()
         while chunk := response.read(_CHUNK_BYTES):
-            body += chunk
-            if len(body) > self._max_bytes:
+            if body.tell() + len(chunk) > self._max_bytes:
                 raise self._too_large()
             hold(len(chunk))
+            body.write(chunk)
             if deadline.remaining_seconds() <= 0:
                 raise TimeoutError
         if response.length:
             raise _failed(f"{target.host} sent less than it announced.")
-        return bytes(body)
+        return body.getvalue()
 
     def _too_large(self) -> FetchError:
         sentence = f"The picture behind the URL is larger than {self._max_bytes:,} bytes."
@@ -224,10 +241,8 @@ def _matches(host: str, pattern: str) -> bool:
     return host == pattern
 
 
-def _system_resolve(host: str, port: int) -> list[Address]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(ipaddress.ip_address(str(entry[4][0])) for entry in found))
-
-
-def _system_connect(address: Address, port: int, timeout_seconds: float) -> socket.socket:
-    return socket.create_connection((str(address), port), timeout=timeout_seconds)
+def _host_of(url: str) -> str | None:
+    try:
+        return parse_url(url).host
+    except FetchError:
+        return None

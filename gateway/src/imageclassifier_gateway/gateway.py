@@ -120,6 +120,7 @@ def build_gateway(settings: Settings) -> Gateway:
             max_bytes=settings.max_image_bytes,
             allowed_hosts=settings.url_allowed_hosts,
             allow_private_networks=settings.url_allow_private_networks,
+            max_requests=settings.max_slow_requests,
         ),
         shadow=shadow,
         slow=SlowRequests(settings.max_slow_requests),

@@ -9,14 +9,24 @@ import socket
 from .deadline import Deadline
 from .urls import Target
 
+#: Status lines and headers, 1xx responses included. A hundred headers are usual at most.
+_HEAD_BYTES = 256 * 1024
+#: What a line costs at least, so that there cannot be a million of empty ones.
+_LINE_BYTES = 64
+
 
 class PinnedConnection(http.client.HTTPConnection):
-    """An HTTP connection over a socket that is already connected, all of whose reads share one deadline."""
+    """An HTTP connection over a socket that is already connected, all of whose reads share one deadline.
 
-    def __init__(self, target: Target, connected: socket.socket, deadline: Deadline) -> None:
+    http.client does not limit the number of 100 responses, chunks and trailers, nor the extensions of chunks.
+    This connection limits all lines of a response together. The limit is enough for its head and for a body
+    of `body_bytes` in chunks of 512 bytes.
+    """
+
+    def __init__(self, target: Target, connected: socket.socket, deadline: Deadline, body_bytes: int) -> None:
         super().__init__(target.host, target.port)
         self._connected = connected
-        self.sock = _DeadlineSocket(connected, deadline)
+        self.sock = _DeadlineSocket(connected, deadline, _HEAD_BYTES + body_bytes // 512 * _LINE_BYTES)
         self.auto_open = 0
 
     def __enter__(self) -> PinnedConnection:
@@ -30,9 +40,10 @@ class PinnedConnection(http.client.HTTPConnection):
 class _DeadlineSocket:
     """What http.client needs of a socket; each operation may take what is left of the deadline."""
 
-    def __init__(self, connected: socket.socket, deadline: Deadline) -> None:
+    def __init__(self, connected: socket.socket, deadline: Deadline, line_bytes: int) -> None:
         self._connected = connected
         self._deadline = deadline
+        self._line_bytes = line_bytes
 
     def sendall(self, data: bytes) -> None:
         self._connected.settimeout(self._left())
@@ -40,7 +51,7 @@ class _DeadlineSocket:
 
     def makefile(self, mode: str) -> io.BufferedReader:
         assert mode == "rb"
-        return io.BufferedReader(_DeadlineReader(self))
+        return _LimitedLines(_DeadlineReader(self), self._line_bytes)
 
     def recv_into(self, buffer: memoryview) -> int:
         self._connected.settimeout(self._left())
@@ -65,3 +76,18 @@ class _DeadlineReader(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         return self._source.recv_into(buffer)
+
+
+class _LimitedLines(io.BufferedReader):
+    """Refuses to read more than so many bytes as lines."""
+
+    def __init__(self, source: _DeadlineReader, line_bytes: int) -> None:
+        super().__init__(source)
+        self._left_bytes = line_bytes
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        self._left_bytes -= max(len(line), _LINE_BYTES)
+        if self._left_bytes < 0:
+            raise http.client.HTTPException("too many lines around the body")
+        return line
