@@ -173,26 +173,40 @@ def test_previews_are_given_back_when_their_cards_go(open_page: Any) -> None:
     deliver(page, "drop", "red")
     expect(page.get_by_role("article").get_by_role("listitem")).to_have_count(2)
     assert page.evaluate("window.kept.size") == 1
-    page.get_by_label("or the URL of one").fill("http://10.0.0.1/")
-    page.get_by_role("button", name="Look").click()
+    page.get_by_label("or enter the URL of a picture").fill("http://10.0.0.1/")
+    page.get_by_role("button", name="Classify").click()
     expect(page.get_by_role("article")).to_contain_text("The URL may not be fetched")
     assert page.evaluate("window.kept.size") == 0
 
 
+#: Dispatches a drop or a paste with what `fill` puts into the transfer, as the browser would.
+_DISPATCH = """(event, fill) => {
+    const transfer = new DataTransfer();
+    fill(transfer);
+    const init = {bubbles: true, cancelable: true};
+    const made = event === "drop"
+        ? new DragEvent("drop", {...init, dataTransfer: transfer})
+        : new ClipboardEvent("paste", {...init, clipboardData: transfer});
+    document.body.dispatchEvent(made);
+}"""
+
+
 def deliver(page: Page, event: str, colour: str) -> None:
-    """Drops or pastes a picture, as the browser would."""
+    """Drops or pastes a picture."""
     page.evaluate(
-        """([event, data]) => {
+        f"""([event, data]) => ({_DISPATCH})(event, (transfer) => {{
             const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
-            const transfer = new DataTransfer();
-            transfer.items.add(new File([bytes], "photo.jpg", {type: "image/jpeg"}));
-            const init = {bubbles: true, cancelable: true};
-            const made = event === "drop"
-                ? new DragEvent("drop", {...init, dataTransfer: transfer})
-                : new ClipboardEvent("paste", {...init, clipboardData: transfer});
-            document.body.dispatchEvent(made);
-        }""",
+            transfer.items.add(new File([bytes], "photo.jpg", {{type: "image/jpeg"}}));
+        }})""",
         [event, base64.b64encode(picture(colour)).decode()],
+    )
+
+
+def deliver_text(page: Page, event: str, text: str) -> None:
+    """Drops or pastes text, such as the link of a picture on another page."""
+    page.evaluate(
+        f"([event, text]) => ({_DISPATCH})(event, (transfer) => transfer.setData('text/plain', text))",
+        [event, text],
     )
 
 
@@ -205,17 +219,32 @@ def test_a_dropped_or_pasted_picture_is_answered(open_page: Any, event: str) -> 
 
 def test_a_url_is_sent_and_a_refusal_is_a_readable_sentence(open_page: Any) -> None:
     page = open_page()
-    page.get_by_label("or the URL of one").fill("http://169.254.169.254/latest")
-    page.get_by_role("button", name="Look").click()
+    page.get_by_label("or enter the URL of a picture").fill("http://169.254.169.254/latest")
+    page.get_by_role("button", name="Classify").click()
     expect(page.get_by_role("article")).to_contain_text("The URL may not be fetched")
 
 
-def test_looking_without_a_url_asks_for_one_where_it_is_missing(open_page: Any) -> None:
+@pytest.mark.parametrize("event", ["drop", "paste"])
+def test_a_dropped_or_pasted_link_is_sent_as_a_url(open_page: Any, event: str) -> None:
     page = open_page()
-    page.get_by_role("button", name="Look").click()
-    field = page.get_by_label("or the URL of one")
+    deliver_text(page, event, "http://10.0.0.1/lunch.jpg")
+    expect(page.get_by_role("article")).to_contain_text("The URL may not be fetched")
+    expect(page.locator("#url")).to_have_value("http://10.0.0.1/lunch.jpg")
+
+
+@pytest.mark.parametrize("event", ["drop", "paste"])
+def test_other_text_that_is_dropped_or_pasted_sends_nothing(open_page: Any, event: str) -> None:
+    page = open_page()
+    deliver_text(page, event, "javascript:alert(1)")
+    expect(page.get_by_role("article")).to_have_count(0)
+
+
+def test_classifying_without_a_url_asks_for_one_where_it_is_missing(open_page: Any) -> None:
+    page = open_page()
+    page.get_by_role("button", name="Classify").click()
+    field = page.get_by_label("or enter the URL of a picture")
     expect(field).to_be_focused()
-    assert field.evaluate("field => field.validationMessage") == "Give the URL of a picture first."
+    assert field.evaluate("field => field.validationMessage") == "Enter the URL of a picture first."
     expect(page.get_by_role("article")).to_have_count(0)
     field.fill("http://10.0.0.1/")
     field.press("Enter")
@@ -268,7 +297,7 @@ def test_a_lost_server_is_told(open_page: Any) -> None:
     page = open_page()
     page.context.route("**/predict", lambda route: route.abort())
     deliver(page, "drop", "red")
-    expect(page.get_by_role("article")).to_contain_text("The server could not be reached")
+    expect(page.get_by_role("article")).to_contain_text("The page cannot reach the server")
 
 
 @pytest.mark.parametrize(
@@ -286,10 +315,8 @@ def test_what_a_proxy_answers_is_told_apart_from_a_lost_server(
     page = open_page()
     page.context.route("**/predict", lambda route: route.fulfill(**answer))
     deliver(page, "drop", "red")
-    expect(page.get_by_role("article").get_by_role("heading")).to_have_text("No answer")
-    expect(page.get_by_role("article")).to_contain_text(
-        f"Something in between answered with status {answer['status']}"
-    )
+    expect(page.get_by_role("article").get_by_role("heading")).to_have_text("No response")
+    expect(page.get_by_role("article")).to_contain_text(f"A proxy sent status {answer['status']}")
 
 
 def test_a_class_name_with_markup_stays_text(open_page: Any) -> None:

@@ -1,6 +1,6 @@
-// The page: pictures from a file, the clipboard, a camera or a URL go to /predict, and the answers become cards.
+// The page sends pictures from a file, the clipboard, a camera or a URL to /predict and shows each prediction as a card.
 
-// What one request carries; many or large pictures take several requests. A server that takes less teaches the page.
+// The size of one request. The page sends many or large pictures in several requests, and halves the size after a 413.
 const BATCH_PICTURES = 8;
 let batchBytes = 16e6;
 const MOST_BARS = 5;
@@ -14,13 +14,13 @@ function addCard(name, picture) {
   const image = card.querySelector("img");
   const text = card.querySelector(".thumb-text");
   card.querySelector(".name").textContent = name;
-  // A picture behind a URL is not shown: the page loads nothing from elsewhere.
+  // The page shows no preview for a URL: its Content-Security-Policy forbids pictures from other hosts.
   card.querySelector(".thumb").hidden = !picture;
   text.hidden = true;
   if (picture) {
     image.src = URL.createObjectURL(picture);
     image.alt = name;
-    // Formats the browser cannot show (HEIC, TIFF) are still classified.
+    // The gateway also reads formats that browsers do not show, such as HEIC and TIFF.
     image.addEventListener("error", () => {
       image.hidden = true;
       text.hidden = false;
@@ -28,7 +28,7 @@ function addCard(name, picture) {
     });
   }
   card.classList.add("waiting");
-  card.querySelector(".prediction").textContent = "Looking …";
+  card.querySelector(".prediction").textContent = "Classifying …";
   results.append(card);
   results.classList.toggle("single", results.childElementCount === 1);
   return card;
@@ -73,28 +73,28 @@ function showProblem(card, problem) {
   card.querySelector(".detail").textContent = problem.detail;
 }
 
-function noAnswer(detail) {
-  return { title: "No answer", detail: `${detail} Try again in a moment.` };
+function noResponse(detail) {
+  return { title: "No response", detail: `${detail} Try again in a moment.` };
 }
 
-// Sends a request, and gives its answer, or its status and a problem.
+// Sends a request. Returns the response document, or the status and a problem document.
 async function send(body, headers) {
   let response;
   try {
     response = await fetch("predict", { method: "POST", body, headers });
   } catch {
-    return { problem: noAnswer("The server could not be reached.") };
+    return { problem: noResponse("The page cannot reach the server.") };
   }
   const { ok, status } = response;
   const said = await response.json().catch(() => null);
   if (ok && said?.model) {
     return { answer: said };
   }
-  const foreign = noAnswer(`Something in between answered with status ${status} instead of the server.`);
+  const foreign = noResponse(`A proxy sent status ${status} instead of the server.`);
   return { status, problem: said?.title ? said : foreign };
 }
 
-// Sends one request for these cards and shows what comes back. False when it was too large for several pictures.
+// Sends one request for these cards and shows the predictions. Returns false when several pictures were too large for it.
 async function ask(cards, body, headers) {
   const { status, problem, answer } = await send(body, headers);
   if (status === 413 && cards.length > 1) {
@@ -139,11 +139,22 @@ async function sendFiles(files) {
   }
 }
 
+// Puts a dropped or pasted link into the URL field and sends it.
+function sendLink(transfer) {
+  const [first] = (transfer.getData("text/uri-list") || transfer.getData("text/plain")).trim().split(/\s/);
+  if (!/^https?:\/\//i.test(first)) {
+    return false;
+  }
+  element("url").value = first;
+  sendUrl();
+  return true;
+}
+
 function sendUrl() {
   const field = element("url");
   const url = field.value.trim();
   if (!url) {
-    field.setCustomValidity("Give the URL of a picture first.");
+    field.setCustomValidity("Enter the URL of a picture first.");
     field.reportValidity();
     return;
   }
@@ -175,12 +186,19 @@ document.addEventListener("dragleave", () => drop.classList.remove("over"));
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   drop.classList.remove("over");
-  sendFiles([...event.dataTransfer.files]);
+  const files = [...event.dataTransfer.files];
+  if (files.length > 0) {
+    sendFiles(files);
+  } else {
+    sendLink(event.dataTransfer);
+  }
 });
 document.addEventListener("paste", (event) => {
   const files = [...event.clipboardData.files];
   if (files.length > 0) {
     event.preventDefault();
     sendFiles(files);
+  } else if (event.target !== element("url") && sendLink(event.clipboardData)) {
+    event.preventDefault();
   }
 });
