@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import struct
 import subprocess
 import sys
-import zlib
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+from adversarial import jpeg_in_three_scans, mpf_segment, tiff_of_tiles, with_segments
 from PIL import Image
 
 from imageclassifier_gateway import images
@@ -98,49 +97,24 @@ def test_how_many_pixels_are_decoded_at_once_depends_on_what_they_take(
         images.prepare(data, WANTED)
 
 
-def in_three_scans(side: int) -> bytes:
-    """A grey baseline JPEG with a scan for each component, in the Huffman codes of ITU T.81, annex K."""
-    whole = saved(Image.new("RGB", (side, side), (128, 128, 128)), "JPEG", subsampling=0)
-    scans = b""
-    # No difference to the block before, and no more coefficients: one code word for each.
-    for component, tables, block in ((1, 0x00, "001010"), (2, 0x11, "0000"), (3, 0x11, "0000")):
-        bits = block * (side // 8) ** 2
-        bits += "1" * (-len(bits) % 8)
-        header = struct.pack(">2sHBBBBBB", b"\xff\xda", 8, 1, component, tables, 0, 63, 0)
-        scans += header + int(bits, 2).to_bytes(len(bits) // 8, "big")
-    return whole[: whole.index(b"\xff\xda")] + scans + b"\xff\xd9"
-
-
-def test_a_jpeg_of_several_scans_counts_at_its_full_size_since_all_of_it_is_held() -> None:
-    data, side = in_three_scans(1600), 1600
+@pytest.mark.parametrize("segments", [b"", mpf_segment()], ids=["JPEG", "MPO"])
+def test_a_jpeg_of_several_scans_counts_at_its_full_size_since_all_of_it_is_held(segments: bytes) -> None:
+    side = 1600
+    data = with_segments(jpeg_in_three_scans(side, side), segments)
     assert images.prepare(data, WANTED).tolist() == [[[128, 128, 128]] * 24] * 24
     narrow = images.Limits(max_decoded_bytes=8 * (side * side - 1))
     with pytest.raises(images.PictureTooLarge, match="decoded at once"):
         images.prepare(data, WANTED, narrow)
-    one_scan = saved(Image.new("RGB", (side, side), (128, 128, 128)), "JPEG", subsampling=0)
+    one_scan = with_segments(saved(Image.new("RGB", (side, side), 128), "JPEG", subsampling=0), segments)
     assert images.prepare(one_scan, WANTED, narrow).shape == (24, 24, 3)
 
 
-def tiled_tiff(side: int, tile: int) -> bytes:
-    """One deflated RGB tile, with a picture of `side` in its corner."""
-    data = zlib.compress(bytes(3 * tile * tile), 9)
-    eights, after = 8 + 2 + 10 * 12 + 4, 8 + 2 + 10 * 12 + 4 + 6
-    entries = [
-        (256, 3, 1, side), (257, 3, 1, side), (258, 3, 3, eights), (259, 3, 1, 8), (262, 3, 1, 2),
-        (277, 3, 1, 3), (322, 4, 1, tile), (323, 4, 1, tile), (324, 4, 1, after), (325, 4, 1, len(data)),
-    ]  # fmt: skip
-    directory = b"".join(
-        struct.pack("<HHI", tag, kind, count)
-        + (struct.pack("<HH", value, 0) if kind == 3 and count == 1 else struct.pack("<I", value))
-        for tag, kind, count, value in entries
-    )
-    head = b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(entries)) + directory + bytes(4)
-    return head + struct.pack("<HHH", 8, 8, 8) + data
-
-
 def test_a_tiff_whose_tiles_are_far_larger_than_the_picture_is_refused_before_one_is_decoded() -> None:
-    assert images.prepare(tiled_tiff(16, tile=1024), WANTED).shape == (24, 24, 3)
-    with pytest.raises(
-        images.PictureTooLarge, match="tiles have 1,040 x 1,040 pixels, more than the picture"
-    ):
-        images.prepare(tiled_tiff(16, tile=1040), WANTED)
+    assert images.prepare(tiff_of_tiles(16, 16, tile=2048), WANTED).shape == (24, 24, 3)
+    with pytest.raises(images.PictureTooLarge, match="tiles of 2,064 x 2,064, most of which lie outside"):
+        images.prepare(tiff_of_tiles(16, 16, tile=2064), WANTED)
+
+
+def test_a_tiff_of_one_column_in_wide_tiles_is_refused_since_all_of_each_tile_would_be_decoded() -> None:
+    with pytest.raises(images.PictureTooLarge, match="most of which lie outside"):
+        images.prepare(tiff_of_tiles(1, 100_000, tile=1024), WANTED)

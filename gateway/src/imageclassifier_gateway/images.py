@@ -11,8 +11,8 @@ frames or pages only the first is looked at.
 from __future__ import annotations
 
 import io
-import warnings
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,8 @@ from PIL import (  # noqa: F401
 )
 
 from .contract import ModelInput
-from .decoder_memory import bytes_per_coefficient_pixel, bytes_per_pixel, tile_size
+from .decoder_memory import BYTES_PER_COEFFICIENT_PIXEL, bytes_per_pixel
+from .fileformats import Damaged, Structure, TooCostly, inspect
 
 try:
     import pillow_heif
@@ -40,9 +41,6 @@ except ImportError:
 else:
     pillow_heif.register_heif_opener()
     _HEIF = ("HEIF",)
-
-# Pillow warns of a decompression bomb, and refuses it only at twice that size: here both are errors.
-warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 #: Pillow's names of the formats that are read; no other decoder sees a user's bytes.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *_HEIF)
@@ -67,8 +65,8 @@ _TURNED_SIDEWAYS = (5, 6, 7, 8)
 #: A JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that leaves at least this many pixels per wanted
 #: pixel and axis: the antialiased resize after it then hides that the first step was a box average.
 _DRAFT_MARGIN = 2
-#: A TIFF's tiles may be larger than a small picture, but not without bounds: each is decoded as a whole.
-_MAX_TILE_PIXELS = 1024 * 1024
+#: Pillow reads Exif data whole, 7 us an entry; cameras write up to 100 of them.
+_MAX_EXIF_ENTRIES = 1_000
 #: Transparent pictures are laid on white in strips of so many pixels: whole copies take 12 bytes for each.
 _STRIP_PIXELS = 256 * 1024
 
@@ -133,15 +131,17 @@ def decode(data: bytes, wanted: ModelInput | None = None, limits: Limits = DEFAU
             f"The picture has {len(data):,} bytes; at most {limits.max_bytes:,} are accepted."
         )
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            _check_size(picture.size, limits.max_pixels, "accepted")
+        structure = inspect(data)
+        with Image.open(io.BytesIO(structure.data), formats=FORMATS) as picture:
             stored = picture.size
+            _check_size(stored, limits.max_pixels, "accepted")
+            _check_same_size(stored, structure)
             if wanted is not None and isinstance(picture, JpegImagePlugin.JpegImageFile):
                 sideways = _orientation(picture) in _TURNED_SIDEWAYS
                 width, height = _scaled(stored[::-1] if sideways else stored, wanted)
                 least = (_DRAFT_MARGIN * width, _DRAFT_MARGIN * height)
                 picture.draft(None, least[::-1] if sideways else least)
-            _check_memory(picture, stored, data, limits)
+            _check_memory(picture, stored, structure, limits)
             picture.load()
             orientation = _orientation(picture)
             return _upright(_rgb(picture), orientation)
@@ -149,6 +149,10 @@ def decode(data: bytes, wanted: ModelInput | None = None, limits: Limits = DEFAU
         raise
     except UnidentifiedImageError:
         raise NotAPicture(_what_it_is_not(data)) from None
+    except TooCostly as reason:
+        raise PictureTooLarge(f"The picture {reason}") from None
+    except Damaged as reason:
+        raise BrokenPicture(f"The picture is damaged ({reason}).") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PictureTooLarge(
             f"The picture has more than the accepted {limits.max_pixels:,} pixels."
@@ -202,28 +206,38 @@ def _check_size(size: tuple[int, int], most: int, what: str) -> None:
         )
 
 
-def _check_memory(picture: Image.Image, stored: tuple[int, int], data: bytes, limits: Limits) -> None:
+def _check_same_size(stored: tuple[int, int], structure: Structure) -> None:
+    if structure.size not in (None, stored):
+        raise BrokenPicture("The picture is damaged (it gives two sizes).")
+
+
+def _check_memory(
+    picture: Image.Image, stored: tuple[int, int], structure: Structure, limits: Limits
+) -> None:
     """Raises PictureTooLarge when decoding would hold too much at once; `stored` is the size in the file."""
     size, each = picture.size, bytes_per_pixel(picture)
-    if isinstance(picture, JpegImagePlugin.JpegImageFile) and (
-        coefficients := bytes_per_coefficient_pixel(picture, data)
-    ):
-        size, each = stored, coefficients
-    _check_size(size, min(limits.max_decoded_pixels, limits.max_decoded_bytes // each), "decoded at once")
-    tile = tile_size(picture)
-    if tile is not None and tile[0] * tile[1] > max(stored[0] * stored[1], _MAX_TILE_PIXELS):
-        raise PictureTooLarge(
-            f"The picture's tiles have {tile[0]:,} x {tile[1]:,} pixels, more than the picture itself; save "
-            "it with smaller tiles."
-        )
+    if structure.several_scans:
+        size, each = stored, BYTES_PER_COEFFICIENT_PIXEL
+    left = max(0, limits.max_decoded_bytes - structure.held_bytes)
+    _check_size(size, min(limits.max_decoded_pixels, left // each), "decoded at once")
 
 
 def _orientation(picture: Image.Image) -> int:
     try:
+        if _exif_entries(picture.info.get("exif", b"")) > _MAX_EXIF_ENTRIES:
+            return 1
         return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:
         # Damaged EXIF data raises nearly anything in Pillow, and is no reason to refuse whole pixels.
         return 1
+
+
+def _exif_entries(exif: bytes) -> int:
+    """Entries of the first directory of Exif data (CIPA DC-008, 4.6.2)."""
+    exif = exif.removeprefix(b"Exif\0\0")
+    order: Literal["little", "big"] = "little" if exif[:2] == b"II" else "big"
+    start = int.from_bytes(exif[4:8], order)
+    return int.from_bytes(exif[start : start + 2], order)
 
 
 def _upright(picture: Image.Image, orientation: int) -> Image.Image:
