@@ -19,7 +19,7 @@ from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.contract import parse_contract
 from imageclassifier_gateway.images import prepare
 from imageclassifier_gateway.verdict import MAX_BYTES, CaseResult, Verdict
-from imageclassifier_gateway.verify import Verification
+from imageclassifier_gateway.verify import verify
 
 MakeModel = Callable[..., FakeModel]
 
@@ -54,7 +54,7 @@ def plan(candidate: FakeModel, **changes: Any) -> dict[str, Any]:
 
 def run(document: dict[str, Any]) -> Any:
     """The verdict and the exit code."""
-    verdict = Verification(document, Settings()).run()
+    verdict = verify(document, Settings())
     return json.loads(verdict.text()) | {"exit_code": verdict.exit_code}
 
 

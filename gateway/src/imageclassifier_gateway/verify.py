@@ -42,6 +42,7 @@ from .model_failures import (
     ModelUnavailableError,
 )
 from .modelserver import ModelServer
+from .plan import Case, Plan, PlanError, Target, parse_plan
 from .urls import FetchError
 from .verdict import CaseResult, Verdict
 
@@ -64,21 +65,11 @@ class RejectedError(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True)
-class Case:
-    """A picture, the label it must get, and how probable that label must at least be."""
-
-    name: str
-    label: str
-    min_probability: float
-    picture: dict[str, str]
-
-
 @dataclass
 class Verification:
     """One run: the candidate, what is asked of it, and what has been found so far."""
 
-    plan: dict[str, Any]
+    plan: Plan
     settings: Settings
     verdict: Verdict = field(default_factory=Verdict)
     _latencies_seconds: list[float] = field(default_factory=list)
@@ -86,11 +77,11 @@ class Verification:
     def run(self) -> Verdict:
         """Makes all checks. The verdict says how it went; nothing is raised for what a candidate may do."""
         try:
-            self._deadline = Deadline.after(float(self.plan["deadline_seconds"]))
-            self._server = _server(self.plan, "candidate")
+            self._deadline = Deadline.after(self.plan.deadline_seconds)
+            self._server = _server(self.plan, self.plan.candidate)
             contract = self._wait_for_contract()
             self._check_classes(contract)
-            cases = [(case, self._prepare_case(case, contract)) for case in _cases(self.plan)]
+            cases = [(case, self._prepare_case(case, contract)) for case in self.plan.cases]
             self._check_golden(contract)
             self._check_cases(cases, contract)
             self._measure_latency(contract)
@@ -98,21 +89,19 @@ class Verification:
             self.verdict.fail(error.reason, str(error))
         except NotCarriedOutError as error:
             self.verdict.give_up(str(error))
-        except KeyError as error:
-            self.verdict.give_up(f"The plan lacks {error}.")
         self.verdict.record_latency(self._latencies_seconds)
         return self.verdict
 
     def _wait_for_contract(self) -> Contract:
         """The candidate's contract; a candidate that is not there yet is asked again until the deadline."""
-        given = self.plan["candidate"].get("contract")
+        given = self.plan.candidate.contract
         while True:
             try:
                 if given is not None:
                     self._server.status(timeout_seconds=self._call_seconds())
-                    return parse_contract(given, default_name=self.plan["model"])
+                    return parse_contract(given, default_name=self.plan.model)
                 text = self._server.text(CONTRACT_SIGNATURE, timeout_seconds=self._call_seconds())
-                return parse_contract(text, default_name=self.plan["model"])
+                return parse_contract(text, default_name=self.plan.model)
             except (ModelUnavailableError, ModelTimeoutError) as error:
                 if self._deadline.remaining_seconds() <= _RETRY_SECONDS:
                     raise NotCarriedOutError(f"The candidate could not be reached in time: {error}") from None
@@ -123,16 +112,15 @@ class Verification:
                 ) from None
 
     def _check_classes(self, contract: Contract) -> None:
-        serving = self.plan.get("serving")
-        if serving is None or self.plan.get("allow_class_change", False):
+        serving = self.plan.serving
+        if serving is None or self.plan.allow_class_change:
             return
         try:
-            given = serving.get("contract")
+            given: Any = serving.contract
             if given is None:
-                given = _server(self.plan, "serving").text(
-                    CONTRACT_SIGNATURE, timeout_seconds=_SERVING_SECONDS
-                )
-            before = parse_contract(given, default_name=self.plan["model"])
+                server = _server(self.plan, serving)
+                given = server.text(CONTRACT_SIGNATURE, timeout_seconds=_SERVING_SECONDS)
+            before = parse_contract(given, default_name=self.plan.model)
         except (ModelServerError, ContractError) as error:
             # A broken serving version must not keep the one from serving that mends it.
             self.verdict.note(f"The classes could not be compared with the serving version's: {error}")
@@ -169,7 +157,7 @@ class Verification:
             )
 
     def _read_golden(self) -> Golden:
-        if self.plan["candidate"].get("contract") is not None:
+        if self.plan.candidate.contract is not None:
             return Golden(tolerance=0.0, cases=())  # a model from elsewhere has none
         try:
             return parse_golden(self._server.text(GOLDEN_SIGNATURE, timeout_seconds=self._call_seconds()))
@@ -192,10 +180,10 @@ class Verification:
         return images.Limits(max_bytes=self.settings.max_image_bytes)
 
     def _read_picture(self, case: Case) -> bytes:
-        if "base64" in case.picture:
-            return base64.b64decode(case.picture["base64"], validate=True)
-        if "file" in case.picture:
-            path = Path(case.picture["file"])
+        if case.source == "base64":
+            return base64.b64decode(case.picture, validate=True)
+        if case.source == "file":
+            path = Path(case.picture)
             try:
                 return path.read_bytes()
             except FileNotFoundError:
@@ -208,7 +196,7 @@ class Verification:
             allowed_hosts=self.settings.url_allowed_hosts,
             allow_private_networks=self.settings.url_allow_private_networks,
         )
-        return fetcher.fetch(case.picture["url"], Deadline.after(self._call_seconds()))
+        return fetcher.fetch(case.picture, Deadline.after(self._call_seconds()))
 
     def _check_cases(self, cases: Sequence[tuple[Case, Pixels]], contract: Contract) -> None:
         for case, pixels in cases:
@@ -223,7 +211,7 @@ class Verification:
                     passed=decision.label == case.label and expected >= case.min_probability,
                 )
             )
-        least = float(self.plan.get("min_pass_percent", 100))
+        least = self.plan.min_pass_percent
         passed = sum(result.passed for result in self.verdict.cases)
         if cases and passed * 100 < least * len(cases):
             worst = next(result for result in self.verdict.cases if not result.passed)
@@ -254,7 +242,7 @@ class Verification:
     def _call_seconds(self) -> float:
         remaining = self._deadline.remaining_seconds()
         if remaining <= 0:
-            raise NotCarriedOutError(f"The deadline of {self.plan['deadline_seconds']} s passed.")
+            raise NotCarriedOutError(f"The deadline of {self.plan.deadline_seconds:g} s passed.")
         return min(remaining, _CALL_SECONDS)
 
 
@@ -265,19 +253,23 @@ def _rejection_or_loss(error: Exception) -> Exception:
     return RejectedError("ContractInvalid", str(error))
 
 
-def _server(plan: dict[str, Any], role: str) -> ModelServer:
-    return ModelServer(plan[role]["target"], plan["model"], plan[role]["version"])
-
-
-def _cases(plan: dict[str, Any]) -> list[Case]:
-    return [
-        Case(each["name"], each["label"], float(each.get("min_probability", 0.0)), each["picture"])
-        for each in plan.get("cases", [])
-    ]
+def _server(plan: Plan, target: Target) -> ModelServer:
+    return ModelServer(target.address, plan.model, target.version)
 
 
 def _list(names: Sequence[str]) -> str:
     return "[" + ", ".join(names[:10]) + (", ..." if len(names) > 10 else "") + "]"
+
+
+def verify(document: Any, settings: Settings) -> Verdict:
+    """Carries out a plan, given as parsed JSON."""
+    try:
+        plan = parse_plan(document)
+    except PlanError as error:
+        verdict = Verdict()
+        verdict.give_up(f"The plan cannot be used: {error}")
+        return verdict
+    return Verification(plan, settings).run()
 
 
 def main() -> int:
@@ -292,9 +284,9 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     try:
-        plan = json.loads(arguments.plan.read_text())
-        verdict = Verification(plan, read_settings(os.environ)).run()
-    except (OSError, ValueError) as error:
+        document = json.loads(arguments.plan.read_text())
+        verdict = verify(document, read_settings(os.environ))
+    except (OSError, ValueError, RecursionError) as error:
         verdict = Verdict()
         verdict.give_up(f"The plan {arguments.plan} cannot be used: {error}")
     text = verdict.text()
