@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from prometheus_client import CollectorRegistry
 
-from imageclassifier_gateway.problems import CAUSES
+from imageclassifier_gateway.problems import CAUSES, TYPE_PREFIX
 from imageclassifier_gateway.stats import Stats
 from imageclassifier_operator import metrics
 from imageclassifier_operator.api.reasons import Reason
@@ -95,7 +95,8 @@ def reference() -> str:
         _metrics(Stats()._registry),
         "## Problems",
         "What the gateway answers when it has no prediction is a problem document (RFC 9457); its `type` is "
-        "`/problems#` and one of these. The gateway shows this table at `/problems`.",
+        f"`{TYPE_PREFIX}` and one of these. The gateway shows this table at `/problems`; the Link header of "
+        "the answer leads there.",
         _table(
             ("problem", "status", "title", "what to do"),
             ((f"`{name}`", *cause) for name, cause in CAUSES.items()),

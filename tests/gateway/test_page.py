@@ -6,8 +6,6 @@ from __future__ import annotations
 import base64
 import io
 import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,32 +15,13 @@ import pytest
 from gateway_testbed import FakeModel, GatewayProcess, picture, routing
 from gateway_testbed import request as http_request
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
 
 SMALL_IMAGE_BYTES = 1024 * 1024
 
 expect.set_options(timeout=60_000)  # not how fast it is, but whether
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    """Debian's Chromium; root installs it where it is missing."""
-    if shutil.which("chromium") is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=True)
-    path = shutil.which("chromium")
-    assert path, "The page is tested in Chromium: apt-get install chromium"
-    return path
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"], timeout=180_000)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

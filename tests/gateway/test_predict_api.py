@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import grpc
 import numpy as np
@@ -57,7 +58,7 @@ def problem(answer: Any, status: int, cause: str) -> str:
     assert answer.mimetype == "application/problem+json"
     document = answer.get_json(force=True)
     assert document["status"] == status
-    assert document["type"] == f"/problems#{cause}"
+    assert document["type"] == f"tag:imageclassifier.dev,2026:{cause}"
     assert document["request_id"] == answer.headers["X-Request-ID"]
     return str(document["detail"])
 
@@ -500,10 +501,19 @@ def test_tensorflow_servings_clients_find_their_error_message(client: FlaskClien
     problem(client.get("/v1/models/other"), 404, "not-found")
 
 
-def test_the_type_of_a_problem_leads_to_what_can_be_done_about_it(client: FlaskClient) -> None:
-    refused = client.post("/predict", data=b"nonsense").get_json(force=True)["type"]
-    path, _, anchor = refused.partition("#")
-    page = client.get(path)
+@pytest.mark.parametrize("prefix", ["", "/pizza"])
+@pytest.mark.parametrize(
+    "path", ["/predict", "/v1/models/pizza-model:predict", "/v1/models/pizza-model/versions/1:predict"]
+)
+def test_a_problem_leads_to_what_can_be_done_about_it_behind_any_path_prefix(
+    client: FlaskClient, prefix: str, path: str
+) -> None:
+    refused = client.post(path, data=b"nonsense")
+    link, _, relation = refused.headers["Link"].partition("; ")
+    assert relation == 'rel="help"'
+    address, _, anchor = urljoin(f"http://proxy{prefix}{path}", link.strip("<>")).partition("#")
+    assert address == f"http://proxy{prefix}/problems"
+    page = client.get("/problems")
     assert page.status_code == 200
     assert page.mimetype == "text/html"
     for cause in (anchor, *CAUSES):

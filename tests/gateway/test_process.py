@@ -234,7 +234,7 @@ def test_overload_is_refused_quickly_and_the_internal_port_answers_all_the_while
     refused = [answer for answer in answers if answer.status == 503]
     assert refused
     assert {answer.status for answer in answers} <= {200, 503, 504}
-    assert {answer.json["type"] for answer in refused} == {"/problems#overloaded"}
+    assert {answer.json["type"] for answer in refused} == {"tag:imageclassifier.dev,2026:overloaded"}
     assert all(answer.headers["retry-after"] for answer in refused)
     model.delay_seconds = 0
     assert gateway.predict(picture()).status == 200

@@ -18,6 +18,7 @@ from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
+from . import cors
 from .accesslog import Trace, log_access
 from .admission import Admission
 from .gateway import Gateway
@@ -74,6 +75,8 @@ def create_app(gateway: Gateway) -> Flask:
             traceparent=traceparent if _TRACEPARENT.match(traceparent) else None,
         )
 
+    cors.install(app, settings.cors_allowed_origins)
+
     @app.errorhandler(Exception)
     def fail(error: Exception) -> BaseResponse:
         if isinstance(error, HTTPException) and error.response is None and (error.code or 500) < 400:
@@ -88,6 +91,7 @@ def create_app(gateway: Gateway) -> Flask:
             document["error"] = problem.detail  # where TensorFlow Serving's clients look for it
         response = Response(json.dumps(document), problem.status, mimetype=MEDIA_TYPE)
         response.headers.update(problem.headers)
+        response.headers["Link"] = problem.link(request.path)
         return response
 
     @app.after_request

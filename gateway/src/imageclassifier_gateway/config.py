@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 _MAX_CORES = 8
 #: However small pictures must be, what a model reads of one may be large.
 _MIN_BUFFERED_BYTES = 64 * 1024 * 1024
+#: An origin as browsers write it in the Origin header.
+_ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9]([-a-z0-9.]*[a-z0-9])?)(:[0-9]{1,5})?\Z")
 
 
 class SettingError(ValueError):
@@ -29,6 +32,8 @@ class Settings:
     timeout_seconds: float = 10.0
     url_allowed_hosts: tuple[str, ...] = ()
     url_allow_private_networks: bool = False
+    #: Origins whose pages may use the gateway; `*` stands for all.
+    cors_allowed_origins: tuple[str, ...] = ()
     cpu_limit: float = 1.0
     drain_seconds: float = 5.0
     #: Pictures in one request; together with `max_body_bytes` it bounds what one request can ask for.
@@ -90,6 +95,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         timeout_seconds=_number(environment, "GATEWAY_TIMEOUT_SECONDS", defaults.timeout_seconds, 0.1, 600),
         url_allowed_hosts=_hosts(environment.get("GATEWAY_URL_ALLOWED_HOSTS", "")),
         url_allow_private_networks=_flag(environment, "GATEWAY_URL_ALLOW_PRIVATE_NETWORKS"),
+        cors_allowed_origins=_origins(environment.get("GATEWAY_CORS_ALLOWED_ORIGINS", "")),
         cpu_limit=_number(environment, "GATEWAY_CPU_LIMIT", defaults.cpu_limit, 0.01, 1024),
         drain_seconds=_number(environment, "GATEWAY_DRAIN_SECONDS", defaults.drain_seconds, 0, 600),
     )
@@ -130,3 +136,14 @@ def _hosts(text: str) -> tuple[str, ...]:
                 f"GATEWAY_URL_ALLOWED_HOSTS has '{host}'; write a host name, or *.example.org."
             )
     return hosts
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip().lower() for origin in text.split(",") if origin.strip())
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.match(origin):
+            raise SettingError(
+                f"GATEWAY_CORS_ALLOWED_ORIGINS has '{origin}'; write a scheme and a host without a path, "
+                "such as https://app.example.org, or *."
+            )
+    return origins

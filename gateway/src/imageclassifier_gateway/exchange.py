@@ -12,7 +12,7 @@ from typing import Any
 from flask import g, request
 from werkzeug.exceptions import ClientDisconnected
 
-from . import images
+from . import images, origins
 from .accesslog import Trace
 from .admission import Admission, Ticket
 from .batches import Metadata
@@ -110,8 +110,9 @@ class Exchange:
             boundary = request.mimetype_params.get("boundary")
             ticket.hold(len(body))  # reading the form copies its files
             return read_form(body, boundary, self._settings.max_pictures)
-        # curl --data says "form" for a JSON body too; no picture format begins with a brace.
+        # No picture format begins with a brace.
         if request.is_json or body[:64].lstrip()[:1] == b"{":
+            _check_json_type()
             return read_json(self.admit_json(body, ticket), self._settings.max_pictures)
         if not body:
             raise Problem(
@@ -126,6 +127,7 @@ class Exchange:
         """Fetches what is a reference, and classifies everything, by that version alone if one is named.
         Raises Problem when no picture can have an answer for a reason that is not the picture's own."""
         gateway = self._gateway
+        self._check_origin(sources)
         trace: Trace = g.trace
         timeout_seconds = self._settings.timeout_seconds
         deadline = Deadline.after(timeout_seconds)
@@ -148,6 +150,21 @@ class Exchange:
         seconds = trace.seconds | {"total": time.monotonic() - trace.began}
         trace.log_fields |= {"version": classified.version, "pictures": len(sources)}
         return Answers(outcomes, classified.model, classified.version, seconds)
+
+    def _check_origin(self, sources: Sequence[Picture | Reference]) -> None:
+        """Raises Problem when a page of another site gives a URL, unless the owner allows its origin."""
+        origin = request.headers.get("Origin")
+        if (
+            any(isinstance(source, Reference) for source in sources)
+            and origins.is_foreign(request.headers.get)
+            and not origins.is_allowed(origin, self._settings.cors_allowed_origins)
+        ):
+            raise Problem(
+                "cross-site-url",
+                f"A page of {(origin or 'another site')[:200]} may not have URLs fetched by this gateway. "
+                "Send the picture itself, or have the owner add the origin to "
+                "spec.gateway.cors.allowedOrigins.",
+            )
 
     def _fetch(
         self, sources: Sequence[Picture | Reference], deadline: Deadline, ticket: Ticket
@@ -185,6 +202,21 @@ class Exchange:
             return problem
         self._gateway.stats.fetches.labels("fetched").inc()
         return data
+
+
+def _check_json_type() -> None:
+    """Raises Problem for JSON that is not announced as such: a page of another site can send any text, but a
+    JSON type only after the gateway has allowed its origin."""
+    if request.is_json:
+        return
+    # curl --data calls every body a form; other programs send no type at all.
+    usual = request.mimetype in ("", "application/x-www-form-urlencoded")
+    if not usual or origins.is_from_browser(request.headers.get):
+        raise Problem(
+            "bad-request",
+            f"The body looks like JSON, and its Content-Type is '{request.mimetype[:60]}'. Send it with "
+            "Content-Type: application/json.",
+        )
 
 
 def _read_in_steps(stream: Any, length: int, ticket: Ticket) -> bytes:

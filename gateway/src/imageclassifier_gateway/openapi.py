@@ -10,7 +10,7 @@ from imageclassifier_gateway import __version__
 
 from .config import Settings
 from .contract import SERVING_SIGNATURE
-from .problems import CAUSES, MEDIA_TYPE
+from .problems import CAUSES, MEDIA_TYPE, TYPE_PREFIX
 
 _Json = dict[str, Any]
 
@@ -81,6 +81,10 @@ _TRACEPARENT_PARAMETER: _Json = {
 }
 _HEADERS: _Json = {
     "RequestId": {"description": "The request's id.", "required": True, "schema": {"type": "string"}},
+    "Help": {
+        "description": "The paragraph of `/problems` about this problem, relative to the request's path.",
+        "schema": {"type": "string"},
+    },
     "RetryAfter": {
         "description": "Seconds to wait before another try.",
         "required": True,
@@ -124,7 +128,7 @@ def _predict(settings: Settings) -> _Json:
             "200": _answer(
                 {"anyOf": [_ref("Prediction"), _ref("Predictions")]}, "The answer, or a list of answers"
             ),
-            **_problems(_PREDICT_CAUSES),
+            **_problems((*_PREDICT_CAUSES, "cross-site-url")),
         },
     }
 
@@ -184,7 +188,7 @@ def _problems(causes: Iterable[str]) -> _Json:
         titles.setdefault(status, []).append(f"{title} (`{cause}`)")
     responses: _Json = {}
     for status, texts in sorted(titles.items()):
-        headers = dict(_REQUEST_ID)
+        headers = {**_REQUEST_ID, "Link": {"$ref": "#/components/headers/Help"}}
         if status == 503:
             headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
         responses[str(status)] = {
@@ -269,7 +273,7 @@ def _schemas(settings: Settings) -> _Json:
             "description": "RFC 9457.",
             "required": ["type", "title", "status", "detail", "request_id"],
             "properties": {
-                "type": {"enum": [f"/problems#{cause}" for cause in CAUSES]},
+                "type": {"enum": [TYPE_PREFIX + cause for cause in CAUSES]},
                 "title": text,
                 "status": {"type": "integer"},
                 "detail": {**text, "description": "What is wrong, and what to do."},

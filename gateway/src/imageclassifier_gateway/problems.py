@@ -17,14 +17,23 @@ class Cause(NamedTuple):
     """What its sender, or the one who runs the gateway, can do about it."""
 
 
-#: The keys are also the `type` (a URI reference, RFC 9457 section 3.1.1, to the page at `/problems`) and the
-#: label of the error metric.
+#: What a problem's `type` begins with. It is a tag URI (RFC 4151), as RFC 9457 section 3.1.1 proposes where
+#: no absolute address is known: a relative one would change its meaning behind a path prefix.
+TYPE_PREFIX = "tag:imageclassifier.dev,2026:"
+
+#: The keys end a problem's `type`, name its paragraph on the page `/problems`, and label the error metric.
 CAUSES: dict[str, Cause] = {
     "bad-request": Cause(
         400,
         "The request cannot be understood",
         "Send a picture as the body, a multipart form with pictures as files, or JSON. `/openapi.json` "
         "describes each of them.",
+    ),
+    "cross-site-url": Cause(
+        403,
+        "A page of another site may not have URLs fetched",
+        "Send the picture itself. The owner of the gateway can allow the page's origin in "
+        "`spec.gateway.cors.allowedOrigins`.",
     ),
     "not-found": Cause(
         404, "There is nothing here", "Look at the path, and at the model's name and version in it."
@@ -125,11 +134,16 @@ class Problem(Exception):  # noqa: N818  RFC 9457's term
     def status(self) -> int:
         return CAUSES[self.cause].status
 
+    def link(self, path: str) -> str:
+        """The Link header of an answer to a request for this path: the problem's paragraph on the page
+        `/problems`, relative to the path, so that it holds behind any path prefix."""
+        return f'<{"../" * (path.count("/") - 1)}problems#{self.cause}>; rel="help"'
+
     def document(self, request_id: str) -> dict[str, Any]:
         """The problem as JSON values."""
         cause = CAUSES[self.cause]
         return {
-            "type": f"/problems#{self.cause}",
+            "type": TYPE_PREFIX + self.cause,
             "title": cause.title,
             "status": cause.status,
             "detail": self.detail,

@@ -170,6 +170,22 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"gateway": {"urls": {"allowedHosts": ["example.org", "example.org"]}}},
         "Duplicate value",
     ),
+    "an origin with a final slash": (
+        {"gateway": {"cors": {"allowedOrigins": ["https://app.example.org/"]}}},
+        "an origin is a scheme and a host in lower case",
+    ),
+    "an origin without a scheme": (
+        {"gateway": {"cors": {"allowedOrigins": ["app.example.org"]}}},
+        "an origin is a scheme and a host in lower case",
+    ),
+    "an origin with a wildcard": (
+        {"gateway": {"cors": {"allowedOrigins": ["https://*.example.org"]}}},
+        "an origin is a scheme and a host in lower case",
+    ),
+    "every origin and one more": (
+        {"gateway": {"cors": {"allowedOrigins": ["*", "https://app.example.org"]}}},
+        "* stands for every origin: leave the others out",
+    ),
     "steps that go down": (
         {"rollout": {"steps": [{"percent": 50}, {"percent": 10}]}},
         "each step must take a larger share",
@@ -272,6 +288,14 @@ def test_the_smallest_spec_is_taken_and_filled_with_defaults(create: Apply) -> N
 )
 def test_resources_that_kubernetes_takes_are_taken(create: Apply, resources: dict[str, Any]) -> None:
     assert create(serving={"resources": resources}, gateway={"resources": resources})
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [["*"], ["https://app.example.org", "http://localhost:3000", "http://[::1]:8080", "http://10.0.0.7"], []],
+)
+def test_origins_as_browsers_send_them_are_taken(create: Apply, origins: list[str]) -> None:
+    assert create(gateway={"cors": {"allowedOrigins": origins}})
 
 
 def test_a_picture_in_standard_base64_is_taken(create: Apply) -> None:

@@ -263,3 +263,13 @@ def test_a_deployment_says_what_it_was_made_from_and_whether_it_has_served() -> 
     assert annotations[names.ANNOTATION_HAS_SERVED] == "true"
     before = render.serving_children(ic, served, 1)[0]["metadata"]["annotations"]
     assert names.ANNOTATION_HAS_SERVED not in before
+
+
+def test_the_origins_that_may_use_the_gateway_are_its_setting() -> None:
+    def environment(name: str) -> dict[str, str | None]:
+        pod = all_children(SPECS[name])["Deployment", "pizza-gateway"]["spec"]["template"]["spec"]
+        return {entry["name"]: entry.get("value") for entry in pod["containers"][0]["env"]}
+
+    allowed = environment("everything")["GATEWAY_CORS_ALLOWED_ORIGINS"]
+    assert allowed == "https://app.example.org,http://localhost:3000"
+    assert "GATEWAY_CORS_ALLOWED_ORIGINS" not in environment("smallest")

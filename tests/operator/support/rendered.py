@@ -61,6 +61,7 @@ SPECS: dict[str, dict[str, Any]] = {
                 "annotations": {"c": "d"},
             },
             "urls": {"allowedHosts": ["example.org", "*.example.com"], "allowPrivateNetworks": True},
+            "cors": {"allowedOrigins": ["https://app.example.org", "http://localhost:3000"]},
             "maxImageBytes": 1_000_000,
             "timeoutSeconds": 20,
         },

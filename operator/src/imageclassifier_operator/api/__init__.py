@@ -2,7 +2,13 @@
 
 from imageclassifier_operator.api.classifier import Autoscaling, ImageClassifier, Model, parse
 from imageclassifier_operator.api.errors import InvalidSpec
-from imageclassifier_operator.api.gateway import GatewayIngress, GatewayService, GatewaySettings, GatewayUrls
+from imageclassifier_operator.api.gateway import (
+    GatewayCors,
+    GatewayIngress,
+    GatewayService,
+    GatewaySettings,
+    GatewayUrls,
+)
 from imageclassifier_operator.api.rollout import (
     Acceptance,
     AcceptanceCase,
@@ -28,6 +34,7 @@ __all__ = [
     "Autoscaling",
     "Batching",
     "ConfigMapKey",
+    "GatewayCors",
     "GatewayIngress",
     "GatewayService",
     "GatewaySettings",

@@ -63,6 +63,17 @@ class GatewayUrls:
 
 
 @dataclass(frozen=True)
+class GatewayCors:
+    """Origins whose web pages may use the gateway; `*` stands for every origin."""
+
+    allowed_origins: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, cors: Json) -> Self:
+        return cls(tuple(cors.get("allowedOrigins") or ()))
+
+
+@dataclass(frozen=True)
 class GatewaySettings:
     """`image` is None where the operator's own gateway image is wanted."""
 
@@ -74,6 +85,7 @@ class GatewaySettings:
     service: GatewayService = field(default_factory=GatewayService)
     ingress: GatewayIngress | None = None
     urls: GatewayUrls = field(default_factory=GatewayUrls)
+    cors: GatewayCors = field(default_factory=GatewayCors)
     max_image_bytes: int = 20_971_520
     timeout_seconds: int = 10
 
@@ -89,6 +101,7 @@ class GatewaySettings:
             service=GatewayService.parse(gateway.get("service") or {}),
             ingress=None if ingress is None else GatewayIngress.parse(ingress),
             urls=GatewayUrls.parse(gateway.get("urls") or {}),
+            cors=GatewayCors.parse(gateway.get("cors") or {}),
             max_image_bytes=gateway.get("maxImageBytes", cls.max_image_bytes),
             timeout_seconds=gateway.get("timeoutSeconds", cls.timeout_seconds),
         )

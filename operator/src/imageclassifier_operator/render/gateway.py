@@ -95,6 +95,7 @@ def _environment(ic: ImageClassifier) -> list[Manifest]:
         "GATEWAY_TIMEOUT_SECONDS": str(gateway.timeout_seconds),
         "GATEWAY_URL_ALLOWED_HOSTS": ",".join(gateway.urls.allowed_hosts),
         "GATEWAY_URL_ALLOW_PRIVATE_NETWORKS": "true" if gateway.urls.allow_private_networks else "false",
+        "GATEWAY_CORS_ALLOWED_ORIGINS": ",".join(gateway.cors.allowed_origins),
         "GATEWAY_DRAIN_SECONDS": str(DRAIN_SECONDS),
     }
     # An empty value is left out by the API server, which would look like a change.
