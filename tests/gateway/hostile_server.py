@@ -13,13 +13,14 @@ JPEG_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n"
 
 
 class HostileServer:
-    """Listens on a free port of the loopback interface. `requests` keeps the head of each request it got."""
+    """Listens on a free port, of the loopback interface by default. `requests` keeps the head of each request
+    it got."""
 
-    def __init__(self, picture: bytes) -> None:
+    def __init__(self, picture: bytes, address: str = "127.0.0.1") -> None:
         self.picture = picture
         self.requests: list[bytes] = []
         self.redirect_to = ""
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((address, 0))
         self.port = int(self._listener.getsockname()[1])
         self._stopped = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()

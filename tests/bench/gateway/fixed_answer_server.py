@@ -1,7 +1,7 @@
 """A model server that costs next to nothing: the same bytes for every prediction, and a count of what it was
 sent.
 
-python fixed_answer_server.py PORT
+python fixed_answer_server.py PORT [ADDRESS]
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
 def main() -> None:
     server = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.max_receive_message_length", -1)])
     server.add_generic_rpc_handlers((Handler(),))
-    server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
+    port, address = sys.argv[1], (sys.argv[2:] or ["127.0.0.1"])[0]
+    server.add_insecure_port(f"{address}:{port}")
     server.start()
     server.wait_for_termination()
 

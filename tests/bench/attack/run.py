@@ -1,0 +1,171 @@
+"""Attacks the gateway, in a container with its pod's limits, while a well-behaved client uses it.
+
+    python tests/bench/attack/run.py                       every attack, 20 s each
+    python tests/bench/attack/run.py --only slowhttptest   those whose name has this in it
+    python tests/bench/attack/run.py --write               and renew the table in docs/performance.md
+
+Everything stays on this machine: the attackers, the model server and the hostile web servers run beside the
+container. Exits with 1 when an aim is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[3]
+PAGE = REPOSITORY / "docs" / "performance.md"
+sys.path += [str(REPOSITORY / "kind"), str(REPOSITORY / "tests" / "support")]
+
+import attacks  # noqa: E402
+import container  # noqa: E402
+from attacks import Attack, Target  # noqa: E402
+from free_ports import free_port  # noqa: E402
+from good_client import Seen, picture, send_one  # noqa: E402
+from report import Row, renewed, table  # noqa: E402
+
+from images import docker  # noqa: E402
+from images.build import build_base, build_program  # noqa: E402
+from images.recipes import PROGRAMS  # noqa: E402
+from laptop import apt  # noqa: E402
+from laptop.progress import step  # noqa: E402
+
+_HERE = Path(__file__).parent
+#: Attackers run before the good client begins, so that they have all their connections.
+_HEAD_START_SECONDS = 3
+_RECOVERY_SECONDS = 60
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=int, default=20, help="length of each attack (20)")
+    parser.add_argument("--only", default="", help="run the attacks whose name has this text in it")
+    parser.add_argument("--image", help="attack this image instead of one built from the sources")
+    parser.add_argument("--write", action="store_true", help=f"renew the table in {PAGE.name}")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
+    if reason := container.why_not():
+        print(f"Nothing was attacked. {reason}")
+        return 0
+    chosen = [attack for attack in attacks.all_attacks() if options.only in attack.name]
+    if shutil.which("slowhttptest") is None and any("slowhttptest" in each.name for each in chosen):
+        with step("Install slowhttptest") as current:
+            apt.install(("slowhttptest",), current, "install slowhttptest")
+    rows = run(options.image or build_image(), chosen, options.seconds)
+    text = table(rows, machine(options.seconds))
+    print(text)
+    if options.write:
+        PAGE.write_text(renewed(PAGE.read_text(), text))
+    missed = [f"{row.name}: {miss}" for row in rows for miss in row.misses(rows[0])]
+    print("\n".join(["", *(missed or ["Every aim was reached."])]))
+    return 1 if missed else 0
+
+
+def build_image() -> str:
+    [program] = [program for program in PROGRAMS if program.name == "gateway"]
+    return build_program(program, build_base())
+
+
+def run(image: str, chosen: list[Attack], seconds: int) -> list[Row]:
+    """One row for each attack, after one at rest."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        own_address, model_port = container.bridge_address(), free_port()
+        server = REPOSITORY / "tests" / "bench" / "gateway" / "fixed_answer_server.py"
+        stack.enter_context(running([sys.executable, str(server), str(model_port), own_address]))
+        version = {"version": 1, "target": f"dns:///{own_address}:{model_port}", "percent": 100}
+        routing = {"schema": 1, "revision": 1, "model": "bench-model", "serving": 1, "versions": [version]}
+        gateway = stack.enter_context(container.running(image, routing, folder))
+        target = Target(gateway.address, gateway.port, own_address, seconds + _HEAD_START_SECONDS + 5)
+        rows = []
+        for attack in (None, *chosen):
+            recover(gateway)
+            rows.append(row(gateway, attack, target, seconds))
+            print(table([rows[0], *rows[-1:]], "").splitlines()[-1], file=sys.stderr, flush=True)
+            if not gateway.is_running():
+                break
+        return rows
+
+
+def row(gateway: container.Container, attack: Attack | None, target: Target, seconds: int) -> Row:
+    """What the good client and the container's figures say of one attack; of none, at rest."""
+    processes, cpu, began = gateway.processes(), gateway.cpu_seconds(), time.monotonic()
+    with gateway.watched_memory() as peak, running(attack.command(target) if attack else None):
+        time.sleep(_HEAD_START_SECONDS)
+        seen = good_client(gateway, seconds)
+    survivors = gateway.processes() if gateway.is_running() else set()
+    return Row(
+        name=attack.name if attack else "none",
+        seen=seen,
+        peak_bytes=peak[0],
+        limit_bytes=gateway.memory_limit_bytes,
+        cpu_seconds=gateway.cpu_seconds() - cpu if survivors else 0.0,
+        seconds=time.monotonic() - began,
+        deaths=len(processes - survivors),
+    )
+
+
+def good_client(gateway: container.Container, seconds: int) -> Seen:
+    """What the good client saw, in a process that shares nothing with attackers."""
+    command = [
+        sys.executable,
+        str(_HERE / "good_client.py"),
+        gateway.address,
+        str(gateway.port),
+        str(seconds),
+    ]
+    seen = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return Seen(seen["seconds"], Counter(seen["failures"]))
+
+
+def recover(gateway: container.Container) -> None:
+    """Waits until the gateway serves as if nothing had been: several requests in a row, at once."""
+    end, good, body = time.monotonic() + _RECOVERY_SECONDS, 0, picture()
+    while good < 10:
+        began = time.monotonic()
+        is_good = send_one(gateway.address, gateway.port, body) == "200" and time.monotonic() - began < 0.5
+        good = good + 1 if is_good else 0
+        if time.monotonic() > end:
+            log = docker.run("logs", "--tail", "5", gateway.id)
+            raise SystemExit(f"The gateway has not recovered within {_RECOVERY_SECONDS} s. Its log:\n{log}")
+        time.sleep(0.1)
+
+
+@contextmanager
+def running(command: list[str] | None) -> Iterator[None]:
+    """A program that is ended with the block."""
+    if command is None:
+        yield
+        return
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdout=quiet, stderr=quiet, cwd=tempfile.gettempdir())
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def machine(seconds: int) -> str:
+    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return (
+        f"{os.cpu_count()} cores of {cpu.group(1) if cpu else 'an unknown processor'}, "
+        f"{time.strftime('%Y-%m-%d %H:%M')}; {seconds} s for each attack; the machine's load was "
+        f"{os.getloadavg()[0]:.1f} at the end."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
