@@ -10,7 +10,7 @@ IMAGE_REGISTRY = imageclassifier
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: demo test help down clean venv kubernetes cluster cluster-with-workers images models
-.PHONY: install-yaml reference lint format types layers unit cluster-test workers-test bench bench-rollouts
+.PHONY: install-yaml reference lint format types layers unit cluster-test workers-test bench bench-rollouts attack
 
 ##@ The two commands
 demo: ## Bring everything up on this machine and show it
@@ -71,6 +71,8 @@ bench: models ## Measure the gateway and the model server, each beside a referen
 	@$(BIN)/python tests/bench/gateway/run.py
 	@$(BIN)/python tests/bench/gateway/fuzz.py --requests 100000
 	@$(BIN)/python tests/bench/model_server_throughput.py models/pizza-model
+attack: venv ## Attack the gateway in a container while a good client uses it (ARGUMENTS="--only silent --write")
+	@$(BIN)/python tests/bench/attack/run.py $(ARGUMENTS)
 bench-rollouts: venv cluster ## Rollouts of every kind on Kind under load (ARGUMENTS="--rows bump --write")
 	@PYTHONPATH=kind $(BIN)/python tests/bench/rollouts/run.py $(ARGUMENTS)
 
