@@ -28,6 +28,11 @@ class Body(NamedTuple):
 #: Name -> a function from a size in bytes to a body of about that size. Small sizes are rounded up.
 BODIES: dict[str, Callable[[int], Body]] = {}
 
+#: Those that cost what their pixels cost, whatever their size in bytes.
+RICH_IN_PIXELS = frozenset(
+    ("png-bomb", "gif-bomb", "gif-large-screen", "webp-bomb", "tiff-bomb", "bmp-bomb", "heic-bomb")
+)
+
 _MEGAPIXEL = 1_000_000
 
 
@@ -102,6 +107,13 @@ def form_many_parameters(size: int) -> bytes:
     """A Content-Disposition header with thousands of parameters, some of them continued (RFC 2231)."""
     parameters = _repeat(b';a*0="b"', size)
     return b'--b\r\nContent-Disposition: form-data; filename="f"' + parameters + b"\r\n\r\nx" + _END
+
+
+@_body("form-parameters-in-each-part", _FORM)
+def form_parameters_in_each_part(size: int) -> bytes:
+    """As many as pass for the headers of one part."""
+    part = b'--b\r\nContent-Disposition: form-data; filename="f"' + b';a*0="b"' * 490 + b"\r\n\r\nx\r\n"
+    return _repeat(part, size) + _END[2:]
 
 
 @_body("form-long-preamble", _FORM)

@@ -50,10 +50,10 @@ def read_form(body: bytes, boundary: str | None, max_pictures: int) -> Payload:
                 f"The form has more than {2 * max_pictures} parts; send at most {max_pictures} at once.",
             )
         if part.filename is not None:
+            check_count(len(pictures) + 1, max_pictures)
             pictures.append(Picture(body[part.start : part.end], part.filename or None))
     if not pictures:
         raise Problem("bad-request", "The form holds no file. Add one with a file name.")
-    check_count(len(pictures), max_pictures)
     return Payload(pictures, many=len(pictures) > 1)
 
 

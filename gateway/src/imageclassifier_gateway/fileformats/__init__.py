@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import bmp, gif, jpeg, png, tiff
+from . import bmp, gif, jpeg, png, tiff, webp
 from .structure import Damaged, Structure, TooCostly
 
 __all__ = ["Damaged", "Structure", "TooCostly", "inspect"]
@@ -18,6 +18,7 @@ _READERS: tuple[tuple[tuple[bytes, ...], Callable[[bytes], Structure]], ...] = (
     (jpeg.SIGNATURES, jpeg.inspect),
     (png.SIGNATURES, png.inspect),
     (gif.SIGNATURES, gif.inspect),
+    (webp.SIGNATURES, webp.inspect),
     (tiff.SIGNATURES, tiff.inspect),
     (bmp.SIGNATURES, bmp.inspect),
 )
