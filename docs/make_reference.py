@@ -14,7 +14,7 @@ from imageclassifier_gateway.stats import Stats
 from imageclassifier_operator import metrics
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.rollout import PROMOTE_ANNOTATION, RETRY_ANNOTATION, TRANSITIONS
-from imageclassifier_operator.status.conditions import CONDITIONS, OF_PHASE
+from imageclassifier_operator.status.phase_table import CONDITIONS, PHASE_CONDITIONS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CRD = REPOSITORY / "crds" / "imageclassifiers.yaml"
@@ -75,7 +75,7 @@ def reference() -> str:
             ("phase", "Available", "Ready", "Progressing", "reason of Progressing"),
             (
                 (f"`{phase.value}`", row.available, row.ready, row.progressing, f"`{row.reason.value}`")
-                for phase, row in OF_PHASE.items()
+                for phase, row in PHASE_CONDITIONS.items()
             ),
         ),
         "`Ready` is True only while `Available`, `PredictorReady` and `GatewayReady` are, the version that "
@@ -83,7 +83,7 @@ def reference() -> str:
         "## Reasons",
         "The words that conditions, Events and `status.failedVersions` use; the message beside them says "
         "which pod and container, and what to do.",
-        _table(("reason", "means"), ((f"`{reason.value}`", reason.meaning) for reason in Reason)),
+        _table(("reason", "means"), ((f"`{reason.value}`", reason.description) for reason in Reason)),
         "## Events",
         "One for each step of a rollout; a Warning, with the reason in its note, when a version is taken "
         "back. What keeps the operator from acting is told once as a Warning with its reason.",
@@ -171,8 +171,8 @@ def _events() -> Iterator[tuple[str, str]]:
     meanings: dict[str, list[str]] = {}
     for transition in TRANSITIONS:
         told = meanings.setdefault(transition.name, [])
-        if transition.meaning not in told:
-            told.append(transition.meaning)
+        if transition.message not in told:
+            told.append(transition.message)
     for name, told in meanings.items():
         yield f"`{name}`", " Or: ".join(told)
 

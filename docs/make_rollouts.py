@@ -39,7 +39,7 @@ def _table() -> Iterator[str]:
     for transition in TRANSITIONS:
         sources = ", ".join(phase.value for phase in transition.source)
         target = transition.target.value if transition.target else "the same"
-        yield f"| `{transition.name}` | {sources} | {target} | {transition.meaning} |"
+        yield f"| `{transition.name}` | {sources} | {target} | {transition.message} |"
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from imageclassifier_gateway.contract import parse_contract
 from imageclassifier_gateway.routing import parse_routing
-from imageclassifier_operator.api import ImageSource, ServedVersion, ServingSettings, Sticky, parse
+from imageclassifier_operator.api import ImageSource, ModelVersion, ServingSettings, Sticky, parse
 from imageclassifier_operator.rollout import routing
 from imageclassifier_operator.rollout.state import Phase, State
 
@@ -32,8 +32,8 @@ LEGACY = {
 }
 
 
-def served(version: int, contract: dict[str, Any] | None = None) -> ServedVersion:
-    return ServedVersion(version, "pizza", ImageSource(f"pizza:{version}"), ServingSettings(), contract, "tf")
+def served(version: int, contract: dict[str, Any] | None = None) -> ModelVersion:
+    return ModelVersion(version, "pizza", ImageSource(f"pizza:{version}"), ServingSettings(), contract, "tf")
 
 
 states = st.one_of(

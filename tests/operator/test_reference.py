@@ -5,7 +5,7 @@ from pathlib import Path
 
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.rollout.state import Phase
-from imageclassifier_operator.status.conditions import CONDITIONS
+from imageclassifier_operator.status.phase_table import CONDITIONS
 
 DOCS = Path(__file__).parents[2] / "docs"
 

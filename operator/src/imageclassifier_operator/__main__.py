@@ -1,20 +1,21 @@
-"""The operator process: kopf's watches in every replica and, in the one that holds the Lease, the workers."""
+"""The operator process: every replica runs the informer, and the leader also runs the workers."""
 
 import asyncio
 import logging
 import signal
 import threading
 import uuid
+from dataclasses import dataclass
 
 import kopf
 
 from imageclassifier_operator import logs, metrics
 from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS
-from imageclassifier_operator.observe.gateway_client import Gateways, HttpGateways
+from imageclassifier_operator.observe.gateway_client import GatewayClient, HttpGatewayClient
 from imageclassifier_operator.reconcile.reconciler import Reconciler
-from imageclassifier_operator.runtime.client import ApiError, Cluster
+from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
 from imageclassifier_operator.runtime.informer import Informer
-from imageclassifier_operator.runtime.leader_election import Leader, LeaseLostError, Timing
+from imageclassifier_operator.runtime.leader_election import LeaderElection, LeaseLostError, Timing
 from imageclassifier_operator.runtime.resync import resync
 from imageclassifier_operator.runtime.work_queue import WorkQueue
 from imageclassifier_operator.runtime.workers import run_workers
@@ -27,17 +28,17 @@ CRD_RETRY_SECONDS = 2.0
 
 
 async def run(
-    settings: Settings, stop: asyncio.Event, gateways: Gateways, timing: Timing | None = None
+    settings: Settings, stop: asyncio.Event, gateways: GatewayClient, timing: Timing | None = None
 ) -> None:
-    """Run until `stop` is set or a signal comes. Raises LeaseLostError when another replica may lead."""
+    """Run until `stop` is set or a signal arrives. Raises LeaseLostError when another replica may lead."""
     queue = WorkQueue()
     informer = Informer(queue)
-    cluster = await Cluster.connect(settings.watch_namespace)
+    client = await KubernetesClient.connect(settings.watch_namespace)
     identity = f"{settings.pod_name}_{uuid.uuid4().hex[:8]}"
-    leader = Leader(cluster, settings.pod_namespace, identity, timing)
-    await _wait_for_crd(cluster)
+    election = LeaderElection(client, settings.pod_namespace, identity, timing)
+    await _wait_for_crd(client)
     kopf_stop = asyncio.Event()
-    leading = asyncio.create_task(_lead(informer, cluster, gateways, leader, settings, stop))
+    leading = asyncio.create_task(_lead(_Process(informer, client, gateways, settings, stop), election))
     watching = asyncio.create_task(
         kopf.operator(
             registry=informer.registry,
@@ -52,70 +53,75 @@ async def run(
     try:
         await asyncio.wait({watching, leading, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        # First no more work, then the Lease for the next, then the watches.
+        # Stop the workers first, then release the Lease, then stop the watches.
         stopping.cancel()
         leading.cancel()
         led = await asyncio.gather(leading, return_exceptions=True)
-        await leader.release()
+        await election.release()
         kopf_stop.set()
         watched = await asyncio.gather(watching, return_exceptions=True)
-        await cluster.close()
+        await client.close()
     for result in (*led, *watched):
         if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
             raise result
 
 
-async def _wait_for_crd(cluster: Cluster) -> None:
-    """kopf watches the kinds that it finds when it starts: so the CRD has to be there before.
+async def _wait_for_crd(client: KubernetesClient) -> None:
+    """Wait for the CRD, because kopf watches only the kinds that exist when it starts.
 
-    Raises SystemExit when it is not there for a minute; Kubernetes then starts us again.
+    Raises SystemExit after a minute. Kubernetes then restarts the operator.
     """
     for _ in range(CRD_TRIES):
         try:
-            await cluster.list_uids(IMAGE_CLASSIFIERS)
+            await client.list_uids(IMAGE_CLASSIFIERS)
         except ApiError as error:
-            logger.warning("ImageClassifiers cannot be listed yet: %s", error)
+            logger.warning("Cannot list ImageClassifiers yet: %s", error)
             await asyncio.sleep(CRD_RETRY_SECONDS)
         else:
             return
     raise SystemExit(
-        "ImageClassifiers cannot be listed: is the CRD installed, and may this account list them?"
+        "Cannot list ImageClassifiers. Install the CRD, and allow the operator's service account to list "
+        "them."
     )
 
 
-async def _lead(
-    informer: Informer,
-    cluster: Cluster,
-    gateways: Gateways,
-    leader: Leader,
-    settings: Settings,
-    stop: asyncio.Event,
-) -> None:
-    """Wait for the Lease, then work for as long as it is held."""
-    await informer.started.wait()
-    _stop_on_signals(stop)
-    await leader.acquire()
-    reconciler = Reconciler(informer.cache, cluster, gateways, settings)
+@dataclass(frozen=True)
+class _Process:
+    """What the leader works with."""
+
+    informer: Informer
+    client: KubernetesClient
+    gateways: GatewayClient
+    settings: Settings
+    stop: asyncio.Event
+
+
+async def _lead(process: _Process, election: LeaderElection) -> None:
+    """Wait for the Lease, and run the workers as long as it is held."""
+    await process.informer.started.wait()
+    _stop_on_signals(process.stop)
+    await election.acquire()
     async with asyncio.TaskGroup() as group:
-        group.create_task(leader.hold())
-        group.create_task(_work(informer, cluster, reconciler, settings.resync_seconds))
+        group.create_task(election.hold())
+        group.create_task(_work(process))
 
 
-async def _work(informer: Informer, cluster: Cluster, reconciler: Reconciler, resync_seconds: float) -> None:
-    """Work the queue, and look after what the watches miss; all of it behind one gate.
+async def _work(process: _Process) -> None:
+    """Run the workers and the resync, once every kind has been listed.
 
-    While a kind is not listed yet, its objects seem to be missing: a version that serves would look like one
-    that nobody wants. The queue is not filled here: every key there is comes into it with the events of the
-    first lists, and waits in it while another replica leads.
+    Before that, objects seem to be missing, and a serving version could look unwanted. The event handlers
+    fill the queue with every key during the first lists; the keys wait there while another replica leads.
     """
+    informer, client, settings = process.informer, process.client, process.settings
     await informer.listed.wait()
+    reconciler = Reconciler(informer.cache, client, process.gateways, settings)
     async with asyncio.TaskGroup() as group:
         group.create_task(run_workers(informer.queue, reconciler.reconcile))
-        group.create_task(resync(cluster, informer.cache, informer.queue, resync_seconds))
+        group.create_task(resync(client, informer.cache, informer.queue, settings.resync_seconds))
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
-    """In place of kopf's handlers, which stop the watches first and let the work run on without them."""
+    """Stop on signals. kopf's own handlers would stop the watches first, while the workers go on."""
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -129,11 +135,13 @@ def main() -> None:
     try:
         asyncio.run(_run(settings))
     except* LeaseLostError as lost:
-        raise SystemExit(f"{lost.exceptions[0]}: this replica ends, so that two never lead") from lost
+        raise SystemExit(
+            f"{lost.exceptions[0]}. This replica ends, so that never two of them lead."
+        ) from lost
 
 
 async def _run(settings: Settings) -> None:
-    gateways = HttpGateways()
+    gateways = HttpGatewayClient()
     try:
         await run(settings, asyncio.Event(), gateways)
     finally:

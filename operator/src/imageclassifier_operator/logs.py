@@ -1,4 +1,4 @@
-"""Logs as one JSON object a line; every line about an ImageClassifier carries its namespace and name."""
+"""Logs as one JSON object per line. Lines about an ImageClassifier have its namespace and name."""
 
 import contextvars
 import json
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 current_key: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar(
     "current_key", default=None
 )
-"""The namespace and name of the ImageClassifier that the running task works on."""
+"""The namespace and name of the ImageClassifier that the running task reconciles."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -29,7 +29,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up(level: int = logging.INFO) -> None:
-    """Send all logs to stdout as JSON; kopf's own chatter only from warnings on."""
+    """Write all logs to stdout as JSON; those of kopf and aiohttp only from level warning."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)

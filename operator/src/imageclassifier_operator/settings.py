@@ -11,7 +11,7 @@ METRICS_PORT = 8080
 
 @dataclass(frozen=True)
 class Settings:
-    """`watch_namespace` None: all. `pod_namespace` is where the Lease lives, `pod_name` who holds it."""
+    """The settings. `watch_namespace` None means all. The Lease is in `pod_namespace`, held by `pod_name`."""
 
     gateway_image: str
     serving_image: str
@@ -24,20 +24,22 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Raises SystemExit with the sentence to read when a needed one is missing."""
+        """Read the settings. Raises SystemExit with a message when a required one is missing."""
 
-        def needed(name: str) -> str:
+        def required(name: str) -> str:
             value = environment.get(name, "")
             if not value:
-                raise SystemExit(f"the environment variable {name} is not set: see docs/reference.md")
+                raise SystemExit(
+                    f"The environment variable {name} is not set. Set it as in operator/install/install.yaml."
+                )
             return value
 
         return cls(
-            gateway_image=needed("IMAGECLASSIFIER_GATEWAY_IMAGE"),
+            gateway_image=required("IMAGECLASSIFIER_GATEWAY_IMAGE"),
             serving_image=environment.get("IMAGECLASSIFIER_SERVING_IMAGE") or DEFAULT_SERVING_IMAGE,
             watch_namespace=environment.get("IMAGECLASSIFIER_WATCH_NAMESPACE") or None,
-            pod_name=needed("POD_NAME"),
-            pod_namespace=needed("POD_NAMESPACE"),
+            pod_name=required("POD_NAME"),
+            pod_namespace=required("POD_NAMESPACE"),
             probe_port=int(environment.get("IMAGECLASSIFIER_PROBE_PORT") or PROBE_PORT),
             metrics_port=int(environment.get("IMAGECLASSIFIER_METRICS_PORT") or METRICS_PORT),
         )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imageclassifier_operator import api
-from imageclassifier_operator.api import ImageSource, InvalidSpec, ServedVersion, VolumeSource
+from imageclassifier_operator.api import ImageSource, InvalidSpec, ModelVersion, VolumeSource
 
 MODEL_SERVER = "tensorflow/serving:test"
 
@@ -22,7 +22,7 @@ def body(**changed: Any) -> dict[str, Any]:
     }
 
 
-def candidate(**changed: Any) -> ServedVersion:
+def candidate(**changed: Any) -> ModelVersion:
     return api.parse(body(**changed)).candidate(MODEL_SERVER)
 
 
@@ -35,7 +35,7 @@ LEGACY: dict[str, Any] = {
 
 def test_the_smallest_spec_has_a_default_for_everything_else() -> None:
     ic = api.parse(body())
-    assert (ic.name, ic.namespace, ic.uid, ic.generation, ic.deleting) == ("pizza", "food", "u-1", 4, False)
+    assert (ic.name, ic.namespace, ic.uid, ic.generation) == ("pizza", "food", "u-1", 4)
     assert ic.model.name == "pizza"
     assert ic.replicas == 1
     assert ic.autoscaling is None
@@ -61,27 +61,27 @@ def test_the_directory_in_a_volume_is_the_models_name_unless_said() -> None:
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"model": {"version": 1}}, "exactly one source"),
+        ({"model": {"version": 1}}, "spec.model has no source, or two"),
         (
             {"model": {"version": 1, "image": "a", "persistentVolumeClaim": {"claimName": "b"}}},
-            "exactly one source",
+            "spec.model has no source, or two",
         ),
         ({"model": {"version": 0, "image": "a"}}, "spec.model.version is 0"),
-        ({"model": {"image": "a"}}, "has not the form of the CRD"),
+        ({"model": {"image": "a"}}, "does not match this operator's CRD"),
         ({"classes": LEGACY["classes"]}, "belong together"),
         ({"input": LEGACY["input"]}, "belong together"),
-        ({"threshold": 0.5}, "for models that do not describe themselves"),
-        ({"output": {}}, "for models that do not describe themselves"),
-        ({**LEGACY, "classes": [{"name": "a"}, {"name": "a"}]}, "the same class twice"),
-        ({**LEGACY, "classes": [{"name": "a"}]}, "at least two classes"),
+        ({"threshold": 0.5}, "for models without a contract"),
+        ({"output": {}}, "for models without a contract"),
+        ({**LEGACY, "classes": [{"name": "a"}, {"name": "a"}]}, "the same name twice"),
+        ({**LEGACY, "classes": [{"name": "a"}]}, "fewer than two classes"),
         (
             {"autoscaling": {"minReplicas": 3, "maxReplicas": 2}},
-            "minReplicas (3) is more",
+            "minReplicas (3) is greater",
         ),
-        ({"serving": {"resources": {"requests": {"cpu": "fast"}}}}, "«fast» is not a quantity"),
+        ({"serving": {"resources": {"requests": {"cpu": "fast"}}}}, "fast is not a quantity"),
         (
             {"serving": {"resources": {"limits": {"cpu": "1Ki"}}, "batching": {}}},
-            "spec.serving.resources.limits.cpu: «1Ki» is not a number of CPU cores",
+            "spec.serving.resources.limits.cpu is invalid: 1Ki is not a number of CPU cores",
         ),
     ],
 )
@@ -97,7 +97,7 @@ def test_what_cannot_be_carried_out_is_refused_with_a_sentence(
 def test_a_name_that_no_service_can_have_is_refused(name: str) -> None:
     wrong = body()
     wrong["metadata"]["name"] = name
-    with pytest.raises(InvalidSpec, match="names of Services derive from it"):
+    with pytest.raises(InvalidSpec, match="names of Services are made from it"):
         api.parse(wrong)
 
 
@@ -183,7 +183,7 @@ def test_a_description_keeps_its_meaning_when_only_its_words_or_the_threshold_ch
 
 
 def test_a_scale_for_pixels_that_are_sent_as_they_are_is_refused() -> None:
-    with pytest.raises(InvalidSpec, match=r"set spec\.input\.dtype to float32"):
+    with pytest.raises(InvalidSpec, match=r"Set spec\.input\.dtype to float32"):
         candidate(**{**LEGACY, "input": {"height": 8, "width": 8, "scale": 0.5}})
 
 
@@ -234,7 +234,7 @@ def test_a_served_version_survives_being_stored(
     model: dict[str, Any], serving: dict[str, Any], legacy: bool
 ) -> None:
     served = candidate(model=model, serving=serving, **(LEGACY if legacy else {}))
-    restored = ServedVersion.from_json(json.loads(json.dumps(served.to_json())))
+    restored = ModelVersion.from_json(json.loads(json.dumps(served.to_json())))
     assert restored == served
     assert (restored.input_hash, restored.source_hash) == (served.input_hash, served.source_hash)
 

@@ -8,15 +8,15 @@ import pytest
 
 from bare_apiserver import ControlPlane
 from crd_schema import CRD, STATUS, complaints
-from imageclassifier_operator.api import ImageSource, ServedVersion, ServingSettings, status_limits
+from imageclassifier_operator.api import ImageSource, ModelVersion, ServingSettings, status_limits
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.types import (
-    GatewayObserved,
     GatewayReport,
-    Observed,
+    GatewaySnapshot,
     Problem,
     ShadowReport,
-    VersionObserved,
+    Snapshot,
+    VersionSnapshot,
 )
 from imageclassifier_operator.observe.verdict import verdict
 from imageclassifier_operator.rollout import Goal
@@ -27,8 +27,8 @@ LONG = "Bernese mountain dog, " * 500
 JOB = {"metadata": {"name": "pizza-verify-v2-a"}}
 
 
-def served(version: int) -> ServedVersion:
-    return ServedVersion(version, "pizza", ImageSource("pizza"), ServingSettings(), None, "tf")
+def served(version: int) -> ModelVersion:
+    return ModelVersion(version, "pizza", ImageSource("pizza"), ServingSettings(), None, "tf")
 
 
 def verdict_saying(**said: Any) -> Any:
@@ -45,14 +45,14 @@ def worst() -> dict[str, Any]:
     failed = tuple(FailedVersion(number, "a" * 12, "TooSlow", LONG, 0.0) for number in range(10))
     state = State(phase=Phase.SHIFT, serving=served(1), candidate=served(2), shadow_percent=50, failed=failed)
     problem = Problem(Reason.API_REFUSED, LONG)
-    seen = Observed(
-        versions={1: VersionObserved("", complete=False, ready_pods=0, replicas=3, problem=problem)},
-        gateways=(GatewayObserved("g", ready=False, report=GatewayReport("s", 1, shadow=shadow)),),
+    seen = Snapshot(
+        versions={1: VersionSnapshot("", complete=False, ready_pods=0, replicas=3, problem=problem)},
+        gateways=(GatewaySnapshot("g", ready=False, report=GatewayReport("s", 1, shadow=shadow)),),
         gateway_problem=problem,
         verdict=verdict_saying(cases_total=2**31 - 1, cases=[case] * 99),
     )
-    facts = Facts("pizza", 3, url=f"http://{LONG}", model_digest=LONG, blocked=problem)
-    return status(facts, Goal(wanted=served(2), attempt="a"), state, seen, {}, now=1000.0)
+    facts = Facts("pizza", 3, now=1000.0, url=f"http://{LONG}", model_digest=LONG, blocked=problem)
+    return status(facts, Goal(wanted=served(2), attempt="a"), state, seen)
 
 
 def test_the_longest_that_anybody_can_say_is_cut_to_what_the_crd_takes() -> None:

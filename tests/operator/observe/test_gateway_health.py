@@ -9,12 +9,12 @@ import pytest
 from imageclassifier_operator import api, render
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.kinds import WATCHED
-from imageclassifier_operator.observe.gateway_health import COMPLAINT_SECONDS, NOTICE_SECONDS, Hearing
+from imageclassifier_operator.observe.gateway_health import DETECTION_SECONDS, FAILURE_SECONDS, GatewayHealth
 from imageclassifier_operator.observe.objects import Objects
 from imageclassifier_operator.observe.types import GatewayReport, VersionReport
-from imageclassifier_operator.reconcile.context import View
 from imageclassifier_operator.reconcile.memory import Memory
-from imageclassifier_operator.reconcile.snapshot import Survey
+from imageclassifier_operator.reconcile.request import ValidRequest
+from imageclassifier_operator.reconcile.snapshot import Snapshotter
 from imageclassifier_operator.rollout import goal_of
 from imageclassifier_operator.rollout.state import Phase, State
 from imageclassifier_operator.runtime.cache import Cache
@@ -29,78 +29,84 @@ def pods(*uids: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def hearing() -> Hearing:
+def gateway_health() -> GatewayHealth:
     """Of one gateway and one model server, asked once."""
-    hearing = Hearing()
-    hearing.look(pods("gateway", "server"), 0.0)
-    hearing.hear(1, {"gateway": WELL}, 0.0)
-    return hearing
+    gateway_health = GatewayHealth()
+    gateway_health.observe_ready_pods(pods("gateway", "server"), 0.0)
+    gateway_health.record(1, {"gateway": WELL}, 0.0)
+    return gateway_health
 
 
 def test_gateways_are_asked_again_when_they_have_had_the_time_to_notice_and_then_no_more(
-    hearing: Hearing,
+    gateway_health: GatewayHealth,
 ) -> None:
-    assert hearing.ask_again_seconds(1, 1.0) == NOTICE_SECONDS - 1
-    assert hearing.ask_again_seconds(1, 10.0) == 0
-    hearing.hear(1, {"gateway": WELL}, 10.0)
-    assert hearing.ask_again_seconds(1, 10.0) is None
-    assert hearing.ask_again_seconds(1, 10_000.0) is None
+    assert gateway_health.poll_again_seconds(1, 1.0) == DETECTION_SECONDS - 1
+    assert gateway_health.poll_again_seconds(1, 10.0) == 0
+    gateway_health.record(1, {"gateway": WELL}, 10.0)
+    assert gateway_health.poll_again_seconds(1, 10.0) is None
+    assert gateway_health.poll_again_seconds(1, 10_000.0) is None
 
 
 @pytest.mark.parametrize("ready", [("gateway", "server", "another"), ("gateway",), ("new", "server")])
 def test_other_pods_that_become_ready_or_go_are_a_reason_to_ask(
-    hearing: Hearing, ready: tuple[str, ...]
+    gateway_health: GatewayHealth, ready: tuple[str, ...]
 ) -> None:
-    hearing.hear(1, {"gateway": WELL}, 10.0)
-    hearing.look(pods(*ready), 20.0)
-    assert hearing.ask_again_seconds(1, 20.0) == 0
+    gateway_health.record(1, {"gateway": WELL}, 10.0)
+    gateway_health.observe_ready_pods(pods(*ready), 20.0)
+    assert gateway_health.poll_again_seconds(1, 20.0) == 0
 
 
 def test_a_complaint_counts_when_it_lasts_and_whoever_complains_is_asked_until_it_does_not(
-    hearing: Hearing,
+    gateway_health: GatewayHealth,
 ) -> None:
-    hearing.hear(1, {"gateway": LOST}, 10.0)
-    assert hearing.said("gateway", 1, 10.0) is None
-    assert hearing.ask_again_seconds(1, 10.0) == COMPLAINT_SECONDS
-    hearing.hear(1, {"gateway": LOST}, 13.0)
-    said = hearing.said("gateway", 1, 13.0)
+    gateway_health.record(1, {"gateway": LOST}, 10.0)
+    assert gateway_health.report_on("gateway", 1, 10.0) is None
+    assert gateway_health.poll_again_seconds(1, 10.0) == FAILURE_SECONDS
+    gateway_health.record(1, {"gateway": LOST}, 13.0)
+    said = gateway_health.report_on("gateway", 1, 13.0)
     assert said is not None
     assert said.error == "no contract"
-    assert hearing.ask_again_seconds(1, 100.0) == 0
-    hearing.hear(1, {"gateway": WELL}, 100.0)
-    said = hearing.said("gateway", 1, 100.0)
+    assert gateway_health.poll_again_seconds(1, 100.0) == 0
+    gateway_health.record(1, {"gateway": WELL}, 100.0)
+    said = gateway_health.report_on("gateway", 1, 100.0)
     assert said is not None
     assert said.ready
 
 
 def test_a_leader_that_has_heard_nothing_yet_takes_a_complaint_at_its_word() -> None:
     """Or a change of leaders would make the version available for a moment."""
-    hearing = Hearing()
-    hearing.hear(1, {"gateway": LOST}, 10.0)
-    said = hearing.said("gateway", 1, 10.0)
+    gateway_health = GatewayHealth()
+    gateway_health.record(1, {"gateway": LOST}, 10.0)
+    said = gateway_health.report_on("gateway", 1, 10.0)
     assert said is not None
     assert not said.ready
 
 
-def test_a_gateway_that_does_not_answer_has_said_nothing_new(hearing: Hearing) -> None:
+def test_a_gateway_that_does_not_answer_has_said_nothing_new(gateway_health: GatewayHealth) -> None:
     for now in (10.0, 13.0):
-        hearing.hear(1, {"gateway": LOST}, now)
-    hearing.hear(1, {}, 16.0)
-    said = hearing.said("gateway", 1, 16.0)
+        gateway_health.record(1, {"gateway": LOST}, now)
+    gateway_health.record(1, {}, 16.0)
+    said = gateway_health.report_on("gateway", 1, 16.0)
     assert said is not None
     assert not said.ready
 
 
-def test_what_was_said_of_another_version_or_by_a_pod_that_has_gone_is_no_verdict(hearing: Hearing) -> None:
-    assert hearing.said("gateway", 2, 0.0) is None
-    hearing.forget_others({"another"})
-    assert hearing.said("gateway", 1, 0.0) is None
+def test_what_was_said_of_another_version_or_by_a_pod_that_has_gone_is_no_verdict(
+    gateway_health: GatewayHealth,
+) -> None:
+    assert gateway_health.report_on("gateway", 2, 0.0) is None
+    gateway_health.forget_other_pods({"another"})
+    assert gateway_health.report_on("gateway", 1, 0.0) is None
 
 
-def test_a_gateway_that_has_no_routing_cannot_use_the_version_because_of_that(hearing: Hearing) -> None:
+def test_a_gateway_that_has_no_routing_cannot_use_the_version_because_of_that(
+    gateway_health: GatewayHealth,
+) -> None:
     for now in (10.0, 13.0):
-        hearing.hear(1, {"gateway": GatewayReport("s", 0, routing_error="schema 2 is not known")}, now)
-    said = hearing.said("gateway", 1, 13.0)
+        gateway_health.record(
+            1, {"gateway": GatewayReport("s", 0, routing_error="schema 2 is not known")}, now
+        )
+    said = gateway_health.report_on("gateway", 1, 13.0)
     assert said is not None
     assert (said.ready, said.error) == (False, "schema 2 is not known")
 
@@ -111,7 +117,7 @@ class Counting:
     def __init__(self) -> None:
         self.report, self.asked = WELL, 0
 
-    async def ask(self, pods: Iterable[Mapping[str, Any]]) -> dict[str, GatewayReport]:
+    async def fetch_reports(self, pods: Iterable[Mapping[str, Any]]) -> dict[str, GatewayReport]:
         self.asked += 1
         return {pod["metadata"]["uid"]: self.report for pod in pods}
 
@@ -133,10 +139,10 @@ def ready_pod(uid: str, component: str, version: int | None = None) -> dict[str,
 def test_at_rest_the_gateways_are_asked_only_after_a_pod_has_changed() -> None:
     ic, gateways, memory = api.parse(BODY), Counting(), Memory("u")
     state = State(revision=4, phase=Phase.STABLE, serving=ic.candidate("tf"))
-    survey = Survey(
+    snapshotter = Snapshotter(
         Cache({kind.plural: {} for kind in WATCHED}),
         gateways,
-        render.Settings("gateway", "default"),
+        render.Installation("gateway", "default"),
         lambda: 0.0,
     )
 
@@ -144,8 +150,8 @@ def test_at_rest_the_gateways_are_asked_only_after_a_pod_has_changed() -> None:
         """How often a pass asks, and what is then seen."""
         before = gateways.asked
         there = [ready_pod("gateway", "gateway"), *(ready_pod(uid, "serving", 1) for uid in servers)]
-        view = View(Key("food", "pizza"), BODY, Objects([], there, []), memory, now, ic)
-        seen = asyncio.run(survey.observe(view, goal_of(ic, "tf", state), state))
+        view = ValidRequest(Key("food", "pizza"), BODY, Objects([], there, []), memory, now, ic)
+        seen = asyncio.run(snapshotter.take(view, goal_of(ic, "tf", state), state))
         return gateways.asked - before, seen.gateways[0].serving
 
     assert [asked(now, "one")[0] for now in (0, 1, 5, 6, 1000, 5000)] == [1, 0, 1, 0, 0, 0]

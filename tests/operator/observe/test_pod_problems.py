@@ -80,7 +80,7 @@ UNBOUND = (
         (
             pod(conditions=[{**UNSCHEDULABLE, "message": UNBOUND}]),
             "VolumeFailed",
-            'persistentvolumeclaim "models" not found; create',
+            'persistentvolumeclaim "models" not found. Create',
             False,
         ),
         (
@@ -113,7 +113,7 @@ UNBOUND = (
         (
             pod(containers=[waiting("CreateContainerConfigError", "secret x not found")]),
             "ContainerConfigInvalid",
-            "secret x not found; create or correct what that names",
+            "secret x not found. Create or correct the object",
             False,
         ),
         (pod(reason="Evicted", message="low on ephemeral-storage"), "PodEvicted", "ephemeral-storage", False),
@@ -189,20 +189,22 @@ NO_SUCH_FILE = "cp: cannot stat '/models/a/b/3/saved_model.pb': No such file or 
         (
             "volume",
             NO_SUCH_FILE,
-            f"PersistentVolumeClaim models holds no model in a/b/3: {NO_SUCH_FILE}; put the SavedModel "
-            "there, readable by any user, or correct spec.model.persistentVolumeClaim and spec.model.version",
+            f"PersistentVolumeClaim models contains no model in a/b/3: {NO_SUCH_FILE}. Put the SavedModel "
+            "there, readable by any user, or correct spec.model.persistentVolumeClaim and "
+            "spec.model.version.",
         ),
         (
             "smallest",
             "cp: cannot stat '/models/pizza/3': No such file or directory",
-            "the model's files cannot be copied from pizza-model:3: cp: cannot stat '/models/pizza/3': No "
-            "such file or directory; they belong under /models/pizza/3/, readable by any user",
+            "the model's files cannot be copied from image pizza-model:3: cp: cannot stat '/models/pizza/3': "
+            "No such file or directory. Put them under /models/pizza/3/, readable by any user.",
         ),
         (
             "smallest",
             'failed to create containerd task: exec: "cp": executable file not found in $PATH',
-            "image pizza-model:3 has no cp to take the model out with; base it on one that has (not on "
-            "scratch)",
+            "image pizza-model:3 has no cp command, which copies the model. Use a base image that has one, "
+            "not "
+            "scratch.",
         ),
     ],
 )
@@ -213,7 +215,7 @@ def test_where_a_model_that_is_not_found_belongs_is_told_for_the_source_that_the
     broken = {**pod(inits=[crashed(message=log, name="model-files")]), "spec": rendered}
     problem = diagnose([broken])
     assert problem.reason is Reason.MODEL_NOT_FOUND
-    assert problem.message == f"pod pizza-serving-v2-abc, container model-files: {sentence}"
+    assert problem.message == f"Pod pizza-serving-v2-abc, container model-files: {sentence}"
 
 
 def test_an_init_container_that_others_have_put_in_says_nothing_of_the_models_files():
@@ -243,7 +245,7 @@ def test_pulling_tells_the_same_while_the_kubelet_backs_off():
 def test_whatever_keeps_an_image_from_the_node_is_told(word):
     problem = diagnose([pod(containers=[waiting(word, "rpc error: it is so")])])
     assert problem.reason is Reason.IMAGE_PULL_FAILED
-    assert "cannot pull image tf:1: rpc error: it is so; check the name" in problem.message
+    assert "cannot pull image tf:1: rpc error: it is so. Check the image name" in problem.message
 
 
 def test_a_crashing_container_tells_the_same_while_it_runs_again():
@@ -296,8 +298,8 @@ def test_a_volume_that_cannot_be_mounted_is_told_from_the_events():
     }
     problem = diagnose([pod()], events=[event])
     assert problem.reason is Reason.VOLUME_FAILED
-    assert problem.message.startswith("pod pizza-serving-v2-abc: a volume cannot be mounted: MountVolume")
-    assert "no such claim; see that what it names is there" in problem.message
+    assert problem.message.startswith("Pod pizza-serving-v2-abc cannot mount a volume: MountVolume")
+    assert "no such claim. Check that the volume exists" in problem.message
     assert diagnose([pod(ready=True)], events=[event]) is None
 
 
@@ -378,7 +380,7 @@ def test_a_log_s_line_is_told_without_its_time_and_with_all_of_its_words():
         "7 of 9 files cannot be read": "7 of 9 files cannot be read",
     }
     for line, told in lines.items():
-        assert f"exit code 1: {told}; look" in diagnose([pod(containers=[crashed(message=line)])]).message
+        assert f"exit code 1: {told}. Look" in diagnose([pod(containers=[crashed(message=line)])]).message
 
 
 def test_the_examples_of_how_words_are_taken_out_are_true():

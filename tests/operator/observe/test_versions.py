@@ -66,7 +66,7 @@ def test_an_earlier_pod_that_answers_is_seen_also_on_its_way_out(leaving: bool) 
         pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     for live, seen in ((deployment("4Gi"), True), (deployment("1Gi"), False)):
         found = objects.Objects(deployments=[live], pods=[pod], warnings=[])
-        assert objects.versions(found, {})[3].earlier_answer is seen
+        assert objects.versions(found, {})[3].outdated_pods_serve is seen
 
 
 def test_pods_of_a_deployment_from_before_the_templates_were_marked_are_told() -> None:

@@ -11,8 +11,8 @@ from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.objects import Objects
 from imageclassifier_operator.observe.types import Problem
 from imageclassifier_operator.reconcile.children import Children
-from imageclassifier_operator.reconcile.context import View
 from imageclassifier_operator.reconcile.memory import Memory
+from imageclassifier_operator.reconcile.request import ValidRequest
 from imageclassifier_operator.runtime.cache import Cache
 from imageclassifier_operator.runtime.client import ApiError
 from imageclassifier_operator.runtime.work_queue import Key
@@ -44,28 +44,28 @@ class Refusing:
 
 def written(status: int, message: str) -> Problem | None:
     cache = Cache({kind.plural: {} for kind in WATCHED})
-    children = Children(cache, Refusing(status, message), render.Settings("gateway", "default"))  # type: ignore[arg-type]
-    view = View(KEY, BODY, Objects([], [], []), Memory("u"), 5.0, api.parse(BODY))
+    children = Children(cache, Refusing(status, message), render.Installation("gateway", "default"))  # type: ignore[arg-type]
+    view = ValidRequest(KEY, BODY, Objects([], [], []), Memory("u"), 5.0, api.parse(BODY))
     return asyncio.run(children.ensure(view, DEPLOYMENT))
 
 
 @pytest.mark.parametrize(
     ("status", "message", "reason", "what_to_do"),
     [
-        (422, "spec.replicas: Invalid value", Reason.API_REFUSED, "correct what it names in the spec"),
+        (422, "spec.replicas: Invalid value", Reason.API_REFUSED, "Correct the field in the spec"),
         (
             403,
             'admission webhook "policy" denied the request',
             Reason.API_REFUSED,
-            "ask whoever set the rule",
+            "ask the owner of the policy",
         ),
-        (403, "exceeded quota: small", Reason.QUOTA_EXCEEDED, "raise the quota"),
+        (403, "exceeded quota: small", Reason.QUOTA_EXCEEDED, "Raise the quota"),
         (
             500,
             "failed to create typed patch object (food/pizza-serving-v1; apps/v1, Kind=Deployment): "
             ".spec.template.spec.affinity.nodeAfinity: field not declared in schema",
             Reason.API_REFUSED,
-            "nodeAfinity: field not declared in schema; correct what it names in the spec",
+            "nodeAfinity: field not declared in schema. Correct the field in the spec",
         ),
     ],
 )
@@ -75,7 +75,7 @@ def test_what_the_api_server_refuses_is_told_with_what_to_do(
     problem = written(status, message)
     assert problem is not None
     assert problem.reason is reason
-    assert problem.message.startswith("Deployment pizza-serving-v1 is refused by the API server: ")
+    assert problem.message.startswith("The API server refuses Deployment pizza-serving-v1: ")
     assert what_to_do in problem.message
 
 

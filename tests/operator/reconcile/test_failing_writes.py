@@ -14,11 +14,8 @@ from imageclassifier_operator import api
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS, JOBS, PODS, WATCHED, Kind, kind_of
 from imageclassifier_operator.reconcile.memory import Memory
-from imageclassifier_operator.reconcile.reconciler import (
-    BLOCKED_RETRY_SECONDS,
-    TRIAL_RETRY_SECONDS,
-    Reconciler,
-)
+from imageclassifier_operator.reconcile.reconciler import Reconciler
+from imageclassifier_operator.reconcile.schedule import ANALYSIS_RETRY_SECONDS, BLOCKED_RETRY_SECONDS
 from imageclassifier_operator.rollout import goal_of
 from imageclassifier_operator.rollout.state import Phase, State
 from imageclassifier_operator.runtime.cache import Cache
@@ -101,7 +98,7 @@ class PlayedApiServer:
 class DeafGateways:
     """They answer nothing."""
 
-    async def ask(self, _: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    async def fetch_reports(self, _: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         return {}
 
 
@@ -276,7 +273,7 @@ def test_a_version_that_gets_requests_is_looked_at_often_even_while_writes_fail(
     world.server.answers[what] = error
     with pytest.raises(RetrySoonError, match=error.message) as raised:
         world.next()
-    assert raised.value.seconds == TRIAL_RETRY_SECONDS
+    assert raised.value.seconds == ANALYSIS_RETRY_SECONDS
 
 
 def test_an_event_that_is_refused_is_given_up_and_holds_up_nothing(world: World) -> None:

@@ -9,11 +9,11 @@ from imageclassifier_operator import __main__ as program
 from imageclassifier_operator import api
 from imageclassifier_operator.api.kinds import DEPLOYMENTS, IMAGE_CLASSIFIERS, WATCHED, Kind
 from imageclassifier_operator.observe.objects import Objects
-from imageclassifier_operator.reconcile.context import View
 from imageclassifier_operator.reconcile.memory import Memory
 from imageclassifier_operator.reconcile.reconciler import Reconciler
-from imageclassifier_operator.reconcile.status_writer import Teller
-from imageclassifier_operator.rollout import Decision, Happened
+from imageclassifier_operator.reconcile.request import ValidRequest
+from imageclassifier_operator.reconcile.status_writer import StatusWriter
+from imageclassifier_operator.rollout import Decision, TakenTransition
 from imageclassifier_operator.rollout.state import Phase, State
 from imageclassifier_operator.runtime.cache import Cache
 from imageclassifier_operator.runtime.client import ApiError
@@ -68,7 +68,9 @@ def test_a_replica_that_begins_to_lead_looks_at_nothing_before_every_kind_is_lis
         if every_kind_is_listed:
             informer.listed.set()
         leading = asyncio.create_task(
-            program._lead(informer, NothingThere(), None, FirstInLine(), SETTINGS, asyncio.Event())  # type: ignore[arg-type]
+            program._lead(
+                program._Process(informer, NothingThere(), None, SETTINGS, asyncio.Event()), FirstInLine()
+            )  # type: ignore[arg-type]
         )
         await asyncio.sleep(0.05)
         leading.cancel()
@@ -93,9 +95,9 @@ SETTINGS = Settings(
 def test_an_object_that_went_while_the_answer_to_a_write_was_under_way_stays_gone() -> None:
     cache = Cache({kind.plural: {} for kind in WATCHED})
     deployment = {"metadata": {"name": "pizza-serving-v1", "uid": "d", "resourceVersion": "7"}}
-    cache.deleted(DEPLOYMENTS, KEY, "pizza-serving-v1", "d")
-    cache.written(DEPLOYMENTS, KEY, deployment)
-    assert cache.of(DEPLOYMENTS, KEY) == []
+    cache.record_deletion(DEPLOYMENTS, KEY, "pizza-serving-v1", "d")
+    cache.record_write(DEPLOYMENTS, KEY, deployment)
+    assert cache.objects_of(DEPLOYMENTS, KEY) == []
 
 
 class BusyApiServer:
@@ -114,20 +116,20 @@ class BusyApiServer:
 
 def test_what_happened_is_told_by_a_later_pass_when_the_api_server_is_busy() -> None:
     memory = Memory("u")
-    view = View(KEY, BODY, Objects([], [], []), memory, 5.0, api.parse(BODY))
+    request = ValidRequest(KEY, BODY, Objects([], [], []), memory, 5.0, api.parse(BODY))
     server = BusyApiServer()
-    teller = Teller(Cache({kind.plural: {} for kind in WATCHED}), server, "operator-0")  # type: ignore[arg-type]
-    happened = tuple(
-        Happened(name, "It is so.", Phase.LOAD, 2, 0) for name in ("RolloutStarted", "CandidateLoaded")
+    writer = StatusWriter(Cache({kind.plural: {} for kind in WATCHED}), server, "operator-0")  # type: ignore[arg-type]
+    taken = tuple(
+        TakenTransition(name, "It is so.", Phase.LOAD, 2, 0) for name in ("RolloutStarted", "CandidateLoaded")
     )
 
     async def two_passes() -> None:
-        teller.note(view, Decision(State(), happened))
+        writer.record_transitions(request, Decision(State(), taken))
         with pytest.raises(ApiError):
-            await teller.tell_transitions(view)
-        teller.note(view, Decision(State()))
-        await teller.tell_transitions(view)
-        await teller.tell_transitions(view)
+            await writer.post_events(request)
+        writer.record_transitions(request, Decision(State()))
+        await writer.post_events(request)
+        await writer.post_events(request)
 
     asyncio.run(two_passes())
     assert server.taken == ["RolloutStarted", "CandidateLoaded"]

@@ -5,10 +5,10 @@ from typing import Any
 
 from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS, WATCHED
 from imageclassifier_operator.observe.objects import Objects
-from imageclassifier_operator.observe.types import Observed
-from imageclassifier_operator.reconcile.context import Found
+from imageclassifier_operator.observe.types import Snapshot
 from imageclassifier_operator.reconcile.memory import Memory
-from imageclassifier_operator.reconcile.status_writer import Teller
+from imageclassifier_operator.reconcile.request import Request
+from imageclassifier_operator.reconcile.status_writer import StatusWriter
 from imageclassifier_operator.rollout.state import State
 from imageclassifier_operator.runtime.cache import Cache
 from imageclassifier_operator.runtime.work_queue import Key
@@ -44,12 +44,12 @@ class Listening:
 def test_an_invalid_spec_is_told_by_one_event_and_takes_nothing_out_of_the_status() -> None:
     server, memory = Listening(), Memory("u")
     indices = {kind.plural: {} for kind in WATCHED} | {IMAGE_CLASSIFIERS.plural: {KEY: [server.body]}}
-    teller = Teller(Cache(indices), server, "operator-0")  # type: ignore[arg-type]
+    teller = StatusWriter(Cache(indices), server, "operator-0")  # type: ignore[arg-type]
 
     async def passes(*sentences: str) -> None:
         for sentence in sentences:
-            found = Found(KEY, server.body, Objects([], [], []), memory, 5.0)
-            await teller.tell_invalid(found, State(), Observed(), sentence)
+            found = Request(KEY, server.body, Objects([], [], []), memory, 5.0)
+            await teller.write_invalid_status(found, State(), Snapshot(), sentence)
 
     asyncio.run(passes("give one source", "give one source", "give a version"))
     assert [(event["type"], event["reason"], event["message"]) for event in server.events] == [

@@ -230,7 +230,7 @@ def test_the_gateway_starts_before_there_is_a_routing_file_and_never_sees_the_op
     pod = pod_specs(SPECS["smallest"])["gateway"]
     [routing] = [volume["configMap"] for volume in pod["volumes"] if volume["name"] == "routing"]
     assert routing["optional"] is True
-    assert [item["key"] for item in routing["items"]] == [render.ROUTING_FILE]
+    assert [item["key"] for item in routing["items"]] == [names.ROUTING_FILE]
 
 
 def test_a_verification_finds_the_pictures_of_every_config_map() -> None:
@@ -249,7 +249,7 @@ def test_the_autoscaler_and_the_ingress_are_there_only_when_asked_for() -> None:
 def test_an_operator_upgrade_with_another_default_leaves_a_version_as_it_was() -> None:
     ic = classifier(SPECS["smallest"])
     stored = json.loads(json.dumps(ic.candidate("server:old").to_json()))
-    restored = api.ServedVersion.from_json(stored)
+    restored = api.ModelVersion.from_json(stored)
     deployment = render.serving_children(ic, restored, 1)[0]
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "server:old"
 
@@ -259,7 +259,7 @@ def test_a_deployment_says_what_it_was_made_from_and_whether_it_has_served() -> 
     served = ic.candidate("server:1")
     annotations = render.serving_children(ic, served, 1, has_served=True)[0]["metadata"]["annotations"]
     stored = json.loads(annotations[names.ANNOTATION_SERVED_VERSION])
-    assert api.ServedVersion.from_json(stored) == served
+    assert api.ModelVersion.from_json(stored) == served
     assert annotations[names.ANNOTATION_HAS_SERVED] == "true"
     before = render.serving_children(ic, served, 1)[0]["metadata"]["annotations"]
     assert names.ANNOTATION_HAS_SERVED not in before

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from imageclassifier_gateway.addresses import Address, is_allowed
 from imageclassifier_operator import api, render
 
-SETTINGS = render.Settings(gateway_image="gateway:test", operator_namespace="operators")
+SETTINGS = render.Installation(gateway_image="gateway:test", operator_namespace="operators")
 
 
 def picture_blocks(*, allow_private_networks: bool) -> list[dict[str, Any]]:

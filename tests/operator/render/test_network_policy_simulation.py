@@ -20,7 +20,7 @@ from imageclassifier_operator import api, render
 from imageclassifier_operator.api import names
 
 REPOSITORY = Path(__file__).parents[3]
-SETTINGS = render.Settings(gateway_image="gateway:test", operator_namespace="imageclassifier-system")
+SETTINGS = render.Installation(gateway_image="gateway:test", operator_namespace="imageclassifier-system")
 
 
 @dataclass(frozen=True)

@@ -23,16 +23,16 @@ def failed_pod(said: str, code: int, **status: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("pods", "message"),
     [
-        ([failed_pod("Killed", 137)], "pod p ended with exit code 137 and no verdict: Killed"),
+        ([failed_pod("Killed", 137)], "Pod p ended with exit code 137 and no verdict: Killed."),
         (
             [failed_pod("", 137, reason="Evicted", message="The node was low on memory. ")],
-            "pod p was ended by its node (Evicted): The node was low on memory",
+            "Pod p was ended by its node (Evicted): The node was low on memory.",
         ),
         (
             [{"metadata": {"name": "p"}, "status": {"reason": "OutOfcpu", "message": "no room"}}],
-            "pod p was ended by its node (OutOfcpu): no room",
+            "Pod p was ended by its node (OutOfcpu): no room.",
         ),
-        ([], "Job pizza-verify-v2-a ended without a verdict: it was too late"),
+        ([], "Job pizza-verify-v2-a ended without a verdict: it was too late."),
     ],
 )
 def test_why_there_is_no_verdict_is_told_as_far_as_it_is_known(

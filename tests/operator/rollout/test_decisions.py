@@ -10,8 +10,8 @@ from imageclassifier_operator import api
 from imageclassifier_operator.api import (
     ImageSource,
     Limits,
+    ModelVersion,
     RolloutSettings,
-    ServedVersion,
     ServingSettings,
     Shadow,
     Step,
@@ -20,13 +20,13 @@ from imageclassifier_operator.api import (
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.types import (
     Counters,
-    GatewayObserved,
     GatewayReport,
-    Observed,
+    GatewaySnapshot,
     Problem,
+    Snapshot,
     Verdict,
-    VersionObserved,
     VersionReport,
+    VersionSnapshot,
 )
 from imageclassifier_operator.rollout import Decision, Goal, analysis, decide, goal_of, routing
 from imageclassifier_operator.rollout.state import Phase, State
@@ -35,34 +35,32 @@ NOW = 10_000.0
 PASSED = Verdict(True, Reason.READY, "")
 
 
-def served(
-    version: int, memory: str = "1Gi", image: str | None = None, server: str = "tf:1"
-) -> ServedVersion:
+def served(version: int, memory: str = "1Gi", image: str | None = None, server: str = "tf:1") -> ModelVersion:
     serving = ServingSettings(resources={"requests": {"memory": memory}}, image=image)
-    return ServedVersion(version, "pizza", ImageSource(f"pizza:{version}"), serving, None, server)
+    return ModelVersion(version, "pizza", ImageSource(f"pizza:{version}"), serving, None, server)
 
 
 ONE, TWO = served(1), served(2)
 ROLLING = State(revision=5, serving=ONE, candidate=TWO, attempt="a", since=NOW)
 
 
-def goal(wanted: ServedVersion = TWO, attempt: str = "a", promote: str = "", **rules: Any) -> Goal:
+def goal(wanted: ModelVersion = TWO, attempt: str = "a", promote: str = "", **rules: Any) -> Goal:
     return Goal(wanted, attempt, RolloutSettings(**{"min_requests": 0, **rules}), promote)
 
 
 def seen(
     *, connected: bool = True, report: bool = True, error: str | None = None, revision: int = 5, **more: Any
-) -> Observed:
+) -> Snapshot:
     """Both versions are up, and the one gateway has taken on the routing."""
     says = {1: VersionReport(True), 2: VersionReport(connected, error=error)}
-    gateway = GatewayObserved("pizza-gateway-x", True, GatewayReport("g", revision, says) if report else None)
-    versions = {v.version: VersionObserved(v.input_hash, True, 1) for v in (ONE, TWO)}
-    observed = Observed(versions=versions, gateways=(gateway,), acknowledged_seconds=99.0)
+    gateway = GatewaySnapshot("pizza-gateway-x", True, GatewayReport("g", revision, says) if report else None)
+    versions = {v.version: VersionSnapshot(v.input_hash, True, 1) for v in (ONE, TWO)}
+    observed = Snapshot(versions=versions, gateways=(gateway,), acknowledged_seconds=99.0)
     return replace(observed, **more)
 
 
 def names(decision: Decision) -> list[str]:
-    return [each.name for each in decision.happened]
+    return [each.name for each in decision.taken]
 
 
 # -- a candidate that passed, and cannot be used --------------------------------------------------------
@@ -71,17 +69,21 @@ def names(decision: Decision) -> list[str]:
 @pytest.mark.parametrize(
     ("looks", "said"),
     [
-        (seen(connected=False, error="no route to host"), "gateway pod pizza-gateway-x: no route to host"),
-        (seen(report=False), "gateway pod pizza-gateway-x has not acknowledged routing revision 5 yet; if"),
+        (
+            seen(connected=False, error="no route to host"),
+            "Gateway pod pizza-gateway-x cannot use version 2: no route to host.",
+        ),
+        (seen(report=False), "Gateway pod pizza-gateway-x has not acknowledged routing revision 5 yet. If"),
         (
             seen(acknowledged_seconds=None, revision=4),
-            "gateway pod pizza-gateway-x has not acknowledged routing revision 5 yet, but is on 4",
+            "Gateway pod pizza-gateway-x has not acknowledged routing revision 5 yet and still uses "
+            "revision 4",
         ),
     ],
     ids=["a gateway cannot reach it", "a gateway cannot be asked", "a gateway does not read the routing"],
 )
 def test_a_candidate_that_passed_and_is_out_of_reach_is_given_up_at_the_deadline(
-    looks: Observed, said: str
+    looks: Snapshot, said: str
 ) -> None:
     state = replace(ROLLING, phase=Phase.VERIFY)
     looks = replace(looks, verdict=PASSED)
@@ -89,12 +91,12 @@ def test_a_candidate_that_passed_and_is_out_of_reach_is_given_up_at_the_deadline
     assert (names(waiting), waiting.requeue_seconds) == ([], 1.0)
     [failed] = decide(goal(), state, looks, NOW + 600).state.failed
     assert failed.reason == "ProgressDeadlineExceeded"
-    assert "passed its verification, but could not be given requests within 600 s" in failed.message
+    assert "Version 2 passed verification but could not get traffic within 600 s" in failed.message
     assert said in failed.message
 
 
 def test_a_candidate_that_passed_waits_for_its_promotion_without_a_deadline() -> None:
-    state = replace(ROLLING, phase=Phase.VERIFY, stopped_since=NOW)
+    state = replace(ROLLING, phase=Phase.VERIFY, clock_stopped_since=NOW)
     looks = seen(connected=False, verdict=PASSED)
     assert names(decide(goal(pause=True), state, looks, NOW + 10_000)) == []
 
@@ -106,7 +108,7 @@ def test_a_share_that_a_gateway_cannot_give_goes_back_at_the_deadline() -> None:
     assert names(decide(goal(**rules), state, looks, NOW + 700)) == []
     after = decide(goal(**rules), state, replace(looks, unusable_seconds=600.0), NOW + 700).state
     assert routing.shares(after) == {1: 100}
-    assert "gateway pod pizza-gateway-x: no route to host" in after.failed[0].message
+    assert "Gateway pod pizza-gateway-x cannot use version 2: no route to host." in after.failed[0].message
 
 
 # -- a candidate that is mended under its number ---------------------------------------------------------
@@ -129,7 +131,7 @@ def test_a_mended_candidate_is_not_blamed_for_the_pods_that_it_had_before(state:
     assert (after.state.phase, after.state.candidate) == (Phase.LOAD, MENDED)
     assert after.state.failed == ()
     again = decide(goal(wanted=MENDED, attempt="b"), after.state, looks, NOW + 2)
-    assert (again.state.phase, again.happened) == (Phase.LOAD, ())
+    assert (again.state.phase, again.taken) == (Phase.LOAD, ())
 
 
 def test_a_mended_candidate_whose_own_pods_break_is_taken_back() -> None:
@@ -141,7 +143,7 @@ def test_a_mended_candidate_whose_own_pods_break_is_taken_back() -> None:
 def test_a_candidate_that_waits_for_its_earlier_pods_to_go_has_all_of_its_time_afterwards() -> None:
     mended = goal(wanted=MENDED, attempt="b", progress_deadline_seconds=100)
     state = replace(ROLLING, phase=Phase.LOAD, candidate=MENDED, attempt="b")
-    in_the_way, gone = broken(TWO), replace(seen(), versions={1: VersionObserved(ONE.input_hash, True, 1)})
+    in_the_way, gone = broken(TWO), replace(seen(), versions={1: VersionSnapshot(ONE.input_hash, True, 1)})
     state = decide(mended, state, in_the_way, NOW + 10).state
     assert names(decide(mended, state, in_the_way, NOW + 5_000)) == []
     state = decide(mended, state, gone, NOW + 5_000).state
@@ -151,8 +153,8 @@ def test_a_candidate_that_waits_for_its_earlier_pods_to_go_has_all_of_its_time_a
 
 def test_a_mended_candidate_is_not_verified_while_its_earlier_pods_still_answer() -> None:
     state = replace(ROLLING, phase=Phase.LOAD)
-    up = VersionObserved(TWO.input_hash, True, 1)
-    waiting = seen(versions={**seen().versions, 2: replace(up, earlier_answer=True)})
+    up = VersionSnapshot(TWO.input_hash, True, 1)
+    waiting = seen(versions={**seen().versions, 2: replace(up, outdated_pods_serve=True)})
     assert names(decide(goal(), state, waiting, NOW + 1)) == []
     assert names(decide(goal(), state, seen(), NOW + 1)) == ["CandidateLoaded"]
 
@@ -163,7 +165,7 @@ def test_a_failed_version_is_tried_again_as_it_was_only_when_its_pods_are_gone()
     again = goal(attempt="b")
     waiting = replace(broken(TWO), acknowledged_seconds=1.0)
     assert names(decide(again, first, waiting, NOW + 2)) == []
-    gone = replace(seen(), versions={1: VersionObserved(ONE.input_hash, True, 1)})
+    gone = replace(seen(), versions={1: VersionSnapshot(ONE.input_hash, True, 1)})
     after = decide(again, first, gone, NOW + 20)
     assert (names(after)[-1], after.state.candidate) == ("RolloutStarted", TWO)
 
@@ -180,9 +182,9 @@ SETTLING = State(revision=5, phase=Phase.SETTLE, since=NOW, serving=TWO, previou
 BROKEN = Problem(Reason.OUT_OF_MEMORY, "the container used too much", fatal=True)
 
 
-def broken(version: ServedVersion) -> Observed:
+def broken(version: ModelVersion) -> Snapshot:
     looks = seen()
-    up = {**looks.versions, version.version: VersionObserved(version.input_hash, False, 0, problem=BROKEN)}
+    up = {**looks.versions, version.version: VersionSnapshot(version.input_hash, False, 0, problem=BROKEN)}
     return replace(looks, versions=up)
 
 
@@ -232,7 +234,7 @@ def test_another_way_of_telling_callers_apart_is_a_new_revision() -> None:
 
 def test_a_step_promoted_by_hand_lasts_no_longer_for_the_time_that_was_spent_paused() -> None:
     rules = {"steps": (Step(10, 60), Step(50, 60))}
-    paused = replace(ROLLING, phase=Phase.SHIFT, percent=10, stopped_since=NOW)
+    paused = replace(ROLLING, phase=Phase.SHIFT, percent=10, clock_stopped_since=NOW)
     promoted = decide(goal(pause=True, promote="yes", **rules), paused, seen(), NOW + 5_000).state
     assert promoted.percent == 50
     going_on = decide(goal(promote="yes", **rules), promoted, seen(), NOW + 5_010).state
@@ -276,7 +278,7 @@ def test_another_model_name_is_refused_while_a_version_serves(version: int) -> N
     refused = goal_of(classifier(**other), "tf:1", SERVING)
     assert refused.wanted == SERVING.serving
     assert refused.refused is not None
-    assert "make another ImageClassifier" in refused.refused.message
+    assert "create another ImageClassifier" in refused.refused.message
 
 
 # -- latency --------------------------------------------------------------------------------------------
@@ -309,12 +311,12 @@ def test_beyond_the_last_bound_the_99th_percentile_is_at_least_that_bound() -> N
 
 def test_a_version_is_too_slow_beyond_its_limit_only() -> None:
     limits = Limits(error_rate=1.0, p99_milliseconds=260)
-    assert analysis.complaint(2, window(_200=98, _300=100), None, limits, 0) is None
-    complaint = analysis.complaint(
+    assert analysis.limit_violation(2, window(_200=98, _300=100), None, limits, 0) is None
+    complaint = analysis.limit_violation(
         2, window(_200=98, _300=100), None, dataclasses.replace(limits, p99_milliseconds=240), 0
     )
     assert complaint is not None
-    assert "within about 250 ms only" in complaint.message
+    assert "99th percentile latency of about 250 ms" in complaint.message
 
 
 def test_figures_of_a_gateway_that_started_anew_count_from_zero() -> None:

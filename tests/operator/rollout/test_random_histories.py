@@ -12,8 +12,8 @@ from imageclassifier_operator import api
 from imageclassifier_operator.api import (
     ImageSource,
     Limits,
+    ModelVersion,
     RolloutSettings,
-    ServedVersion,
     ServingSettings,
     Shadow,
     Step,
@@ -23,14 +23,14 @@ from imageclassifier_operator.api import (
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.types import (
     Counters,
-    GatewayObserved,
     GatewayReport,
-    Observed,
+    GatewaySnapshot,
     Problem,
     ShadowReport,
+    Snapshot,
     Verdict,
-    VersionObserved,
     VersionReport,
+    VersionSnapshot,
 )
 from imageclassifier_operator.reconcile.memory import Memory
 from imageclassifier_operator.rollout import Goal, decide, goal_of, guards, routing, unusable_candidate
@@ -67,9 +67,9 @@ STRATEGIES = {
 EMPTY_BUCKETS = {"0.05": 0, "0.5": 0, "+Inf": 0}
 
 
-def served(version: int, memory: str = "1Gi") -> ServedVersion:
+def served(version: int, memory: str = "1Gi") -> ModelVersion:
     serving = ServingSettings(resources={"requests": {"memory": memory}})
-    return ServedVersion(version, "pizza", ImageSource(f"pizza:{version}"), serving, None, "tf")
+    return ModelVersion(version, "pizza", ImageSource(f"pizza:{version}"), serving, None, "tf")
 
 
 @dataclasses.dataclass
@@ -148,21 +148,21 @@ class Rollouts(RuleBasedStateMachine):
             attempt=f"{wanted.input_hash}{self.tried}{STRATEGY_NAMES[id(self.rollout)]}",
             rollout=self.rollout,
             promote=self.promote,
-            request_seconds=10,
+            request_timeout_seconds=10,
         )
 
-    def observed(self, state: State) -> Observed:
+    def observed(self, state: State) -> Snapshot:
         ready = {v for v, d in self.deployments.items() if d["ready"]}
-        gateways = tuple(GatewayObserved(g.start_id, True, g.report(ready)) for g in self.gateways)
+        gateways = tuple(GatewaySnapshot(g.start_id, True, g.report(ready)) for g in self.gateways)
         if state.serving is not None and all(g.report.revision == state.revision for g in gateways):
             if self.acknowledged_since is None or self.acknowledged_since[0] != state.revision:
                 self.acknowledged_since = (state.revision, self.now)
         else:
             self.acknowledged_since = None
         candidate = state.candidate
-        seen = Observed(
+        seen = Snapshot(
             versions={
-                version: VersionObserved(
+                version: VersionSnapshot(
                     input_hash=d["served"].input_hash,
                     complete=d["ready"],
                     ready_pods=2 if d["ready"] else 0,
@@ -188,22 +188,20 @@ class Rollouts(RuleBasedStateMachine):
         seen = self.observed(state)
         decision = decide(self.goal(state), state, seen, self.now)
         self.check_shares(state, decision.state, seen)
-        for happened in decision.happened:
-            if happened.blame is not None:
-                self.taken_back.add(happened.version)
+        for taken in decision.taken:
+            if taken.cause is not None:
+                self.taken_back.add(taken.version)
                 again = decision.state.candidate
-                assert again is None or again.version != happened.version, "tried again as soon as it failed"
-                if happened.blame.reason is Reason.OUT_OF_MEMORY:
-                    blamed = decision.state.failed[-1].attempt
-                    made = self.deployments[happened.version]["served"].input_hash
-                    assert blamed.startswith(made), "blamed for what pods with other inputs did"
-            elif happened.name in ("TookOver", "FirstVersionServes"):
-                self.taken_back.discard(happened.version)
+                assert again is None or again.version != taken.version, "tried again as soon as it failed"
+                if taken.cause.reason is Reason.OUT_OF_MEMORY:
+                    failing = decision.state.failed[-1].attempt
+                    made = self.deployments[taken.version]["served"].input_hash
+                    assert failing.startswith(made), "blamed for what pods with other inputs did"
+            elif taken.name in ("TookOver", "FirstVersionServes"):
+                self.taken_back.discard(taken.version)
         self.check_fallback(decision.state, seen)
         again = decide(self.goal(decision.state), decision.state, self.observed(decision.state), self.now)
-        assert again.state == decision.state or again.happened, (
-            "a second pass changes what the first one left"
-        )
+        assert again.state == decision.state or again.taken, "a second pass changes what the first one left"
         self.state = decision.state
         for version, made in self.state.kept.items():
             old = self.deployments.get(version)
@@ -232,7 +230,7 @@ class Rollouts(RuleBasedStateMachine):
         document = routing.routing_file("pizza", "default", self.state)
         if document is not None:
             text = routing.to_text(document)
-            data = {routing.ROUTING_KEY: text, routing.STATE_KEY: routing.sealed(self.state, text)}
+            data = {names.ROUTING_FILE: text, names.STATE_FILE: routing.sealed(self.state, text)}
             if self.config_map is None or self.config_map["data"] != data:
                 self.config_map = {"data": data}
                 self.wrote = True
@@ -242,7 +240,7 @@ class Rollouts(RuleBasedStateMachine):
             "failedVersions": [
                 {
                     "version": f.version,
-                    "inputHash": f.attempt,
+                    "attempt": f.attempt,
                     "reason": f.reason,
                     "message": f.message,
                     "time": "2026-01-01T00:00:00+00:00",
@@ -334,7 +332,7 @@ class Rollouts(RuleBasedStateMachine):
     @rule(which=st.integers(0, 1))
     def a_gateway_reads_the_file(self, which):
         if self.config_map is not None:
-            self.gateways[which].file = json.loads(self.config_map["data"][routing.ROUTING_KEY])
+            self.gateways[which].file = json.loads(self.config_map["data"][names.ROUTING_FILE])
         self.reconcile()
 
     @rule(which=st.integers(0, 1), version=st.sampled_from(VERSIONS))
@@ -355,8 +353,8 @@ class Rollouts(RuleBasedStateMachine):
             for entry in gateway.file["versions"] if gateway.file else []:
                 if entry["percent"]:
                     old = gateway.counters.get(entry["version"], (0, 0, 0))
-                    on_trial = entry["version"] == self.wanted.version
-                    new = (good, bad if on_trial else 0, slow if on_trial else 0)
+                    under_analysis = entry["version"] == self.wanted.version
+                    new = (good, bad if under_analysis else 0, slow if under_analysis else 0)
                     gateway.counters[entry["version"]] = tuple(a + b for a, b in zip(old, new, strict=True))
             if gateway.file and "shadow" in gateway.file:
                 gateway.compared += good
@@ -386,9 +384,9 @@ class Rollouts(RuleBasedStateMachine):
     @precondition(lambda self: self.config_map is not None)
     @rule(percent=st.integers(0, 100), restarts=st.booleans())
     def the_config_map_is_edited_by_hand(self, percent, restarts):
-        document = json.loads(self.config_map["data"][routing.ROUTING_KEY])
+        document = json.loads(self.config_map["data"][names.ROUTING_FILE])
         document["versions"] = [{**entry, "percent": percent} for entry in document["versions"]]
-        self.config_map["data"][routing.ROUTING_KEY] = json.dumps(document)
+        self.config_map["data"][names.ROUTING_FILE] = json.dumps(document)
         self.memory = None if restarts else self.memory
         self.reconcile()
 
@@ -418,7 +416,7 @@ class Rollouts(RuleBasedStateMachine):
         if state.candidate is not None:
             assert not state.has_failed(state.attempt)
 
-    def check_shares(self, before: State, after: State, seen: Observed):
+    def check_shares(self, before: State, after: State, seen: Snapshot):
         """A version only ever gains a share while its pods are ready."""
         had, has = routing.shares(before), routing.shares(after)
         for version, percent in has.items():
@@ -432,7 +430,7 @@ class Rollouts(RuleBasedStateMachine):
         ):
             assert after.revision > before.revision
 
-    def check_fallback(self, after: State, seen: Observed):
+    def check_fallback(self, after: State, seen: Snapshot):
         """It is the version before, ready and never taken back; and it is there whenever that is."""
         judged = after.phase is Phase.SETTLE and after.attempt and after.previous is not None
         warm = judged and guards.is_warm(seen, after.previous)
@@ -461,7 +459,7 @@ class Rollouts(RuleBasedStateMachine):
                 if self.rollout.pause:
                     gateway.cut_off.clear()  # who pauses a rollout waits for it without any deadline
                 if self.config_map is not None:
-                    gateway.file = json.loads(self.config_map["data"][routing.ROUTING_KEY])
+                    gateway.file = json.loads(self.config_map["data"][names.ROUTING_FILE])
             if self.state.phase is Phase.VERIFY:
                 key = (self.state.candidate.version, self.state.attempt)
                 if not self.verdicts.get(key, Verdict(True, Reason.READY, "", False)).conclusive:
@@ -571,14 +569,14 @@ def late(phase: Phase, **seen: object) -> list[str]:
     """What happens in this phase long after its deadline."""
     one, two = served(1), served(2)
     state = State(phase=phase, serving=one, candidate=two, attempt="a", since=0.0)
-    observed = Observed(
-        versions={1: VersionObserved(one.input_hash, complete=True, ready_pods=1)},
-        gateways=(GatewayObserved("g", ready=True),),
+    observed = Snapshot(
+        versions={1: VersionSnapshot(one.input_hash, complete=True, ready_pods=1)},
+        gateways=(GatewaySnapshot("g", ready=True),),
         acknowledged_seconds=1.0,
         **seen,
     )
     goal = Goal(wanted=two, attempt="a", rollout=STRATEGIES["at once"])
-    return [each.name for each in decide(goal, state, observed, now=1_000.0).happened]
+    return [each.name for each in decide(goal, state, observed, now=1_000.0).taken]
 
 
 def test_a_version_whose_children_cannot_be_written_is_not_blamed_for_being_late() -> None:
@@ -593,7 +591,7 @@ def test_a_verification_that_could_not_be_carried_out_in_time_says_what_kept_it(
     one, two = served(1), served(2)
     state = State(phase=Phase.VERIFY, serving=one, candidate=two, attempt="a", since=0.0)
     goal = Goal(wanted=two, attempt="a", rollout=STRATEGIES["at once"])
-    [failed] = decide(goal, state, Observed(unverified=problem), now=1_000.0).state.failed
+    [failed] = decide(goal, state, Snapshot(verification_problem=problem), now=1_000.0).state.failed
     assert failed.reason == "QuotaExceeded"
     assert "Job j: pods are refused" in failed.message
 
@@ -608,7 +606,7 @@ def test_a_spec_that_is_refused_in_mid_rollout_takes_the_share_of_its_candidate_
     state = State(phase=Phase.SHIFT, serving=one, candidate=two, percent=30, attempt="a")
     goal = goal_of(api.parse(body), "tf", state)
     assert goal.refused is not None
-    seen = Observed(gateways=(GatewayObserved("g", ready=True),), acknowledged_seconds=1.0)
+    seen = Snapshot(gateways=(GatewaySnapshot("g", ready=True),), acknowledged_seconds=1.0)
     decision = decide(goal, state, seen, now=1_000.0)
-    assert decision.happened[0].name == "RolloutAbandoned"
+    assert decision.taken[0].name == "RolloutAbandoned"
     assert routing.shares(decision.state) == {1: 100}

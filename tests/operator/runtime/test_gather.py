@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from imageclassifier_operator.runtime.gather import all_done
+from imageclassifier_operator.runtime.gather import gather_all
 
 
 def test_an_error_is_told_only_when_everything_else_has_ended_too() -> None:
@@ -18,7 +18,7 @@ def test_an_error_is_told_only_when_everything_else_has_ended_too() -> None:
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        asyncio.run(all_done([broken(), slow()]))
+        asyncio.run(gather_all([broken(), slow()]))
     assert ended == ["slow"]
 
 
@@ -27,4 +27,4 @@ def test_results_come_in_order() -> None:
         await asyncio.sleep(0.01 * (3 - value))
         return value
 
-    assert asyncio.run(all_done(give(value) for value in (1, 2))) == [1, 2]
+    assert asyncio.run(gather_all(give(value) for value in (1, 2))) == [1, 2]

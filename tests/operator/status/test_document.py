@@ -10,27 +10,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crd_schema import STATUS, complaints
-from imageclassifier_operator.api import ImageSource, ServedVersion, ServingSettings
+from imageclassifier_operator.api import ImageSource, ModelVersion, ServingSettings
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.types import (
-    GatewayObserved,
     GatewayReport,
-    Observed,
+    GatewaySnapshot,
     Problem,
+    Snapshot,
     Verdict,
-    VersionObserved,
     VersionReport,
+    VersionSnapshot,
 )
 from imageclassifier_operator.rollout import Goal
 from imageclassifier_operator.rollout.state import FailedVersion, Phase, State
-from imageclassifier_operator.status.conditions import CONDITIONS, OF_PHASE, conditions
+from imageclassifier_operator.status.conditions import conditions
 from imageclassifier_operator.status.document import Facts, is_urgent, status
+from imageclassifier_operator.status.phase_table import CONDITIONS, PHASE_CONDITIONS
 
-FACTS = Facts(name="pizza", generation=3)
+FACTS = Facts(name="pizza", generation=3, now=1000.0)
 
 
-def served(version: int) -> ServedVersion:
-    return ServedVersion(version, "pizza", ImageSource(f"pizza:{version}"), ServingSettings(), None, "tf")
+def served(version: int) -> ModelVersion:
+    return ModelVersion(version, "pizza", ImageSource(f"pizza:{version}"), ServingSettings(), None, "tf")
 
 
 ONE, TWO = served(1), served(2)
@@ -46,32 +47,32 @@ STATES = {
 GOAL = Goal(wanted=TWO, attempt="a")
 
 
-def well(*versions: int) -> Observed:
+def well(*versions: int) -> Snapshot:
     """All pods of these versions and all gateways are up and acknowledged."""
-    return Observed(
+    return Snapshot(
         versions={
-            v: VersionObserved(served(v).input_hash, complete=True, ready_pods=2, replicas=2)
+            v: VersionSnapshot(served(v).input_hash, complete=True, ready_pods=2, replicas=2)
             for v in versions
         },
-        gateways=(GatewayObserved("g", ready=True),),
+        gateways=(GatewaySnapshot("g", ready=True),),
         gateways_complete=True,
         acknowledged_seconds=5.0,
     )
 
 
 def said(
-    state: State, seen: Observed, goal: Goal | None = GOAL, blocked: Problem | None = None
+    state: State, seen: Snapshot, goal: Goal | None = GOAL, blocked: Problem | None = None
 ) -> dict[str, tuple]:
     return {c.type: (c.holds, c.reason) for c in conditions(goal, state, seen, blocked)}
 
 
 def test_the_table_has_a_row_for_every_phase():
-    assert set(OF_PHASE) == set(Phase) == set(STATES)
+    assert set(PHASE_CONDITIONS) == set(Phase) == set(STATES)
 
 
 @pytest.mark.parametrize("phase", Phase)
 def test_with_everything_up_a_phase_says_what_the_table_says(phase):
-    row = OF_PHASE[phase]
+    row = PHASE_CONDITIONS[phase]
     told = said(STATES[phase], well(1, 2))
     assert told["Available"][0] == row.available
     assert told["Ready"][0] == row.ready
@@ -91,7 +92,7 @@ def test_without_a_ready_model_server_nothing_is_available_nor_ready(phase):
 
 @pytest.mark.parametrize("phase", [p for p in Phase if STATES[p].serving is not None])
 def test_without_a_ready_gateway_nothing_is_available_nor_ready(phase):
-    seen = replace(well(1, 2), gateways=(GatewayObserved("g", ready=False),), gateways_complete=False)
+    seen = replace(well(1, 2), gateways=(GatewaySnapshot("g", ready=False),), gateways_complete=False)
     told = said(STATES[phase], seen)
     assert not told["Available"][0]
     assert not told["Ready"][0]
@@ -137,14 +138,14 @@ def test_what_an_invalid_spec_does_not_tell_stays_as_it_was():
         "verification": {"version": 2, "passed": True},
         "candidateVersion": 2,
     }
-    after = status(FACTS, None, STATES[Phase.STABLE], well(2), before, now=1000.0)
+    after = status(replace(FACTS, live=before), None, STATES[Phase.STABLE], well(2))
     assert {name: after.get(name) for name in before} == {**before, "candidateVersion": None}
 
 
 def test_what_keeps_a_verification_from_a_verdict_is_told_at_once_even_while_paused():
     problem = Problem(Reason.QUOTA_EXCEEDED, "Job j: pods are refused")
-    seen = replace(well(1, 2), unverified=problem)
-    for state in (STATES[Phase.VERIFY], replace(STATES[Phase.VERIFY], stopped_since=1.0)):
+    seen = replace(well(1, 2), verification_problem=problem)
+    for state in (STATES[Phase.VERIFY], replace(STATES[Phase.VERIFY], clock_stopped_since=1.0)):
         told = said(state, seen)
         assert told["Progressing"] == (True, Reason.QUOTA_EXCEEDED)
         assert told["Ready"] == (False, Reason.QUOTA_EXCEEDED)
@@ -155,9 +156,9 @@ NOT_READ = VersionReport(ready=False, error="The model's contract is not JSON (d
 WELL = VersionReport(ready=True)
 
 
-def gateways(*words: VersionReport | None, ready: bool = True) -> tuple[GatewayObserved, ...]:
+def gateways(*words: VersionReport | None, ready: bool = True) -> tuple[GatewaySnapshot, ...]:
     """One gateway for each of what they have said of the serving version."""
-    return tuple(GatewayObserved(f"g-{i}", ready, serving=word) for i, word in enumerate(words))
+    return tuple(GatewaySnapshot(f"g-{i}", ready, serving=word) for i, word in enumerate(words))
 
 
 @pytest.mark.parametrize("words", [(NOT_READ,), (NOT_READ, NOT_READ), (None, NOT_READ)])
@@ -167,7 +168,7 @@ def test_nothing_is_available_when_no_gateway_that_has_said_anything_can_use_the
     for condition in ("Available", "Ready", "GatewayReady"):
         assert (told[condition].holds, told[condition].reason) == (False, Reason.VERSION_UNUSABLE)
         assert (
-            f"gateway pod g-{words.index(NOT_READ)} cannot use version 2: The model's contract is not JSON"
+            f"Gateway pod g-{words.index(NOT_READ)} cannot use version 2: The model's contract is not JSON"
             in (told[condition].message)
         )
     assert told["PredictorReady"].holds
@@ -196,7 +197,7 @@ def test_a_gateway_that_is_not_ready_is_told_in_its_own_words():
     )
     for condition in conditions(GOAL, STATES[Phase.STABLE], seen):
         if condition.type != "PredictorReady":
-            assert "gateway pod g-0 is not ready: The model's contract is not JSON" in condition.message
+            assert "Gateway pod g-0 is not ready: The model's contract is not JSON" in condition.message
     unheard = replace(seen, gateways=gateways(None, ready=False))
     told = {c.type: c.message for c in conditions(GOAL, STATES[Phase.STABLE], unheard)}
     assert told["Available"] == told["GatewayReady"] == problem.message
@@ -205,11 +206,11 @@ def test_a_gateway_that_is_not_ready_is_told_in_its_own_words():
 @pytest.mark.parametrize(
     ("report", "words"),
     [
-        (None, " yet; if it stays so, see whether the operator can reach port 9697"),
-        (GatewayReport("s", 6), " yet, but is on 6; if it stays so, see whether its kubelet"),
+        (None, " yet. If this continues, check that the operator can reach port 9697"),
+        (GatewayReport("s", 6), " yet and still uses revision 6. If this continues, check that the kubelet"),
         (
             GatewayReport("s", 6, routing_error="The routing file has schema 2."),
-            ": The routing file has schema 2; if it stays so, see whether its image",
+            ": The routing file has schema 2. If this continues, check that the gateway's image",
         ),
     ],
 )
@@ -217,19 +218,19 @@ def test_why_a_gateway_has_not_acknowledged_the_routing_is_told_as_far_as_it_say
     state = replace(STATES[Phase.STABLE], revision=7)
     seen = replace(
         well(2),
-        gateways=(GatewayObserved("g", ready=True, report=report),),
+        gateways=(GatewaySnapshot("g", ready=True, report=report),),
         acknowledged_seconds=None,
         unacknowledged=("g",),
     )
     ready = next(c for c in conditions(GOAL, state, seen) if c.type == "Ready")
     assert ready.reason is Reason.AWAITING_GATEWAYS
-    assert f"gateway pod g has not acknowledged routing revision 7{words}" in ready.message
+    assert f"Gateway pod g has not acknowledged routing revision 7{words}" in ready.message
 
 
 PASSED = Verdict(passed=True, reason=Reason.READY, message="", version=2)
 
 
-def progressing(state: State, seen: Observed) -> tuple[Reason, str]:
+def progressing(state: State, seen: Snapshot) -> tuple[Reason, str]:
     told = next(c for c in conditions(GOAL, state, seen) if c.type == "Progressing")
     assert told.holds
     return told.reason, told.message
@@ -238,14 +239,15 @@ def progressing(state: State, seen: Observed) -> tuple[Reason, str]:
 def test_what_a_candidate_waits_for_that_has_passed_its_verification_is_told():
     state, seen = STATES[Phase.VERIFY], replace(well(1, 2), verdict=PASSED)
     cannot = GatewayReport("s", 4, {2: NOT_READ})
-    lost = VersionObserved(TWO.input_hash, complete=False, ready_pods=0)
+    lost = VersionSnapshot(TWO.input_hash, complete=False, ready_pods=0)
     evicted = Problem(Reason.POD_EVICTED, "pod p was ended by its node")
-    waits = "version 2 passed its verification and waits for "
+    waits = "Version 2 passed verification and waits for "
     for changed, reason, what in (
         (
-            {"gateways": (GatewayObserved("g", ready=True, report=cannot),)},
+            {"gateways": (GatewaySnapshot("g", ready=True, report=cannot),)},
             Reason.AWAITING_GATEWAYS,
-            "gateway pod g: The model's contract is not JSON (dns:///pizza)",
+            "the gateways: Gateway pod g cannot use version 2: The model's contract is not JSON "
+            "(dns:///pizza)",
         ),
         (
             {"versions": {**seen.versions, 2: replace(lost, problem=evicted)}},
@@ -255,12 +257,12 @@ def test_what_a_candidate_waits_for_that_has_passed_its_verification_is_told():
         (
             {"versions": {**seen.versions, 2: lost}},
             Reason.LOADING,
-            "all of its model servers to be up",
+            "all of its model servers to become available",
         ),
         (
             {"acknowledged_seconds": None, "unacknowledged": ("g",)},
             Reason.AWAITING_GATEWAYS,
-            "the gateways: gateway pod g has not acknowledged",
+            "the gateways: Gateway pod g has not acknowledged",
         ),
     ):
         told = progressing(state, replace(seen, **changed))
@@ -268,21 +270,21 @@ def test_what_a_candidate_waits_for_that_has_passed_its_verification_is_told():
         assert told[1].startswith(waits + what)
     assert progressing(state, replace(seen, verdict=None)) == (
         Reason.VERIFYING,
-        "version 2 is being verified",
+        "Version 2 is being verified.",
     )
 
 
 def test_a_candidate_that_waits_for_its_earlier_pods_says_so_and_not_what_was_wrong_with_those():
     broken = Problem(Reason.OUT_OF_MEMORY, "the container used too much", fatal=True)
-    versions = {**well(1, 2).versions, 2: VersionObserved("other", False, 0, problem=broken)}
+    versions = {**well(1, 2).versions, 2: VersionSnapshot("other", False, 0, problem=broken)}
     seen = replace(well(1, 2), versions=versions)
-    waits = "version 2 waits until no gateway sends requests to its earlier pods"
-    assert progressing(STATES[Phase.LOAD], seen) == (Reason.AWAITING_GATEWAYS, waits)
+    waits = "Version 2 waits until no gateway sends requests to its outdated pods"
+    assert progressing(STATES[Phase.LOAD], seen) == (Reason.AWAITING_GATEWAYS, f"{waits}.")
     late = replace(seen, acknowledged_seconds=None, unacknowledged=("g",))
-    assert progressing(STATES[Phase.LOAD], late)[1].startswith(f"{waits}: gateway pod g has not")
-    ending = {**versions, 2: replace(well(2).versions[2], earlier_answer=True)}
+    assert progressing(STATES[Phase.LOAD], late)[1].startswith(f"{waits}: Gateway pod g has not")
+    ending = {**versions, 2: replace(well(2).versions[2], outdated_pods_serve=True)}
     assert (
-        "waits for its earlier pods to end"
+        "waits until its outdated pods have terminated"
         in progressing(STATES[Phase.LOAD], replace(seen, versions=ending))[1]
     )
     refused = Problem(Reason.API_REFUSED, "Deployment pizza-serving-v2 is refused")
@@ -291,30 +293,31 @@ def test_a_candidate_that_waits_for_its_earlier_pods_says_so_and_not_what_was_wr
 
 
 def test_a_paused_rollout_says_how_it_goes_on_in_the_shadow_too():
-    state = replace(STATES[Phase.SHIFT], percent=0, shadow_percent=5, stopped_since=1.0)
+    state = replace(STATES[Phase.SHIFT], percent=0, shadow_percent=5, clock_stopped_since=1.0)
     reason, message = progressing(state, well(1, 2))
     assert reason is Reason.PAUSED
     assert message.startswith(
-        "version 2 answers copies of 5% of the requests; the rollout is paused: annotate"
+        "Version 2 gets copies of 5 % of the requests. The rollout is paused. To continue, give the "
+        "annotation"
     )
-    assert progressing(replace(state, stopped_since=None), well(1, 2))[0] is Reason.SHADOWING
+    assert progressing(replace(state, clock_stopped_since=None), well(1, 2))[0] is Reason.SHADOWING
 
 
 def test_a_gateway_that_cannot_give_a_candidate_its_share_is_told():
     cannot = GatewayReport("s", 4, {2: NOT_READ})
-    seen = replace(well(1, 2), gateways=(GatewayObserved("g", ready=True, report=cannot),))
-    assert "it cannot be used by gateway pod g: The model's" in progressing(STATES[Phase.SHIFT], seen)[1]
+    seen = replace(well(1, 2), gateways=(GatewaySnapshot("g", ready=True, report=cannot),))
+    assert "Gateway pod g cannot use version 2: The model's" in progressing(STATES[Phase.SHIFT], seen)[1]
 
 
 def test_a_service_that_belongs_to_someone_else_takes_the_requests_away():
     blocked = Problem(Reason.CONFLICT, "Service pizza-gateway belongs to nobody")
-    told = said(STATES[Phase.STABLE], replace(well(2), service_is_ours=False), blocked=blocked)
+    told = said(STATES[Phase.STABLE], replace(well(2), service_is_owned=False), blocked=blocked)
     assert told["Available"] == (False, Reason.CONFLICT)
 
 
 def test_a_problem_of_the_first_version_is_told_in_every_column():
     problem = Problem(Reason.IMAGE_PULL_FAILED, "pod p, container c: cannot pull image i")
-    seen = Observed(versions={2: VersionObserved(TWO.input_hash, False, 0, problem=problem)})
+    seen = Snapshot(versions={2: VersionSnapshot(TWO.input_hash, False, 0, problem=problem)})
     told = said(State(phase=Phase.LOAD, candidate=TWO), seen)
     assert {told[c] for c in ("Available", "Ready", "PredictorReady")} == {(False, Reason.IMAGE_PULL_FAILED)}
     assert told["Progressing"] == (True, Reason.IMAGE_PULL_FAILED)
@@ -322,11 +325,11 @@ def test_a_problem_of_the_first_version_is_told_in_every_column():
 
 problems = st.sampled_from([None, Problem(Reason.OUT_OF_MEMORY, "pod p: ran out of memory", fatal=True)])
 worlds = st.builds(
-    Observed,
+    Snapshot,
     versions=st.dictionaries(
         st.sampled_from([1, 2]),
         st.builds(
-            VersionObserved,
+            VersionSnapshot,
             input_hash=st.just(""),
             complete=st.booleans(),
             ready_pods=st.integers(0, 2),
@@ -335,7 +338,7 @@ worlds = st.builds(
     ),
     gateways=st.lists(
         st.builds(
-            GatewayObserved,
+            GatewaySnapshot,
             pod=st.just("g"),
             ready=st.booleans(),
             serving=st.sampled_from([None, VersionReport(ready=True), VersionReport(ready=False)]),
@@ -370,15 +373,15 @@ def test_ready_implies_all_else_and_every_reason_is_on_the_list(phase, seen, goa
 
 @given(phase=st.sampled_from(Phase), seen=worlds)
 def test_a_second_report_of_the_same_is_the_same(phase, seen):
-    first = status(FACTS, GOAL, STATES[phase], seen, {}, now=1000.0)
-    second = status(FACTS, GOAL, STATES[phase], seen, first, now=2000.0)
+    first = status(FACTS, GOAL, STATES[phase], seen)
+    second = status(replace(FACTS, live=first, now=2000.0), GOAL, STATES[phase], seen)
     assert second == first
     assert not is_urgent(second, first)
 
 
 @given(phase=st.sampled_from(Phase), seen=worlds)
 def test_the_status_fits_the_crd(phase, seen):
-    document = status(FACTS, GOAL, STATES[phase], seen, {}, now=1000.0)
+    document = status(FACTS, GOAL, STATES[phase], seen)
     assert list(complaints(STATUS, document, "status")) == []
 
 
@@ -391,4 +394,4 @@ def test_every_phase_and_condition_has_a_distinct_picture():
 def test_reasons_are_words_that_kubernetes_accepts():
     for reason in Reason:
         assert re.fullmatch(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", reason.value)
-        assert reason.meaning.endswith(".")
+        assert reason.description.endswith(".")

@@ -4,16 +4,16 @@ from typing import Any
 
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.types import Problem
-from imageclassifier_operator.rollout import Happened
+from imageclassifier_operator.rollout import TakenTransition
 from imageclassifier_operator.rollout.state import Phase
 from imageclassifier_operator.status import events
 
 METADATA = {"name": "pizza", "namespace": "food", "uid": "u", "generation": 3}
-STARTED = Happened("RolloutStarted", "It is brought up.", Phase.LOAD, 2, 0)
+STARTED = TakenTransition("RolloutStarted", "It is brought up.", Phase.LOAD, 2, 0)
 
 
-def told(happened: Happened = STARTED, revision: int = 7, now: float = 0.0) -> dict[str, Any]:
-    return events.of_transition(METADATA, happened, revision, "operator-0", now)
+def told(taken: TakenTransition = STARTED, revision: int = 7, now: float = 0.0) -> dict[str, Any]:
+    return events.of_transition(events.Subject(METADATA, "operator-0", now), taken, revision)
 
 
 def test_kubectl_describe_can_put_events_in_their_order() -> None:
@@ -30,13 +30,13 @@ def test_what_is_told_twice_is_one_event_and_what_happens_twice_is_two() -> None
 
 
 def test_a_version_that_is_taken_back_is_a_warning_that_says_why() -> None:
-    blame = Problem(Reason.TOO_SLOW, "version 2 is slow")
-    event = told(Happened("RolledBack", "Its share goes back.", Phase.RETIRE, 2, 0, blame))
-    assert (event["type"], event["message"]) == ("Warning", "Version 2: TooSlow: version 2 is slow")
+    cause = Problem(Reason.TOO_SLOW, "version 2 is slow")
+    event = told(TakenTransition("RolledBack", "Its share goes back.", Phase.RETIRE, 2, 0, cause))
+    assert (event["type"], event["message"]) == ("Warning", "Its share goes back. TooSlow: version 2 is slow")
 
 
 def test_an_object_whose_name_is_too_long_for_its_services_can_be_told_so() -> None:
     problem = Problem(Reason.INVALID_SPEC, "the name cannot be used")
-    event = events.of_problem({**METADATA, "name": "p" * 253}, problem, "operator-0", 0.0)
+    event = events.of_problem(events.Subject({**METADATA, "name": "p" * 253}, "operator-0", 0.0), problem)
     assert len(event["metadata"]["name"]) <= 253
     assert event["involvedObject"]["name"] == "p" * 253

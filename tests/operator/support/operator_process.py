@@ -45,7 +45,7 @@ class PlayedGateways:
         self.deaf = False
         """No gateway reads anything new."""
 
-    async def ask(self, pods: Iterable[Mapping[str, Any]]) -> dict[str, GatewayReport]:
+    async def fetch_reports(self, pods: Iterable[Mapping[str, Any]]) -> dict[str, GatewayReport]:
         return {
             pod["metadata"]["uid"]: report
             for pod in pods

@@ -4,7 +4,7 @@ from typing import Any
 
 from imageclassifier_operator import api, render
 
-SETTINGS = render.Settings(gateway_image="gateway:test", operator_namespace="operators")
+SETTINGS = render.Installation(gateway_image="gateway:test", operator_namespace="operators")
 
 SPECS: dict[str, dict[str, Any]] = {
     "smallest": {"model": {"version": 3, "image": "pizza-model:{version}"}},

@@ -9,6 +9,7 @@ from imageclassifier_operator.api.gateway import (
     GatewaySettings,
     GatewayUrls,
 )
+from imageclassifier_operator.api.model_version import ModelVersion
 from imageclassifier_operator.api.rollout import (
     Acceptance,
     AcceptanceCase,
@@ -19,7 +20,6 @@ from imageclassifier_operator.api.rollout import (
     Step,
     Sticky,
 )
-from imageclassifier_operator.api.served_version import ServedVersion
 from imageclassifier_operator.api.serving import (
     Batching,
     ImageSource,
@@ -45,8 +45,8 @@ __all__ = [
     "Limits",
     "Model",
     "ModelSource",
+    "ModelVersion",
     "RolloutSettings",
-    "ServedVersion",
     "ServingSettings",
     "Shadow",
     "Step",

@@ -1,7 +1,7 @@
-"""An ImageClassifier as the operator sees it, parsed from the object that the API server keeps.
+"""The ImageClassifier as a value, parsed from the stored object.
 
-The CRD's schema and CEL rules have checked most of it already; `parse` checks again what would otherwise
-end in a wrong child (an object may be older than a rule).
+The CRD's schema and CEL rules have already checked most of it. `parse` repeats the checks without which a
+child would be wrong, because an object may be older than a rule.
 """
 
 import re
@@ -12,9 +12,9 @@ from typing import Any
 from imageclassifier_operator.api.contract import parse_contract
 from imageclassifier_operator.api.errors import InvalidSpec
 from imageclassifier_operator.api.gateway import GatewaySettings
+from imageclassifier_operator.api.model_version import ModelVersion
 from imageclassifier_operator.api.quantity import cores
 from imageclassifier_operator.api.rollout import RolloutSettings
-from imageclassifier_operator.api.served_version import ServedVersion, digest
 from imageclassifier_operator.api.serving import ModelSource, ServingSettings, parse_source
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
@@ -37,17 +37,12 @@ class Autoscaling:
 
 @dataclass(frozen=True)
 class ImageClassifier:
-    """`deleting`: a deletionTimestamp is set, and nothing may be written any more.
-
-    `contract`: see ServedVersion; it holds `spec.classes`, `threshold`, `input` and `output`.
-    `rollout_hash`: of `spec.rollout` as written.
-    """
+    """One ImageClassifier. `contract` is explained at ModelVersion."""
 
     name: str
     namespace: str
     uid: str
     generation: int
-    deleting: bool
     annotations: Mapping[str, str]
     model: Model
     contract: Mapping[str, Any] | None
@@ -56,11 +51,10 @@ class ImageClassifier:
     serving: ServingSettings
     gateway: GatewaySettings
     rollout: RolloutSettings
-    rollout_hash: str
 
-    def candidate(self, default_serving_image: str) -> ServedVersion:
-        """The version that the spec asks for."""
-        return ServedVersion(
+    def candidate(self, default_serving_image: str) -> ModelVersion:
+        """The version in the spec."""
+        return ModelVersion(
             version=self.model.version,
             model_name=self.model.name,
             source=self.model.source,
@@ -71,23 +65,24 @@ class ImageClassifier:
 
 
 def parse(body: Mapping[str, Any]) -> ImageClassifier:
-    """The ImageClassifier in `body`, the object's JSON with or without the CRD's defaults filled in.
+    """The ImageClassifier in `body`, which may lack the CRD's defaults.
 
-    Raises InvalidSpec with the sentence that the user reads.
+    Raises InvalidSpec with the message for the user.
     """
     metadata, spec = body["metadata"], body.get("spec") or {}
     name = metadata["name"]
     if not _NAME.fullmatch(name):
         raise InvalidSpec(
-            f"the name «{name}» cannot be used, as names of Services derive from it: it must start with a "
-            "letter, hold only lower-case letters, digits and -, and be at most 40 characters long"
+            f"The name {name} is invalid, because names of Services are made from it. Use a name that "
+            "starts with "
+            "a letter, contains only lower-case letters, digits and -, and has at most 40 characters."
         )
     try:
         return _parse(metadata, spec)
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidSpec(
-            f"the spec has not the form of the CRD ({type(error).__name__}: {error}): "
-            "is the installed CRD as new as the operator?"
+            f"The spec does not match this operator's CRD ({type(error).__name__}: {error}). "
+            "Install the CRD of the operator's release."
         ) from error
 
 
@@ -95,7 +90,7 @@ def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> ImageClassif
     model = spec["model"]
     version = model["version"]
     if not 1 <= version <= _MAX_VERSION:
-        raise InvalidSpec(f"spec.model.version is {version}: it must lie within 1 and {_MAX_VERSION}")
+        raise InvalidSpec(f"spec.model.version is {version}. Use a number from 1 to {_MAX_VERSION}.")
     model_name = model.get("name") or metadata["name"]
     autoscaling = spec.get("autoscaling")
     return ImageClassifier(
@@ -103,7 +98,6 @@ def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> ImageClassif
         namespace=metadata["namespace"],
         uid=metadata["uid"],
         generation=metadata.get("generation", 0),
-        deleting=metadata.get("deletionTimestamp") is not None,
         annotations=dict(metadata.get("annotations") or {}),
         model=Model(model_name, version, parse_source(model, model_name=model_name, version=version)),
         contract=parse_contract(spec, model_name=model_name),
@@ -112,7 +106,6 @@ def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> ImageClassif
         serving=_serving(spec.get("serving") or {}),
         gateway=GatewaySettings.parse(spec.get("gateway") or {}),
         rollout=RolloutSettings.parse(spec.get("rollout") or {}),
-        rollout_hash=digest(spec.get("rollout") or {}),
     )
 
 
@@ -124,7 +117,8 @@ def _serving(serving: Mapping[str, Any]) -> ServingSettings:
             cores(limit)
         except InvalidSpec as error:
             raise InvalidSpec(
-                f"spec.serving.resources.limits.cpu: {error}; spec.serving.batching takes one thread for each"
+                f"spec.serving.resources.limits.cpu is invalid: {error} "
+                "spec.serving.batching uses one thread for each core."
             ) from None
     return parsed
 
@@ -139,7 +133,7 @@ def _autoscaling(autoscaling: Mapping[str, Any]) -> Autoscaling:
     )
     if parsed.min_replicas > parsed.max_replicas:
         raise InvalidSpec(
-            f"spec.autoscaling.minReplicas ({parsed.min_replicas}) is more than "
-            f"maxReplicas ({parsed.max_replicas})"
+            f"spec.autoscaling.minReplicas ({parsed.min_replicas}) is greater than "
+            f"maxReplicas ({parsed.max_replicas}). Lower one or raise the other."
         )
     return parsed

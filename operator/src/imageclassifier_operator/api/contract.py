@@ -1,8 +1,7 @@
-"""The contract of a model that does not describe itself, from `spec.classes`, `threshold`, `input` and
-`output`.
+"""The contract of a model without its own: from `spec.classes`, `threshold`, `input` and `output`.
 
-The form is the one of the routing file in docs/architecture.md; the gateway reads it in place of the
-model's own.
+It has the form of the routing file in docs/architecture.md. The gateway uses it in place of the model's own
+contract.
 """
 
 from collections.abc import Mapping
@@ -23,31 +22,32 @@ ACTIVATION = "none"
 
 
 def parse_contract(spec: Mapping[str, Any], *, model_name: str) -> dict[str, Any] | None:
-    """The contract that `spec` gives, None when it leaves it to the model.
-
-    Raises InvalidSpec when it gives only a part.
-    """
+    """The contract in `spec`; None if the model has its own. Raises InvalidSpec for a part of one."""
     classes, model_input, output = spec.get("classes"), spec.get("input"), spec.get("output")
     threshold = spec.get("threshold")
     if classes is None and model_input is None:
         if threshold is not None or output is not None:
             raise InvalidSpec(
-                "spec.threshold and spec.output are for models that do not describe themselves: "
-                "give spec.classes and spec.input too, or leave them out"
+                "spec.threshold and spec.output need spec.classes and spec.input, because they are for "
+                "models "
+                "without a contract. Set all of them, or remove spec.threshold and spec.output."
             )
         return None
     if not classes or not model_input:
-        raise InvalidSpec("spec.classes and spec.input belong together: give both, or neither")
+        raise InvalidSpec("spec.classes and spec.input belong together. Set both, or neither.")
     names = [entry["name"] for entry in classes]
     if len(set(names)) != len(names):
-        raise InvalidSpec("spec.classes names the same class twice: each name stands for one output column")
+        raise InvalidSpec(
+            "spec.classes contains the same name twice. Give each class, which is one output column, its "
+            "own name."
+        )
     if len(names) < 2:
-        raise InvalidSpec("spec.classes needs at least two classes")
+        raise InvalidSpec("spec.classes has fewer than two classes. List all classes of the model.")
     taken = {key: value for key, value in {**INPUT, **model_input}.items() if value is not None}
     if taken["dtype"] == "uint8" and (taken["scale"] != 1 or taken["offset"] != 0):
         raise InvalidSpec(
-            "spec.input.scale and spec.input.offset make float32 values of pixels: set spec.input.dtype to "
-            "float32, or leave them out"
+            "spec.input.scale and spec.input.offset need float32 pixels. Set spec.input.dtype to float32, or "
+            "remove them."
         )
     output = output or {}
     contract: dict[str, Any] = {

@@ -1,5 +1,5 @@
-"""The one error of this package."""
+"""The error of an invalid spec."""
 
 
 class InvalidSpec(ValueError):  # noqa: N818 - the name of the condition's reason
-    """A spec that cannot be carried out; its text is the sentence that the user reads in the condition."""
+    """A spec on which the operator cannot act. Its text is the message of the condition."""

@@ -1,12 +1,10 @@
-"""`spec.gateway`: how the HTTP gateway runs and how it is reached."""
+"""`spec.gateway`: how the gateway runs, and how users reach it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
+from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.serving import canonical_resources
-
-Json = Mapping[str, Any]
 
 GATEWAY_RESOURCES: Json = {
     "requests": {"cpu": "50m", "memory": "192Mi"},
@@ -33,7 +31,7 @@ class GatewayService:
 
 @dataclass(frozen=True)
 class GatewayIngress:
-    """`tls_secret_name` None: plain HTTP."""
+    """The Ingress. Without a `tls_secret_name` it is plain HTTP."""
 
     host: str
     class_name: str | None = None
@@ -52,7 +50,7 @@ class GatewayIngress:
 
 @dataclass(frozen=True)
 class GatewayUrls:
-    """Which pictures the gateway may fetch; no `allowed_hosts` means any public host."""
+    """From which hosts the gateway may fetch pictures. Without `allowed_hosts`: any public host."""
 
     allowed_hosts: tuple[str, ...] = ()
     allow_private_networks: bool = False
@@ -75,7 +73,7 @@ class GatewayCors:
 
 @dataclass(frozen=True)
 class GatewaySettings:
-    """`image` is None where the operator's own gateway image is wanted."""
+    """`spec.gateway`. Without an `image` it is the gateway image of the operator's release."""
 
     image: str | None = None
     image_pull_policy: str | None = None

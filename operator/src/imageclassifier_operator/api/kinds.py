@@ -1,4 +1,4 @@
-"""The kinds of objects that the operator watches and writes, and where each lives in the API."""
+"""The kinds of objects that the operator watches and writes, with their API paths."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import Any
 from imageclassifier_operator.api import names
 
 FIELD_MANAGER = names.MANAGER
-"""Under which children are applied."""
+"""The field manager for children."""
 STATUS_FIELD_MANAGER = f"{names.MANAGER}-status"
-"""Under which the status is applied: a manager of its own, so that neither gives up the other's fields."""
+"""The field manager for the status. With one manager for both, each apply would drop the other's fields."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One resource of the API. `ours`: children, watched by our labels and written by us."""
+    """One resource of the API. `ours`: children of ImageClassifiers, watched by our labels."""
 
     group: str
     version: str
@@ -40,7 +40,7 @@ class Kind:
 IMAGE_CLASSIFIERS = Kind(names.GROUP, names.VERSION, names.KIND, names.PLURAL, ours=False)
 EVENTS = Kind("", "v1", "Event", "events", ours=False)
 WARNINGS = EVENTS
-"""What is read of them: the warnings about pods and Jobs."""
+"""The same kind, watched for warnings about pods and Jobs."""
 LEASES = Kind("coordination.k8s.io", "v1", "Lease", "leases", ours=False)
 
 DEPLOYMENTS = Kind("apps", "v1", "Deployment", "deployments")
@@ -63,7 +63,7 @@ CHILDREN = (
     AUTOSCALERS,
     INGRESSES,
 )
-"""What is rendered, compared and written; pods are only looked at."""
+"""The kinds that the operator renders, compares and writes. Pods are only watched."""
 
 WATCHED = (IMAGE_CLASSIFIERS, *CHILDREN, PODS, WARNINGS)
 

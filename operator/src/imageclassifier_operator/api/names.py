@@ -1,8 +1,6 @@
-"""What things are called: the API group, labels and annotations, and the names of an ImageClassifier's
-children.
+"""Names: the API group, labels, annotations, ports, files, and the names of an ImageClassifier's children.
 
-Every child's name derives from the ImageClassifier's own, so it can be computed and never has to be
-remembered.
+The name of every child is computed from the name of its ImageClassifier, so none has to be stored.
 """
 
 import hashlib
@@ -25,7 +23,7 @@ APP = "imageclassifier"
 MANAGER = "imageclassifier-operator"
 
 CHILDREN_SELECTOR = f"{LABEL_NAME}={APP},{LABEL_MANAGED_BY}={MANAGER}"
-"""Label selector that every child of every ImageClassifier matches, and nothing else should."""
+"""The label selector of all children of all ImageClassifiers."""
 
 ANNOTATION_INPUT_HASH = f"{GROUP}/input-hash"
 ANNOTATION_SOURCE_HASH = f"{GROUP}/source-hash"
@@ -35,15 +33,20 @@ ANNOTATION_POD_HASH = f"{GROUP}/pod-hash"
 ANNOTATION_MODEL_CONFIG = f"{GROUP}/models.config"
 ANNOTATION_BATCHING_CONFIG = f"{GROUP}/batching.config"
 
+ROUTING_FILE = "routing.json"
+"""In the ConfigMap `<name>-routing`: which version gets which requests, for the gateways."""
+STATE_FILE = "state.json"
+"""In the same ConfigMap: the state of the rollout, for the operator."""
+
 MODEL_GRPC_PORT = 8500
 GATEWAY_PORT = 9696
 GATEWAY_INTERNAL_PORT = 9697
 
-_MAX_LABEL_CHARACTERS = 63  # a Job's name becomes a label of its pods
+_MAX_LABEL_CHARACTERS = 63  # the name of a Job is also a label of its pods
 
 
 def serving_name(name: str, version: int) -> str:
-    """Deployment, headless Service and PodDisruptionBudget of one version.
+    """The Deployment, headless Service and PodDisruptionBudget of one version.
 
     >>> serving_name("pizza", 2)
     'pizza-serving-v2'
@@ -52,7 +55,7 @@ def serving_name(name: str, version: int) -> str:
 
 
 def serving_target(name: str, namespace: str, version: int) -> str:
-    """gRPC target that resolves to every ready pod of one version.
+    """The gRPC target that resolves to every ready pod of one version.
 
     >>> serving_target("pizza", "default", 2)
     'dns:///pizza-serving-v2.default.svc:8500'
@@ -61,25 +64,24 @@ def serving_target(name: str, namespace: str, version: int) -> str:
 
 
 def gateway_name(name: str) -> str:
-    """Deployment, Service, PodDisruptionBudget, NetworkPolicy and Ingress of the gateway."""
+    """The Deployment, Service, PodDisruptionBudget, NetworkPolicy and Ingress of the gateway."""
     return f"{name}-gateway"
 
 
 def routing_name(name: str) -> str:
-    """ConfigMap that holds the routing file and the rollout's state."""
+    """The ConfigMap with the routing file and the state of the rollout."""
     return f"{name}-routing"
 
 
-def verify_name(name: str, version: int, input_hash: str) -> str:
-    """Job that verifies one version, and the ConfigMap of its plan.
+def verify_name(name: str, version: int, attempt: str) -> str:
+    """The Job that verifies one version in one attempt, and the ConfigMap with its plan.
 
-    The name ends in `input_hash`; where that would be too long for a label, the front is cut and a digest
-    of the whole stands at the end.
+    A name that is too long for a label is cut and ends with a digest of the whole name.
 
     >>> verify_name("pizza", 2, "0123456789ab")
     'pizza-verify-v2-0123456789ab'
     """
-    full = f"{name}-verify-v{version}-{input_hash}"
+    full = f"{name}-verify-v{version}-{attempt}"
     if len(full) <= _MAX_LABEL_CHARACTERS:
         return full
     digest = hashlib.sha256(full.encode()).hexdigest()[:12]
@@ -88,22 +90,22 @@ def verify_name(name: str, version: int, input_hash: str) -> str:
 
 
 def serving_policy_name(name: str) -> str:
-    """NetworkPolicy of all model servers."""
+    """The NetworkPolicy of all model servers."""
     return f"{name}-serving"
 
 
 def verify_policy_name(name: str) -> str:
-    """NetworkPolicy of the verification Jobs."""
+    """The NetworkPolicy of the verification Jobs."""
     return f"{name}-verify"
 
 
 def autoscaler_name(name: str) -> str:
-    """HorizontalPodAutoscaler."""
+    """The HorizontalPodAutoscaler."""
     return name
 
 
 def selector(name: str, component: Component, version: int | None = None) -> dict[str, str]:
-    """The labels that select the pods of one component, and of one model version when given."""
+    """The labels that select the pods of one component, or of one model version of it."""
     labels = {LABEL_NAME: APP, LABEL_INSTANCE: name, LABEL_COMPONENT: component}
     if version is not None:
         labels[LABEL_MODEL_VERSION] = str(version)
@@ -111,7 +113,7 @@ def selector(name: str, component: Component, version: int | None = None) -> dic
 
 
 def labels(name: str, component: Component | None = None, version: int | None = None) -> dict[str, str]:
-    """The labels that a child carries."""
+    """The labels of a child."""
     result = {LABEL_NAME: APP, LABEL_INSTANCE: name, LABEL_MANAGED_BY: MANAGER}
     if component is not None:
         result[LABEL_COMPONENT] = component
@@ -130,9 +132,9 @@ def selector_string(matching: dict[str, str]) -> str:
 
 
 def owner_reference(name: str, uid: str) -> dict[str, Any]:
-    """The reference by which Kubernetes deletes a child together with its ImageClassifier.
+    """The owner reference with which Kubernetes deletes a child together with its ImageClassifier.
 
-    `blockOwnerDeletion` is left out: it would need rights on the ImageClassifier's finalizers, and only
-    delays a deletion in the foreground.
+    `blockOwnerDeletion` is not set: it would need rights on the ImageClassifier's finalizers, and only delays
+    a foreground deletion.
     """
     return {"apiVersion": API_VERSION, "kind": KIND, "name": name, "uid": uid, "controller": True}

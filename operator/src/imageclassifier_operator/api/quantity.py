@@ -1,9 +1,9 @@
 """Kubernetes quantities in the canonical form in which the API server stores them.
 
-Server-side apply compares what we send with what is stored: `0.5` sent and `500m` stored would look like a
-change on every pass. The rules are those of apimachinery's `resource.Quantity`
-(pkg/api/resource/quantity.go): no fraction, the largest suffix that keeps the number whole, and the family
-of suffixes in which it was written; a binary number below 1024 is written in the decimal family.
+Without this form `0.5` in a manifest and `500m` in the stored object would look like a change at every
+reconciliation. The rules are those of apimachinery's `resource.Quantity` (pkg/api/resource/quantity.go): no
+fraction, the largest suffix with which the number is whole, and the family of suffixes in which it was
+written. A binary number below 1024 is written in the decimal family.
 """
 
 import re
@@ -15,18 +15,18 @@ from imageclassifier_operator.api.errors import InvalidSpec
 _FORM: Final = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?\d+))?")
 _DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY: Final = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
-_NANO: Final = Decimal(10) ** -9  # the finest that a quantity can say; finer is rounded up
+_NANO: Final = Decimal(10) ** -9  # the smallest unit of a quantity; a finer value is rounded up
 
 
 def canonical(value: str | float) -> str:
-    """`value` as the API server would give it back.
+    """`value` as the API server would return it.
 
     >>> [canonical(q) for q in ("0.5", "1024Mi", "1.5Gi", "1000", 2, "0.5Ki", "1e3")]
     ['500m', '1Gi', '1536Mi', '1k', '2', '512', '1e3']
     """
     found = _FORM.fullmatch(str(value))
     if found is None:
-        raise InvalidSpec(f"«{value}» is not a quantity: write it like 500m, 2, 512Mi or 1Gi")
+        raise InvalidSpec(f"{value} is not a quantity. Write it like 500m, 2, 512Mi or 1Gi.")
     number, suffix, exponent = Decimal(found[1]), found[2] or "", found[3]
     if suffix in _BINARY:
         number *= 1024 ** _BINARY[suffix]
@@ -37,7 +37,7 @@ def canonical(value: str | float) -> str:
     try:
         number = number.quantize(_NANO, ROUND_CEILING)
     except InvalidOperation:
-        raise InvalidSpec(f"the quantity «{value}» is larger than anything there is") from None
+        raise InvalidSpec(f"The quantity {value} is too large.") from None
     if number == 0:
         return "0"
     if suffix in _BINARY and abs(number) >= 1024:
@@ -57,14 +57,14 @@ def cores(value: str | float) -> float:
     text = canonical(value)
     found = _FORM.fullmatch(text)
     if found is None or (found[2] or "") in _BINARY:
-        raise InvalidSpec(f"«{value}» is not a number of CPU cores: write it like 500m or 2")
+        raise InvalidSpec(f"{value} is not a number of CPU cores. Write it like 500m or 2.")
     power = int(found[3]) if found[3] is not None else _DECIMAL[found[2] or ""]
     return float(Decimal(found[1]).scaleb(power))
 
 
 def _binary(number: Decimal) -> str:
     if number != number.to_integral_value():
-        # Not a whole number of bytes: apimachinery falls back to the decimal family.
+        # Like apimachinery, use the decimal family for a fraction of a byte.
         power, whole = _decimal(number)
         return f"{whole}{next(name for name, value in _DECIMAL.items() if value == power)}"
     whole, power = int(number), 0
@@ -79,4 +79,4 @@ def _decimal(number: Decimal) -> tuple[int, int]:
         scaled = number.scaleb(-power)
         if scaled == scaled.to_integral_value():
             return power, int(scaled)
-    raise AssertionError("a multiple of a nano is whole at the power -9")
+    raise AssertionError("every quantity is a multiple of 1n")

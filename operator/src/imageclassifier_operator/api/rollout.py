@@ -1,15 +1,14 @@
-"""`spec.rollout`: how one version takes over from another, and when it is taken back."""
+"""`spec.rollout`: how a new version gets the traffic, and when it is rolled back."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-Json = Mapping[str, Any]
+from imageclassifier_operator.api.json import Json
 
 
 @dataclass(frozen=True)
 class Step:
-    """`percent` of the requests for at least `duration_seconds`."""
+    """One step: `percent` of the requests for at least `duration_seconds`."""
 
     percent: int
     duration_seconds: int = 60
@@ -21,7 +20,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Sticky:
-    """What keeps one caller on one version: the value of a header or of a cookie."""
+    """The header or cookie whose value keeps a client on one version."""
 
     kind: Literal["header", "cookie"]
     name: str
@@ -35,7 +34,7 @@ class Sticky:
 
 @dataclass(frozen=True)
 class Shadow:
-    """`percent` of the requests also go to the candidate, whose answers are only compared."""
+    """The candidate gets copies of `percent` of the requests. Its answers are only compared."""
 
     percent: int
     min_agreement: float | None = None
@@ -48,9 +47,10 @@ class Shadow:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a candidate may cost more than the serving version in the same window.
+    """The limits of a candidate in an analysis window.
 
-    `error_rate`: share of requests, 0 .. 1. `p99_milliseconds`: absolute, None where latency is not judged.
+    `error_rate`: how much higher than the serving version's its share of failed requests may be, from 0 to 1.
+    `p99_milliseconds`: its highest 99th percentile; None if latency is not analysed.
     """
 
     error_rate: float = 0.01
@@ -69,7 +69,7 @@ class ConfigMapKey:
 
 @dataclass(frozen=True)
 class AcceptanceCase:
-    """A picture and the answer that a version must give; exactly one of the three places is not None."""
+    """A picture and its expected label. Exactly one of `base64`, `config_map_key` and `url` is not None."""
 
     name: str
     label: str
@@ -107,7 +107,7 @@ class Acceptance:
 
 @dataclass(frozen=True)
 class RolloutSettings:
-    """No `steps`: all traffic moves at once."""
+    """`spec.rollout`. Without `steps` all traffic moves at once."""
 
     progress_deadline_seconds: int = 600
     keep_previous_seconds: int = 300

@@ -1,18 +1,17 @@
-"""Where a model's files come from, and how its server runs: everything a served version is made from."""
+"""`spec.model` and `spec.serving`: where the model's files come from, and how the model server runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from imageclassifier_operator.api.errors import InvalidSpec
+from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.quantity import canonical
-
-Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """An image that holds the model under `/models/<model name>/<version>` and a `cp` to take it out with."""
+    """An image with the model under `/models/<model name>/<version>`, and with the command `cp`."""
 
     image: str
     pull_policy: str | None = None
@@ -28,7 +27,7 @@ class ImageSource:
 
 @dataclass(frozen=True)
 class VolumeSource:
-    """A PersistentVolumeClaim in whose directory `path` the version directories lie: `<path>/<version>`."""
+    """A PersistentVolumeClaim with the model under `<path>/<version>`."""
 
     claim_name: str
     path: str
@@ -45,14 +44,11 @@ ModelSource = ImageSource | VolumeSource
 
 
 def parse_source(model: Json, *, model_name: str, version: int) -> ModelSource:
-    """The source in `spec.model`, with `{version}` replaced.
-
-    Raises InvalidSpec unless there is exactly one.
-    """
+    """The source in `spec.model`, with `{version}` filled in. Raises InvalidSpec for none or two."""
     image, claim = model.get("image"), model.get("persistentVolumeClaim")
     secrets = tuple(secret["name"] for secret in model.get("imagePullSecrets") or ())
     if (image is None) == (claim is None):
-        raise InvalidSpec("spec.model needs exactly one source: image or persistentVolumeClaim")
+        raise InvalidSpec("spec.model has no source, or two. Set either image or persistentVolumeClaim.")
     if image is not None:
         return ImageSource(image.replace("{version}", str(version)), model.get("imagePullPolicy"), secrets)
     assert claim is not None
@@ -61,7 +57,7 @@ def parse_source(model: Json, *, model_name: str, version: int) -> ModelSource:
 
 @dataclass(frozen=True)
 class Batching:
-    """TensorFlow Serving's request batching (its `BatchingParameters` message)."""
+    """The request batching of TensorFlow Serving, see its message `BatchingParameters`."""
 
     max_batch_size: int = 16
     timeout_microseconds: int = 0
@@ -69,7 +65,7 @@ class Batching:
 
 
 def canonical_resources(resources: Json) -> dict[str, dict[str, str]]:
-    """`resources` with every quantity as the API server stores it."""
+    """`resources` with all quantities in the form in which the API server stores them."""
     return {
         kind: {name: canonical(quantity) for name, quantity in (resources.get(kind) or {}).items()}
         for kind in ("requests", "limits")
@@ -82,7 +78,7 @@ SERVING_RESOURCES: Json = {"requests": {"cpu": "100m", "memory": "1Gi"}, "limits
 
 @dataclass(frozen=True)
 class ServingSettings:
-    """`spec.serving`; `image` is None where the operator's default model server is wanted."""
+    """`spec.serving`. Without an `image` it is the operator's default model server."""
 
     image: str | None = None
     image_pull_policy: str | None = None
@@ -114,7 +110,7 @@ class ServingSettings:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The form of `spec.serving` that `parse` reads back into an equal value."""
+        """The inverse of `parse`."""
         batching = self.batching
         return {
             "image": self.image,

@@ -1,7 +1,7 @@
-"""The CRD's bounds on the status, and cutting a status down to them. Pure.
+"""The CRD's limits on the status, and truncation of a status to them. Pure.
 
-What a status tells comes from pods, gateways and the API server. One value beyond its bound, and the API
-server refuses the whole status. A test holds this table against the CRD.
+Many values in a status come from pods, gateways and the API server. If one exceeds its limit, the API server
+refuses the whole status. A test holds this table against the CRD.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ MAX_CHARACTERS: Mapping[str, int] = {
     "verification.cases[].name": 63,
     "verification.cases[].expected": 63,
     "verification.cases[].label": 63,
-    "failedVersions[].inputHash": 64,
+    "failedVersions[].attempt": 64,
     "failedVersions[].reason": 64,
     "failedVersions[].message": 2048,
     "failedVersions[].time": 64,
@@ -31,23 +31,23 @@ MAX_ITEMS: Mapping[str, int] = {
     "failedVersions": 10,
     "conditions": 8,
 }
-_USELESS_WHEN_CUT = ("selector", "url", "modelDigest")
+_USELESS_WHEN_TRUNCATED = ("selector", "url", "modelDigest")
 
 
-def within_bounds(status: Mapping[str, Any]) -> dict[str, Any]:
-    """The same status with texts and lists cut; what is of no use when it is cut is left out."""
+def within_limits(status: Mapping[str, Any]) -> dict[str, Any]:
+    """The status with long texts and lists truncated. A value that is useless when truncated is left out."""
     return {
-        name: _cut(value, name)
+        name: _truncated(value, name)
         for name, value in status.items()
-        if name not in _USELESS_WHEN_CUT or len(value) <= MAX_CHARACTERS[name]
+        if name not in _USELESS_WHEN_TRUNCATED or len(value) <= MAX_CHARACTERS[name]
     }
 
 
-def _cut(value: Any, path: str) -> Any:
+def _truncated(value: Any, path: str) -> Any:
     if isinstance(value, Mapping):
-        return {name: _cut(field, f"{path}.{name}") for name, field in value.items()}
+        return {name: _truncated(field, f"{path}.{name}") for name, field in value.items()}
     if isinstance(value, list):
-        return [_cut(item, f"{path}[]") for item in value[: MAX_ITEMS.get(path)]]
+        return [_truncated(item, f"{path}[]") for item in value[: MAX_ITEMS.get(path)]]
     most = MAX_CHARACTERS.get(path)
     if most is not None and len(value) > most:
         return f"{value[: most - 1]}…"

@@ -1,16 +1,17 @@
-"""Asking our own gateways what they do: `GET /rollout` on the internal port of every pod, all at once.
+"""The client of the gateways: polls `GET /rollout` on the internal port of all pods at once.
 
-A pod that cannot be asked, or answers something else, gives no verdict.
+A pod that does not answer, or sends anything else than a report, has no report.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import aiohttp
 
 from imageclassifier_operator.api import names
+from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.observe.types import Counters, GatewayReport, ShadowReport, VersionReport
 
 logger = logging.getLogger(__name__)
@@ -19,34 +20,34 @@ TIMEOUT_SECONDS = 1.0
 SCHEMA = 1
 
 
-class Gateways(Protocol):
-    """What `reconcile` needs to know of gateways."""
+class GatewayClient(Protocol):
+    """What the snapshot needs from a client of the gateways."""
 
-    async def ask(self, pods: Iterable[Mapping[str, Any]]) -> dict[str, GatewayReport]:
-        """The reports of these pods, by pod uid; those that gave none are left out."""
+    async def fetch_reports(self, pods: Iterable[Json]) -> dict[str, GatewayReport]:
+        """The reports of these pods by pod uid. Pods that do not answer are left out."""
 
 
-class HttpGateways:
-    """The gateways of a cluster, asked over HTTP at their pods' addresses."""
+class HttpGatewayClient:
+    """Polls the gateways of a cluster over HTTP, at the addresses of their pods."""
 
     def __init__(self, port: int = names.GATEWAY_INTERNAL_PORT) -> None:
         self._port = port
         self._session: aiohttp.ClientSession | None = None
 
-    async def ask(self, pods: Iterable[Mapping[str, Any]]) -> dict[str, GatewayReport]:
-        asked = [pod for pod in pods if (pod.get("status") or {}).get("podIP")]
-        answers = await asyncio.gather(*(self._ask_one(pod["status"]["podIP"]) for pod in asked))
+    async def fetch_reports(self, pods: Iterable[Json]) -> dict[str, GatewayReport]:
+        polled = [pod for pod in pods if (pod.get("status") or {}).get("podIP")]
+        reports = await asyncio.gather(*(self._fetch_report(pod["status"]["podIP"]) for pod in polled))
         return {
-            pod["metadata"]["uid"]: answer
-            for pod, answer in zip(asked, answers, strict=True)
-            if answer is not None
+            pod["metadata"]["uid"]: report
+            for pod, report in zip(polled, reports, strict=True)
+            if report is not None
         }
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
 
-    async def _ask_one(self, address: str) -> GatewayReport | None:
+    async def _fetch_report(self, address: str) -> GatewayReport | None:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS))
         host = f"[{address}]" if ":" in address else address
@@ -55,23 +56,23 @@ class HttpGateways:
                 response.raise_for_status()
                 return parse_report(await response.json(content_type=None))
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError) as error:
-            logger.debug("the gateway at %s gave no report: %r", address, error)
+            logger.debug("The gateway at %s did not send a report: %r", address, error)
             return None
 
 
-def parse_report(document: Mapping[str, Any]) -> GatewayReport:
-    """The answer to `GET /rollout`, see docs/architecture.md.
+def parse_report(document: Json) -> GatewayReport:
+    """Parse the response to `GET /rollout`; its form is in docs/architecture.md.
 
     Raises ValueError, KeyError, TypeError or AttributeError for anything else.
     """
     if document["schema"] != SCHEMA:
-        raise ValueError(f"the report has schema {document['schema']}, this operator reads {SCHEMA}")
+        raise ValueError(f"the report has schema {document['schema']}; this operator reads schema {SCHEMA}")
     shadow = document.get("shadow")
     return GatewayReport(
         start_id=document["start_id"],
         revision=int(document["revision"] or 0),
-        routing_error=_sentence(document.get("routing_error")),
-        versions={int(version): _version(said) for version, said in document["versions"].items()},
+        routing_error=_text(document.get("routing_error")),
+        versions={int(version): _version(report) for version, report in document["versions"].items()},
         shadow=None
         if not shadow
         else ShadowReport(
@@ -88,18 +89,17 @@ def parse_report(document: Mapping[str, Any]) -> GatewayReport:
     )
 
 
-def _sentence(said: Any) -> str | None:
-    return None if said is None else str(said)
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
-def _version(said: Mapping[str, Any]) -> VersionReport:
+def _version(report: Json) -> VersionReport:
     return VersionReport(
-        ready=bool(said["ready"]),
-        error=_sentence(said.get("error")),
-        contract_digest=said.get("contract_digest"),
+        ready=bool(report["ready"]),
+        error=_text(report.get("error")),
         counters=Counters(
-            requests=int(said["requests"]),
-            errors=int(said["errors"]),
-            buckets={bound: int(count) for bound, count in said["latency_seconds"]["buckets"].items()},
+            requests=int(report["requests"]),
+            errors=int(report["errors"]),
+            buckets={bound: int(count) for bound, count in report["latency_seconds"]["buckets"].items()},
         ),
     )

@@ -1,28 +1,26 @@
-"""From the API's objects to the values that `decide` and `report` work on. Pure."""
+"""From API objects to snapshots of versions and gateways: readiness, completeness, ownership, URL. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from imageclassifier_operator.api import GatewayIngress, ImageClassifier, names
+from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import FIELD_MANAGER
-from imageclassifier_operator.observe.pod_problems import answers, diagnose, is_ready
-from imageclassifier_operator.observe.types import Problem, VersionObserved
-from imageclassifier_operator.runtime.drift import needs_writing
-
-Json = Mapping[str, Any]
+from imageclassifier_operator.observe.pod_problems import diagnose, has_ready_condition, is_ready
+from imageclassifier_operator.observe.types import Problem, VersionSnapshot
+from imageclassifier_operator.runtime.drift import needs_apply
 
 
 @dataclass(frozen=True)
 class Objects:
-    """One ImageClassifier's objects, as the cache has them."""
+    """The objects of one ImageClassifier in the cache."""
 
     deployments: Sequence[Json]
     pods: Sequence[Json]
     warnings: Sequence[Json]
 
     def serving_deployments(self) -> dict[int, Json]:
-        """By version."""
+        """The Deployments of model servers, by version."""
         return {
             version: deployment
             for deployment in self.deployments
@@ -33,7 +31,7 @@ class Objects:
         return [pod for pod in self.pods if _component(pod) == "serving" and version_of(pod) == version]
 
     def gateway_pods(self) -> list[Json]:
-        """Those that are not on their way out."""
+        """The gateway pods that are not terminating."""
         return [
             pod
             for pod in self.pods
@@ -41,7 +39,7 @@ class Objects:
         ]
 
     def pods_of(self, job: Json) -> list[Json]:
-        """The pods of exactly this Job, not of an earlier one of the same name."""
+        """The pods of exactly this Job, not of an earlier one with the same name."""
         uid = job["metadata"]["uid"]
         return [pod for pod in self.pods if (owner := controller(pod)) is not None and owner["uid"] == uid]
 
@@ -52,53 +50,51 @@ def _component(body: Json) -> str | None:
 
 
 def version_of(body: Json) -> int | None:
-    """The model version that an object belongs to, None for one that serves all of them."""
+    """The model version of an object; None for an object that serves all versions."""
     label = (body["metadata"].get("labels") or {}).get(names.LABEL_MODEL_VERSION)
     return int(label) if label is not None and label.isdigit() else None
 
 
-def versions(objects: Objects, wanted: Mapping[int, Json]) -> dict[int, VersionObserved]:
-    """What is seen of each version with a Deployment. `wanted` are the rendered Deployments by version."""
-    found: dict[int, VersionObserved] = {}
+def versions(objects: Objects, wanted: Mapping[int, Json]) -> dict[int, VersionSnapshot]:
+    """A snapshot of each version that has a Deployment. `wanted`: the rendered Deployments by version."""
+    found: dict[int, VersionSnapshot] = {}
     for version, deployment in objects.serving_deployments().items():
         pods = objects.serving_pods(version)
         annotations = deployment["metadata"].get("annotations") or {}
-        found[version] = VersionObserved(
+        found[version] = VersionSnapshot(
             input_hash=annotations.get(names.ANNOTATION_INPUT_HASH, ""),
             complete=version in wanted and is_complete(deployment, wanted[version]),
             ready_pods=sum(is_ready(pod) for pod in pods),
             replicas=(deployment.get("status") or {}).get("replicas", 0),
             problem=_problem(pods, deployment, objects.warnings),
-            earlier_answer=any(answers(pod) for pod in pods if not _is_of(pod, deployment)),
+            outdated_pods_serve=any(
+                has_ready_condition(pod) for pod in pods if not _is_current(pod, deployment)
+            ),
         )
     return found
 
 
 def _problem(pods: Iterable[Json], deployment: Json, warnings: Iterable[Json]) -> Problem | None:
-    """What is wrong with the pods that are made from what the Deployment is made from now; others, which
-    outlive a change for a moment, say nothing of that.
-    """
-    seen = (deployment.get("status") or {}).get("observedGeneration", 0)
-    is_told = seen >= deployment["metadata"].get("generation", 0)
-    own = [pod for pod in pods if _is_of(pod, deployment)]
-    return diagnose(own, deployment if is_told else None, warnings)
+    """The problem of the pods of the current template."""
+    observed = (deployment.get("status") or {}).get("observedGeneration", 0)
+    status_is_current = observed >= deployment["metadata"].get("generation", 0)
+    current = [pod for pod in pods if _is_current(pod, deployment)]
+    return diagnose(current, deployment if status_is_current else None, warnings)
 
 
-def _is_of(pod: Json, deployment: Json) -> bool:
-    """Whether the pod is made from what the Deployment is made from now."""
+def _is_current(pod: Json, deployment: Json) -> bool:
+    """Whether the pod was made from the Deployment's current template."""
     return _pod_hash(pod) == _pod_hash(deployment["spec"]["template"])
 
 
 def _pod_hash(pod: Json) -> str | None:
-    """Of a pod, or of a template of pods."""
+    """The hash in the annotations of a pod, or of a pod template."""
     annotations = (pod.get("metadata") or {}).get("annotations") or {}
     return annotations.get(names.ANNOTATION_POD_HASH)
 
 
 def is_complete(live: Json, wanted: Json) -> bool:
-    """Whether a Deployment is as rendered, its controller has seen that, and every pod of it is new and
-    available.
-    """
+    """Whether a Deployment matches its manifest, and all its pods are updated and available."""
     status, generation = live.get("status") or {}, live["metadata"].get("generation", 0)
     replicas = live["spec"].get("replicas", 1)
     return (
@@ -108,7 +104,7 @@ def is_complete(live: Json, wanted: Json) -> bool:
         == status.get("updatedReplicas")
         == status.get("availableReplicas")
         == replicas
-        and not needs_writing(wanted, live, FIELD_MANAGER)
+        and not needs_apply(wanted, live, FIELD_MANAGER)
     )
 
 
@@ -117,7 +113,7 @@ def gateway_problem(objects: Objects, deployment: Json | None) -> Problem | None
 
 
 def controller(body: Json) -> Json | None:
-    """The owner that controls an object."""
+    """The owner reference of the object's controller."""
     owners: Iterable[Json] = body["metadata"].get("ownerReferences") or ()
     return next((owner for owner in owners if owner.get("controller")), None)
 
@@ -129,10 +125,10 @@ def is_controlled_by(body: Json, uid: str) -> bool:
 
 
 def url(ic: ImageClassifier, service: Json | None) -> str:
-    """Where users send pictures; empty while a load balancer has no address.
+    """The URL for users; empty while a load balancer has no address.
 
-    Of a NodePort the address inside the cluster: which node address users reach is not to be known here.
-    Nor which of the hosts that a wildcard of an Ingress stands for: it is empty then.
+    For a NodePort it is the URL inside the cluster, since the operator does not know which node addresses
+    users can reach. For an Ingress with a wildcard host it is empty.
     """
     ingress = ic.gateway.ingress
     if ingress is not None:
@@ -158,7 +154,7 @@ def _with_port(host: str, port: int) -> str:
 
 
 def model_digest(pods: Iterable[Json]) -> str:
-    """The digest of the image that the serving pods took their model from, as the node pulled it."""
+    """The digest of the image from which the pods copied their model, as the node pulled it."""
     for pod in pods:
         for container in (pod.get("status") or {}).get("initContainerStatuses") or ():
             if container.get("imageID"):

@@ -1,21 +1,19 @@
-"""Why pods do not work: looking through all pods of a Deployment or Job, its conditions and Warning events.
+"""Problems of pods: from the pods of a Deployment or Job, its conditions, and Warning Events. Pure.
 
-Of everything that is wrong the worst is told, always of the same pod, so that the sentence stays the same
-while nothing changes: pods alternate between `ErrImagePull` and `ImagePullBackOff`, or between crashing and
-running. What a node does to its pods (it evicts them, reboots, goes away) is never fatal: it is no fault of
-the version's.
+Of several problems the worst is reported, and always that of the same pod. So the message stays the same
+while nothing changes, although pods alternate between `ErrImagePull` and `ImagePullBackOff`, or between
+crashing and running. What a node does to its pods (eviction, reboot, failure) is never fatal, because it is
+not the version's fault.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
+from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.container_problems import container_problem
-from imageclassifier_operator.observe.log_excerpts import short
+from imageclassifier_operator.observe.log_excerpts import one_line
 from imageclassifier_operator.observe.types import Problem
-
-Json = Mapping[str, Any]
 
 _SEVERITY = (
     Reason.MODEL_NOT_FOUND,
@@ -34,17 +32,17 @@ _SEVERITY = (
 
 
 def diagnose(pods: Iterable[Json], owner: Json | None = None, events: Iterable[Json] = ()) -> Problem | None:
-    """The worst problem of `pods`, of the Deployment that `owner` is, and of the Warning `events` about them.
+    """The worst problem of `pods`, of their Deployment `owner`, and of the Warning `events` about them.
 
-    None when nothing is wrong, or nothing can be seen yet. Pods that are ready or on their way out have no
+    None when nothing is wrong, or nothing is visible yet. Pods that are ready or terminating have no
     problems.
     """
-    waiting = [pod for pod in pods if not is_ready(pod) and not _is_leaving(pod)]
-    found = [problem for pod in waiting for problem in _of_pod(pod)]
-    found += _of_owner(owner)
-    # What was mounted late is mounted all the same, and its Event stays for an hour.
-    mounting = {pod["metadata"]["name"] for pod in waiting if not _has_its_volumes(pod)}
-    found += _of_events(events, mounting)
+    unready = [pod for pod in pods if not is_ready(pod) and not _is_terminating(pod)]
+    found = [problem for pod in unready for problem in _pod_problems(pod)]
+    found += _owner_problems(owner)
+    # A Warning about a volume stays for an hour, also when the volume was mounted later.
+    mounting = {pod["metadata"]["name"] for pod in unready if not _has_its_volumes(pod)}
+    found += _volume_problems(events, mounting)
     return min(found, key=_rank, default=None)
 
 
@@ -53,8 +51,8 @@ def _rank(problem: Problem) -> tuple[bool, int, str]:
 
 
 def diagnose_job(job: Json, pods: Iterable[Json], events: Iterable[Json]) -> Problem | None:
-    """What keeps a Job from running: a problem of its `pods`, or why it cannot make any."""
-    if _is_leaving(job):
+    """What keeps a Job from running: a problem of its pods, or the reason why it cannot create any."""
+    if _is_terminating(job):
         return None
     if pods := tuple(pods):
         return diagnose(pods, events=events)
@@ -67,22 +65,22 @@ def diagnose_job(job: Json, pods: Iterable[Json], events: Iterable[Json]) -> Pro
 
 
 def is_ready(pod: Json) -> bool:
-    """Whether the pod takes requests: ready and not on its way out."""
-    return answers(pod) and not _is_leaving(pod)
+    """Whether the pod takes requests: it is ready and not terminating."""
+    return has_ready_condition(pod) and not _is_terminating(pod)
 
 
-def answers(pod: Json) -> bool:
-    """Whether the pod answers who still asks it, be it on its way out."""
+def has_ready_condition(pod: Json) -> bool:
+    """Whether the pod answers requests. A terminating pod may still do so."""
     conditions = (pod.get("status") or {}).get("conditions") or ()
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
-def _is_leaving(pod: Json) -> bool:
+def _is_terminating(pod: Json) -> bool:
     return pod["metadata"].get("deletionTimestamp") is not None
 
 
 def _has_its_volumes(pod: Json) -> bool:
-    """Whether the pod is past mounting: its sandbox is there, or a container has been started."""
+    """Whether all volumes are mounted: the pod's sandbox exists, or a container was started."""
     status = pod.get("status") or {}
     containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
     states = [
@@ -94,11 +92,11 @@ def _has_its_volumes(pod: Json) -> bool:
     )
 
 
-def _of_pod(pod: Json) -> Iterator[Problem]:
+def _pod_problems(pod: Json) -> Iterator[Problem]:
     name, status = pod["metadata"]["name"], pod.get("status") or {}
     if status.get("reason"):
         yield _ended_by_node(name, status["reason"], status.get("message"))
-        return  # how its containers ended then is the node's doing too
+        return  # its containers ended for the same cause
     for condition in status.get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             yield _unscheduled(name, condition.get("message") or "")
@@ -110,58 +108,61 @@ def _of_pod(pod: Json) -> Iterator[Problem]:
 
 
 def _ended_by_node(pod: str, reason: str, message: str | None) -> Problem:
-    """The kubelet's reasons: Evicted, Preempting, Terminated (the node shuts down), NodeLost, OutOfcpu..."""
+    """The kubelet's reasons are Evicted, Preempting, Terminated (node shutdown), NodeLost, OutOfcpu and so
+    on.
+    """
     return Problem(
         Reason.POD_EVICTED,
-        f"pod {pod} was ended by its node ({reason}): {short(message)}; another takes its place: if that "
-        "goes on, request in resources what the pod uses, or give its nodes more room",
+        f"Pod {pod} was ended by its node ({reason}): {one_line(message)}. Kubernetes replaces the pod. If "
+        "this continues, raise the pod's resource requests to its real usage, or add capacity to its nodes.",
     )
 
 
 def _unscheduled(pod: str, message: str) -> Problem:
-    # What the scheduler says of preemption, after it has said what is wrong, helps nobody.
+    # The scheduler's remarks about preemption do not help a user.
     detail = re.sub(r"[., ]*(?:no new claims to deallocate, )?preemption: .*$", "", message)
-    detail = short(detail.replace("not found. not found", "not found"))
+    detail = one_line(detail.replace("not found. not found", "not found"))
     if re.search("(?i)persistentvolumeclaim", detail):
         return Problem(
             Reason.VOLUME_FAILED,
-            f"pod {pod} waits for its volume: {detail}; create the PersistentVolumeClaim, "
-            "or see with kubectl describe why it is not bound",
+            f"Pod {pod} waits for its volume: {detail}. Create the PersistentVolumeClaim, or find out with "
+            "kubectl describe pvc why it is not bound.",
         )
     return Problem(
         Reason.UNSCHEDULABLE,
-        f"pod {pod} cannot be scheduled: {detail}; "
-        "free or add nodes, or change resources, nodeSelector, tolerations or affinity",
+        f"Pod {pod} cannot be scheduled: {detail}. Free or add nodes, or change resources, nodeSelector, "
+        "tolerations or affinity.",
     )
 
 
-def _of_owner(owner: Json | None) -> Iterator[Problem]:
-    """What a Deployment says of pods that could not even be created."""
+def _owner_problems(owner: Json | None) -> Iterator[Problem]:
+    """Why a Deployment cannot create its pods."""
     for condition in ((owner or {}).get("status") or {}).get("conditions") or ():
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             assert owner is not None
             yield _refused(f"Deployment {owner['metadata']['name']}", condition.get("message"))
 
 
-def _of_events(events: Iterable[Json], pods: set[str]) -> Iterator[Problem]:
+def _volume_problems(events: Iterable[Json], pods: set[str]) -> Iterator[Problem]:
     for event in events:
         about = event.get("involvedObject") or {}
         mounting = event.get("reason") in ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
         if mounting and about.get("kind") == "Pod" and about.get("name") in pods:
             yield Problem(
                 Reason.VOLUME_FAILED,
-                f"pod {about['name']}: a volume cannot be mounted: {short(event.get('message'))}; see that "
-                "what it names is there, and that the pod's node reaches it",
+                f"Pod {about['name']} cannot mount a volume: {one_line(event.get('message'))}. Check that "
+                "the volume exists and that the pod's node can reach it.",
             )
 
 
-def _refused(who: str, message: str | None) -> Problem:
-    detail = short(re.sub(r'^.*?is forbidden: |^pods "[^"]*" ', "", message or ""))
+def _refused(owner: str, message: str | None) -> Problem:
+    detail = one_line(re.sub(r'^.*?is forbidden: |^pods "[^"]*" ', "", message or ""))
     if "quota" in detail or "LimitRange" in detail or "limit range" in detail or "per Container" in detail:
         return Problem(
-            Reason.QUOTA_EXCEEDED, f"{who}: pods are refused: {detail}; raise the quota or ask for less"
+            Reason.QUOTA_EXCEEDED,
+            f"{owner} cannot create its pods: {detail}. Raise the quota or request less.",
         )
     return Problem(
         Reason.ADMISSION_REFUSED,
-        f"{who}: pods are refused: {detail}; change the spec, or ask whoever set the rule",
+        f"{owner} cannot create its pods: {detail}. Change the spec, or ask the owner of the policy.",
     )

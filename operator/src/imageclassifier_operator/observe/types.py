@@ -1,20 +1,16 @@
-"""What the operator sees of one ImageClassifier's world, as plain values: the input of `decide` and
-`report`.
-"""
+"""The snapshot of one ImageClassifier's world, as plain values: pods, gateways, verdicts, problems."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from imageclassifier_operator.api import ServedVersion
+from imageclassifier_operator.api import ModelVersion
 from imageclassifier_operator.api.reasons import Reason
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that keeps pods from working. `fatal`: waiting will not mend it (a model that cannot be
-    loaded).
-    """
+    """What is wrong, as a message for users. `fatal`: waiting does not help (a model that cannot load)."""
 
     reason: Reason
     message: str
@@ -22,12 +18,12 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class VersionObserved:
-    """One version's Deployment and pods.
+class VersionSnapshot:
+    """The Deployment and the pods of one version.
 
-    `complete`: the Deployment is as rendered, its controller has seen that, and every pod of it is available.
-    `earlier_answer`: pods of this number with other inputs still answer, though they may be on their way out;
-    a cluster's DNS may go on naming them for a while.
+    `complete`: the Deployment matches its manifest, its controller has seen that, and all pods are available.
+    `outdated_pods_serve`: pods of this version number that were made from other inputs still answer, even if
+    they are terminating. The cluster's DNS may return their addresses for a while.
     """
 
     input_hash: str
@@ -35,14 +31,12 @@ class VersionObserved:
     ready_pods: int
     replicas: int = 0
     problem: Problem | None = None
-    earlier_answer: bool = False
+    outdated_pods_serve: bool = False
 
 
 @dataclass(frozen=True)
 class Counters:
-    """Cumulative figures of one version in one gateway process. `buckets`: upper bound in seconds ->
-    requests.
-    """
+    """Cumulative counters of one version in one gateway. `buckets`: upper bound in seconds -> count."""
 
     requests: int = 0
     errors: int = 0
@@ -51,28 +45,29 @@ class Counters:
 
 @dataclass(frozen=True)
 class VersionReport:
-    """What one gateway says of one version. `ready`: connected, and its contract is known."""
+    """One gateway's report on one version. `ready`: it is connected, and it knows the version's contract."""
 
     ready: bool
     counters: Counters = Counters()
     error: str | None = None
-    contract_digest: str | None = None
 
 
 @dataclass(frozen=True)
 class ShadowReport:
+    """How often the answers of a shadow version agreed with the serving version's."""
+
     version: int
     compared: int
     agreed: int
     dropped: int = 0
     failed: int = 0
     confusion: tuple[tuple[str, str, int], ...] = ()
-    """(serving's class, candidate's class, count), where they differ."""
+    """(class of the serving version, class of the candidate, count) for each pair that differs."""
 
 
 @dataclass(frozen=True)
 class GatewayReport:
-    """The answer of one gateway process to `GET /rollout`."""
+    """The response of one gateway process to `GET /rollout`."""
 
     start_id: str
     revision: int
@@ -82,9 +77,11 @@ class GatewayReport:
 
 
 @dataclass(frozen=True)
-class GatewayObserved:
-    """One gateway pod. `report` is None when it was not asked or could not be read: then it gives no
-    verdict. `serving` is its last one on the serving version, whenever it was given.
+class GatewaySnapshot:
+    """One gateway pod.
+
+    `report` is None when the gateway was not polled or did not answer. `serving` is its last report on the
+    serving version, however old.
     """
 
     pod: str
@@ -95,7 +92,7 @@ class GatewayObserved:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How the verification of the candidate ended. `conclusive` False: it could not be carried out."""
+    """The result of a verification. `conclusive` is False when the verification could not be carried out."""
 
     passed: bool
     reason: Reason
@@ -103,55 +100,55 @@ class Verdict:
     conclusive: bool = True
     version: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)
-    """The figures for `status.verification`, in its form."""
+    """The figures, in the form of `status.verification`."""
 
 
 @dataclass(frozen=True)
-class Observed:
-    """All of it. `acknowledged_seconds`: for how long every ready gateway has been on `State.revision`,
-    None if not.
-    """
+class Snapshot:
+    """Everything that one reconciliation observes, taken once."""
 
-    versions: Mapping[int, VersionObserved] = field(default_factory=dict)
-    gateways: tuple[GatewayObserved, ...] = ()
+    versions: Mapping[int, VersionSnapshot] = field(default_factory=dict)
+    gateways: tuple[GatewaySnapshot, ...] = ()
     gateways_complete: bool = False
     gateway_problem: Problem | None = None
     acknowledged_seconds: float | None = None
+    """How long all ready gateways have been on the state's revision; None while one is not."""
     unacknowledged: tuple[str, ...] = ()
-    """The ready gateway pods that have not."""
+    """The ready gateway pods that are not on the state's revision."""
     unusable_seconds: float = 0.0
-    """For how long some ready gateway has not been able to use the candidate, although it has a share."""
-    service_is_ours: bool = True
-    """Whether the Service by which users reach the gateways is there and belongs to this ImageClassifier."""
+    """How long a ready gateway has not been able to use the candidate, although the candidate has traffic."""
+    service_is_owned: bool = True
+    """Whether the gateways' Service exists and belongs to this ImageClassifier."""
     verdict: Verdict | None = None
-    unverified: Problem | None = None
-    """What keeps the verification of the version asked for from being carried out."""
+    verification_problem: Problem | None = None
+    """What keeps the wanted version's verification from a verdict."""
     blocked: Problem | None = None
-    """What kept the pass before from writing a child."""
+    """Why the last reconciliation could not write a child."""
 
     def ready_pods(self, version: int) -> int:
-        observed = self.versions.get(version)
-        return 0 if observed is None else observed.ready_pods
+        found = self.versions.get(version)
+        return 0 if found is None else found.ready_pods
 
     def problem(self, version: int) -> Problem | None:
-        """What is wrong with the pods that go by this number, whatever they are made from."""
-        observed = self.versions.get(version)
-        return None if observed is None else observed.problem
+        """The problem of the pods with this version number, whatever they were made from."""
+        found = self.versions.get(version)
+        return None if found is None else found.problem
 
-    def problem_of(self, served: ServedVersion) -> Problem | None:
-        """What is wrong with the pods that are made from exactly this: what others of the same number did,
-        which are still there, is not to be held against it.
+    def problem_of(self, version: ModelVersion) -> Problem | None:
+        """The problem of the pods that were made from exactly these inputs.
+
+        Older pods of the same number, which may still exist, do not count against the version.
         """
-        return self.problem(served.version) if self.is_made_from(served) else None
+        return self.problem(version.version) if self.is_deployed(version) else None
 
-    def is_made_from(self, served: ServedVersion) -> bool:
-        """Whether there is a Deployment of this version with these inputs."""
-        observed = self.versions.get(served.version)
-        return observed is not None and observed.input_hash == served.input_hash
+    def is_deployed(self, version: ModelVersion) -> bool:
+        """Whether there is a Deployment of this version with exactly these inputs."""
+        found = self.versions.get(version.version)
+        return found is not None and found.input_hash == version.input_hash
 
     @property
     def reports(self) -> tuple[GatewayReport, ...]:
-        """The reports of all gateways that could be read."""
+        """The reports of all gateways that answered the poll."""
         return tuple(gateway.report for gateway in self.gateways if gateway.report is not None)
 
     @property
@@ -159,5 +156,5 @@ class Observed:
         return max((report.revision for report in self.reports), default=0)
 
     @property
-    def ready_gateways(self) -> tuple[GatewayObserved, ...]:
+    def ready_gateways(self) -> tuple[GatewaySnapshot, ...]:
         return tuple(gateway for gateway in self.gateways if gateway.ready)

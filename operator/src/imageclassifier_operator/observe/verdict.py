@@ -1,70 +1,77 @@
-"""The verdict that a verification Job comes back with. Pure."""
+"""The verdict of a verification Job, from the termination message of its pod. Pure."""
 
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.reasons import Reason
-from imageclassifier_operator.observe.log_excerpts import short
+from imageclassifier_operator.observe.log_excerpts import one_line
 from imageclassifier_operator.observe.types import Verdict
-
-Json = Mapping[str, Any]
 
 
 def verdict(job: Json, pods: Iterable[Json]) -> Verdict | None:
-    """How the Job ended; None while it runs. Only a verdict in its own words is conclusive."""
+    """How the Job ended; None while it runs. Only a verdict that the Job itself wrote is conclusive."""
     if job["metadata"].get("deletionTimestamp") is not None:
         return None
     for pod in pods:
-        if (found := _of_pod(pod)) is not None:
+        if (found := _pod_verdict(pod)) is not None:
             return found
     conditions = (job.get("status") or {}).get("conditions") or ()
     failed = next((c for c in conditions if c["type"] == "Failed" and c["status"] == "True"), None)
     if failed is not None:
-        return _none(f"Job {job['metadata']['name']} ended without a verdict: {short(failed.get('message'))}")
+        why = one_line(failed.get("message"))
+        return _inconclusive(f"Job {job['metadata']['name']} ended without a verdict: {why}.")
     return None
 
 
-def _of_pod(pod: Json) -> Verdict | None:
-    """What the pod has found, or why it has found nothing; None while it runs."""
+def _pod_verdict(pod: Json) -> Verdict | None:
+    """The verdict of the pod, or why it has none; None while it runs."""
     name, status = pod["metadata"]["name"], pod.get("status") or {}
     ends = [(c.get("state") or {}).get("terminated") for c in status.get("containerStatuses") or ()]
     ended = next((end for end in ends if end is not None), None)
-    if ended is not None and (said := _read(ended)) is not None:
-        return said
+    if ended is not None and (found := _read(ended)) is not None:
+        return found
     if status.get("reason"):
-        return _none(f"pod {name} was ended by its node ({status['reason']}): {short(status.get('message'))}")
+        why = one_line(status.get("message"))
+        return _inconclusive(f"Pod {name} was ended by its node ({status['reason']}): {why}.")
     if ended is not None:
         last = "".join((ended.get("message") or "").strip().splitlines()[-1:])
-        return _none(f"pod {name} ended with exit code {ended.get('exitCode')} and no verdict: {short(last)}")
+        code = ended.get("exitCode")
+        return _inconclusive(f"Pod {name} ended with exit code {code} and no verdict: {one_line(last)}.")
     return None
 
 
-def _none(why: str) -> Verdict:
-    return Verdict(passed=False, reason=Reason.VERIFICATION_FAILED, message=why, conclusive=False)
+def _inconclusive(message: str) -> Verdict:
+    return Verdict(passed=False, reason=Reason.VERIFICATION_FAILED, message=message, conclusive=False)
 
 
 def _read(ended: Json) -> Verdict | None:
-    """The verdict in a container's termination message, None when there is none."""
+    """The verdict in a container's termination message; None without one."""
     text = ended.get("message") or ""
     try:
-        said = json.loads(text)
-        passed, message = bool(said["passed"]), str(said.get("message") or "").rstrip(".")
-        details = _details(said)
-        reason = Reason.of(said.get("reason") or "", Reason.VERIFICATION_FAILED)
+        document = json.loads(text)
+        passed, message = bool(document["passed"]), _sentence(str(document.get("message") or ""))
+        details = _details(document)
+        reason = Reason.of(document.get("reason") or "", Reason.VERIFICATION_FAILED)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
     return Verdict(passed, reason, message, conclusive=ended.get("exitCode") in (0, 1), details=details)
 
 
-def _details(said: Json) -> dict[str, Any]:
-    """The figures of a verdict in the form of `status.verification`. Raises for what is not of that form."""
-    golden, latency = said.get("golden") or {}, said.get("latency_milliseconds") or {}
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if not text or text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _details(document: Json) -> dict[str, Any]:
+    """The figures of a verdict in the form of `status.verification`. Raises for any other form."""
+    golden, latency = document.get("golden") or {}, document.get("latency_milliseconds") or {}
     details: dict[str, Any] = {
-        "passed": bool(said["passed"]),
-        "casesTotal": _count(said.get("cases_total") or 0),
-        "casesPassed": _count(said.get("cases_passed") or 0),
+        "passed": bool(document["passed"]),
+        "casesTotal": _count(document.get("cases_total") or 0),
+        "casesPassed": _count(document.get("cases_passed") or 0),
     }
     if golden.get("worst_difference") is not None:
         details["goldenWorstDifference"] = _number(golden["worst_difference"])
@@ -72,7 +79,7 @@ def _details(said: Json) -> dict[str, Any]:
         details["latencyMilliseconds"] = {key: _number(latency[key]) for key in ("p50", "p99")}
     cases = [
         {key: kind(case[key]) for key, kind in _CASE.items() if case.get(key) is not None}
-        for case in said.get("cases") or ()
+        for case in document.get("cases") or ()
     ]
     if cases:
         details["cases"] = cases
@@ -80,17 +87,17 @@ def _details(said: Json) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float:
-    """Raises ValueError for what JSON has no number for, though Python reads it: NaN and the infinities."""
+    """Raises ValueError for NaN and the infinities, which Python reads but JSON does not have."""
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError(f"{value} is no number")
+        raise ValueError(f"{value} is not a finite number")
     return number
 
 
 def _count(value: Any) -> int:
     count = int(value)
     if not 0 <= count < 2**31:
-        raise ValueError(f"{value} is no number of pictures")
+        raise ValueError(f"{value} is not a number of pictures")
     return count
 
 

@@ -1,169 +1,176 @@
-"""Writing the children: each that differs from what is wanted, and deleting those that are wanted no more.
+"""The writer of children: applies each child that differs from its manifest, and deletes unwanted ones.
 
-What keeps a child from being written comes back as a `Problem`; what may pass by itself is raised.
+A problem that lasts (a name conflict, a refusal) is returned as a `Problem`. An error that may pass by itself
+is raised.
 """
 
 import logging
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from imageclassifier_operator import render
-from imageclassifier_operator.api import ImageClassifier, names
+from imageclassifier_operator.api import names
+from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import CHILDREN, DEPLOYMENTS, FIELD_MANAGER, JOBS, Kind, kind_of
-from imageclassifier_operator.api.reasons import Reason
-from imageclassifier_operator.observe.objects import controller, is_controlled_by, version_of
-from imageclassifier_operator.observe.types import Observed, Problem
-from imageclassifier_operator.reconcile.context import View
+from imageclassifier_operator.observe.objects import is_controlled_by, version_of
+from imageclassifier_operator.observe.types import Problem, Snapshot
+from imageclassifier_operator.reconcile import write_problems
+from imageclassifier_operator.reconcile.request import ValidRequest
 from imageclassifier_operator.render import verification_plan
 from imageclassifier_operator.rollout import Decision, Goal
 from imageclassifier_operator.rollout.recovery import has_served
 from imageclassifier_operator.rollout.state import State
 from imageclassifier_operator.runtime.cache import Cache
-from imageclassifier_operator.runtime.client import ApiError, Cluster
-from imageclassifier_operator.runtime.drift import needs_writing
-from imageclassifier_operator.runtime.gather import all_done
+from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
+from imageclassifier_operator.runtime.drift import needs_apply
+from imageclassifier_operator.runtime.gather import gather_all
 
 logger = logging.getLogger(__name__)
 
-Json = Mapping[str, Any]
-
 VERIFY_AGAIN_SECONDS = 5.0
 MAX_VERIFY_AGAIN_SECONDS = 60.0
+MAX_COUNTED_VERIFICATIONS = 8
+"""Further retries no longer lengthen the back-off, which has long reached its maximum."""
 
 
 class BlockedError(Exception):
-    """A child cannot be written, and why."""
+    """A child cannot be written; `problem` says why."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
         self.problem = problem
 
 
-def serving_children(view: View, state: State, version: int) -> tuple[render.Manifest, ...]:
-    """The children of one kept version. Once marked as having served, a Deployment stays so."""
-    live = view.objects.serving_deployments().get(version)
+def serving_children(request: ValidRequest, state: State, version: int) -> tuple[render.Manifest, ...]:
+    """The manifests of one kept version. A Deployment keeps the mark that it has served."""
+    live = request.objects.serving_deployments().get(version)
     marked = live is not None and has_served(live)
     serves = state.serving is not None and state.serving.version == version
     return render.serving_children(
-        view.ic,
+        request.ic,
         state.kept[version],
-        view.ic.replicas,
-        # While only one version exists nothing can be confused, and its first write stays the only one.
+        request.ic.replicas,
+        # A single version needs no mark, and without it the first write stays the only one.
         has_served=marked or (serves and len(state.kept) > 1),
     )
 
 
 class Children:
-    """Makes the cluster's objects as decided. Reads from the cache only, but for a child not seen before."""
+    """Writes and deletes the children of one ImageClassifier at a time."""
 
-    def __init__(self, cache: Cache, cluster: Cluster, settings: render.Settings) -> None:
-        self._cache, self._cluster, self._settings = cache, cluster, settings
+    def __init__(self, cache: Cache, client: KubernetesClient, installation: render.Installation) -> None:
+        self._cache, self._client, self._installation = cache, client, installation
 
-    async def carry_out(self, view: View, goal: Goal, decision: Decision, seen: Observed) -> Problem | None:
-        """Write and delete what the decision asks for, but for the routing. What could not be written?"""
+    async def apply_children(
+        self, request: ValidRequest, goal: Goal, decision: Decision, snapshot: Snapshot
+    ) -> Problem | None:
+        """Write and delete children as decided, all but the routing. Returns what prevents a write."""
         state = decision.state
-        wanted = [*render.shared_children(view.ic, self._settings)]
+        wanted = [*render.shared_children(request.ic, self._installation)]
         for version in state.kept:
-            wanted += serving_children(view, state, version)
+            wanted += serving_children(request, state, version)
         if decision.verify and state.candidate is not None:
-            plan = verification_plan.plan(view.ic, state.candidate, state.serving)
-            wanted += render.verify_job(view.ic, state.candidate, plan, goal.attempt, self._settings)
-        await self._repeat_verification(view, goal, state, seen)
-        problems = await all_done(
-            self.ensure(view, manifest)
+            plan = verification_plan.plan(request.ic, state.candidate, state.serving)
+            wanted += render.verify_job(request.ic, state.candidate, plan, goal.attempt, self._installation)
+        await self._retry_verification(request, goal, state, snapshot)
+        problems = await gather_all(
+            self.ensure(request, manifest)
             for manifest in wanted
-            if not _is_used_as_it_was(view, state, decision, manifest)
+            if not _must_drain_first(request, state, decision, manifest)
         )
-        await self._remove_others(view, goal, decision, {_id(manifest) for manifest in wanted})
+        await self._delete_unwanted(request, goal, decision, {_id(manifest) for manifest in wanted})
         return next((problem for problem in problems if problem is not None), None)
 
-    async def ensure(self, view: View, manifest: render.Manifest) -> Problem | None:
-        """Write one child if need be; what keeps it from being written, if not for the moment only."""
+    async def ensure(self, request: ValidRequest, manifest: render.Manifest) -> Problem | None:
+        """Write one child if it differs. Returns what prevents the write, if that may last."""
         try:
-            await self._ensure(view, manifest)
+            await self._ensure(request, manifest)
         except BlockedError as blocked:
             return blocked.problem
         except ApiError as error:
             if not error.is_refusal:
                 raise
-            return _refusal(manifest, error)
+            return write_problems.refusal(manifest, error)
         return None
 
-    async def _ensure(self, view: View, manifest: render.Manifest) -> None:
-        """Write one child if it is not as wanted. Raises BlockedError when the name is taken."""
+    async def _ensure(self, request: ValidRequest, manifest: render.Manifest) -> None:
+        """Write one child if it differs. Raises BlockedError when another object has its name."""
         kind, name = kind_of(manifest), manifest["metadata"]["name"]
-        live = self._cache.one(kind, view.key, name)
+        live = self._cache.get(kind, request.key, name)
         if live is None:
-            live = await self._cluster.read(kind, view.key.namespace, name)
-            if live is not None and is_controlled_by(live, view.ic.uid):
-                self._cache.written(kind, view.key, dict(live))
+            live = await self._client.read(kind, request.key.namespace, name)
+            if live is not None and is_controlled_by(live, request.ic.uid):
+                self._cache.record_write(kind, request.key, dict(live))
         if live is not None:
-            if not is_controlled_by(live, view.ic.uid):
-                raise BlockedError(_conflict(kind, live, view.ic))
+            if not is_controlled_by(live, request.ic.uid):
+                raise BlockedError(write_problems.conflict(kind, live, request.ic))
             if live["metadata"].get("deletionTimestamp") is not None:
-                return  # its end will wake us
-            if not needs_writing(manifest, live, FIELD_MANAGER):
+                return  # the event of its deletion starts the next reconciliation
+            if not needs_apply(manifest, live, FIELD_MANAGER):
                 return
             if kind is JOBS:
-                return  # a Job's template is immutable, and its name says what it is made from
-        written = await self._cluster.apply(kind, manifest)
-        logger.info("wrote %s %s", kind.kind, name)
-        self._cache.written(kind, view.key, written)
+                return  # a Job's template is immutable, and its name contains a hash of its inputs
+        written = await self._client.apply(kind, manifest)
+        logger.info("Wrote %s %s", kind.kind, name)
+        self._cache.record_write(kind, request.key, written)
 
-    async def _repeat_verification(self, view: View, goal: Goal, state: State, seen: Observed) -> None:
-        """Delete a verification Job that ended without a verdict (its node went away, say): it is made
-        anew, after ever longer waits.
-        """
-        if state.candidate is None or seen.verdict is None or seen.verdict.conclusive:
-            return
-        name = names.verify_name(view.ic.name, state.candidate.version, goal.attempt)
-        job, before = self._cache.one(JOBS, view.key, name), view.memory.unverified
-        wait = VERIFY_AGAIN_SECONDS * 2 ** (before.tries if before is not None else 0)
-        if job is None or view.now - _created(job) < min(wait, MAX_VERIFY_AGAIN_SECONDS):
-            return
-        if before is not None:
-            before.tries = min(before.tries + 1, 8)
-        await self._delete(view, JOBS, job)
-
-    async def _remove_others(
-        self, view: View, goal: Goal, decision: Decision, wanted: set[tuple[str, str]]
+    async def _retry_verification(
+        self, request: ValidRequest, goal: Goal, state: State, snapshot: Snapshot
     ) -> None:
-        """Delete what is ours and no longer wanted; a version's children only when no gateway uses them any
-        more.
+        """Delete a verification Job that ended without a verdict, so that it is created again.
+
+        A Job ends so when its node fails, for example. The back-off grows with each retry.
         """
+        if state.candidate is None or snapshot.verdict is None or snapshot.verdict.conclusive:
+            return
+        name = names.verify_name(request.ic.name, state.candidate.version, goal.attempt)
+        job, unfinished = self._cache.get(JOBS, request.key, name), request.memory.unfinished_verification
+        wait = VERIFY_AGAIN_SECONDS * 2 ** (unfinished.tries if unfinished is not None else 0)
+        if job is None or request.now - _created(job) < min(wait, MAX_VERIFY_AGAIN_SECONDS):
+            return
+        if unfinished is not None:
+            unfinished.tries = min(unfinished.tries + 1, MAX_COUNTED_VERIFICATIONS)
+        await self._delete(request, JOBS, job)
+
+    async def _delete_unwanted(
+        self, request: ValidRequest, goal: Goal, decision: Decision, wanted: set[tuple[str, str]]
+    ) -> None:
+        """Delete children that are not wanted any more; those of a version only after it is drained."""
         kept = set(decision.state.kept)
-        # The last verification of the version asked for stays, for its logs and for status.verification.
-        told = names.verify_name(view.ic.name, goal.wanted.version, goal.attempt)
+        # The last verification of the wanted version stays, for its logs and for status.verification.
+        reported = names.verify_name(request.ic.name, goal.wanted.version, goal.attempt)
         for kind in CHILDREN:
-            for live in self._cache.of(kind, view.key):
-                name, version = live["metadata"]["name"], version_of(live)
-                if (kind.plural, name) in wanted or name == names.routing_name(view.ic.name):
+            for live in self._cache.objects_of(kind, request.key):
+                metadata, version = live["metadata"], version_of(live)
+                name = metadata["name"]
+                if (kind.plural, name) in wanted or name == names.routing_name(request.ic.name):
                     continue
-                if not is_controlled_by(live, view.ic.uid) or live["metadata"].get("deletionTimestamp"):
+                if not is_controlled_by(live, request.ic.uid) or metadata.get("deletionTimestamp"):
                     continue
                 if _is_verification(live):
-                    if name == told:
+                    if name == reported:
                         continue
                 elif version is not None and (version in kept or not decision.delete_others):
                     continue
-                await self._delete(view, kind, live)
-                logger.info("deleted %s %s", kind.kind, name)
+                await self._delete(request, kind, live)
+                logger.info("Deleted %s %s", kind.kind, name)
 
-    async def _delete(self, view: View, kind: Kind, live: Json) -> None:
+    async def _delete(self, request: ValidRequest, kind: Kind, live: Json) -> None:
         name, uid = live["metadata"]["name"], live["metadata"]["uid"]
-        await self._cluster.delete(kind, view.key.namespace, name, uid)
-        self._cache.deleted(kind, view.key, name, uid)
+        await self._client.delete(kind, request.key.namespace, name, uid)
+        self._cache.record_deletion(kind, request.key, name, uid)
 
 
-def _is_used_as_it_was(view: View, state: State, decision: Decision, manifest: render.Manifest) -> bool:
-    """Whether the pods of a version that is to be made anew (a candidate whose image was mended) may still
-    get requests: their Deployment stays until no gateway sends any.
+def _must_drain_first(
+    request: ValidRequest, state: State, decision: Decision, manifest: render.Manifest
+) -> bool:
+    """True while a gateway may still send requests to the old pods of this version number.
+
+    A candidate that was corrected in mid-rollout keeps its old Deployment until then.
     """
     if decision.delete_others or kind_of(manifest) is not DEPLOYMENTS:
         return False
     version = version_of(manifest)
-    live = None if version is None else view.objects.serving_deployments().get(version)
+    live = None if version is None else request.objects.serving_deployments().get(version)
     if live is None or state.serving is None or state.serving.version == version:
         return False
     return _input_hash(live) != _input_hash(manifest)
@@ -184,29 +191,3 @@ def _id(manifest: Json) -> tuple[str, str]:
 
 def _is_verification(live: Json) -> bool:
     return (live["metadata"].get("labels") or {}).get(names.LABEL_COMPONENT) == "verify"
-
-
-def _conflict(kind: Kind, live: Json, ic: ImageClassifier) -> Problem:
-    owner = controller(live)
-    name = live["metadata"]["name"]
-    if owner is None:
-        whose = "belongs to nobody"
-    elif owner["kind"] == names.KIND and owner["name"] == ic.name:
-        whose = "belongs to a former ImageClassifier of this name and is about to be removed"
-    else:
-        whose = f"belongs to {owner['kind']} {owner['name']}"
-    return Problem(
-        Reason.CONFLICT,
-        f"{kind.kind} {name} exists already and {whose}: delete or rename it, "
-        "or give the ImageClassifier another name",
-    )
-
-
-def _refusal(manifest: Json, error: ApiError) -> Problem:
-    name = manifest["metadata"]["name"]
-    said = f"{manifest['kind']} {name} is refused by the API server: {error.message[:500]}"
-    if "exceeded quota" in error.message:
-        return Problem(Reason.QUOTA_EXCEEDED, f"{said}; raise the quota, or remove what is not needed")
-    return Problem(
-        Reason.API_REFUSED, f"{said}; correct what it names in the spec, or ask whoever set the rule"
-    )

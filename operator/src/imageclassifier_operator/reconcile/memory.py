@@ -1,27 +1,25 @@
-"""What one process remembers between the passes over one ImageClassifier: hints only, lost without harm.
+"""Hints about one ImageClassifier that this process keeps between reconciliations.
 
-Who has acknowledged which routing revision, when gateways were last touched, which state was found when
-nothing could be stored yet. A new leader starts with none of it and asks again.
+Losing them does no harm: a new leader starts without any and asks the gateways again.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from imageclassifier_operator.observe.gateway_health import Hearing
+from imageclassifier_operator.api.json import Json
+from imageclassifier_operator.observe.gateway_health import GatewayHealth
 from imageclassifier_operator.observe.types import GatewayReport, Problem
 from imageclassifier_operator.rollout.state import State
 
-Json = Mapping[str, Any]
-
-TOUCH_AGAIN_SECONDS = 0.4
-QUICK_TOUCHES = 10
-MAX_TOUCH_AGAIN_SECONDS = 30.0
+ANNOTATE_AGAIN_SECONDS = 0.4
+QUICK_ANNOTATIONS = 10
+MAX_ANNOTATE_AGAIN_SECONDS = 30.0
 
 
 @dataclass
-class Touch:
-    """A gateway pod was annotated for `revision`: `count` times, last at `at`."""
+class PodAnnotation:
+    """How often a gateway pod was annotated for `revision`, and when it was last."""
 
     revision: int
     count: int
@@ -29,8 +27,8 @@ class Touch:
 
 
 @dataclass
-class Unverified:
-    """The verification `job` ended `tries` times without a verdict; the last time because of `problem`."""
+class UnfinishedVerification:
+    """The verification `job` ended `tries` times without a verdict. `problem`: why it did the last time."""
 
     job: str
     problem: Problem
@@ -39,48 +37,49 @@ class Unverified:
 
 @dataclass
 class Memory:
-    """Hints about one ImageClassifier. `uid` tells a new object from an old one of the same name."""
+    """The hints about one ImageClassifier. `uid` tells a new object from an old one of the same name."""
 
     uid: str
-    began: float = 0.0
+    started: float = 0.0
+    """When this process reconciled the object for the first time."""
     state: State | None = None
-    hearing: Hearing = field(default_factory=Hearing)
+    gateway_health: GatewayHealth = field(default_factory=GatewayHealth)
     acknowledged: dict[str, int] = field(default_factory=dict)
-    """Gateway pod uid -> the revision that it last said it had applied."""
+    """The uid of each gateway pod, and the routing revision that it last reported."""
     all_acknowledged: tuple[int, float] | None = None
-    """The revision that every ready gateway was seen to have, and since when."""
+    """The revision that every ready gateway has applied, and since when."""
     unusable: tuple[int, float] | None = None
-    """The candidate that some ready gateway cannot use, and since when."""
+    """The candidate that a ready gateway cannot use, and since when."""
     routing_written: tuple[int, float] | None = None
     """The newest revision that this process wrote, and when."""
-    measured: int = 0
-    touches: dict[str, Touch] = field(default_factory=dict)
-    told_problem: Problem | None = None
+    measured_revision: int = 0
+    """The last revision whose time to acknowledgement is in the metrics."""
+    pod_annotations: dict[str, PodAnnotation] = field(default_factory=dict)
+    posted_problem: Problem | None = None
+    """The problem of the last Event."""
     blocked: Problem | None = None
-    """What kept the last pass from writing a child."""
-    failing: bool = False
-    """The last pass did not get through its writes, for an error of the API server."""
-    untold: list[dict[str, Any]] = field(default_factory=list)
-    """Events about what has happened that are not posted yet."""
-    unverified: Unverified | None = None
+    """Why the last reconciliation could not write a child."""
+    failed: bool = False
+    """True when the last reconciliation ended with an error of the API server."""
+    pending_events: list[dict[str, Any]] = field(default_factory=list)
+    """Events of transitions that are not posted yet."""
+    unfinished_verification: UnfinishedVerification | None = None
     status_due: float | None = None
-    """When a status that differs in no condition has to be written at the latest."""
+    """The latest time to write a status in which only figures changed."""
 
-    def hear(self, reports: Mapping[str, GatewayReport]) -> None:
+    def record_acknowledgements(self, reports: Mapping[str, GatewayReport]) -> None:
         for uid, report in reports.items():
             self.acknowledged[uid] = report.revision
 
-    def forget_pods(self, pods: Iterable[Json]) -> None:
-        """Keep hints of these pods only."""
-        there = {pod["metadata"]["uid"] for pod in pods}
-        self.acknowledged = {uid: revision for uid, revision in self.acknowledged.items() if uid in there}
-        self.touches = {uid: touch for uid, touch in self.touches.items() if uid in there}
-        self.hearing.forget_others(there)
+    def forget_other_pods(self, pods: Iterable[Json]) -> None:
+        """Keep the hints about these gateway pods, and drop those about all others."""
+        existing = {pod["metadata"]["uid"] for pod in pods}
+        self.acknowledged = {uid: value for uid, value in self.acknowledged.items() if uid in existing}
+        self.pod_annotations = {uid: value for uid, value in self.pod_annotations.items() if uid in existing}
+        self.gateway_health.forget_other_pods(existing)
 
     def acknowledged_seconds(self, revision: int, ready: Iterable[Json], now: float) -> float | None:
-        """For how long every one of the `ready` gateway pods has been on `revision`; None when not, or none
-        is.
-        """
+        """How long all `ready` gateway pods have been on `revision`. None if one is not, or none is ready."""
         uids = [pod["metadata"]["uid"] for pod in ready]
         if not uids or any(self.acknowledged.get(uid) != revision for uid in uids):
             self.all_acknowledged = None
@@ -90,7 +89,7 @@ class Memory:
         return now - self.all_acknowledged[1]
 
     def unusable_seconds(self, candidate: int | None, now: float) -> float:
-        """For how long `candidate` has been one that some gateway cannot use; None: there is no such one."""
+        """How long a gateway has not been able to use `candidate`. Pass None when all can use it."""
         if candidate is None:
             self.unusable = None
             return 0.0
@@ -98,27 +97,26 @@ class Memory:
             self.unusable = (candidate, now)
         return now - self.unusable[1]
 
-    def needs_touch(self, pod: Json, revision: int, now: float) -> bool:
-        """Whether a gateway pod has to be annotated (again) so that its kubelet looks for the new routing
-        file.
+    def needs_annotation(self, pod: Json, revision: int, now: float) -> bool:
+        """Whether to annotate a gateway pod (again), so that its kubelet refreshes the routing file.
 
-        Again when it has not helped: the annotation can overtake the kubelet's own watch of the
-        ConfigMap. After some tries the intervals grow.
+        One annotation is not always enough: it can overtake the kubelet's own watch of the ConfigMap. After
+        some quick retries the interval doubles each time.
         """
         uid = pod["metadata"]["uid"]
         if self.acknowledged.get(uid) == revision:
             return False
-        touch = self.touches.get(uid)
-        if touch is None or touch.revision != revision:
+        last = self.pod_annotations.get(uid)
+        if last is None or last.revision != revision:
             return True
-        wait = TOUCH_AGAIN_SECONDS * 2 ** max(0, touch.count - QUICK_TOUCHES)
-        return bool(now - touch.at >= min(MAX_TOUCH_AGAIN_SECONDS, wait))
+        wait = ANNOTATE_AGAIN_SECONDS * 2 ** max(0, last.count - QUICK_ANNOTATIONS)
+        return bool(now - last.at >= min(MAX_ANNOTATE_AGAIN_SECONDS, wait))
 
-    def touches_of(self, pod: Json, revision: int) -> int:
-        """How often it has been annotated for this revision."""
-        touch = self.touches.get(pod["metadata"]["uid"])
-        return touch.count if touch is not None and touch.revision == revision else 0
+    def annotation_count(self, pod: Json, revision: int) -> int:
+        """How often the pod was annotated for this revision."""
+        last = self.pod_annotations.get(pod["metadata"]["uid"])
+        return last.count if last is not None and last.revision == revision else 0
 
-    def touched(self, pod: Json, revision: int, now: float) -> None:
-        """Note a touch."""
-        self.touches[pod["metadata"]["uid"]] = Touch(revision, self.touches_of(pod, revision) + 1, now)
+    def record_annotation(self, pod: Json, revision: int, now: float) -> None:
+        count = self.annotation_count(pod, revision) + 1
+        self.pod_annotations[pod["metadata"]["uid"]] = PodAnnotation(revision, count, now)

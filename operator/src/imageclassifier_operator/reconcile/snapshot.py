@@ -1,150 +1,164 @@
-"""What a pass sees: the cache's objects and, when it matters, the gateways' reports, as one `Observed`."""
+"""The snapshot of a reconciliation: the objects in the cache and the gateways' reports, as one value."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from imageclassifier_operator import metrics, render
 from imageclassifier_operator.api import names
+from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import DEPLOYMENTS, JOBS, SERVICES
 from imageclassifier_operator.observe import objects, verdict
-from imageclassifier_operator.observe.gateway_client import Gateways
+from imageclassifier_operator.observe.gateway_client import GatewayClient
 from imageclassifier_operator.observe.pod_problems import diagnose_job, is_ready
 from imageclassifier_operator.observe.types import (
-    GatewayObserved,
     GatewayReport,
-    Observed,
+    GatewaySnapshot,
     Problem,
+    Snapshot,
     Verdict,
     VersionReport,
 )
 from imageclassifier_operator.reconcile.children import serving_children
-from imageclassifier_operator.reconcile.context import Found, View
-from imageclassifier_operator.reconcile.memory import Memory, Unverified
+from imageclassifier_operator.reconcile.memory import Memory, UnfinishedVerification
+from imageclassifier_operator.reconcile.request import Request, ValidRequest
 from imageclassifier_operator.rollout import Goal, needs_reports, unusable_candidate
 from imageclassifier_operator.rollout.state import State
 from imageclassifier_operator.runtime.cache import Cache
 
-Json = Mapping[str, Any]
 
-
-class Survey:
-    """Looks around for a pass: reads the cache, asks the gateways, and changes nothing but its memory."""
+class Snapshotter:
+    """Takes snapshots: reads the cache, polls the gateways when needed, and changes only the memory."""
 
     def __init__(
-        self, cache: Cache, gateways: Gateways, settings: render.Settings, clock: Callable[[], float]
+        self,
+        cache: Cache,
+        gateways: GatewayClient,
+        installation: render.Installation,
+        clock: Callable[[], float],
     ) -> None:
         self._cache, self._gateways = cache, gateways
-        self._settings, self._clock = settings, clock
+        self._installation, self._clock = installation, clock
 
-    async def observe(self, view: View, goal: Goal, state: State) -> Observed:
-        pods, memory = view.objects.gateway_pods(), view.memory
-        memory.forget_pods(pods)
+    async def take(self, request: ValidRequest, goal: Goal, state: State) -> Snapshot:
+        pods, memory = request.objects.gateway_pods(), request.memory
+        memory.forget_other_pods(pods)
         ready = [pod for pod in pods if is_ready(pod)]
-        acknowledged = memory.acknowledged_seconds(state.revision, ready, view.now) is not None
-        reports: Mapping[str, GatewayReport] = {}
-        if state.serving is not None:
-            version, hearing = state.serving.version, memory.hearing
-            servers = [pod for pod in view.objects.serving_pods(version) if is_ready(pod)]
-            hearing.look([*ready, *servers], view.now)
-            if needs_reports(state, acknowledged) or hearing.ask_again_seconds(version, view.now) == 0:
-                reports = await self._gateways.ask(pods)
-                memory.hear(reports)
-                hearing.hear(version, reports, view.now)
-                self._measure(memory, state.revision, ready)
-        wanted = {version: serving_children(view, state, version)[0] for version in state.kept}
-        gateway = self._cache.one(DEPLOYMENTS, view.key, names.gateway_name(view.ic.name))
-        gateway_wanted = render.shared_children(view.ic, self._settings)[0]
-        name = names.verify_name(view.ic.name, goal.wanted.version, goal.attempt)
-        job = self._cache.one(JOBS, view.key, name)
-        verdict = self._verdict(view, goal, job)
-        seen = Observed(
-            versions=objects.versions(view.objects, wanted),
-            gateways=_gateways(view, state, reports),
-            gateways_complete=gateway is not None and objects.is_complete(gateway, gateway_wanted),
-            gateway_problem=objects.gateway_problem(view.objects, gateway),
-            acknowledged_seconds=memory.acknowledged_seconds(state.revision, ready, view.now),
-            verdict=verdict,
-            unverified=self._unverified(view, name, job, verdict),
+        reports = await self._poll_gateways(request, state, pods, ready)
+        wanted = {version: serving_children(request, state, version)[0] for version in state.kept}
+        gateway = self._cache.get(DEPLOYMENTS, request.key, names.gateway_name(request.ic.name))
+        wanted_gateway = render.gateway_deployment(request.ic, self._installation)
+        name = names.verify_name(request.ic.name, goal.wanted.version, goal.attempt)
+        job = self._cache.get(JOBS, request.key, name)
+        found = None if job is None else verdict.verdict(job, request.objects.pods_of(job))
+        snapshot = Snapshot(
+            versions=objects.versions(request.objects, wanted),
+            gateways=_gateways(request, state, reports),
+            gateways_complete=gateway is not None and objects.is_complete(gateway, wanted_gateway),
+            gateway_problem=objects.gateway_problem(request.objects, gateway),
+            acknowledged_seconds=memory.acknowledged_seconds(state.revision, ready, request.now),
+            verdict=None if found is None else replace(found, version=goal.wanted.version),
+            verification_problem=self._verification_problem(request, name, job, found),
             blocked=memory.blocked,
         )
-        unusable = unusable_candidate(state, seen)
-        return replace(seen, unusable_seconds=memory.unusable_seconds(unusable, view.now))
+        unusable = unusable_candidate(state, snapshot)
+        return replace(snapshot, unusable_seconds=memory.unusable_seconds(unusable, request.now))
 
-    def observe_invalid(self, found: Found, state: State) -> Observed:
-        """What is seen while the spec cannot be rendered: what is there is then what is wanted."""
-        gateway = self._cache.one(DEPLOYMENTS, found.key, names.gateway_name(found.key.name))
-        return Observed(
-            versions=objects.versions(found.objects, found.objects.serving_deployments()),
-            gateways=_gateways(found, state, {}),
+    def take_invalid(self, request: Request, state: State) -> Snapshot:
+        """The snapshot for an invalid spec, of which nothing can be rendered: what exists is the goal."""
+        gateway = self._cache.get(DEPLOYMENTS, request.key, names.gateway_name(request.key.name))
+        return Snapshot(
+            versions=objects.versions(request.objects, request.objects.serving_deployments()),
+            gateways=_gateways(request, state, {}),
             gateways_complete=gateway is not None and objects.is_complete(gateway, gateway),
-            gateway_problem=objects.gateway_problem(found.objects, gateway),
-            service_is_ours=self._service_is_ours(found),
+            gateway_problem=objects.gateway_problem(request.objects, gateway),
+            service_is_owned=self._service_is_owned(request),
         )
 
-    def after(self, seen: Observed, view: View, revision: int) -> Observed:
-        """What was seen, less what the pass has made old: the routing, now `revision`, and the Service."""
-        ready = [pod for pod in view.objects.gateway_pods() if is_ready(pod)]
-        told = view.memory.acknowledged
-        late = [p["metadata"]["name"] for p in ready if told.get(p["metadata"]["uid"]) != revision]
+    def refresh(self, snapshot: Snapshot, request: ValidRequest, revision: int) -> Snapshot:
+        """Update what the writes have changed: the routing, now at `revision`, and the Service."""
+        ready = [pod for pod in request.objects.gateway_pods() if is_ready(pod)]
+        acknowledged = request.memory.acknowledged
+        late = [p["metadata"]["name"] for p in ready if acknowledged.get(p["metadata"]["uid"]) != revision]
         return replace(
-            seen,
-            acknowledged_seconds=view.memory.acknowledged_seconds(revision, ready, view.now),
+            snapshot,
+            acknowledged_seconds=request.memory.acknowledged_seconds(revision, ready, request.now),
             unacknowledged=tuple(sorted(late)),
-            service_is_ours=self._service_is_ours(view),
+            service_is_owned=self._service_is_owned(request),
         )
 
-    def _service_is_ours(self, found: Found) -> bool:
-        service = self._cache.one(SERVICES, found.key, names.gateway_name(found.key.name))
-        return service is not None and objects.is_controlled_by(service, found.memory.uid)
+    async def _poll_gateways(
+        self, request: ValidRequest, state: State, pods: list[Json], ready: list[Json]
+    ) -> Mapping[str, GatewayReport]:
+        """The reports of the gateways by the uid of their pod; none when no poll is needed now."""
+        memory, health = request.memory, request.memory.gateway_health
+        acknowledged = memory.acknowledged_seconds(state.revision, ready, request.now) is not None
+        if state.serving is None:
+            return {}
+        version = state.serving.version
+        servers = [pod for pod in request.objects.serving_pods(version) if is_ready(pod)]
+        health.observe_ready_pods([*ready, *servers], request.now)
+        poll_is_due = health.poll_again_seconds(version, request.now) == 0
+        if not needs_reports(state, acknowledged) and not poll_is_due:
+            return {}
+        reports = await self._gateways.fetch_reports(pods)
+        memory.record_acknowledgements(reports)
+        health.record(version, reports, request.now)
+        self._measure(memory, state.revision, ready)
+        return reports
 
     def _measure(self, memory: Memory, revision: int, ready: list[Json]) -> None:
-        """How long it took from the routing write to the last gateway, once for each write of ours."""
+        """Measure the time from a routing write to the last acknowledgement, once for each write."""
         written, now = memory.routing_written, self._clock()
-        if written is None or written[0] != revision or memory.measured == revision:
+        if written is None or written[0] != revision or memory.measured_revision == revision:
             return
         if memory.acknowledged_seconds(revision, ready, now) is not None:
-            memory.measured = revision
+            memory.measured_revision = revision
             metrics.ROUTING_SECONDS.observe(now - written[1])
 
-    def _verdict(self, view: View, goal: Goal, job: Json | None) -> Verdict | None:
-        """Of the version asked for, also after the rollout: the Job stays as long as the version does."""
-        found = None if job is None else verdict.verdict(job, view.objects.pods_of(job))
-        return None if found is None else replace(found, version=goal.wanted.version)
+    def _service_is_owned(self, request: Request) -> bool:
+        service = self._cache.get(SERVICES, request.key, names.gateway_name(request.key.name))
+        return service is not None and objects.is_controlled_by(service, request.memory.uid)
 
-    def _unverified(self, view: View, name: str, job: Json | None, verdict: Verdict | None) -> Problem | None:
-        """What keeps the verification from a verdict. Why it ended without one is told until it has one: the
-        Job is made anew meanwhile, and the sentence must not come and go with it."""
-        memory = view.memory
-        if memory.unverified is not None and memory.unverified.job != name:
-            memory.unverified = None
-        if verdict is not None:
-            if verdict.conclusive:
-                memory.unverified = None
-            else:
-                tries = 0 if memory.unverified is None else memory.unverified.tries
-                memory.unverified = Unverified(name, Problem(verdict.reason, verdict.message), tries)
-        elif job is not None and (
-            problem := diagnose_job(job, view.objects.pods_of(job), view.objects.warnings)
-        ):
+    def _verification_problem(
+        self, request: ValidRequest, name: str, job: Json | None, found: Verdict | None
+    ) -> Problem | None:
+        """What keeps the verification Job `name` from a verdict.
+
+        The reason why a Job ended without a verdict stays until there is a verdict. Otherwise the message
+        would disappear each time the Job is created again.
+        """
+        memory, warnings = request.memory, request.objects.warnings
+        unfinished = memory.unfinished_verification
+        if unfinished is not None and unfinished.job != name:
+            unfinished = None
+        problem = None
+        if found is not None and found.conclusive:
+            unfinished = None
+        elif found is not None:
+            tries = 0 if unfinished is None else unfinished.tries
+            unfinished = UnfinishedVerification(name, Problem(found.reason, found.message), tries)
+        elif job is not None:
+            problem = diagnose_job(job, request.objects.pods_of(job), warnings)
+        memory.unfinished_verification = unfinished
+        if problem is not None or unfinished is None:
             return problem
-        return None if memory.unverified is None else memory.unverified.problem
+        return unfinished.problem
 
 
 def _gateways(
-    found: Found, state: State, reports: Mapping[str, GatewayReport]
-) -> tuple[GatewayObserved, ...]:
+    request: Request, state: State, reports: Mapping[str, GatewayReport]
+) -> tuple[GatewaySnapshot, ...]:
+    health = request.memory.gateway_health
+
     def serving(uid: str) -> VersionReport | None:
-        if state.serving is None:
-            return None
-        return found.memory.hearing.said(uid, state.serving.version, found.now)
+        return None if state.serving is None else health.report_on(uid, state.serving.version, request.now)
 
     return tuple(
-        GatewayObserved(
+        GatewaySnapshot(
             pod=pod["metadata"]["name"],
             ready=is_ready(pod),
             report=reports.get(pod["metadata"]["uid"]),
             serving=serving(pod["metadata"]["uid"]),
         )
-        for pod in found.objects.gateway_pods()
+        for pod in request.objects.gateway_pods()
     )

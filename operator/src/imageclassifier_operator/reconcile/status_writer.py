@@ -1,114 +1,118 @@
-"""Telling users: the status, written when it says something new, and an Event for what happened."""
+"""The status writer and event recorder: writes the status when it changes, and posts Events."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 from imageclassifier_operator import metrics
 from imageclassifier_operator.api import ImageSource, names
+from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS, SERVICES, STATUS_FIELD_MANAGER
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe import objects
-from imageclassifier_operator.observe.types import Observed, Problem
-from imageclassifier_operator.reconcile.context import Found, View
+from imageclassifier_operator.observe.types import Problem, Snapshot
+from imageclassifier_operator.reconcile.request import Request, ValidRequest
 from imageclassifier_operator.rollout import Decision, Goal
 from imageclassifier_operator.rollout.state import State
 from imageclassifier_operator.runtime.cache import Cache
-from imageclassifier_operator.runtime.client import ApiError, Cluster
-from imageclassifier_operator.runtime.drift import needs_writing
+from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
+from imageclassifier_operator.runtime.drift import needs_apply
 from imageclassifier_operator.status import document, events
 
 logger = logging.getLogger(__name__)
 
-Json = Mapping[str, Any]
-
 STATUS_LAG_SECONDS = 2.0
-"""Figures of a status that change all the time are written at most this often; a condition is written at
-once.
-"""
+"""A status in which only figures changed is written at most this often. A condition is written at once."""
 
 
-class Teller:
-    """Writes status and Events. `reporter` is the name of the operator's pod."""
+class StatusWriter:
+    """Writes the status and posts Events. `reporter`: the name of the operator's pod."""
 
-    def __init__(self, cache: Cache, cluster: Cluster, reporter: str) -> None:
-        self._cache, self._cluster, self._reporter = cache, cluster, reporter
+    def __init__(self, cache: Cache, client: KubernetesClient, reporter: str) -> None:
+        self._cache, self._client, self._reporter = cache, client, reporter
 
-    async def tell(
-        self, view: View, goal: Goal, state: State, seen: Observed, blocked: Problem | None
+    async def write_status(
+        self, request: ValidRequest, goal: Goal, state: State, snapshot: Snapshot, blocked: Problem | None
     ) -> None:
-        """Write the status if it says something new, and an Event for what keeps the operator from acting."""
-        ic = view.ic
-        service = self._cache.one(SERVICES, view.key, names.gateway_name(ic.name))
+        """Write the status if it changed, and post an Event about what prevents the operator from acting."""
+        ic = request.ic
+        service = self._cache.get(SERVICES, request.key, names.gateway_name(ic.name))
         # A model from a volume has no digest: the init container's image is then the model server's.
         from_image = state.serving is not None and isinstance(state.serving.source, ImageSource)
-        model_pods = view.objects.serving_pods(state.serving.version) if state.serving and from_image else []
+        pods = request.objects.serving_pods(state.serving.version) if state.serving and from_image else []
         facts = document.Facts(
             name=ic.name,
             generation=ic.generation,
+            live=request.body.get("status") or {},
+            now=request.now,
             url=objects.url(ic, service),
-            model_digest=objects.model_digest(model_pods),
+            model_digest=objects.model_digest(pods),
             blocked=blocked,
         )
-        await self._write_status(view, facts, goal, state, seen)
-        await self._tell_problem(view, blocked or goal.refused)
+        await self._apply_status(request, facts, goal, state, snapshot)
+        await self._post_problem(request, blocked or goal.refused)
 
-    def note(self, view: View, decision: Decision) -> None:
-        """Remember what happened until it is told: the next pass does not see it any more."""
-        for happened in decision.happened:
-            said = happened.blame.message if happened.blame else happened.meaning
-            logger.info("%s: %s", happened.name, said)
-            metrics.TRANSITIONS.labels(happened.name).inc()
-            event = events.of_transition(
-                view.body["metadata"], happened, decision.state.revision, self._reporter, view.now
-            )
-            view.memory.untold.append(event)
-
-    async def tell_transitions(self, view: View) -> None:
-        untold = view.memory.untold
-        while untold:
-            await self._post(view, untold[0])
-            del untold[0]
-
-    async def tell_invalid(self, found: Found, state: State, seen: Observed, sentence: str) -> None:
-        """A spec that cannot be acted on: everything stays as it is, and the status says why."""
-        problem = Problem(Reason.INVALID_SPEC, sentence)
+    async def write_invalid_status(
+        self, request: Request, state: State, snapshot: Snapshot, message: str
+    ) -> None:
+        """Report an invalid spec. Everything else in the cluster stays as it is."""
+        problem = Problem(Reason.INVALID_SPEC, message)
         facts = document.Facts(
-            name=found.key.name, generation=found.body["metadata"].get("generation", 0), blocked=problem
+            name=request.key.name,
+            generation=request.body["metadata"].get("generation", 0),
+            live=request.body.get("status") or {},
+            now=request.now,
+            blocked=problem,
         )
-        await self._write_status(found, facts, None, state, seen)
-        await self._tell_problem(found, problem)
+        await self._apply_status(request, facts, None, state, snapshot)
+        await self._post_problem(request, problem)
 
-    async def _tell_problem(self, found: Found, problem: Problem | None) -> None:
-        """An Event for what keeps the operator from acting; one, while it stays the same."""
-        if problem is not None and problem != found.memory.told_problem:
-            event = events.of_problem(found.body["metadata"], problem, self._reporter, found.now)
-            await self._post(found, event)
-        found.memory.told_problem = problem
+    def record_transitions(self, request: ValidRequest, decision: Decision) -> None:
+        """Log and count the transitions, and keep their Events until they are posted.
 
-    async def _post(self, found: Found, event: Json) -> None:
-        """One that the API server refuses (a quota, a policy) is given up: no pass has to fail for it."""
+        The next reconciliation no longer sees these transitions.
+        """
+        for transition in decision.taken:
+            logger.info("%s: %s", transition.name, transition.message)
+            metrics.TRANSITIONS.labels(transition.name).inc()
+            subject = events.Subject(request.body["metadata"], self._reporter, request.now)
+            event = events.of_transition(subject, transition, decision.state.revision)
+            request.memory.pending_events.append(event)
+
+    async def post_events(self, request: ValidRequest) -> None:
+        """Post the Events of all transitions that were recorded."""
+        pending = request.memory.pending_events
+        while pending:
+            await self._post(request, pending[0])
+            del pending[0]
+
+    async def _post_problem(self, request: Request, problem: Problem | None) -> None:
+        """Post one Event for a problem, and no second one while the problem stays the same."""
+        if problem is not None and problem != request.memory.posted_problem:
+            subject = events.Subject(request.body["metadata"], self._reporter, request.now)
+            await self._post(request, events.of_problem(subject, problem))
+        request.memory.posted_problem = problem
+
+    async def _post(self, request: Request, event: Json) -> None:
+        """Post one Event. One that the API server refuses (a quota, a policy) is dropped with a warning."""
         try:
-            await self._cluster.create_event(found.key.namespace, event)
+            await self._client.create_event(request.key.namespace, event)
         except ApiError as error:
             if not error.is_refusal:
                 raise
-            logger.warning("the Event %s cannot be posted: %s", event["reason"], error)
+            logger.warning("Cannot post the Event %s: %s", event["reason"], error)
 
-    async def _write_status(
-        self, found: Found, facts: document.Facts, goal: Goal | None, state: State, seen: Observed
+    async def _apply_status(
+        self, request: Request, facts: document.Facts, goal: Goal | None, state: State, snapshot: Snapshot
     ) -> None:
-        key, body, memory, now = found.key, found.body, found.memory, found.now
-        live = body.get("status") or {}
-        status = document.status(facts, goal, state, seen, live, now)
-        metrics.tell_conditions(key.namespace, key.name, status["conditions"])
-        if not needs_writing({"status": status}, body, STATUS_FIELD_MANAGER, "status"):
+        key, memory, now = request.key, request.memory, request.now
+        status = document.status(facts, goal, state, snapshot)
+        metrics.set_conditions(key.namespace, key.name, status["conditions"])
+        if not needs_apply({"status": status}, request.body, STATUS_FIELD_MANAGER, "status"):
             memory.status_due = None
             return
-        if not document.is_urgent(status, live):
+        if not document.is_urgent(status, facts.live):
             memory.status_due = memory.status_due or now + STATUS_LAG_SECONDS
             if now < memory.status_due:
                 return
         memory.status_due = None
-        written = await self._cluster.apply_status(key.namespace, key.name, status)
-        self._cache.written(IMAGE_CLASSIFIERS, key, written)
+        written = await self._client.apply_status(key.namespace, key.name, status)
+        self._cache.record_write(IMAGE_CLASSIFIERS, key, written)

@@ -1,7 +1,7 @@
-"""The autoscaler of an ImageClassifier, when asked for.
+"""The optional HorizontalPodAutoscaler of an ImageClassifier.
 
-It scales the ImageClassifier through its scale subresource; the operator copies the number to the
-Deployments. So a new version starts with as many pods as the one before has at that moment.
+It scales the ImageClassifier through its scale subresource, and the operator copies the number of replicas to
+the Deployments. So a new version starts with as many pods as the serving version has at that moment.
 """
 
 from imageclassifier_operator.api import ImageClassifier, names
@@ -9,7 +9,7 @@ from imageclassifier_operator.render.manifest import Manifest, metadata
 
 
 def autoscaler(ic: ImageClassifier) -> tuple[Manifest, ...]:
-    """The HorizontalPodAutoscaler, when the spec asks for one."""
+    """The HorizontalPodAutoscaler, if the spec has `autoscaling`."""
     scaling = ic.autoscaling
     if scaling is None:
         return ()

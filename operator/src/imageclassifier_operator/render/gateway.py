@@ -1,4 +1,4 @@
-"""The gateway: Deployment, Service, PodDisruptionBudget, and the Ingress and autoscaler when asked for."""
+"""The gateway: its Deployment, Service, PodDisruptionBudget and optional Ingress."""
 
 from typing import Any
 
@@ -6,33 +6,32 @@ from imageclassifier_operator.api import ImageClassifier, names
 from imageclassifier_operator.render.manifest import (
     TMP_MOUNT,
     TMP_VOLUME,
+    Installation,
     Manifest,
-    Settings,
     container,
+    cpu_limit,
     deployment,
     disruption_budget,
     metadata,
     pod_spec,
+    pull_secrets,
 )
 
 CONTAINER = "gateway"
 
 DRAIN_SECONDS = 10
-"""How long a stopping gateway goes on answering while load balancers and kube-proxy notice that it is
-leaving.
-"""
+"""How long a terminating gateway goes on answering, until load balancers and kube-proxy have noticed."""
 
 _ROUTING_DIRECTORY = "/etc/imageclassifier/routing"
-ROUTING_FILE = "routing.json"
 
 
-def gateway_image(ic: ImageClassifier, settings: Settings) -> str:
+def gateway_image(ic: ImageClassifier, installation: Installation) -> str:
     """The image of the gateway and of the verification Jobs."""
-    return ic.gateway.image or settings.gateway_image
+    return ic.gateway.image or installation.gateway_image
 
 
-def gateway_deployment(ic: ImageClassifier, settings: Settings) -> Manifest:
-    """The gateway's pods; they start without a routing file and are ready with the first one."""
+def gateway_deployment(ic: ImageClassifier, installation: Installation) -> Manifest:
+    """The gateway's Deployment. Its pods start without a routing file and are ready with the first."""
     gateway = ic.gateway
     selector = names.selector(ic.name, "gateway")
 
@@ -43,7 +42,7 @@ def gateway_deployment(ic: ImageClassifier, settings: Settings) -> Manifest:
         containers=[
             container(
                 CONTAINER,
-                gateway_image(ic, settings),
+                gateway_image(ic, installation),
                 gateway.image_pull_policy,
                 env=_environment(ic),
                 ports=[
@@ -65,18 +64,19 @@ def gateway_deployment(ic: ImageClassifier, settings: Settings) -> Manifest:
                 "name": "routing",
                 "configMap": {
                     "name": names.routing_name(ic.name),
-                    # The first route is written when a version answers; the pods need not wait for it.
+                    # The first routing is written when a version serves. The pods start before that.
                     "optional": True,
-                    "items": [{"key": ROUTING_FILE, "path": ROUTING_FILE}],
+                    "items": [{"key": names.ROUTING_FILE, "path": names.ROUTING_FILE}],
                 },
             },
             TMP_VOLUME,
         ],
         selector=selector,
-        # The last request may take its time to arrive and again to be answered; the gateway ends before.
+        # The last request may need one timeout to arrive and one to be answered. The gateway ends sooner.
         termination_grace_seconds=DRAIN_SECONDS + 2 * gateway.timeout_seconds + 10,
-        pull_secrets=gateway.image_pull_secrets,
     )
+    if gateway.image_pull_secrets:
+        pod["imagePullSecrets"] = pull_secrets(gateway.image_pull_secrets)
     return deployment(
         metadata(ic, names.gateway_name(ic.name), component="gateway"),
         replicas=gateway.replicas,
@@ -88,7 +88,7 @@ def gateway_deployment(ic: ImageClassifier, settings: Settings) -> Manifest:
 def _environment(ic: ImageClassifier) -> list[Manifest]:
     gateway = ic.gateway
     values: dict[str, str] = {
-        "GATEWAY_ROUTING_FILE": f"{_ROUTING_DIRECTORY}/{ROUTING_FILE}",
+        "GATEWAY_ROUTING_FILE": f"{_ROUTING_DIRECTORY}/{names.ROUTING_FILE}",
         "GATEWAY_PORT": str(names.GATEWAY_PORT),
         "GATEWAY_INTERNAL_PORT": str(names.GATEWAY_INTERNAL_PORT),
         "GATEWAY_MAX_IMAGE_BYTES": str(gateway.max_image_bytes),
@@ -98,21 +98,14 @@ def _environment(ic: ImageClassifier) -> list[Manifest]:
         "GATEWAY_CORS_ALLOWED_ORIGINS": ",".join(gateway.cors.allowed_origins),
         "GATEWAY_DRAIN_SECONDS": str(DRAIN_SECONDS),
     }
-    # An empty value is left out by the API server, which would look like a change.
+    # The API server drops an empty value, which would look like a change.
     environment: list[Manifest] = [{"name": name, "value": value} for name, value in values.items() if value]
-    environment.append(
-        {
-            "name": "GATEWAY_CPU_LIMIT",
-            "valueFrom": {
-                "resourceFieldRef": {"containerName": CONTAINER, "resource": "limits.cpu", "divisor": "1"}
-            },
-        }
-    )
+    environment.append({"name": "GATEWAY_CPU_LIMIT", "valueFrom": cpu_limit(CONTAINER)})
     return environment
 
 
 def gateway_service(ic: ImageClassifier) -> Manifest:
-    """The address of the classifier; the internal port is not behind it."""
+    """The Service for users. It does not expose the internal port."""
     service = ic.gateway.service
     port: Manifest = {"name": "http", "port": service.port, "targetPort": "http", "protocol": "TCP"}
     if service.node_port is not None:
@@ -142,7 +135,7 @@ def gateway_disruption_budget(ic: ImageClassifier) -> Manifest:
 
 
 def gateway_ingress(ic: ImageClassifier) -> tuple[Manifest, ...]:
-    """The Ingress, when the spec asks for one."""
+    """The Ingress, if the spec has one."""
     ingress = ic.gateway.ingress
     if ingress is None:
         return ()

@@ -1,7 +1,7 @@
-"""The parts that all our manifests share: metadata, the pods' security, and where pods spread.
+"""The parts that all manifests share: metadata, pod security, and how pods spread over nodes.
 
-Values that the API server would default are left out, unless a list's key needs them (`protocol` of a
-port): a field we do not set is left alone, so that admission may set it.
+Fields with the API server's default are left out, so that admission may set them. The exception are keys of
+lists, such as a port's `protocol`.
 """
 
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ from imageclassifier_operator.api import ImageClassifier, names
 Manifest = dict[str, Any]
 
 USER_ID = 65532
-"""The numeric user of every pod (distroless images call it `nonroot`); no image needs an entry for it."""
+"""The numeric user of every pod. Distroless images call it `nonroot`; no image needs an entry for it."""
 
 TMP_VOLUME: Manifest = {"name": "tmp", "emptyDir": {}}
 TMP_MOUNT: Manifest = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - the pod's own empty directory
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the installation says: the gateway image of this release, and where the operator itself runs."""
+class Installation:
+    """The settings of the installation: the gateway image of this release, and the operator's namespace."""
 
     gateway_image: str
     operator_namespace: str
@@ -35,7 +35,7 @@ def metadata(
     version: int | None = None,
     annotations: dict[str, str] | None = None,
 ) -> Manifest:
-    """Metadata of a child: it belongs to `ic` and goes with it."""
+    """The metadata of a child, which Kubernetes deletes together with `ic`."""
     result: Manifest = {
         "name": name,
         "namespace": ic.namespace,
@@ -53,12 +53,9 @@ def pod_spec(
     volumes: list[Manifest],
     selector: dict[str, str],
     termination_grace_seconds: int,
-    pull_secrets: Sequence[str],
     init_containers: list[Manifest] | None = None,
 ) -> Manifest:
-    """A pod that passes the Pod Security Standard «restricted», holds no API token and spreads over nodes
-    and zones.
-    """
+    """A pod that meets the Pod Security Standard `restricted`, has no API token, and spreads over nodes."""
     result: Manifest = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -83,13 +80,21 @@ def pod_spec(
     }
     if init_containers:
         result["initContainers"] = init_containers
-    if pull_secrets:
-        result["imagePullSecrets"] = [{"name": name} for name in pull_secrets]
     return result
 
 
+def pull_secrets(secrets: Sequence[str]) -> list[Manifest]:
+    """The imagePullSecrets of a pod."""
+    return [{"name": name} for name in secrets]
+
+
+def cpu_limit(container_name: str) -> Manifest:
+    """The source of an environment variable with the CPU limit of a container, in whole cores."""
+    return {"resourceFieldRef": {"containerName": container_name, "resource": "limits.cpu", "divisor": "1"}}
+
+
 def container(name: str, image: str, pull_policy: str | None, **fields: Any) -> Manifest:
-    """A container without any privilege; its last log lines are the termination message when it fails."""
+    """A container without privileges. When it fails, its termination message is the end of its log."""
     result: Manifest = {
         "name": name,
         "image": image,
@@ -114,7 +119,7 @@ def deployment(
     pod: Manifest,
     pod_annotations: dict[str, str] | None = None,
 ) -> Manifest:
-    """A Deployment whose pods are replaced one by one, each only after its successor answers."""
+    """A Deployment that replaces its pods one by one, each after its successor is ready."""
     template: Manifest = {"metadata": {"labels": meta["labels"]}, "spec": pod}
     if pod_annotations:
         template["metadata"]["annotations"] = pod_annotations
@@ -126,7 +131,7 @@ def deployment(
             "replicas": replicas,
             "revisionHistoryLimit": 2,
             "selector": {"matchLabels": selector},
-            "paused": False,  # rolled out by us alone: one that somebody paused would wait for ever
+            "paused": False,  # if somebody paused it, the rollout would wait for ever
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "template": template,
         },
@@ -134,7 +139,7 @@ def deployment(
 
 
 def disruption_budget(meta: Manifest, selector: dict[str, str]) -> Manifest:
-    """One pod at a time may be evicted, and pods that do not answer anyway never hold up a node's drain."""
+    """One pod at a time may be evicted. Pods that are not ready never block the drain of a node."""
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",

@@ -1,23 +1,23 @@
-"""The NetworkPolicies: who may talk to an ImageClassifier's pods, and to whom they may talk.
+"""The NetworkPolicies: which connections an ImageClassifier's pods may accept and open.
 
-- Model servers are reached by the gateway and the verification Jobs of the same ImageClassifier, and reach
-nobody.
-- The gateway is reached by anybody on its public port and by the operator on its internal one. It reaches
-DNS, the
-  model servers, and, to fetch pictures, the public internet; private networks only when the spec allows them.
-- A verification Job is reached by nobody, and reaches what the gateway reaches.
+- Model servers accept connections of the gateway and the verification Jobs of the same ImageClassifier. They
+  open none.
+- The gateway accepts any connection on its public port, and the operator's on its internal port. It may
+  connect to DNS, to the model servers, and to the public internet, from which it fetches pictures; to private
+  networks only if the spec allows it.
+- A verification Job accepts no connection, and may connect to the same destinations as the gateway.
 
-The kubelet's probes come from the node, which network plugins let through.
+Network plugins always allow the kubelet's probes, which come from the node.
 """
 
 from typing import Any
 
 from imageclassifier_operator.api import ImageClassifier, names
-from imageclassifier_operator.render.manifest import Manifest, Settings, metadata
+from imageclassifier_operator.render.manifest import Installation, Manifest, metadata
 
-# The gateway's own rules (imageclassifier_gateway.addresses) as address blocks, a second fence around the
-# first; a test holds the two together. Addresses that carry an IPv4 address (NAT64) are closed here: a block
-# cannot look inside.
+# The gateway's own rules for addresses (imageclassifier_gateway) as address blocks, as a second line of
+# defence. A test compares the two. IPv6 addresses that contain an IPv4 address (NAT64) are forbidden here,
+# because a block cannot tell which address they contain.
 _PRIVATE_IPV4 = ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")
 _FORBIDDEN_IPV4 = (
     "0.0.0.0/8",
@@ -35,7 +35,7 @@ _FORBIDDEN_IPV4 = (
     "240.0.0.0/4",
 )
 _PUBLIC_IPV6 = {
-    "cidr": "2000::/3",  # all that IANA has given out for global unicast
+    "cidr": "2000::/3",  # all global unicast addresses that IANA has assigned
     "except": ["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"],
 }
 _PRIVATE_IPV6 = {"cidr": "fc00::/7", "except": ["fd00:ec2::/32", "fd20:ce::/32"]}
@@ -43,7 +43,7 @@ _PRIVATE_IPV6 = {"cidr": "fc00::/7", "except": ["fd00:ec2::/32", "fd20:ce::/32"]
 _NODE_LOCAL_DNS = "169.254.20.10/32"
 
 
-def network_policies(ic: ImageClassifier, settings: Settings) -> tuple[Manifest, ...]:
+def network_policies(ic: ImageClassifier, installation: Installation) -> tuple[Manifest, ...]:
     return (
         _policy(
             ic,
@@ -70,7 +70,9 @@ def network_policies(ic: ImageClassifier, settings: Settings) -> tuple[Manifest,
                     "from": [
                         {
                             "namespaceSelector": {
-                                "matchLabels": {"kubernetes.io/metadata.name": settings.operator_namespace}
+                                "matchLabels": {
+                                    "kubernetes.io/metadata.name": installation.operator_namespace
+                                }
                             },
                             "podSelector": {"matchLabels": {names.LABEL_NAME: names.MANAGER}},
                         }
@@ -102,8 +104,8 @@ def _policy(
         "podSelector": {"matchLabels": names.selector(ic.name, component)},
         "policyTypes": ["Ingress", "Egress"],
     }
-    # The API server leaves out an empty list, which would look like a change; the types alone close both
-    # ways.
+    # The API server drops an empty list, which would look like a change. Without rules, `policyTypes` alone
+    # forbids both directions.
     if ingress:
         spec["ingress"] = ingress
     if egress:
@@ -137,7 +139,7 @@ def _client_egress(ic: ImageClassifier) -> list[Manifest]:
 
 
 def _pictures(*, allow_private_networks: bool) -> Manifest:
-    """Where pictures may be fetched from; a URL may name any port."""
+    """Where pictures may be fetched from. A URL may contain any port."""
     closed = _FORBIDDEN_IPV4 if allow_private_networks else (*_PRIVATE_IPV4, *_FORBIDDEN_IPV4)
     blocks = [{"cidr": "0.0.0.0/0", "except": list(closed)}, _PUBLIC_IPV6]
     if allow_private_networks:

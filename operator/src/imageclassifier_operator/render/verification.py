@@ -1,37 +1,37 @@
-"""The Job that tries a version out before any request reaches it, and the ConfigMap of its plan."""
+"""The Job that verifies a version before it gets any request, and the ConfigMap with its plan."""
 
 from typing import Any
 
-from imageclassifier_operator.api import ImageClassifier, ServedVersion, names
+from imageclassifier_operator.api import ImageClassifier, ModelVersion, names
 from imageclassifier_operator.render.gateway import gateway_image
 from imageclassifier_operator.render.manifest import (
     TMP_MOUNT,
     TMP_VOLUME,
+    Installation,
     Manifest,
-    Settings,
     container,
     metadata,
     pod_spec,
+    pull_secrets,
 )
 
 CONTAINER = "verify"
 
-DEADLINE_SECONDS = 300
-"""The most a whole verification may take, pulling the image included."""
+JOB_DEADLINE_SECONDS = 300
+"""The deadline of a verification Job, which includes pulling the image."""
 
 _PLAN_DIRECTORY = "/etc/imageclassifier/verify"
 _PICTURES_DIRECTORY = "/etc/imageclassifier/pictures"
 
 
 def verify_job(
-    ic: ImageClassifier, served: ServedVersion, plan_json: str, input_hash: str, settings: Settings
+    ic: ImageClassifier, served: ModelVersion, plan_json: str, attempt: str, installation: Installation
 ) -> tuple[Manifest, ...]:
-    """The ConfigMap of the plan, then the Job; both carry `input_hash` in their name, as a Job cannot be
-    changed.
+    """The ConfigMap with the plan, and the Job. Both have `attempt` in their name, since a Job is immutable.
 
-    A picture that the plan takes from the key K of a ConfigMap C lies at `picture_file(C, K)`.
+    A picture from a key of a ConfigMap is mounted at `picture_file(config_map, key)`.
     """
-    name = names.verify_name(ic.name, served.version, input_hash)
+    name = names.verify_name(ic.name, served.version, attempt)
     meta = metadata(ic, name, component="verify", version=served.version)
     selector = names.selector(ic.name, "verify", served.version)
     config_maps = sorted(
@@ -48,13 +48,13 @@ def verify_job(
     for number, config_map in enumerate(config_maps):
         volume = f"pictures-{number}"
         mounts.append({"name": volume, "mountPath": f"{_PICTURES_DIRECTORY}/{config_map}", "readOnly": True})
-        # Optional: a missing ConfigMap is the verdict's to tell, a pod that never starts could not.
+        # Optional: the verdict reports a missing ConfigMap. A pod that cannot start would report nothing.
         volumes.append({"name": volume, "configMap": {"name": config_map, "optional": True}})
     pod = pod_spec(
         containers=[
             container(
                 CONTAINER,
-                gateway_image(ic, settings),
+                gateway_image(ic, installation),
                 ic.gateway.image_pull_policy,
                 command=["python", "-m", "imageclassifier_gateway.verify"],
                 args=["--plan", f"{_PLAN_DIRECTORY}/plan.json"],
@@ -66,8 +66,9 @@ def verify_job(
         volumes=volumes,
         selector=selector,
         termination_grace_seconds=5,
-        pull_secrets=ic.gateway.image_pull_secrets,
     )
+    if ic.gateway.image_pull_secrets:
+        pod["imagePullSecrets"] = pull_secrets(ic.gateway.image_pull_secrets)
     pod["restartPolicy"] = "Never"
     return (
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"plan.json": plan_json}},
@@ -77,7 +78,7 @@ def verify_job(
             "metadata": meta,
             "spec": {
                 "backoffLimit": 0,
-                "activeDeadlineSeconds": DEADLINE_SECONDS,
+                "activeDeadlineSeconds": JOB_DEADLINE_SECONDS,
                 "template": {"metadata": {"labels": meta["labels"]}, "spec": pod},
             },
         },
@@ -85,7 +86,7 @@ def verify_job(
 
 
 def picture_file(config_map: str, key: str) -> str:
-    """Where a verification finds the picture that is kept under `key` of a ConfigMap."""
+    """The path in the verification pod of the picture under `key` of a ConfigMap."""
     return f"{_PICTURES_DIRECTORY}/{config_map}/{key}"
 
 

@@ -1,18 +1,18 @@
-"""The plan that a verification Job gets. Pure."""
+"""The plan of a verification Job: which pictures to send to which versions. Pure."""
 
 import json
 from typing import Any
 
-from imageclassifier_operator.api import AcceptanceCase, ImageClassifier, ServedVersion, names
+from imageclassifier_operator.api import AcceptanceCase, ImageClassifier, ModelVersion, names
 from imageclassifier_operator.render.verification import picture_file
 
 SCHEMA = 1
-DEADLINE_SECONDS = 120
-"""For the whole verification once its pod runs."""
+PLAN_DEADLINE_SECONDS = 120
+"""The deadline of a verification from the start of its pod."""
 
 
-def plan(ic: ImageClassifier, candidate: ServedVersion, serving: ServedVersion | None) -> str:
-    """The plan of docs/architecture.md, as JSON."""
+def plan(ic: ImageClassifier, candidate: ModelVersion, serving: ModelVersion | None) -> str:
+    """The plan as JSON; its form is in docs/architecture.md."""
     document = {
         "schema": SCHEMA,
         "model": candidate.model_name,
@@ -29,15 +29,15 @@ def plan(ic: ImageClassifier, candidate: ServedVersion, serving: ServedVersion |
             for case in ic.rollout.acceptance.cases
         ],
         "min_pass_percent": ic.rollout.acceptance.min_pass_percent,
-        "deadline_seconds": DEADLINE_SECONDS,
+        "deadline_seconds": PLAN_DEADLINE_SECONDS,
     }
     return json.dumps(document, sort_keys=True, ensure_ascii=False)
 
 
-def _target(ic: ImageClassifier, served: ServedVersion) -> dict[str, Any]:
+def _target(ic: ImageClassifier, version: ModelVersion) -> dict[str, Any]:
     return {
-        "version": served.version,
-        "target": names.serving_target(ic.name, ic.namespace, served.version),
+        "version": version.version,
+        "target": names.serving_target(ic.name, ic.namespace, version.version),
     }
 
 

@@ -1,19 +1,18 @@
-"""The rollout state machine: from goal, state, observations and time to the next state. Pure: no I/O.
+"""The rollout state machine: from goal, state, snapshot and time to the next state. Pure: no I/O, no clock.
 
-`transitions` holds the table of transitions (data, from which docs/rollouts.md draws its diagram), `guards`
-says when one may happen, `actions` what it changes, `goal` what is wanted.
+`transitions` is the table of transitions; `guards` decide when one may happen, and `actions` what it changes.
+`decision` walks the table. `goal` is what the user wants, `analysis` compares the versions' figures.
 """
 
-from imageclassifier_operator.rollout.goal import PROMOTE_ANNOTATION, RETRY_ANNOTATION, Goal, goal_of
-from imageclassifier_operator.rollout.transitions import (
-    TRANSITIONS,
+from imageclassifier_operator.rollout.decision import (
     Decision,
-    Happened,
-    Transition,
+    TakenTransition,
     decide,
     needs_reports,
     unusable_candidate,
 )
+from imageclassifier_operator.rollout.goal import PROMOTE_ANNOTATION, RETRY_ANNOTATION, Goal, goal_of
+from imageclassifier_operator.rollout.transitions import TRANSITIONS, Transition
 
 __all__ = [
     "PROMOTE_ANNOTATION",
@@ -21,7 +20,7 @@ __all__ = [
     "TRANSITIONS",
     "Decision",
     "Goal",
-    "Happened",
+    "TakenTransition",
     "Transition",
     "decide",
     "goal_of",

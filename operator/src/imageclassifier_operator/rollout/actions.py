@@ -1,123 +1,122 @@
-"""What a transition changes in the State. The phase and its beginning are set by the machine, not here."""
+"""The actions: how a transition changes the state. The phase and its clock are set by `transitions`."""
 
 from dataclasses import replace
 from typing import Any
 
 from imageclassifier_operator.rollout import analysis
-from imageclassifier_operator.rollout.context import Scene
+from imageclassifier_operator.rollout.context import RolloutContext
 from imageclassifier_operator.rollout.state import FailedVersion, State
 
 
-def begin(scene: Scene) -> State:
-    """Bring up the wanted version beside whatever serves; what was kept warm is let go."""
+def start_rollout(context: RolloutContext) -> State:
+    """Make the wanted version the candidate. A previous version that was kept warm is released."""
     return replace(
-        _without_candidate(scene.state),
-        candidate=scene.goal.wanted,
-        attempt=scene.goal.attempt,
+        _without_candidate(context.state),
+        candidate=context.goal.wanted,
+        attempt=context.goal.attempt,
         previous=None,
-        promoted=scene.goal.promote,
+        promoted=context.goal.promote,
     )
 
 
-def abandon(scene: Scene) -> State:
-    """Drop the candidate without blame: it is not wanted any more."""
-    return _without_candidate(scene.state)
+def abort(context: RolloutContext) -> State:
+    """Drop the candidate, which is not wanted any more, without recording a failure."""
+    return _without_candidate(context.state)
 
 
-def fail(scene: Scene) -> State:
-    """Take the candidate back and remember why."""
-    assert scene.state.candidate is not None
-    assert scene.blame is not None
-    return _without_candidate(_remember(scene, scene.state.candidate.version))
+def roll_back_candidate(context: RolloutContext) -> State:
+    """Drop the candidate and record why it failed."""
+    assert context.state.candidate is not None
+    return _without_candidate(_with_failure(context, context.state.candidate.version))
 
 
-def take_back(scene: Scene) -> State:
-    """Return all traffic to the version before, and remember why."""
-    assert scene.state.serving is not None
-    state = _remember(scene, scene.state.serving.version)
+def roll_back(context: RolloutContext) -> State:
+    """Return all traffic to the previous version, and record why the serving version failed."""
+    assert context.state.serving is not None
+    state = _with_failure(context, context.state.serving.version)
     return replace(state, serving=state.previous, previous=None, attempt="", baseline={})
 
 
-def go_back(scene: Scene) -> State:
-    """Swap the serving version and the one kept warm, as the user asks. It is not judged again: it has
-    served.
+def return_to_previous(context: RolloutContext) -> State:
+    """Swap the serving and the previous version, as the user wants.
+
+    The previous version is not analysed again, since it has served before.
     """
-    state = scene.state
+    state = context.state
     return replace(
-        state, serving=state.previous, previous=state.serving, attempt="", baseline=_reading(scene)
+        state, serving=state.previous, previous=state.serving, attempt="", baseline=_reading(context)
     )
 
 
-def judge_by_new_rules(scene: Scene) -> State:
-    return replace(scene.state, attempt=scene.goal.attempt)
+def adopt_new_rules(context: RolloutContext) -> State:
+    return replace(context.state, attempt=context.goal.attempt)
 
 
-def update_in_place(scene: Scene) -> State:
-    """A serving version that is still on trial is remembered by what it is made from now, should it fail."""
-    attempt = scene.goal.attempt if scene.state.attempt else ""
-    return replace(scene.state, serving=scene.goal.wanted, attempt=attempt, gone_since=None)
+def update_in_place(context: RolloutContext) -> State:
+    """Change the settings of the serving version. If it is under analysis, its attempt changes with them."""
+    attempt = context.goal.attempt if context.state.attempt else ""
+    return replace(context.state, serving=context.goal.wanted, attempt=attempt, unavailable_since=None)
 
 
-def stay(scene: Scene) -> State:
-    return scene.state
+def keep_state(context: RolloutContext) -> State:
+    return context.state
 
 
-def open_shadow(scene: Scene) -> State:
-    shadow = scene.goal.rollout.shadow
+def start_shadow(context: RolloutContext) -> State:
+    shadow = context.goal.rollout.shadow
     assert shadow is not None
-    return replace(scene.state, percent=0, shadow_percent=shadow.percent, **_window(scene))
+    return replace(context.state, percent=0, shadow_percent=shadow.percent, **_new_window(context))
 
 
-def open_next_step(scene: Scene) -> State:
-    return replace(
-        scene.state, percent=scene.goal.next_percent(scene.state.percent), shadow_percent=0, **_window(scene)
-    )
+def start_next_step(context: RolloutContext) -> State:
+    percent = context.goal.next_percent(context.state.percent)
+    return replace(context.state, percent=percent, shadow_percent=0, **_new_window(context))
 
 
-def take_first(scene: Scene) -> State:
-    """The first version of all gets all requests: there is none to keep warm."""
-    return replace(_without_candidate(scene.state), serving=scene.state.candidate)
+def promote_first(context: RolloutContext) -> State:
+    """Give all traffic to the first version ever. There is no previous one to keep warm."""
+    return replace(_without_candidate(context.state), serving=context.state.candidate)
 
 
-def take_over(scene: Scene) -> State:
-    """The candidate gets all requests; the version before stays warm, so that going back is one write."""
-    state = scene.state
+def promote(context: RolloutContext) -> State:
+    """Give all traffic to the candidate. The previous version stays warm, so one write can roll back."""
+    state = context.state
     return replace(
         _without_candidate(state),
         serving=state.candidate,
         attempt=state.attempt,
         previous=state.serving,
-        **_window(scene),
+        **_new_window(context),
     )
 
 
-def let_go(scene: Scene) -> State:
-    return replace(scene.state, previous=None, attempt="", baseline={})
+def release_previous(context: RolloutContext) -> State:
+    return replace(context.state, previous=None, attempt="", baseline={})
 
 
 def _without_candidate(state: State) -> State:
     return replace(
-        state, candidate=None, attempt="", percent=0, shadow_percent=0, stopped_since=None, baseline={}
+        state, candidate=None, attempt="", percent=0, shadow_percent=0, clock_stopped_since=None, baseline={}
     )
 
 
-def _remember(scene: Scene, version: int) -> State:
-    assert scene.blame is not None
-    return scene.state.with_failed(
+def _with_failure(context: RolloutContext, version: int) -> State:
+    assert context.cause is not None
+    return context.state.with_failed(
         FailedVersion(
             version=version,
-            attempt=scene.state.attempt,
-            reason=scene.blame.reason.value,
-            message=scene.blame.message,
-            time=scene.now,
+            attempt=context.state.attempt,
+            reason=context.cause.reason.value,
+            message=context.cause.message,
+            time=context.now,
         )
     )
 
 
-def _reading(scene: Scene) -> dict[str, Any]:
-    return analysis.baseline(scene.seen.reports)
+def _reading(context: RolloutContext) -> dict[str, Any]:
+    return analysis.baseline(context.snapshot.reports)
 
 
-def _window(scene: Scene) -> dict[str, Any]:
-    """A new window of judgement, and a promotion that is used up."""
-    return {"baseline": _reading(scene), "promoted": scene.goal.promote or scene.state.promoted}
+def _new_window(context: RolloutContext) -> dict[str, Any]:
+    """Start a new analysis window, and use up the promotion that led to it."""
+    return {"baseline": _reading(context), "promoted": context.goal.promote or context.state.promoted}

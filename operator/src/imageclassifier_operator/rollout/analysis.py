@@ -1,8 +1,9 @@
-"""Judging a version by the gateways' own figures, within a window of time.
+"""The analysis: a version's errors and latency in a window of time, compared with the serving version's.
+Pure.
 
-Gateways count from their start on. So a window is the difference between two readings of the same process;
-a process that the first reading does not know (it started within the window) counts from zero. One that has
-gone takes its figures with it: the window only gets smaller, and judging waits for enough requests again.
+Gateways count from the start of their process. A window is therefore the difference between two readings of
+the same process. A process that started within the window counts from zero. A process that ended takes its
+counts with it: the window becomes smaller, and the analysis waits for enough requests again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +19,7 @@ Baseline = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Window:
-    """One version's figures over a window, of all gateways together."""
+    """The figures of one version in a window, summed over all gateways."""
 
     requests: int
     errors: int
@@ -30,8 +31,9 @@ class Window:
 
     @property
     def p99_milliseconds(self) -> float | None:
-        """The 99th percentile, interpolated within its bucket as Prometheus' histogram_quantile does; beyond
-        the last bound, that bound: it is no less. None without requests.
+        """The 99th percentile, interpolated within its bucket like Prometheus' histogram_quantile.
+
+        Beyond the last bound it is that bound. None without requests.
         """
         rank = 0.99 * self.buckets.get(float("inf"), 0)
         if rank == 0:
@@ -46,16 +48,16 @@ class Window:
 
 
 def baseline(reports: Iterable[GatewayReport]) -> dict[str, Any]:
-    """A first reading, in the form in which it is stored in the state."""
+    """A reading at the start of a window, in the form that the state stores."""
     return {
         report.start_id: {
             **{
                 str(version): {
-                    "requests": said.counters.requests,
-                    "errors": said.counters.errors,
-                    "buckets": dict(said.counters.buckets),
+                    "requests": found.counters.requests,
+                    "errors": found.counters.errors,
+                    "buckets": dict(found.counters.buckets),
                 }
-                for version, said in report.versions.items()
+                for version, found in report.versions.items()
             },
             "shadow": None
             if report.shadow is None
@@ -70,17 +72,17 @@ def baseline(reports: Iterable[GatewayReport]) -> dict[str, Any]:
 
 
 def window(version: int, since: Baseline, reports: Iterable[GatewayReport]) -> Window:
-    """`version`'s figures from the reading `since` on."""
+    """The figures of `version` since the reading `since`."""
     requests = errors = 0
     buckets: dict[float, int] = {}
     for report in reports:
-        said = report.versions.get(version)
-        if said is None:
+        found = report.versions.get(version)
+        if found is None:
             continue
         before = _before(since, report.start_id, version)
-        requests += max(0, said.counters.requests - before.requests)
-        errors += max(0, said.counters.errors - before.errors)
-        for bound, count in said.counters.buckets.items():
+        requests += max(0, found.counters.requests - before.requests)
+        errors += max(0, found.counters.errors - before.errors)
+        for bound, count in found.counters.buckets.items():
             buckets[float(bound)] = buckets.get(float(bound), 0) + max(
                 0, count - before.buckets.get(bound, 0)
             )
@@ -93,23 +95,23 @@ def _before(since: Baseline, start_id: str, version: int) -> Counters:
 
 
 def shadow_window(version: int, since: Baseline, reports: Iterable[GatewayReport]) -> ShadowReport:
-    """How often `version` agreed with the serving version from the reading `since` on.
+    """How often `version` agreed with the serving version since the reading `since`.
 
-    `dropped`, `failed` and `confusion` are since the gateways' start.
+    `dropped`, `failed` and `confusion` count from the start of the gateways.
     """
     compared = agreed = dropped = failed = 0
     confusion: dict[tuple[str, str], int] = {}
     for report in reports:
-        said = report.shadow
-        if said is None or said.version != version:
+        found = report.shadow
+        if found is None or found.version != version:
             continue
         stored = (since.get(report.start_id) or {}).get("shadow") or {}
         before = stored if stored.get("version") == version else {}
-        compared += max(0, said.compared - before.get("compared", 0))
-        agreed += max(0, said.agreed - before.get("agreed", 0))
-        dropped += said.dropped
-        failed += said.failed
-        for serving, candidate, count in said.confusion:
+        compared += max(0, found.compared - before.get("compared", 0))
+        agreed += max(0, found.agreed - before.get("agreed", 0))
+        dropped += found.dropped
+        failed += found.failed
+        for serving, candidate, count in found.confusion:
             confusion[serving, candidate] = confusion.get((serving, candidate), 0) + count
     most = sorted(
         ((s, c, n) for (s, c), n in confusion.items()), key=lambda cell: (-cell[2], cell[0], cell[1])
@@ -117,32 +119,32 @@ def shadow_window(version: int, since: Baseline, reports: Iterable[GatewayReport
     return ShadowReport(version, compared, agreed, dropped, failed, tuple(most))
 
 
-def complaint(
-    version: int, judged: Window, against: Window | None, limits: Limits, min_requests: int
+def limit_violation(
+    version: int, figures: Window, against: Window | None, limits: Limits, min_requests: int
 ) -> Problem | None:
-    """Why `version` is not good enough, or None: it is, or there were too few requests to say.
+    """The limit that `version` violates; None if it violates none, or had too few requests.
 
-    `against` is the serving version in the same window; a fault that it shares is not the version's own.
+    `against`: the serving version in the same window. What is as bad there is not the version's fault.
     """
-    if judged.requests < max(1, min_requests):
+    if figures.requests < max(1, min_requests):
         return None
     compared = against if against is not None and against.requests >= max(1, min_requests) else None
-    others_rate = compared.error_rate if compared else 0.0
-    if judged.error_rate > others_rate + limits.error_rate:
-        beside = f", against {others_rate:.1%} of the serving version" if compared else ""
+    other_rate = compared.error_rate if compared else 0.0
+    if figures.error_rate > other_rate + limits.error_rate:
+        beside = f"; the serving version failed {other_rate:.1%}" if compared else ""
         return Problem(
             Reason.TOO_MANY_ERRORS,
-            f"version {version} failed {judged.errors} of {judged.requests} requests "
-            f"({judged.error_rate:.1%}{beside}); "
-            f"spec.rollout.limits.errorRate allows {limits.error_rate:.1%} more",
+            f"Version {version} failed {figures.errors} of {figures.requests} requests "
+            f"({figures.error_rate:.1%}{beside}). "
+            f"spec.rollout.limits.errorRate allows {limits.error_rate:.1%} more than the serving version.",
         )
-    p99, limit = judged.p99_milliseconds, limits.p99_milliseconds
+    p99, limit = figures.p99_milliseconds, limits.p99_milliseconds
     if limit is not None and p99 is not None and p99 > limit:
-        others = compared.p99_milliseconds if compared else None
-        if others is None or p99 > others:
+        other_p99 = compared.p99_milliseconds if compared else None
+        if other_p99 is None or p99 > other_p99:
             return Problem(
                 Reason.TOO_SLOW,
-                f"version {version} answered 99% of {judged.requests} requests within about {p99:.0f} ms "
-                f"only; spec.rollout.limits.p99Milliseconds allows {limit} ms",
+                f"Version {version} has a 99th percentile latency of about {p99:.0f} ms over "
+                f"{figures.requests} requests. spec.rollout.limits.p99Milliseconds allows {limit} ms.",
             )
     return None

@@ -1,29 +1,29 @@
-"""One moment of one ImageClassifier, as guards and actions look at it."""
+"""The input of guards and actions: goal, state, snapshot and time of one decision."""
 
 from dataclasses import dataclass
 
-from imageclassifier_operator.observe.types import Observed, Problem
+from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.rollout.goal import Goal
 from imageclassifier_operator.rollout.state import State
 
 
 @dataclass(frozen=True)
-class Scene:
-    """`blame` is set by the guard of a failing transition: why the version is taken back."""
+class RolloutContext:
+    """`cause`: the problem that the guard of a failing transition returned."""
 
     goal: Goal
     state: State
-    seen: Observed
+    snapshot: Snapshot
     now: float
-    blame: Problem | None = None
+    cause: Problem | None = None
 
     @property
     def is_held_up(self) -> bool:
-        """Whether the user, or what keeps us from writing, holds the rollout up: no deadline counts then."""
-        return self.state.stopped_since is not None or self.seen.blocked is not None
+        """The clock is stopped or a write is blocked, so that no deadline counts."""
+        return self.state.clock_stopped_since is not None or self.snapshot.blocked is not None
 
     @property
     def seconds_in_phase(self) -> float:
-        """Since the phase or step began; while the rollout is paused this clock stands still."""
-        until = self.now if self.state.stopped_since is None else self.state.stopped_since
-        return max(0.0, until - self.state.since)
+        """Seconds since the phase or step began, without the time for which the clock was stopped."""
+        stopped = self.state.clock_stopped_since
+        return max(0.0, (self.now if stopped is None else stopped) - self.state.since)

@@ -1,35 +1,32 @@
-"""Finding the State again: from the routing ConfigMap, else from what is left when that is lost or was
-edited by hand.
+"""Recovery of the state: from the routing ConfigMap, or without it from memory, status or Deployments. Pure.
 
-In this order: the ConfigMap when only we have written it; what this process remembers; the status; the
-highest ready Deployment that is marked as having served. Never a version that has not served: then the
-rollout simply starts over.
+The sources are, in this order: the ConfigMap, unless somebody else edited it; the memory of this process; the
+status; the highest ready Deployment that is marked as having served. A version that has never served is never
+recovered: its rollout starts again.
 """
 
 import datetime
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
-from imageclassifier_operator.api import InvalidSpec, ServedVersion, names
+from imageclassifier_operator.api import InvalidSpec, ModelVersion, names
+from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.rollout import routing
 from imageclassifier_operator.rollout.state import FailedVersion, Phase, State
-
-Json = Mapping[str, Any]
 
 
 def recover(
     config_map: Json | None, remembered: State | None, status: Json, deployments: Iterable[Json], now: float
 ) -> State:
-    """The State of an ImageClassifier whose routing ConfigMap, status and serving Deployments are these.
+    """The state of an ImageClassifier, from its routing ConfigMap, memory, status and Deployments.
 
-    A state that does not come from an intact ConfigMap gets a new revision, so that gateways which have
-    read something else in between cannot be taken for up to date. Where the last revision is not known, it
-    is the time: that lies beyond anything counted.
+    A state that does not come from an intact ConfigMap gets a new revision. So no gateway that has read
+    another routing meanwhile counts as up to date. If the last revision is unknown, the new one is the time
+    in seconds, which is higher than any counted revision.
     """
     data = {} if config_map is None else config_map.get("data") or {}
-    routing_text, state_text = data.get(routing.ROUTING_KEY, ""), data.get(routing.STATE_KEY, "")
+    routing_text, state_text = data.get(names.ROUTING_FILE, ""), data.get(names.STATE_FILE, "")
     try:
         return routing.unsealed(state_text, routing_text)
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -47,11 +44,11 @@ def recover(
     return replace(state, revision=max(int(now), _written_revision(routing_text) + 1))
 
 
-def served_version(deployment: Json) -> ServedVersion | None:
-    """What a serving Deployment says it was made from; None when it says nothing that can be read."""
+def model_version(deployment: Json) -> ModelVersion | None:
+    """The version in the annotations of a serving Deployment; None if they cannot be read."""
     annotations = deployment.get("metadata", {}).get("annotations") or {}
     try:
-        return ServedVersion.from_json(json.loads(annotations[names.ANNOTATION_SERVED_VERSION]))
+        return ModelVersion.from_json(json.loads(annotations[names.ANNOTATION_SERVED_VERSION]))
     except (KeyError, TypeError, ValueError, InvalidSpec):
         return None
 
@@ -64,7 +61,7 @@ def has_served(deployment: Json) -> bool:
 def _from_status(status: Json, deployments: tuple[Json, ...], now: float) -> State | None:
     number = status.get("servingVersion")
     for deployment in deployments:
-        served = served_version(deployment)
+        served = model_version(deployment)
         if served is not None and served.version == number:
             return State(phase=Phase.RETIRE, since=now, serving=served, failed=_failed(status))
     return None
@@ -76,7 +73,7 @@ def _from_deployments(deployments: tuple[Json, ...], now: float) -> State | None
         for deployment in deployments
         if has_served(deployment)
         and (deployment.get("status") or {}).get("availableReplicas", 0) > 0
-        and (served := served_version(deployment)) is not None
+        and (served := model_version(deployment)) is not None
     ]
     if not candidates:
         return None
@@ -87,7 +84,7 @@ def _failed(status: Json) -> tuple[FailedVersion, ...]:
     return tuple(
         FailedVersion(
             version=failed["version"],
-            attempt=failed["inputHash"],
+            attempt=failed["attempt"],
             reason=failed["reason"],
             message=failed["message"],
             time=datetime.datetime.fromisoformat(failed["time"]).timestamp(),
@@ -97,7 +94,7 @@ def _failed(status: Json) -> tuple[FailedVersion, ...]:
 
 
 def _written_revision(routing_text: str) -> int:
-    """The revision in whatever was found in the ConfigMap, 0 when it cannot be read."""
+    """The revision in the text of a routing file; 0 if it cannot be read."""
     try:
         return int(json.loads(routing_text)["revision"])
     except (ValueError, KeyError, TypeError):

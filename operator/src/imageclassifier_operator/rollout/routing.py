@@ -1,8 +1,7 @@
-"""The routing file: what each gateway reads to know which version answers, made from the State and nothing
-else.
+"""The routing file: tells each gateway which version gets which share of the requests. Pure.
 
-It lives in the ConfigMap `<name>-routing` together with the State; a digest over both shows whether anyone
-else has written there.
+It is made from the state alone. Both are in the ConfigMap `<name>-routing`; a digest over both shows whether
+somebody else has edited them.
 """
 
 import hashlib
@@ -10,18 +9,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from imageclassifier_operator.api import ServedVersion, names
+from imageclassifier_operator.api import ModelVersion, names
 from imageclassifier_operator.rollout.state import State
 
 SCHEMA = 1
-ROUTING_KEY = "routing.json"
-STATE_KEY = "state.json"
 
 
 def shares(state: State) -> dict[int, int]:
-    """Version -> percent of the requests, for each version that gateways shall be connected to.
+    """The percentage of the requests for each version that gateways connect to.
 
-    They sum to 100. Empty while nothing serves.
+    The percentages sum to 100. The result is empty while no version serves.
     """
     if state.serving is None:
         return {}
@@ -35,11 +32,11 @@ def shares(state: State) -> dict[int, int]:
 
 
 LISTED = ("Verify", "Shift")
-"""The phases in which a candidate stands in the routing file."""
+"""The phases in which the routing file lists a candidate."""
 
 
 def routing_file(name: str, namespace: str, state: State) -> dict[str, Any] | None:
-    """The routing file of `docs/architecture.md`, or None while nothing serves."""
+    """The routing file (its form is in docs/architecture.md); None while no version serves."""
     if state.serving is None:
         return None
     listed = state.kept
@@ -62,7 +59,7 @@ def routing_file(name: str, namespace: str, state: State) -> dict[str, Any] | No
     return document
 
 
-def _entry(name: str, namespace: str, served: ServedVersion, percent: int) -> dict[str, Any]:
+def _entry(name: str, namespace: str, served: ModelVersion, percent: int) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "version": served.version,
         "target": names.serving_target(name, namespace, served.version),
@@ -74,28 +71,27 @@ def _entry(name: str, namespace: str, served: ServedVersion, percent: int) -> di
 
 
 def to_text(document: Mapping[str, Any]) -> str:
-    """One JSON text for one value: keys sorted, so that equal values are equal texts."""
+    """JSON with sorted keys, so that equal values have equal texts."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def without_revision(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """What the gateways act on: two routing files that differ in their revision only say the same."""
+    """The routing file without its revision, to compare what two of them route."""
     if document is None:
         return None
     return {key: value for key, value in document.items() if key != "revision"}
 
 
 def sealed(state: State, routing_text: str) -> str:
-    """The State as it is stored: with a digest over itself and the routing file beside it."""
+    """The state as it is stored: with a digest over itself and the routing file."""
     body = state.to_json()
     return to_text({**body, "digest": _digest(body, routing_text)})
 
 
 def unsealed(state_text: str, routing_text: str) -> State:
-    """The State in a ConfigMap that only this operator has written.
+    """The state in a ConfigMap that only this operator has written.
 
-    Raises ValueError, KeyError or TypeError when either text was changed by anyone else, or is not ours at
-    all.
+    Raises ValueError, KeyError or TypeError if somebody else has edited or created either text.
     """
     body = json.loads(state_text)
     digest = body.pop("digest")

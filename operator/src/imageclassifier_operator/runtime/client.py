@@ -1,12 +1,13 @@
-"""The only door to the API server: server-side apply, deletes, and the few reads beside the watches.
+"""The API client: server-side apply, deletes, and the few reads that the watches do not cover.
 
-Requests are small and have a deadline; every one is counted. What the API server refuses comes out as an
-`ApiError` with its own words.
+Every request has a timeout and is counted. An error response is raised as an `ApiError` with the API server's
+message.
 """
 
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import aiohttp
@@ -15,6 +16,7 @@ from kubernetes.aio.config import ConfigException, load_incluster_config, load_k
 
 from imageclassifier_operator import metrics
 from imageclassifier_operator.api import names
+from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import (
     EVENTS,
     FIELD_MANAGER,
@@ -24,41 +26,62 @@ from imageclassifier_operator.api.kinds import (
     Kind,
 )
 
-Json = Mapping[str, Any]
-
 REQUEST_TIMEOUT_SECONDS = 15
 LIST_CHUNK = 500
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 class ApiError(Exception):
-    """The API server said no, or could not be reached (`status` 0)."""
+    """The API server answered with an error, or could not be reached (`status` 0)."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(f"{status} {reason}: {message}")
         self.status, self.reason, self.message = status, reason, message
 
     @property
-    def namespace_is_going(self) -> bool:
+    def namespace_is_terminating(self) -> bool:
         return (self.status == 403 and "being terminated" in self.message) or (
             self.status == 404 and self.message.startswith("namespaces ")
         )
 
     @property
-    def is_answer(self) -> bool:
-        """Whether the API server had something to say: it was reached, and not just asked to look again."""
-        return self.status not in (0, 409)
+    def is_transient(self) -> bool:
+        """Whether a retry is all that is needed: the API server was unreachable, or reported a conflict."""
+        return self.status in (0, 409)
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the object itself is refused: to send it again would not help."""
-        # Server-side apply calls a field that the schema has not an error of its own, a 500:
+        """Whether the API server refuses the object itself, so that a retry does not help."""
+        # Server-side apply answers 500 for a field that the schema does not have:
         # https://github.com/kubernetes/kubernetes/issues/118877
         undeclared = self.status == 500 and "failed to create typed patch object" in self.message
-        return (self.status in (400, 403, 422) or undeclared) and not self.namespace_is_going
+        return (self.status in (400, 403, 422) or undeclared) and not self.namespace_is_terminating
 
 
-class Cluster:
-    """A connection to the API server. `namespace` is the one that is watched, None for all."""
+@dataclass(frozen=True)
+class _Request:
+    """One request to the API server. `verb` and `kind` are the labels of its metric."""
+
+    method: str
+    path: str
+    kind: Kind
+    verb: str
+    body: Json | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+    accept: str = "application/json"
+
+
+def _apply(verb: str, path: str, kind: Kind, body: Json, field_manager: str) -> _Request:
+    """A server-side apply."""
+    query = {"fieldManager": field_manager, "force": "true"}
+    return _Request(
+        "PATCH", path, kind, verb, body=body, query=query, content_type="application/apply-patch+yaml"
+    )
+
+
+class KubernetesClient:
+    """The client of the API server. `namespace`: the one that is watched, None for all."""
 
     def __init__(self, client: ApiClient, namespace: str | None) -> None:
         self._client = client
@@ -66,12 +89,12 @@ class Cluster:
 
     @classmethod
     async def connect(cls, namespace: str | None) -> Self:
-        """As the pod's service account, or, outside of a cluster, as the kubeconfig says."""
+        """Connect as the pod's service account or, outside of a cluster, with the kubeconfig."""
         configuration = Configuration()
         try:
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except ConfigException:
-            # Named here: the library reads the variable only once, when it is imported.
+            # Passed here because the library reads the variable only once, when it is imported.
             await load_kube_config(
                 config_file=os.environ.get("KUBECONFIG"), client_configuration=configuration
             )  # type: ignore[no-untyped-call]
@@ -81,133 +104,101 @@ class Cluster:
         await self._client.close()  # type: ignore[no-untyped-call]
 
     async def apply(self, kind: Kind, manifest: Json) -> dict[str, Any]:
-        """Server-side apply of one child. Fields that others hold with another value are taken back."""
+        """Apply one child with server-side apply. Fields of other managers are overwritten."""
         metadata = manifest["metadata"]
         path = kind.path(metadata["namespace"], metadata["name"])
-        return await self._request(
-            "PATCH",
-            path,
-            kind,
-            "apply",
-            body=manifest,
-            query={"fieldManager": FIELD_MANAGER, "force": "true"},
-            content_type="application/apply-patch+yaml",
-        )
+        return await self._send(_apply("apply", path, kind, manifest, FIELD_MANAGER))
 
     async def apply_status(self, namespace: str, name: str, status: Json) -> dict[str, Any]:
-        return await self._request(
-            "PATCH",
-            IMAGE_CLASSIFIERS.path(namespace, name, "status"),
-            IMAGE_CLASSIFIERS,
-            "apply_status",
-            body={
-                "apiVersion": IMAGE_CLASSIFIERS.api_version,
-                "kind": IMAGE_CLASSIFIERS.kind,
-                "metadata": {"name": name, "namespace": namespace},
-                "status": status,
-            },
-            query={"fieldManager": STATUS_FIELD_MANAGER, "force": "true"},
-            content_type="application/apply-patch+yaml",
-        )
+        kind = IMAGE_CLASSIFIERS
+        body = {
+            "apiVersion": kind.api_version,
+            "kind": kind.kind,
+            "metadata": {"name": name, "namespace": namespace},
+            "status": status,
+        }
+        path = kind.path(namespace, name, "status")
+        return await self._send(_apply("apply_status", path, kind, body, STATUS_FIELD_MANAGER))
 
     async def annotate_pod(self, namespace: str, name: str, annotations: Mapping[str, str]) -> dict[str, Any]:
-        return await self._request(
-            "PATCH",
-            PODS.path(namespace, name),
-            PODS,
-            "annotate",
+        request = _Request(
+            method="PATCH",
+            path=PODS.path(namespace, name),
+            kind=PODS,
+            verb="annotate",
             body={"metadata": {"annotations": dict(annotations)}},
             query={"fieldManager": FIELD_MANAGER},
             content_type="application/merge-patch+json",
         )
+        return await self._send(request)
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
-        """Delete exactly this object, not another that has taken its name since. One that is gone is fine."""
+        """Delete the object with this uid, and no newer object of the same name. It may be gone already."""
         try:
-            await self._request(
-                "DELETE",
-                kind.path(namespace, name),
-                kind,
-                "delete",
-                body={"propagationPolicy": "Background", "preconditions": {"uid": uid}},
-            )
+            body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+            await self._send(_Request("DELETE", kind.path(namespace, name), kind, "delete", body=body))
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
 
     async def create_event(self, namespace: str, event: Json) -> None:
-        """Post a Kubernetes Event; one that is there already (the name tells) is fine."""
+        """Post an Event. One with the same name may exist already."""
         try:
-            await self._request("POST", EVENTS.path(namespace), EVENTS, "create", body=event)
+            await self._send(_Request("POST", EVENTS.path(namespace), EVENTS, "create", body=event))
         except ApiError as error:
             if error.status != 409:
                 raise
 
     async def read(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
         try:
-            return await self._request("GET", kind.path(namespace, name), kind, "get")
+            return await self._send(_Request("GET", kind.path(namespace, name), kind, "get"))
         except ApiError as error:
-            if error.status == 404 and not error.namespace_is_going:
+            if error.status == 404 and not error.namespace_is_terminating:
                 return None
             raise
 
     async def create(self, kind: Kind, namespace: str, body: Json) -> dict[str, Any]:
-        return await self._request("POST", kind.path(namespace), kind, "create", body=body)
+        return await self._send(_Request("POST", kind.path(namespace), kind, "create", body=body))
 
     async def replace(self, kind: Kind, namespace: str, body: Json) -> dict[str, Any]:
-        """Replace an object, unless it has changed since `body` was read (409)."""
-        return await self._request(
-            "PUT", kind.path(namespace, body["metadata"]["name"]), kind, "update", body=body
-        )
+        """Replace an object. Raises ApiError 409 if it has changed since `body` was read."""
+        path = kind.path(namespace, body["metadata"]["name"])
+        return await self._send(_Request("PUT", path, kind, "update", body=body))
 
     async def list_uids(self, kind: Kind) -> set[str]:
-        """The uids of all objects of `kind` that we watch; metadata only, in chunks."""
+        """The uids of all watched objects of `kind`, listed in chunks and without their content."""
         uids: set[str] = set()
         query: dict[str, str] = {"limit": str(LIST_CHUNK)}
         if kind.ours:
             query["labelSelector"] = names.CHILDREN_SELECTOR
         while True:
-            answer = await self._request(
-                "GET",
-                kind.path(self.namespace),
-                kind,
-                "list",
-                query=query,
-                accept="application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+            request = _Request(
+                "GET", kind.path(self.namespace), kind, "list", query=query, accept=_METADATA_LIST
             )
+            answer = await self._send(request)
             uids.update(item["metadata"]["uid"] for item in answer["items"] or ())
             token = answer["metadata"].get("continue")
             if not token:
                 return uids
             query["continue"] = token
 
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        kind: Kind,
-        verb: str,
-        *,
-        body: Json | None = None,
-        query: Mapping[str, str] | None = None,
-        content_type: str = "application/json",
-        accept: str = "application/json",
-    ) -> dict[str, Any]:
-        request = await self._client.param_serialize(
-            method,
-            path,
-            query_params=list((query or {}).items()),
-            header_params={"Accept": accept, "Content-Type": content_type},
-            body=body,
+    async def _send(self, request: _Request) -> dict[str, Any]:
+        kind, verb = request.kind.kind, request.verb
+        serialized = await self._client.param_serialize(
+            request.method,
+            request.path,
+            query_params=list(request.query.items()),
+            header_params={"Accept": request.accept, "Content-Type": request.content_type},
+            body=request.body,
             auth_settings=["BearerToken"],
         )
         try:
-            response = await self._client.call_api(*request, _request_timeout=REQUEST_TIMEOUT_SECONDS)
+            response = await self._client.call_api(*serialized, _request_timeout=REQUEST_TIMEOUT_SECONDS)
             data = await response.read()  # type: ignore[no-untyped-call]
         except (aiohttp.ClientError, TimeoutError) as error:
-            metrics.API_REQUESTS.labels(verb, kind.kind, "unreachable").inc()
+            metrics.API_REQUESTS.labels(verb, kind, "unreachable").inc()
             raise ApiError(0, "Unreachable", f"the API server cannot be reached: {error!r}") from error
-        metrics.API_REQUESTS.labels(verb, kind.kind, str(response.status)).inc()
+        metrics.API_REQUESTS.labels(verb, kind, str(response.status)).inc()
         if 200 <= response.status < 300:
             answer: dict[str, Any] = json.loads(data)
             return answer

@@ -1,10 +1,9 @@
-"""Whether a child has to be written: is what we want already there, and is nothing there that we no longer
-want?
+"""Drift detection: does a live object differ from its manifest, so that it must be applied again?
 
-The first is a comparison by subset: each field that we render has to have our value in the live object,
-whatever else is there (defaults, injected containers) is none of our business, but for selectors, which are
-compared as a whole. The second asks the live object's `managedFields`: a field that server-side apply keeps
-under our name, but that is not rendered any more, has to go.
+There are two reasons to apply. A field of the manifest has another value in the live object; fields that only
+the live object has (defaults, injected containers) do not count, except in selectors, which are compared as a
+whole. Or the live object's `managedFields` list a field under our field manager that the manifest no longer
+has: an apply removes it.
 """
 
 import json
@@ -12,18 +11,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imageclassifier_operator.api.errors import InvalidSpec
+from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.quantity import canonical
 
-Json = Mapping[str, Any]
-
-# Maps that the API takes as one value (`x-kubernetes-map-type: atomic`), and those below them: one key more
-# selects other pods.
+# Maps that the API treats as one value (`x-kubernetes-map-type: atomic`), and those below them: an additional
+# key would select other pods.
 _ATOMIC = frozenset(
     {"selector", "matchLabels", "podSelector", "namespaceSelector", "labelSelector", "nodeSelector"}
 )
 
-# The keys by which the API merges a list's elements (`x-kubernetes-list-map-keys`, in the order of its
-# schema); other lists are compared as a whole. https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
+# The keys by which the API merges the elements of a list (`x-kubernetes-list-map-keys`, in the order of its
+# schema). Other lists are compared as a whole.
+# https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
 _LIST_KEYS: Mapping[str, Sequence[tuple[str, ...]]] = {
     "containers": (("name",),),
     "initContainers": (("name",),),
@@ -39,14 +38,13 @@ _LIST_KEYS: Mapping[str, Sequence[tuple[str, ...]]] = {
 }
 
 
-def needs_writing(wanted: Json, live: Json, field_manager: str, subresource: str | None = None) -> bool:
+def needs_apply(wanted: Json, live: Json, field_manager: str, subresource: str | None = None) -> bool:
     """Whether applying `wanted` under `field_manager` would change `live`."""
-    return not contains(live, wanted) or gives_up_fields(wanted, live, field_manager, subresource)
+    return not contains(live, wanted) or drops_owned_fields(wanted, live, field_manager, subresource)
 
 
 def contains(live: Any, wanted: Any, field: str = "") -> bool:
-    """Whether every value in `wanted` is in `live`. An empty value equals one that is not there: the API
-    drops it.
+    """Whether `live` has every value of `wanted`. An empty value equals a missing one, as the API drops it.
 
     >>> contains({"a": {"b": 1}, "c": 2}, {"a": {"b": 1}})
     True
@@ -96,7 +94,7 @@ def _is_same_quantity(wanted: Any, live: Any) -> bool:
         return False
 
 
-def gives_up_fields(wanted: Json, live: Json, field_manager: str, subresource: str | None = None) -> bool:
+def drops_owned_fields(wanted: Json, live: Json, field_manager: str, subresource: str | None = None) -> bool:
     """Whether `field_manager` owns a field of `live` by apply that `wanted` does not have."""
     for entry in live["metadata"].get("managedFields") or ():
         if (
@@ -111,7 +109,7 @@ def gives_up_fields(wanted: Json, live: Json, field_manager: str, subresource: s
 def _covers(wanted: Any, owned: Json) -> bool:
     """Whether `wanted` has every field of `owned`, a set in the form FieldsV1.
 
-    `f:name` is a field, `k:{...}` an element of a list by its keys, `v:...` one of a set, `.` the value
+    `f:name` is a field, `k:{...}` a list element by its keys, `v:...` an element of a set, `.` the value
     itself.
     """
     for path, below in owned.items():

@@ -1,4 +1,4 @@
-"""Several requests at once, and done with all of them before it is said that one has failed."""
+"""Concurrent requests that are all awaited, even if one of them fails."""
 
 import asyncio
 from collections.abc import Awaitable, Iterable
@@ -7,10 +7,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def all_done(awaitables: Iterable[Awaitable[T]]) -> list[T]:
-    """The results, in order. Raises the first error, but not before each of the others has ended too.
+async def gather_all(awaitables: Iterable[Awaitable[T]]) -> list[T]:
+    """The results, in order. Raises the first error, after all of them have ended.
 
-    A pass that ended at the first error would be repeated while writes of it are still under way.
+    A reconciliation that ended at the first error would be repeated while its writes are still in progress.
     """
     results = await asyncio.gather(*awaitables, return_exceptions=True)
     for result in results:

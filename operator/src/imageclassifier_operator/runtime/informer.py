@@ -1,7 +1,7 @@
-"""kopf as an informer: it lists and watches, keeps the indices, and puts keys into the queue. Nothing else.
+"""The informer: kopf lists and watches, keeps the indices, and its event handlers add keys to the work queue.
 
-No create/update/resume/timer/daemon handlers: those keep their progress in annotations and finalizers of
-users' objects, and miss what happens to children.
+kopf's handlers for create, update, resume, timers and daemons are not used. They store their progress in
+annotations and finalizers of users' objects, and do not see what happens to children.
 """
 
 import asyncio
@@ -17,15 +17,15 @@ from imageclassifier_operator.runtime.work_queue import Key, WorkQueue
 
 
 class Informer:
-    """kopf's registry for our kinds, and what its handlers feed: the cache and the queue."""
+    """kopf's registry for our kinds, whose handlers fill the cache and the work queue."""
 
     def __init__(self, queue: WorkQueue) -> None:
         self.registry = kopf.OperatorRegistry()
         self.queue = queue
         self.started = asyncio.Event()
         self.listed = asyncio.Event()
-        """Set once the first list of every kind is in the cache. kopf says so only in this way: it holds each
-        object's event back until all that was listed is indexed, so the first event is the sign.
+        """Set once the first list of every kind is in the cache. kopf delays the event of each object until
+        all listed objects are indexed, so the first event is the sign.
         """
         self._cache: Cache | None = None
         kopf.on.login(registry=self.registry)(_login)
@@ -34,11 +34,13 @@ class Informer:
         for kind in WATCHED:
             resource = (kind.group, kind.version, kind.plural)
             kopf.index(*resource, registry=self.registry, id=kind.plural)(_indexer(kind))
-            kopf.on.event(*resource, registry=self.registry, id=f"{kind.plural}-changed")(self._changed(kind))
+            kopf.on.event(*resource, registry=self.registry, id=f"{kind.plural}-changed")(
+                self._event_handler(kind)
+            )
 
     @property
     def cache(self) -> Cache:
-        """What the watches bring; there from the start of kopf on."""
+        """The cache. It exists once kopf has started."""
         assert self._cache is not None, "kopf has not started"
         return self._cache
 
@@ -58,17 +60,17 @@ class Informer:
     def _probe(self, **_: Any) -> int:
         return len(self.queue)
 
-    def _changed(self, kind: Kind) -> Any:
-        async def changed(type: str | None, body: kopf.Body, **_: Any) -> None:
+    def _event_handler(self, kind: Kind) -> Any:
+        async def handle(type: str | None, body: kopf.Body, **_: Any) -> None:
             self.listed.set()
             key = key_of(kind, body)
             if key is None:
                 return
             if type == "DELETED":
-                self.cache.deleted(kind, key, body["metadata"]["name"], body["metadata"]["uid"])
+                self.cache.record_deletion(kind, key, body["metadata"]["name"], body["metadata"]["uid"])
             self.queue.add(key)
 
-        return changed
+        return handle
 
 
 def _indexer(kind: Kind) -> Any:
@@ -80,5 +82,5 @@ def _indexer(kind: Kind) -> Any:
 
 
 def _login(**arguments: Any) -> kopf.ConnectionInfo | None:
-    """As the pod's service account, or, outside of a cluster, as the kubeconfig says."""
+    """Log in as the pod's service account or, outside of a cluster, with the kubeconfig."""
     return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)

@@ -1,9 +1,10 @@
-"""Leader election over a Lease: of several operators only the one that holds it works the queue.
+"""Leader election with a Lease: of several replicas only the leader, which holds the Lease, reconciles.
 
-`kubernetes.aio.leaderelection` is not used: it keeps time by the wall clock and writes local time as UTC,
-lets a request hang for minutes while the Lease runs out, and ends on the first connection that is refused.
-The rules are client-go's (tools/leaderelection): another's Lease counts as expired when it was not renewed
-for its duration as seen by our own monotonic clock, so clocks of different nodes are never compared.
+`kubernetes.aio.leaderelection` is not used: it measures time by the wall clock and writes local time as UTC,
+lets a request hang for minutes while the Lease expires, and ends at the first refused connection. The rules
+are those of client-go (tools/leaderelection): the Lease of another replica has expired when it was not
+renewed for its duration, measured by our own monotonic clock. So clocks of different nodes are never
+compared.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import Any
 
 from imageclassifier_operator import metrics
 from imageclassifier_operator.api.kinds import LEASES
-from imageclassifier_operator.runtime.client import ApiError, Cluster
+from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
 
 logger = logging.getLogger(__name__)
 
@@ -23,92 +24,92 @@ LEASE_NAME = "imageclassifier-operator"
 
 
 class LeaseLostError(Exception):
-    """Another may be leading by now: stop at once."""
+    """Another replica may lead now, so this one must stop at once."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """As in client-go: a Lease lasts `duration`, is given up after `deadline` without renewal, tried each
-    `retry`.
-    """
+    """As in client-go: how long a Lease lasts, when a leader gives up renewing it, and how often it tries."""
 
     duration_seconds: float = 15
     deadline_seconds: float = 10
     retry_seconds: float = 2
 
 
-class Leader:
-    """One candidate for the Lease. `identity` must be unique among all replicas and restarts."""
+class LeaderElection:
+    """One replica's part in the election. `identity` must be unique among all replicas and restarts."""
 
-    def __init__(self, cluster: Cluster, namespace: str, identity: str, timing: Timing | None = None) -> None:
-        self._cluster, self._namespace, self._identity = cluster, namespace, identity
+    def __init__(
+        self, client: KubernetesClient, namespace: str, identity: str, timing: Timing | None = None
+    ) -> None:
+        self._client, self._namespace, self._identity = client, namespace, identity
         self._timing = timing or Timing()
-        # The resourceVersion of another's Lease, and when it was new to us.
-        self._seen: tuple[str, float] = ("", 0.0)
+        # The resourceVersion of another replica's Lease, and when we first observed it.
+        self._observed: tuple[str, float] = ("", 0.0)
 
     async def acquire(self) -> None:
-        """Wait until the Lease is ours."""
-        while not await self._try():  # noqa: ASYNC110 - the Lease is asked for, nothing in this process tells
+        """Wait until this replica holds the Lease."""
+        while not await self._acquire_or_renew():  # noqa: ASYNC110 - the Lease can only be polled
             await asyncio.sleep(self._timing.retry_seconds)
-        logger.info("the Lease %s/%s is ours (%s)", self._namespace, LEASE_NAME, self._identity)
+        logger.info("Acquired the Lease %s/%s as %s", self._namespace, LEASE_NAME, self._identity)
         metrics.LEADER.set(1)
 
     async def hold(self) -> None:
-        """Renew the Lease for ever. Raises LeaseLostError."""
+        """Renew the Lease until that fails. Raises LeaseLostError."""
         renewed = time.monotonic()
         while True:
             await asyncio.sleep(self._timing.retry_seconds)
             left = renewed + self._timing.deadline_seconds - time.monotonic()
             began = time.monotonic()
             try:
-                held = await asyncio.wait_for(self._try(), timeout=max(0.1, left))
+                held = await asyncio.wait_for(self._acquire_or_renew(), timeout=max(0.1, left))
             except TimeoutError:
                 held = False
             if held:
                 renewed = began
-            elif self._seen[0] or time.monotonic() - renewed >= self._timing.deadline_seconds:
+            elif self._observed[0] or time.monotonic() - renewed >= self._timing.deadline_seconds:
                 metrics.LEADER.set(0)
-                raise LeaseLostError(f"the Lease {self._namespace}/{LEASE_NAME} could not be renewed")
+                raise LeaseLostError(f"Cannot renew the Lease {self._namespace}/{LEASE_NAME}")
 
     async def release(self) -> None:
-        """Let go of the Lease, so that the next leader need not wait for its end."""
+        """Release the Lease, so that the next leader need not wait until it expires."""
         try:
-            lease = await self._cluster.read(LEASES, self._namespace, LEASE_NAME)
+            lease = await self._client.read(LEASES, self._namespace, LEASE_NAME)
             if lease is not None and lease["spec"].get("holderIdentity") == self._identity:
                 lease["spec"] = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
-                await self._cluster.replace(LEASES, self._namespace, lease)
+                await self._client.replace(LEASES, self._namespace, lease)
         except ApiError as error:
-            logger.warning("the Lease was not released: %s", error)
+            logger.warning("Cannot release the Lease: %s", error)
 
-    async def _try(self) -> bool:
-        """Take or renew the Lease; whether it is ours now."""
+    async def _acquire_or_renew(self) -> bool:
+        """Acquire or renew the Lease. Returns whether this replica holds it now."""
         try:
-            lease = await self._cluster.read(LEASES, self._namespace, LEASE_NAME)
+            lease = await self._client.read(LEASES, self._namespace, LEASE_NAME)
             if lease is None:
-                await self._cluster.create(LEASES, self._namespace, self._new())
+                await self._client.create(LEASES, self._namespace, self._new_lease())
             else:
-                if not self._may_take(lease):
+                if not self._may_acquire(lease):
                     return False
-                await self._cluster.replace(LEASES, self._namespace, self._taken(lease))
+                await self._client.replace(LEASES, self._namespace, self._acquired(lease))
         except ApiError as error:
-            if error.status != 409:  # another was quicker: no more to say
-                logger.warning("the Lease was not renewed: %s", error)
+            if error.status != 409:  # another replica was faster
+                logger.warning("Cannot acquire or renew the Lease: %s", error)
             return False
-        self._seen = ("", 0.0)
+        self._observed = ("", 0.0)
         return True
 
-    def _may_take(self, lease: dict[str, Any]) -> bool:
+    def _may_acquire(self, lease: dict[str, Any]) -> bool:
         spec = lease.get("spec") or {}
         holder = spec.get("holderIdentity") or ""
         if holder in ("", self._identity):
             return True
         version = lease["metadata"]["resourceVersion"]
-        if version != self._seen[0]:
-            self._seen = (version, time.monotonic())
+        if version != self._observed[0]:
+            self._observed = (version, time.monotonic())
         duration = spec.get("leaseDurationSeconds") or self._timing.duration_seconds
-        return time.monotonic() - self._seen[1] >= float(duration)
+        return time.monotonic() - self._observed[1] >= float(duration)
 
-    def _new(self) -> dict[str, Any]:
+    def _new_lease(self) -> dict[str, Any]:
         now = _now()
         return {
             "apiVersion": LEASES.api_version,
@@ -123,7 +124,7 @@ class Leader:
             },
         }
 
-    def _taken(self, lease: dict[str, Any]) -> dict[str, Any]:
+    def _acquired(self, lease: dict[str, Any]) -> dict[str, Any]:
         spec, now = lease.get("spec") or {}, _now()
         ours = spec.get("holderIdentity") == self._identity
         return {

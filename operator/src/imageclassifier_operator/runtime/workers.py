@@ -1,4 +1,4 @@
-"""The workers: each takes a key from the work queue, reconciles it, counts and logs how that ended."""
+"""The workers: each takes keys from the work queue, reconciles them, and counts and logs the results."""
 
 import asyncio
 import logging
@@ -15,26 +15,26 @@ WORKERS = 4
 
 
 async def run_workers(queue: WorkQueue, reconcile: Callable[[Key], Awaitable[float | None]]) -> None:
-    """Work the queue until cancelled."""
+    """Process the queue with `WORKERS` workers until cancelled."""
 
     async def handle(key: Key) -> float | None:
         logs.current_key.set(key)
         metrics.QUEUE_DEPTH.set(len(queue))
         began = time.perf_counter()
         try:
-            again_seconds = await reconcile(key)
+            requeue_seconds = await reconcile(key)
         except Exception as error:
             metrics.RECONCILES.labels("failed").inc()
             if isinstance(error, ApiError | RetrySoonError):
-                logger.warning("the pass failed and is repeated: %s", error)
+                logger.warning("Reconciliation failed and will be retried: %s", error)
             else:
-                logger.exception("the pass failed and is repeated")
+                logger.exception("Reconciliation failed and will be retried")
             raise
         finally:
             metrics.RECONCILE_SECONDS.observe(time.perf_counter() - began)
             logs.current_key.set(None)
         metrics.RECONCILES.labels("ok").inc()
-        return again_seconds
+        return requeue_seconds
 
     async with asyncio.TaskGroup() as group:
         for _ in range(WORKERS):

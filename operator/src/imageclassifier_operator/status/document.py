@@ -1,55 +1,51 @@
-"""The status document: conditions, columns and figures. Pure.
-
-A status that says the same as the live one is not written.
-"""
+"""The status document: conditions, printer columns and figures. Pure."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from imageclassifier_operator.api import names
-from imageclassifier_operator.api.status_limits import within_bounds
-from imageclassifier_operator.observe.types import Observed, Problem
+from imageclassifier_operator.api.json import Json
+from imageclassifier_operator.api.status_limits import within_limits
+from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.rollout import Goal, analysis, routing
 from imageclassifier_operator.rollout.state import State
-from imageclassifier_operator.status.conditions import Condition, conditions
-
-Json = Mapping[str, Any]
+from imageclassifier_operator.status.conditions import conditions
+from imageclassifier_operator.status.phase_table import Condition
 
 _OF_A_VALID_SPEC = ("url", "modelDigest", "shadow", "verification")
-"""What is not to be told while the spec is invalid: it stays as it was."""
+"""These fields need a valid spec. While it is invalid they stay as they are."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the status says beside the conditions: where to reach it, and what cannot be written."""
+    """What the status needs beside goal, state and snapshot. `live`: the status as it is; `now`: the time."""
 
     name: str
     generation: int
+    live: Json = field(default_factory=dict)
+    now: float = 0.0
     url: str = ""
     model_digest: str = ""
     blocked: Problem | None = None
-    """An invalid spec, a conflict or a refusal by the API server: what keeps the operator from acting."""
+    """What prevents the operator from acting: an invalid spec, a name conflict, a refusal of the API server.
+    """
 
 
-def status(
-    facts: Facts, goal: Goal | None, state: State, seen: Observed, live: Json, now: float
-) -> dict[str, Any]:
+def status(facts: Facts, goal: Goal | None, state: State, snapshot: Snapshot) -> dict[str, Any]:
     """The whole status, for server-side apply.
 
-    A condition keeps its `lastTransitionTime` from `live`, the status as it is, while its status stays the
-    same.
+    A condition keeps the `lastTransitionTime` of the live one while its status stays the same.
     """
-    old = {condition["type"]: condition for condition in live.get("conditions") or ()}
+    old = {condition["type"]: condition for condition in facts.live.get("conditions") or ()}
     document: dict[str, Any] = {
         "observedGeneration": facts.generation,
         "phase": state.phase.value,
         "conditions": [
-            _written(condition, facts.generation, old.get(condition.type), now)
-            for condition in conditions(goal, state, seen, facts.blocked)
+            _condition(condition, facts, old.get(condition.type))
+            for condition in conditions(goal, state, snapshot, facts.blocked)
         ],
         "traffic": [
             {"version": version, "percent": percent}
@@ -59,26 +55,16 @@ def status(
     }
     if facts.url:
         document["url"] = facts.url
-    if state.serving is not None:
-        version = state.serving.version
-        observed = seen.versions.get(version)
-        document["servingVersion"] = version
-        document["replicas"] = 0 if observed is None else observed.replicas
-        document["selector"] = names.selector_string(names.selector(facts.name, "serving", version))
     if facts.model_digest:
         document["modelDigest"] = facts.model_digest
-    if seen.verdict is not None and seen.verdict.conclusive and seen.verdict.details:
-        document["verification"] = {"version": seen.verdict.version, **seen.verdict.details}
-    if state.candidate is not None:
-        document["candidateVersion"] = state.candidate.version
-        document["candidatePercent"] = state.percent
-        if state.shadow_percent:
-            document["shadow"] = _shadow(state, seen)
+    if snapshot.verdict is not None and snapshot.verdict.conclusive and snapshot.verdict.details:
+        document["verification"] = {"version": snapshot.verdict.version, **snapshot.verdict.details}
+    document |= _serving(facts.name, state, snapshot) | _candidate(state, snapshot)
     if state.failed:
         document["failedVersions"] = [
             {
                 "version": failed.version,
-                "inputHash": failed.attempt,
+                "attempt": failed.attempt,
                 "reason": failed.reason,
                 "message": failed.message,
                 "time": _time(failed.time),
@@ -86,21 +72,44 @@ def status(
             for failed in state.failed
         ]
     if goal is None:
-        document |= {field: live[field] for field in _OF_A_VALID_SPEC if field in live}
-    return within_bounds(document)
+        document |= {name: facts.live[name] for name in _OF_A_VALID_SPEC if name in facts.live}
+    return within_limits(document)
+
+
+def _serving(name: str, state: State, snapshot: Snapshot) -> dict[str, Any]:
+    if state.serving is None:
+        return {}
+    version = state.serving.version
+    found = snapshot.versions.get(version)
+    return {
+        "servingVersion": version,
+        "replicas": 0 if found is None else found.replicas,
+        "selector": names.selector_string(names.selector(name, "serving", version)),
+    }
+
+
+def _candidate(state: State, snapshot: Snapshot) -> dict[str, Any]:
+    if state.candidate is None:
+        return {}
+    document: dict[str, Any] = {
+        "candidateVersion": state.candidate.version,
+        "candidatePercent": state.percent,
+    }
+    if state.shadow_percent:
+        document["shadow"] = _shadow(state.candidate.version, state, snapshot)
+    return document
 
 
 def is_urgent(status: Json, live: Json) -> bool:
-    """Whether a status has to be written at once: something holds no more, all is ready now, or the spec is
-    newer.
+    """Whether to write a status at once: a condition became False, Ready became True, or the spec is newer.
 
-    All else may wait a moment, so that what changes together is written together.
+    Any other change may wait a moment, so that changes that belong together are written together.
     """
 
-    def held(document: Json) -> set[str]:
+    def true_conditions(document: Json) -> set[str]:
         return {c["type"] for c in document.get("conditions") or () if c["status"] == "True"}
 
-    before, after = held(live), held(status)
+    before, after = true_conditions(live), true_conditions(status)
     return (
         status["observedGeneration"] != live.get("observedGeneration")
         or not before <= after
@@ -108,19 +117,18 @@ def is_urgent(status: Json, live: Json) -> bool:
     )
 
 
-def _shadow(state: State, seen: Observed) -> dict[str, Any]:
-    assert state.candidate is not None
-    said = analysis.shadow_window(state.candidate.version, state.baseline, seen.reports)
-    document: dict[str, Any] = {"compared": said.compared, "agreed": said.agreed}
-    if said.confusion:
+def _shadow(candidate: int, state: State, snapshot: Snapshot) -> dict[str, Any]:
+    window = analysis.shadow_window(candidate, state.baseline, snapshot.reports)
+    document: dict[str, Any] = {"compared": window.compared, "agreed": window.agreed}
+    if window.confusion:
         document["confusion"] = [
-            {"serving": serving, "candidate": candidate, "count": count}
-            for serving, candidate, count in said.confusion
+            {"serving": serving_class, "candidate": candidate_class, "count": count}
+            for serving_class, candidate_class, count in window.confusion
         ]
     return document
 
 
-def _written(condition: Condition, generation: int, old: Json | None, now: float) -> dict[str, Any]:
+def _condition(condition: Condition, facts: Facts, old: Json | None) -> dict[str, Any]:
     status = "True" if condition.holds else "False"
     same = old is not None and old.get("status") == status
     return {
@@ -128,8 +136,8 @@ def _written(condition: Condition, generation: int, old: Json | None, now: float
         "status": status,
         "reason": condition.reason.value,
         "message": condition.message,
-        "observedGeneration": generation,
-        "lastTransitionTime": old["lastTransitionTime"] if same and old is not None else _time(now),
+        "observedGeneration": facts.generation,
+        "lastTransitionTime": old["lastTransitionTime"] if same and old is not None else _time(facts.now),
     }
 
 

@@ -1,72 +1,84 @@
-"""Kubernetes Events about an ImageClassifier: one for each transition of its rollout, and for what blocks it.
+"""Kubernetes Events: one for each transition of a rollout, and one for what prevents the operator from
+acting.
 
-The name of an Event is a digest of what it tells, so the same thing told twice (by a repeated pass, by the
-next leader) is one Event.
+The name of an Event contains a digest of what it says. So a repeated reconciliation, or the next leader, does
+not post it a second time.
 
-They are Events of the core group: `kubectl describe` sorts by `firstTimestamp`, which those of events.k8s.io
-cannot have.
+They are Events of the core group, because `kubectl describe` sorts by `firstTimestamp`, which Events of
+events.k8s.io do not have.
 """
 
 import hashlib
-from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from imageclassifier_operator.api import names
+from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import EVENTS
 from imageclassifier_operator.observe.types import Problem
-from imageclassifier_operator.rollout import Happened
+from imageclassifier_operator.rollout import TakenTransition
 
-Json = Mapping[str, Any]
-
-MAX_NAME_CHARACTERS = 200  # of the ImageClassifier: with one too long for its Services there is an Event too
-MAX_MESSAGE_CHARACTERS = 1024  # as events.k8s.io/v1, through which others read them
+MAX_NAME_CHARACTERS = 200  # of the ImageClassifier, whose own name may be too long for an Event's
+MAX_MESSAGE_CHARACTERS = 1024  # the limit of events.k8s.io/v1, through which others read them
 
 
-def of_transition(
-    metadata: Json, happened: Happened, revision: int, reporter: str, now: float
-) -> dict[str, Any]:
-    """The Event that tells one transition of the ImageClassifier with this `metadata`. `revision`, of the
-    routing, tells apart what happens twice.
-    """
-    about = "" if happened.version is None else f"Version {happened.version}: "
-    message = f"{about}{happened.meaning}"
-    if happened.blame is not None:
-        message = f"{about}{happened.blame.reason.value}: {happened.blame.message}"
-    kind = "Normal" if happened.blame is None else "Warning"
-    told = f"{metadata.get('generation', 0)}/{revision}/{happened.version}/{happened.percent}"
-    return _event(metadata, kind, happened.name, happened.phase.value, message, told, reporter, now)
+@dataclass(frozen=True)
+class Subject:
+    """The object that Events are about, by its `metadata`; the pod that reports them; and the time."""
+
+    metadata: Json
+    reporter: str
+    now: float
 
 
-def of_problem(metadata: Json, problem: Problem, reporter: str, now: float) -> dict[str, Any]:
-    """The Event that tells what keeps the operator from acting."""
-    reason, told = problem.reason.value, str(metadata.get("generation", 0))
-    return _event(metadata, "Warning", reason, "Reconcile", problem.message, told, reporter, now)
+@dataclass(frozen=True)
+class _Content:
+    """What an Event says. `digest_of`: what tells it apart from an Event with the same text."""
+
+    type: str
+    reason: str
+    action: str
+    message: str
+    digest_of: str
 
 
-def _event(
-    metadata: Json,
-    kind: str,
-    reason: str,
-    action: str,
-    message: str,
-    told: str,
-    reporter: str,
-    now: float,
-) -> dict[str, Any]:
+def of_transition(subject: Subject, transition: TakenTransition, revision: int) -> dict[str, Any]:
+    """The Event about one transition. The routing `revision` tells apart transitions that happen twice."""
+    generation = subject.metadata.get("generation", 0)
+    content = _Content(
+        type="Normal" if transition.cause is None else "Warning",
+        reason=transition.name,
+        action=transition.phase.value,
+        message=transition.message,
+        digest_of=f"{generation}/{revision}/{transition.version}/{transition.percent}",
+    )
+    return _event(subject, content)
+
+
+def of_problem(subject: Subject, problem: Problem) -> dict[str, Any]:
+    """The Event about what prevents the operator from acting."""
+    generation = str(subject.metadata.get("generation", 0))
+    content = _Content("Warning", problem.reason.value, "Reconcile", problem.message, generation)
+    return _event(subject, content)
+
+
+def _event(subject: Subject, content: _Content) -> dict[str, Any]:
+    metadata = subject.metadata
     name, namespace, uid = metadata["name"], metadata["namespace"], metadata["uid"]
-    digest = hashlib.sha256(f"{uid}/{reason}/{message}/{told}".encode()).hexdigest()[:16]
-    at = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    text = f"{uid}/{content.reason}/{content.message}/{content.digest_of}"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    time = datetime.fromtimestamp(subject.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "apiVersion": EVENTS.api_version,
         "kind": EVENTS.kind,
         "metadata": {"name": f"{name[:MAX_NAME_CHARACTERS]}.{digest}", "namespace": namespace},
-        "firstTimestamp": at,
-        "lastTimestamp": at,
+        "firstTimestamp": time,
+        "lastTimestamp": time,
         "count": 1,
         "source": {"component": names.MANAGER},
         "reportingComponent": f"{names.GROUP}/operator",
-        "reportingInstance": reporter[:128],
+        "reportingInstance": subject.reporter[:128],
         "involvedObject": {
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
@@ -74,8 +86,8 @@ def _event(
             "namespace": namespace,
             "uid": uid,
         },
-        "type": kind,
-        "reason": reason,
-        "action": action,
-        "message": message[:MAX_MESSAGE_CHARACTERS],
+        "type": content.type,
+        "reason": content.reason,
+        "action": content.action,
+        "message": content.message[:MAX_MESSAGE_CHARACTERS],
     }

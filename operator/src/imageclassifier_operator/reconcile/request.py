@@ -1,20 +1,17 @@
-"""What one pass starts from, looked up once, so that all of its steps see the same."""
+"""The input of one reconciliation, looked up once so that all its steps work on the same values."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from imageclassifier_operator.api import ImageClassifier
+from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.observe.objects import Objects
 from imageclassifier_operator.reconcile.memory import Memory
 from imageclassifier_operator.runtime.work_queue import Key
 
-Json = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
-class Found:
-    """One ImageClassifier as it is, whatever its spec says; `now` is the time of the pass."""
+class Request:
+    """One ImageClassifier as it is stored, whether its spec is valid or not. `now`: when the work began."""
 
     key: Key
     body: Json
@@ -24,7 +21,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class View(Found):
-    """The same with a spec that can be acted on."""
+class ValidRequest(Request):
+    """A request whose spec could be parsed: `ic` is the result."""
 
     ic: ImageClassifier

@@ -1,7 +1,7 @@
-"""A served version: everything that one model version is brought up from, as one value that can be stored.
+"""A model version with all its inputs, as a value that can be stored.
 
-The operator keeps the ServedVersion of each version that lives in the rollout's state. So the version
-before can be rendered exactly as it was while the spec already speaks of the next one.
+The state of a rollout contains the ModelVersion of each version whose pods exist. So the previous version can
+be rendered unchanged when the spec already describes the next one.
 """
 
 import hashlib
@@ -14,19 +14,19 @@ from imageclassifier_operator.api.serving import ModelSource, ServingSettings, p
 
 
 def digest(value: Any) -> str:
-    """12 hexadecimal digits that change whenever the JSON value does."""
+    """A hash of a JSON value, as 12 hexadecimal digits."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
-class ServedVersion:
-    """One model version and what it is made from.
+class ModelVersion:
+    """One model version and its inputs.
 
-    `contract` is what the spec says for a model that does not describe itself, in the form of the routing
-    file (docs/architecture.md), else None. `server_image` is the model server's image with the operator's
-    default filled in at the time the version was brought up; it is no part of the hashes, so that an
-    operator upgrade with another default neither restarts a pod nor starts a rollout.
+    `contract`: the contract in the spec, in the form of the routing file (docs/architecture.md); None for a
+    model with its own. `server_image`: the image of the model server, with the operator's default at the time
+    when the rollout started. It is not part of `input_hash`, so that an operator upgrade with another default
+    starts no rollout.
     """
 
     version: int
@@ -38,21 +38,23 @@ class ServedVersion:
 
     @property
     def source_hash(self) -> str:
-        """Of what cannot change once the version serves: the model's files, and what the spec says of its
-        input, output and classes. How their messages read and where the threshold lies may change.
+        """The hash of what cannot change once the version serves: the model's files, input, output and
+        classes.
+
+        The messages of the classes and the threshold may change.
         """
         return digest([self.version, self.model_name, self._files(), self._meaning()])
 
     @property
     def input_hash(self) -> str:
-        """Of everything the version is made from: a failed version is tried again when this changes."""
+        """The hash of all inputs. A version that failed is tried again when this changes."""
         return digest(
             [self.version, self.model_name, self.source.to_json(), self.serving.to_json(), self.contract]
         )
 
     @property
     def pod_hash(self) -> str:
-        """Of what its model servers run with: all but how pictures and answers are read."""
+        """The hash of what the model server's pods are made from, without the contract."""
         return digest(
             [self.version, self.model_name, self.source.to_json(), self.serving.to_json(), self.server_image]
         )
@@ -79,7 +81,7 @@ class ServedVersion:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`. Raises KeyError, TypeError or InvalidSpec on anything else."""
+        """The inverse of `to_json`. Raises KeyError, TypeError or InvalidSpec for any other document."""
         return cls(
             version=stored["version"],
             model_name=stored["modelName"],

@@ -1,0 +1,36 @@
+"""When an ImageClassifier is reconciled again by time alone, and how often its gateways are polled."""
+
+from imageclassifier_operator.observe.types import Problem, Snapshot
+from imageclassifier_operator.reconcile.children import VERIFY_AGAIN_SECONDS
+from imageclassifier_operator.reconcile.request import ValidRequest
+from imageclassifier_operator.rollout import Decision
+
+BLOCKED_RETRY_SECONDS = 10.0
+"""An object that blocks a write is not watched, so the write is retried this often."""
+ANALYSIS_RETRY_SECONDS = 5.0
+"""The longest back-off while a version under analysis gets traffic: a bad one must be rolled back soon."""
+POLL_SECONDS = 0.1
+MAX_POLL_SECONDS = 5.0
+"""Gateways are polled this often until they acknowledge a routing; the longer it takes, the less often."""
+
+
+def requeue_seconds(
+    request: ValidRequest, decision: Decision, snapshot: Snapshot, blocked: Problem | None
+) -> float | None:
+    """Seconds until the next reconciliation is due; None when only an event can change something."""
+    waits = [] if decision.requeue_seconds is None else [decision.requeue_seconds]
+    memory = request.memory
+    if decision.state.serving is not None and snapshot.acknowledged_seconds is None and snapshot.gateways:
+        since = memory.routing_written[1] if memory.routing_written is not None else memory.started
+        waits.append(min(MAX_POLL_SECONDS, max(POLL_SECONDS, (request.now - since) / 10)))
+    if decision.state.serving is not None:
+        again = memory.gateway_health.poll_again_seconds(decision.state.serving.version, request.now)
+        if again is not None:
+            waits.append(max(POLL_SECONDS, again))
+    if memory.status_due is not None:
+        waits.append(max(0.0, memory.status_due - request.now))
+    if blocked is not None:
+        waits.append(BLOCKED_RETRY_SECONDS)
+    if snapshot.verdict is not None and not snapshot.verdict.conclusive and decision.verify:
+        waits.append(VERIFY_AGAIN_SECONDS)
+    return min(waits) if waits else None

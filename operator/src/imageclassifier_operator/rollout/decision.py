@@ -1,0 +1,217 @@
+"""The decision: walks the table of transitions from the present state to the next one. Pure.
+
+tests/operator/rollout/test_random_histories.py checks the invariants of `decide` against random histories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from imageclassifier_operator.observe.types import Problem, Snapshot
+from imageclassifier_operator.rollout import routing
+from imageclassifier_operator.rollout.context import RolloutContext
+from imageclassifier_operator.rollout.goal import Goal
+from imageclassifier_operator.rollout.guards.goal import something_serves
+from imageclassifier_operator.rollout.guards.pods import is_usable, is_warm, number_is_in_use
+from imageclassifier_operator.rollout.state import Phase, State
+from imageclassifier_operator.rollout.transitions import TRANSITIONS, Transition
+
+ANALYSIS_SECONDS = 1.0
+"""How often gateways are polled while a version is under analysis."""
+
+
+@dataclass(frozen=True)
+class TakenTransition:
+    """One transition that was taken, for Events and logs. `cause`: why a version failed."""
+
+    name: str
+    text: str
+    phase: Phase
+    version: int | None
+    percent: int
+    cause: Problem | None = None
+
+    @property
+    def message(self) -> str:
+        """What happened, and for a failure its reason and cause."""
+        if self.cause is None:
+            return self.text
+        return f"{self.text} {self.cause.reason.value}: {self.cause.message}"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The state to store, and the work that follows from it.
+
+    `verify`: the candidate's verification Job must exist. `delete_others`: the children of versions that
+    `state` does not keep may be deleted, since no gateway sends them requests any more. `requeue_seconds`:
+    when time alone may change the decision.
+    """
+
+    state: State
+    taken: tuple[TakenTransition, ...] = ()
+    verify: bool = False
+    delete_others: bool = False
+    requeue_seconds: float | None = None
+
+
+def decide(goal: Goal, state: State, snapshot: Snapshot, now: float) -> Decision:
+    """The next state, after as many transitions as hold at this moment.
+
+    Idempotent: a second decision on the result gives the same result, if nothing else changed.
+    """
+    before = _traffic(state)
+    context = RolloutContext(goal, _with_derived_fields(goal, state, snapshot, now), snapshot, now)
+    taken: list[TakenTransition] = []
+    for _ in range(len(Phase)):  # a walk through every phase; more would be a loop in the table
+        found = _next_transition(context)
+        if found is None:
+            break
+        transition, context = found
+        after = _apply(transition, context)
+        taken.append(_taken(transition, context, after))
+        context = replace(context, state=after, cause=None)
+        if _traffic(context.state) != before:
+            # The gateways' acknowledgements belong to the routing before this transition.
+            context = replace(context, snapshot=replace(snapshot, acknowledged_seconds=None))
+    result, snapshot = _with_derived_fields(goal, context.state, snapshot, now), context.snapshot
+    if _traffic(result) != before:
+        result = replace(result, revision=max(result.revision, snapshot.highest_revision) + 1)
+        snapshot = replace(snapshot, acknowledged_seconds=None)
+    return Decision(
+        state=result,
+        taken=tuple(taken),
+        verify=result.phase is Phase.VERIFY,
+        delete_others=_may_delete(result, snapshot, goal),
+        requeue_seconds=_requeue_seconds(context, goal),
+    )
+
+
+def needs_reports(state: State, acknowledged: bool) -> bool:
+    """Whether `decide` needs reports of the gateways."""
+    return not acknowledged or state.phase in (Phase.VERIFY, Phase.SHIFT, Phase.SETTLE)
+
+
+def unusable_candidate(state: State, snapshot: Snapshot) -> int | None:
+    """The candidate, if it has traffic that a ready gateway cannot send to it. None while paused."""
+    candidate = state.candidate
+    if candidate is None or state.phase is not Phase.SHIFT or state.clock_stopped_since is not None:
+        return None
+    if not snapshot.ready_gateways or is_usable(snapshot, candidate):
+        return None
+    return candidate.version
+
+
+def _traffic(state: State) -> Mapping[str, Any] | None:
+    """The routing of `state` without its revision. A change of it needs a new revision."""
+    return routing.without_revision(routing.routing_file("", "", state))
+
+
+def _next_transition(context: RolloutContext) -> tuple[Transition, RolloutContext] | None:
+    for transition in TRANSITIONS:
+        if context.state.phase not in transition.source:
+            continue
+        if transition.serving is not None and transition.serving != something_serves(context):
+            continue
+        answer = transition.guard(context)
+        if answer:
+            return transition, replace(context, cause=answer if isinstance(answer, Problem) else None)
+    return None
+
+
+def _apply(transition: Transition, context: RolloutContext) -> State:
+    state = transition.action(context)
+    state = replace(state, phase=context.state.phase if transition.target is None else transition.target)
+    if not transition.restarts_clock:
+        return state
+    # A clock that starts while it is stopped, as after a promotion by hand, starts at zero.
+    stopped = None if state.clock_stopped_since is None else context.now
+    return replace(state, since=context.now, clock_stopped_since=stopped)
+
+
+def _taken(transition: Transition, context: RolloutContext, after: State) -> TakenTransition:
+    before = context.state
+    subject = {
+        "candidate": before.candidate or after.candidate or after.serving,
+        "serving": before.serving,
+        "previous": before.previous,
+    }[transition.about]
+    version = None if subject is None else subject.version
+    return TakenTransition(
+        name=transition.name,
+        text=transition.message.format(version=version, percent=after.percent),
+        phase=after.phase,
+        version=version,
+        percent=after.percent,
+        cause=context.cause,
+    )
+
+
+def _with_derived_fields(goal: Goal, state: State, snapshot: Snapshot, now: float) -> State:
+    """`state` with the fields that follow from the goal and the snapshot alone, in any phase."""
+    state = replace(_with_shadow(goal, state), sticky=goal.rollout.sticky)
+    state = _with_fallback(_with_clock(goal, state, snapshot, now), snapshot)
+    return _with_unavailability(state, snapshot, now)
+
+
+def _with_shadow(goal: Goal, state: State) -> State:
+    """A running shadow follows the spec's share."""
+    shadow = goal.rollout.shadow
+    return replace(state, shadow_percent=shadow.percent) if shadow and state.shadow_percent else state
+
+
+def _with_fallback(state: State, snapshot: Snapshot) -> State:
+    """Gateways may fall back to the previous version while it is ready and the new one is under analysis."""
+    previous = state.previous
+    if previous is None or state.under_analysis is None or not is_warm(snapshot, previous):
+        return replace(state, fallback=None)
+    return replace(state, fallback=previous.version)
+
+
+def _with_unavailability(state: State, snapshot: Snapshot, now: float) -> State:
+    version = state.under_analysis
+    if version is None or snapshot.ready_pods(version.version) > 0:
+        return replace(state, unavailable_since=None)
+    return state if state.unavailable_since is not None else replace(state, unavailable_since=now)
+
+
+def _with_clock(goal: Goal, state: State, snapshot: Snapshot, now: float) -> State:
+    """Stop the rollout's clock while the user pauses it, or while old pods still use the candidate's number.
+
+    The clock of the first version always runs, since no other version serves meanwhile.
+    """
+    if state.candidate is None or state.serving is None:
+        return replace(state, clock_stopped_since=None)
+    number_is_blocked = state.phase is Phase.LOAD and number_is_in_use(snapshot, state.candidate)
+    stop, since = goal.rollout.pause or number_is_blocked, state.clock_stopped_since
+    if stop and since is None:
+        return replace(state, clock_stopped_since=now)
+    if not stop and since is not None:
+        return replace(state, since=state.since + now - since, clock_stopped_since=None)
+    return state
+
+
+def _may_delete(state: State, snapshot: Snapshot, goal: Goal) -> bool:
+    """All gateways have left the versions that are not kept, and the last request has ended since."""
+    if state.serving is None:
+        return True
+    seconds = snapshot.acknowledged_seconds
+    return seconds is not None and seconds >= goal.request_timeout_seconds
+
+
+def _requeue_seconds(context: RolloutContext, goal: Goal) -> float | None:
+    state, snapshot = context.state, context.snapshot
+    waits: list[float] = []
+    is_observable = bool(snapshot.ready_gateways) or state.unavailable_since is not None
+    if state.phase in (Phase.SHIFT, Phase.SETTLE) and is_observable:
+        waits.append(ANALYSIS_SECONDS)
+    if state.phase is Phase.VERIFY and state.serving is not None:
+        waits.append(ANALYSIS_SECONDS)
+    if state.phase in (Phase.LOAD, Phase.VERIFY) and state.clock_stopped_since is None:
+        waits.append(goal.rollout.progress_deadline_seconds - context.seconds_in_phase)
+    if state.phase in (Phase.LOAD, Phase.RETIRE) and snapshot.acknowledged_seconds is not None:
+        waits.append(goal.request_timeout_seconds - snapshot.acknowledged_seconds)
+    waits = [wait for wait in waits if wait > 0]
+    return min(waits) if waits else None

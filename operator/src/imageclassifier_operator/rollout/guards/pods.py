@@ -1,0 +1,101 @@
+"""What guards of several phases ask about a version's pods: are they ready, reachable, overdue?"""
+
+from dataclasses import replace
+
+from imageclassifier_operator.api import ModelVersion
+from imageclassifier_operator.api.reasons import Reason
+from imageclassifier_operator.observe.types import Problem, Snapshot
+from imageclassifier_operator.rollout import gateway_problems
+from imageclassifier_operator.rollout.context import RolloutContext
+
+UNAVAILABLE_SECONDS = 10.0
+"""How long a version under analysis may have no ready pod. A missed probe of its only pod does not mean that
+the model failed, and another version answers its requests meanwhile.
+"""
+
+
+def is_warm(snapshot: Snapshot, version: ModelVersion) -> bool:
+    """The version has ready pods that were made from exactly these inputs."""
+    return snapshot.is_deployed(version) and snapshot.ready_pods(version.version) > 0
+
+
+def is_loaded(context: RolloutContext, version: ModelVersion) -> bool:
+    """All pods of the version are available."""
+    found = context.snapshot.versions.get(version.version)
+    return found is not None and found.complete and is_warm(context.snapshot, version)
+
+
+def is_usable(snapshot: Snapshot, version: ModelVersion) -> bool:
+    """The version has ready pods, and every ready gateway has acknowledged the routing and is connected."""
+    gateways = snapshot.ready_gateways
+    if not is_warm(snapshot, version) or snapshot.acknowledged_seconds is None or not gateways:
+        return False
+    return all(
+        gateway.report is not None
+        and version.version in gateway.report.versions
+        and gateway.report.versions[version.version].ready
+        for gateway in gateways
+    )
+
+
+def is_loaded_and_usable(context: RolloutContext, version: ModelVersion) -> bool:
+    return is_loaded(context, version) and is_usable(context.snapshot, version)
+
+
+def number_is_in_use(snapshot: Snapshot, candidate: ModelVersion) -> bool:
+    """Pods of the candidate's number with other inputs exist. They stay until the gateways are drained."""
+    return candidate.version in snapshot.versions and not snapshot.is_deployed(candidate)
+
+
+def fatal_problem(context: RolloutContext, version: ModelVersion) -> Problem | None:
+    """A problem of the version's pods that waiting does not solve."""
+    problem = context.snapshot.problem_of(version)
+    return problem if problem is not None and problem.fatal else None
+
+
+def overdue(context: RolloutContext, what: str, cause: Problem) -> Problem | None:
+    """The phase has exceeded `progressDeadlineSeconds`, because of `cause`.
+
+    The deadline does not count while the user pauses the rollout or a write is blocked.
+    """
+    deadline = context.goal.rollout.progress_deadline_seconds
+    if context.is_held_up or context.seconds_in_phase < deadline:
+        return None
+    return Problem(cause.reason, _because(f"{what} within {deadline} s", cause))
+
+
+def unreachable(context: RolloutContext, candidate: ModelVersion) -> Problem:
+    """Which gateway keeps the candidate from its traffic, as far as the reports show."""
+    snapshot, revision = context.snapshot, context.state.revision
+    late = [g.pod for g in snapshot.ready_gateways if g.report is None or g.report.revision != revision]
+    if late:
+        waiting = replace(snapshot, unacknowledged=tuple(late))
+        message = gateway_problems.unacknowledged(context.state, waiting)
+    else:
+        message = gateway_problems.unconnected(snapshot, candidate.version) or ""
+    return Problem(Reason.PROGRESS_DEADLINE_EXCEEDED, message)
+
+
+def unreachable_too_long(context: RolloutContext, candidate: ModelVersion) -> Problem | None:
+    """A ready gateway could not use the candidate for `progressDeadlineSeconds`."""
+    deadline = context.goal.rollout.progress_deadline_seconds
+    if context.is_held_up or context.snapshot.unusable_seconds < deadline:
+        return None
+    cause = unreachable(context, candidate)
+    what = f"A gateway could not use version {candidate.version} for {deadline} s"
+    return Problem(cause.reason, _because(what, cause))
+
+
+def unavailable_too_long(context: RolloutContext) -> Problem | None:
+    """The version under analysis has had no ready pod for too long."""
+    version, since = context.state.under_analysis, context.state.unavailable_since
+    if version is None or since is None or context.now - since < UNAVAILABLE_SECONDS:
+        return None
+    return context.snapshot.problem_of(version) or Problem(
+        Reason.CANDIDATE_UNAVAILABLE,
+        f"Version {version.version} had no ready pod for {UNAVAILABLE_SECONDS:.0f} s while it had traffic.",
+    )
+
+
+def _because(what: str, cause: Problem) -> str:
+    return f"{what}: {cause.message}" if cause.message else f"{what}."

@@ -1,0 +1,35 @@
+"""Guards of the phases Settle and Retire: does the new version fail, and may the others be removed?"""
+
+from imageclassifier_operator.observe.types import Problem
+from imageclassifier_operator.rollout import analysis
+from imageclassifier_operator.rollout.context import RolloutContext
+from imageclassifier_operator.rollout.guards.pods import fatal_problem, is_warm, unavailable_too_long
+
+
+def serving_version_fails(context: RolloutContext) -> Problem | None:
+    """The promoted version fails, and the previous one is still warm.
+
+    A version to which the user returned is not analysed: traffic would swing back and forth.
+    """
+    serving, previous = context.state.serving, context.state.previous
+    if serving is None or previous is None or not is_warm(context.snapshot, previous):
+        return None
+    if context.state.under_analysis is None:
+        return None
+    if (problem := fatal_problem(context, serving) or unavailable_too_long(context)) is not None:
+        return problem
+    window = analysis.window(serving.version, context.state.baseline, context.snapshot.reports)
+    rollout = context.goal.rollout
+    return analysis.limit_violation(serving.version, window, None, rollout.limits, rollout.min_requests)
+
+
+def keep_previous_time_is_over(context: RolloutContext) -> bool:
+    return (
+        context.seconds_in_phase >= context.goal.rollout.keep_previous_seconds
+        and context.snapshot.acknowledged_seconds is not None
+        and context.state.unavailable_since is None
+    )
+
+
+def only_kept_versions_exist(context: RolloutContext) -> bool:
+    return set(context.snapshot.versions) <= set(context.state.kept)

@@ -1,0 +1,29 @@
+"""Hints between reconciliations: who has acknowledged, and when to annotate again."""
+
+from imageclassifier_operator.observe.types import GatewayReport
+from imageclassifier_operator.reconcile.memory import Memory
+
+
+def pod(uid: str) -> dict:
+    return {"metadata": {"uid": uid}}
+
+
+def test_acknowledgement_counts_from_when_the_last_ready_gateway_gave_it():
+    memory = Memory("u")
+    memory.record_acknowledgements({"a": GatewayReport("s", 3), "b": GatewayReport("t", 2)})
+    assert memory.acknowledged_seconds(3, [pod("a"), pod("b")], 10.0) is None
+    memory.record_acknowledgements({"b": GatewayReport("t", 3)})
+    assert memory.acknowledged_seconds(3, [pod("a"), pod("b")], 10.0) == 0
+    assert memory.acknowledged_seconds(3, [pod("a"), pod("b")], 14.0) == 4
+    assert memory.acknowledged_seconds(3, [], 15.0) is None
+
+
+def test_a_gateway_is_touched_again_only_after_a_while_and_never_once_it_has_acknowledged():
+    memory = Memory("u")
+    assert memory.needs_annotation(pod("a"), 3, 10.0)
+    memory.record_annotation(pod("a"), 3, 10.0)
+    assert not memory.needs_annotation(pod("a"), 3, 10.3)
+    assert memory.needs_annotation(pod("a"), 3, 10.5)
+    assert memory.needs_annotation(pod("a"), 4, 10.1)
+    memory.record_acknowledgements({"a": GatewayReport("s", 3)})
+    assert not memory.needs_annotation(pod("a"), 3, 99.0)

@@ -1,0 +1,76 @@
+"""The cache: our own writes and deletions are visible before the watch reports them."""
+
+import pytest
+
+from imageclassifier_operator.api import names
+from imageclassifier_operator.api.kinds import DEPLOYMENTS, IMAGE_CLASSIFIERS, PODS, WARNINGS, WATCHED
+from imageclassifier_operator.runtime.cache import Cache, key_of
+from imageclassifier_operator.runtime.work_queue import Key
+
+KEY = Key("default", "pizza")
+
+
+def deployment(version: str = "1", uid: str = "u", **extra) -> dict:
+    metadata = {"name": "pizza-gateway", "namespace": "default", "uid": uid, "resourceVersion": version}
+    return {"metadata": {**metadata, "labels": {names.LABEL_INSTANCE: "pizza"}}, **extra}
+
+
+def cache(**objects: list) -> tuple[Cache, dict]:
+    indices = {kind.plural: {} for kind in WATCHED}
+    for plural, bodies in objects.items():
+        indices[plural][KEY] = bodies
+    return Cache(indices), indices
+
+
+def test_a_write_is_read_back_before_the_watch_has_brought_it():
+    store, indices = cache(deployments=[deployment("5")])
+    store.record_write(DEPLOYMENTS, KEY, deployment("7", spec="new"))
+    assert store.get(DEPLOYMENTS, KEY, "pizza-gateway")["spec"] == "new"
+    indices["deployments"][KEY] = [deployment("6", spec="old")]
+    assert store.get(DEPLOYMENTS, KEY, "pizza-gateway")["spec"] == "new"
+    indices["deployments"][KEY] = [deployment("8", spec="newest")]
+    assert store.get(DEPLOYMENTS, KEY, "pizza-gateway")["spec"] == "newest"
+
+
+def test_a_deletion_is_believed_before_the_watch_has_brought_it():
+    store, _ = cache(deployments=[deployment("5")])
+    store.record_deletion(DEPLOYMENTS, KEY, "pizza-gateway", "u")
+    assert store.objects_of(DEPLOYMENTS, KEY) == []
+
+
+def test_an_object_that_was_deleted_after_our_write_does_not_come_back_from_memory():
+    store, indices = cache()
+    store.record_write(DEPLOYMENTS, KEY, deployment("7"))
+    store.record_deletion(DEPLOYMENTS, KEY, "pizza-gateway", "u")
+    assert store.objects_of(DEPLOYMENTS, KEY) == []
+    indices["deployments"][KEY] = [deployment("9", uid="another")]
+    assert len(store.objects_of(DEPLOYMENTS, KEY)) == 1
+
+
+def test_a_ghost_is_dropped_when_a_list_does_not_have_it():
+    store, indices = cache(deployments=[deployment("5", uid="ghost")])
+    before = store.uids(DEPLOYMENTS)
+    indices["deployments"][KEY].append({**deployment("6", uid="young")})  # made after the list was asked for
+    indices["deployments"][KEY][1]["metadata"]["name"] = "pizza-serving-v1"
+    assert store.drop_missing(DEPLOYMENTS, before, listed=set()) == {KEY}
+    assert [body["metadata"]["uid"] for body in store.objects_of(DEPLOYMENTS, KEY)] == ["young"]
+
+
+@pytest.mark.parametrize(
+    ("about", "key"),
+    [
+        ({"kind": "Pod", "namespace": "n", "name": "my-pizza-serving-v2-5d4-x"}, Key("n", "my-pizza")),
+        ({"kind": "Pod", "namespace": "n", "name": "pizza-gateway-5d4-x"}, Key("n", "pizza")),
+        ({"kind": "Job", "namespace": "n", "name": "pizza-verify-v2-0a1b2c"}, Key("n", "pizza")),
+        ({"kind": "Pod", "namespace": "n", "name": "nginx-5d4-x"}, None),
+        ({"kind": "Node", "name": "pizza-gateway-5d4-x"}, None),
+    ],
+)
+def test_a_warning_is_put_to_the_classifier_whose_pod_it_is_about(about, key):
+    assert key_of(WARNINGS, {"metadata": {}, "involvedObject": about}) == key
+
+
+def test_objects_belong_to_the_classifier_that_their_label_names():
+    assert key_of(DEPLOYMENTS, deployment()) == KEY
+    assert key_of(IMAGE_CLASSIFIERS, {"metadata": {"name": "pizza", "namespace": "default"}}) == KEY
+    assert key_of(PODS, {"metadata": {"name": "x", "namespace": "default"}}) is None

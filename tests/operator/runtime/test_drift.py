@@ -1,0 +1,54 @@
+"""Drift: what counts as a difference between a manifest and the live object."""
+
+import json
+
+import pytest
+
+from imageclassifier_operator.runtime.drift import contains, needs_apply
+
+
+def test_defaults_and_injected_containers_are_left_alone():
+    wanted = {"spec": {"containers": [{"name": "a", "image": "i"}]}}
+    live = {"spec": {"containers": [{"name": "sidecar"}, {"name": "a", "image": "i", "tty": False}], "x": 1}}
+    assert contains(live, wanted)
+
+
+@pytest.mark.parametrize(
+    "live",
+    [
+        {"spec": {"containers": [{"name": "a", "image": "other"}]}},
+        {"spec": {"containers": [{"name": "b", "image": "i"}]}},
+        {"spec": {}},
+    ],
+)
+def test_a_foreign_edit_is_seen(live):
+    assert not contains(live, {"spec": {"containers": [{"name": "a", "image": "i"}]}})
+
+
+@pytest.mark.parametrize("of", [{"selector": {}}, {"podSelector": {"matchLabels": {}}}])
+def test_a_selector_is_compared_as_a_whole(of):
+    """One key more selects other pods, or none."""
+    wanted, live = json.loads(json.dumps([of, of]).replace("{}", '{"app": "pizza"}'))
+    assert contains({"spec": live}, {"spec": wanted})
+    live = json.loads(json.dumps(live).replace('"pizza"', '"pizza", "foo": "bar"'))
+    assert not contains({"spec": live}, {"spec": wanted})
+
+
+def test_a_paused_deployment_is_seen():
+    wanted = {"spec": {"paused": False}}
+    assert contains({"spec": {}}, wanted)
+    assert not contains({"spec": {"paused": True}}, wanted)
+
+
+def test_a_field_that_is_not_rendered_any_more_is_given_up():
+    owned = {"f:spec": {"f:replicas": {}, "f:containers": {'k:{"name":"a"}': {".": {}, "f:image": {}}}}}
+    entry = {"manager": "us", "operation": "Apply", "fieldsV1": owned}
+    live = {
+        "metadata": {"managedFields": [entry]},
+        "spec": {"replicas": 1, "containers": [{"name": "a", "image": "i"}]},
+    }
+    full = {"spec": {"replicas": 1, "containers": [{"name": "a", "image": "i"}]}}
+    assert not needs_apply(full, live, "us")
+    assert needs_apply({"spec": {"containers": [{"name": "a", "image": "i"}]}}, live, "us")
+    assert needs_apply({"spec": {"replicas": 1, "containers": [{"name": "a"}]}}, live, "us")
+    assert not needs_apply({"spec": {"replicas": 1}}, live, "someone-else")

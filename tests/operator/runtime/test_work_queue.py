@@ -1,0 +1,101 @@
+"""The work queue: no key is processed twice at once, and a key that fails is retried."""
+
+import asyncio
+
+from imageclassifier_operator.runtime.work_queue import Key, RetrySoonError, WorkQueue
+
+KEY = Key("default", "pizza")
+
+
+def work(queue: WorkQueue, handle, is_done, workers: int = 2) -> None:
+    """Works until it is done, and a moment more, so that what should not follow can be seen."""
+
+    async def main() -> None:
+        running = [asyncio.create_task(queue.work(handle, lambda _: None)) for _ in range(workers)]
+        async with asyncio.timeout(30):
+            while not is_done() and not (await asyncio.wait(running, timeout=0.005))[0]:
+                pass
+        await asyncio.wait(running, timeout=0.1)
+        for task in running:
+            task.cancel()
+        for result in await asyncio.gather(*running, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
+
+    asyncio.run(main())
+
+
+def test_a_key_is_never_worked_on_twice_at_once_and_repeats_collapse():
+    queue, running, most, runs = WorkQueue(), 0, 0, 0
+
+    async def handle(key: Key) -> None:
+        nonlocal running, most, runs
+        running, runs = running + 1, runs + 1
+        most = max(most, running)
+        if runs == 1:
+            for _ in range(5):
+                queue.add(key)  # while it is worked on: once more, not five times
+        await asyncio.sleep(0.01)
+        running -= 1
+
+    for _ in range(5):
+        queue.add(KEY)
+    work(queue, handle, lambda: runs >= 2)
+    assert (most, runs) == (1, 2)
+
+
+def test_a_key_that_failed_comes_back_by_itself(monkeypatch):
+    monkeypatch.setattr("imageclassifier_operator.runtime.work_queue.FIRST_BACKOFF_SECONDS", 0.01)
+    queue, runs = WorkQueue(), 0
+
+    async def handle(key: Key) -> None:
+        nonlocal runs
+        runs += 1
+        if runs < 3:
+            raise RuntimeError
+
+    queue.add(KEY)
+    work(queue, handle, lambda: runs >= 3)
+    assert runs == 3
+
+
+def test_a_key_that_has_failed_often_is_tried_again_as_soon_as_it_must(monkeypatch):
+    monkeypatch.setattr("imageclassifier_operator.runtime.work_queue.FIRST_BACKOFF_SECONDS", 600.0)
+    queue, runs = WorkQueue(), 0
+
+    async def handle(key: Key) -> None:
+        nonlocal runs
+        runs += 1
+        if runs < 3:
+            raise RetrySoonError("the API server is busy", 0.01)
+
+    queue.add(KEY)
+    work(queue, handle, lambda: runs >= 3)
+    assert runs == 3
+
+
+def test_a_key_that_has_failed_for_days_is_still_tried_again():
+    queue, runs = WorkQueue(), 0
+    queue._failures[KEY] = 5_000
+
+    async def handle(key: Key) -> None:
+        nonlocal runs
+        runs += 1
+        raise RetrySoonError("the API server is busy", 0.01)
+
+    queue.add(KEY)
+    work(queue, handle, lambda: runs >= 2)
+    assert runs >= 2
+
+
+def test_a_key_may_ask_to_be_seen_again_later():
+    queue, runs = WorkQueue(), 0
+
+    async def handle(key: Key) -> float | None:
+        nonlocal runs
+        runs += 1
+        return 0.01 if runs < 4 else None
+
+    queue.add(KEY)
+    work(queue, handle, lambda: runs >= 4)
+    assert runs == 4
