@@ -33,7 +33,8 @@ from imageclassifier_operator.observe.types import (
     VersionSnapshot,
 )
 from imageclassifier_operator.reconcile.memory import Memory
-from imageclassifier_operator.rollout import Goal, decide, goal_of, guards, routing, unusable_candidate
+from imageclassifier_operator.rollout import Goal, decide, goal_of, routing, unusable_candidate
+from imageclassifier_operator.rollout.guards import pods as pod_guards
 from imageclassifier_operator.rollout.recovery import recover
 from imageclassifier_operator.rollout.state import Phase, State
 
@@ -433,7 +434,7 @@ class Rollouts(RuleBasedStateMachine):
     def check_fallback(self, after: State, seen: Snapshot):
         """It is the version before, ready and never taken back; and it is there whenever that is."""
         judged = after.phase is Phase.SETTLE and after.attempt and after.previous is not None
-        warm = judged and guards.is_warm(seen, after.previous)
+        warm = judged and pod_guards.is_warm(seen, after.previous)
         assert after.fallback == (after.previous.version if warm else None)
         if after.fallback is not None:
             assert seen.ready_pods(after.fallback) > 0
