@@ -1,4 +1,4 @@
-"""Drawn pictures of two classes, and one small training and export that the tests share."""
+"""Fixtures: drawn images of two classes, and one small training and export that the tests share."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-#: Small enough that a test costs seconds; the network is the real one.
+#: The real network with a small input, so that a test takes seconds.
 BACKBONE = "efficientnet_lite0@64"
 
 
 def draw(folder: Path, colour: tuple[int, int, int], count: int, seed: int) -> None:
-    """Draw noisy pictures of one colour, each with other content."""
+    """Draw noisy images of one colour, each with other content."""
     random = np.random.default_rng(seed)
     folder.mkdir(parents=True)
     for index in range(count):
@@ -28,7 +28,7 @@ def draw(folder: Path, colour: tuple[int, int, int], count: int, seed: int) -> N
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
-    """A folder with eight blue and eight red pictures, to be changed by the test."""
+    """A folder with eight blue and eight red images, which a test may change."""
     folder = tmp_path / "data"
     draw(folder / "blue", (40, 40, 200), 8, seed=1)
     draw(folder / "red", (200, 40, 40), 8, seed=2)
@@ -37,7 +37,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As `data_dir`, for tests that only read."""
+    """Like `data_dir`, but shared: tests only read it."""
     folder = tmp_path_factory.mktemp("shared") / "data"
     draw(folder / "blue", (40, 40, 200), 8, seed=1)
     draw(folder / "red", (200, 40, 40), 8, seed=2)
@@ -51,7 +51,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def run() -> Callable[..., int]:
-    """The command line, in this process; gives its exit code."""
+    """Run the command line in this process and return its exit code."""
     from imageclassifier_training.cli import run as run_command
 
     return lambda *arguments: run_command([str(argument) for argument in arguments])
@@ -59,7 +59,7 @@ def run() -> Callable[..., int]:
 
 @pytest.fixture(scope="session")
 def trained(shared_data: Path, cache: Path, run: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished training on frozen features."""
+    """The folder of a finished training on frozen features."""
     out = tmp_path_factory.mktemp("trained") / "run"
     arguments = ["--backbone", BACKBONE, "--folds", "2", "--cache", cache, "--message", "red=It is red!"]
     assert run("train", shared_data, "--out", out, *arguments) == 0
@@ -68,7 +68,7 @@ def trained(shared_data: Path, cache: Path, run: Any, tmp_path_factory: pytest.T
 
 @pytest.fixture(scope="session")
 def exported(trained: Path, run: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its export: the version's folder."""
+    """The folder of the exported version of that training."""
     out = tmp_path_factory.mktemp("exported")
     assert run("export", trained, "--name", "colours", "--version", "3", "--out", out) == 0
     return out / "colours" / "3"

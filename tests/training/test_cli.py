@@ -1,4 +1,4 @@
-"""The command line: one clear line and an exit code for each mistake, and reports that stand on their own."""
+"""The command line: a clear message and an exit code for each mistake, and complete reports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_help_shows_examples(command: str, run: Run, capsys: pytest.CaptureFixtu
     assert f"imageclassifier-training {command} " in shown
 
 
-def test_each_data_mistake_is_one_line_and_exit_code_3(
+def test_each_problem_of_the_data_is_one_line_and_the_exit_code_is_3(
     data_dir: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (data_dir / "blue" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 broken")
@@ -33,33 +33,31 @@ def test_each_data_mistake_is_one_line_and_exit_code_3(
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(lines) == 2
     assert any("broken.jpg" in line for line in lines)
-    assert any("the class is empty" in line for line in lines)
+    assert any("the class has no images" in line for line in lines)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_one_class_folder_is_one_line_from_the_installed_command_too(
-    data_dir: Path, tmp_path: Path
-) -> None:
+def test_a_folder_with_one_class_is_an_error_without_a_traceback(data_dir: Path, tmp_path: Path) -> None:
     shutil.rmtree(data_dir / "red")
     command = [sys.executable, "-m", "imageclassifier_training", "train", data_dir, "--out", tmp_path / "run"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 3
-    assert "a classifier needs at least two" in ended.stderr
+    assert "A classifier needs at least two" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["export", "nowhere", "--name", "m", "--version", "1"], 1, "holds no finished training"),
-        (["describe", "nowhere"], 5, "holds neither saved_model.pb nor a folder with a version number"),
-        (["train", "{data}", "--out", "x", "--backbone", "resnet"], 1, "There is no backbone 'resnet'"),
-        (["train", "{data}", "--out", "x", "--backbone", "vgg16@7"], 1, "between 32 and 1024"),
+        (["export", "nowhere", "--name", "m", "--version", "1"], 1, "does not hold a finished training"),
+        (["describe", "nowhere"], 5, "has neither saved_model.pb nor a subfolder with a version number"),
+        (["train", "{data}", "--out", "x", "--backbone", "resnet"], 1, "Unknown backbone 'resnet'"),
+        (["train", "{data}", "--out", "x", "--backbone", "vgg16@7"], 1, "from 32 to 1024 pixels"),
         (["train", "{data}", "--out", "x", "--message", "green=?"], 1, "must be CLASS=SENTENCE"),
-        (["train", "{data}", "--out", "x", "--weights", "f"], 1, "--weights is for one backbone"),
+        (["train", "{data}", "--out", "x", "--weights", "f"], 1, "--weights applies to exactly one backbone"),
     ],
 )
-def test_a_wrong_request_is_one_line(
+def test_an_impossible_request_is_one_line(
     arguments: list[str],
     code: int,
     sentence: str,
@@ -75,13 +73,13 @@ def test_a_wrong_request_is_one_line(
 @pytest.mark.parametrize(
     "option", [["--folds", "1"], ["--views", "0"], ["--threshold", "2"], ["--fine-tune", "x"]]
 )
-def test_an_impossible_option_is_wrong_usage(option: list[str], run: Run, tmp_path: Path) -> None:
+def test_an_invalid_option_value_is_wrong_usage(option: list[str], run: Run, tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as ended:
         run("train", tmp_path, "--out", tmp_path, *option)
     assert ended.value.code == 2
 
 
-def test_describe_says_everything_in_words(
+def test_describe_prints_contract_metrics_and_signatures(
     exported: Path, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("describe", exported.parent) == 0
@@ -91,11 +89,11 @@ def test_describe_says_everything_in_words(
     assert "serving_default: pixels uint8 (batch, 64, 64, 3) -> probabilities float32 (batch, 2)" in shown
 
 
-def test_predict_answers_each_picture_and_fails_for_those_it_cannot_read(
+def test_predict_classifies_each_image_and_fails_for_unreadable_ones(
     exported: Path, shared_data: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     red = shared_data / "red" / "0.png"
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("not an image")
     assert run("predict", exported, red, "--json") == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["label"], answer["message"]) == ("red", "It is red!")
@@ -105,7 +103,7 @@ def test_predict_answers_each_picture_and_fails_for_those_it_cannot_read(
     assert f"error: {tmp_path / 'notes.txt'}: This is not a picture" in shown.err
 
 
-def test_evaluation_on_the_training_pictures_is_never_called_accuracy(
+def test_evaluation_on_the_training_images_is_not_called_accuracy(
     exported: Path, shared_data: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     html, figures = tmp_path / "report.html", tmp_path / "report.json"
@@ -114,7 +112,7 @@ def test_evaluation_on_the_training_pictures_is_never_called_accuracy(
     assert "NOT accuracy" in shown
     assert "accuracy by cross-validation" in shown
     assert json.loads(figures.read_text())["trained_on_these_pictures"] is True
-    assert "These are the pictures this model was trained on" in html.read_text()
+    assert "The model was trained on these images" in html.read_text()
 
 
 def test_evaluation_on_other_pictures_finds_the_mistakes_and_shows_them(
@@ -137,19 +135,21 @@ def test_evaluation_on_other_pictures_finds_the_mistakes_and_shows_them(
         assert outside not in report.replace("http://www.w3.org", "")
 
 
-def test_data_with_a_class_that_the_model_does_not_know_is_refused(
+def test_evaluating_a_class_that_the_model_does_not_have_is_an_error(
     exported: Path, data_dir: Path, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (data_dir / "red").rename(data_dir / "green")
     assert run("evaluate", exported, data_dir) == 3
-    assert "The model knows the classes blue, red; the data has 'green'" in capsys.readouterr().err
+    assert (
+        "The data set has the class 'green', but the model predicts only blue, red" in capsys.readouterr().err
+    )
 
 
-def test_a_model_that_does_not_describe_itself_is_told(
+def test_describing_a_model_without_a_contract_is_an_error(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = Path(__file__).parents[2] / "examples" / "tiny_model" / "make.py"
     command = [sys.executable, script, tmp_path, "--variant", "legacy"]
     subprocess.run(command, check=True, capture_output=True)
     assert run("describe", tmp_path / "tiny") == 5
-    assert "it lacks the signature 'contract'" in capsys.readouterr().err
+    assert "the signature 'contract' is missing" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""An export keeps the contract, is what was trained, and is either wholly in place or not there at all."""
+"""An export follows the model contract, equals the trained network, and is published atomically."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from imageclassifier_gateway.images import prepare
 from imageclassifier_training.errors import ModelError, TrainingError
 from imageclassifier_training.exporting import export, golden, saved_model
 from imageclassifier_training.networks import learned
-from imageclassifier_training.networks.learned import Delta
 
 Run = Callable[..., int]
 
 
-def test_every_signature_has_a_batch_dimension_in_and_out(exported: Path) -> None:
+def test_each_input_and_output_has_a_batch_dimension(exported: Path) -> None:
     signatures = tf.saved_model.load(str(exported)).signatures
     assert set(signatures) == {"serving_default", "contract", "golden"}
     for name, signature in signatures.items():
@@ -41,7 +40,7 @@ def test_every_signature_has_a_batch_dimension_in_and_out(exported: Path) -> Non
         assert len(set(answer)) == 1
 
 
-def test_the_contract_says_what_was_trained(exported: Path, trained: Path) -> None:
+def test_the_contract_describes_the_training(exported: Path, trained: Path) -> None:
     record = json.loads((trained / "training.json").read_text())
     contract = saved_model.load(exported).contract
     assert contract.name == "colours"
@@ -56,7 +55,7 @@ def test_the_contract_says_what_was_trained(exported: Path, trained: Path) -> No
     assert contract.backbone == "efficientnet_lite0@64"
 
 
-def test_the_exported_model_answers_as_the_trained_network_one_by_one_and_in_a_batch(
+def test_the_exported_model_equals_the_trained_network_for_one_image_and_for_a_batch(
     exported: Path, trained: Path, shared_data: Path
 ) -> None:
     model, network = saved_model.load(exported), learned.load(trained).network().model
@@ -69,7 +68,7 @@ def test_the_exported_model_answers_as_the_trained_network_one_by_one_and_in_a_b
     assert together.std() > 0.1
 
 
-def test_its_golden_pictures_give_their_recorded_probabilities(exported: Path) -> None:
+def test_the_golden_images_have_their_recorded_probabilities(exported: Path) -> None:
     model = saved_model.load(exported)
     assert len(model.golden.cases) >= 3
     for case in model.golden.cases:
@@ -78,7 +77,7 @@ def test_its_golden_pictures_give_their_recorded_probabilities(exported: Path) -
         np.testing.assert_allclose(found, case.probabilities, atol=model.golden.tolerance)
 
 
-def test_every_warm_up_request_is_one_that_the_model_answers(exported: Path) -> None:
+def test_the_model_serves_each_warm_up_request(exported: Path) -> None:
     signatures = tf.saved_model.load(str(exported)).signatures
     seen = []
     for record in tf.data.TFRecordDataset(str(exported / "assets.extra" / "tf_serving_warmup_requests")):
@@ -91,7 +90,7 @@ def test_every_warm_up_request_is_one_that_the_model_answers(exported: Path) -> 
     assert [size for name, size in seen if name == "serving_default"] == [1, 2, 4, 8]
 
 
-def test_a_version_that_exists_is_not_touched_unless_replacing_is_said(
+def test_an_existing_version_changes_only_with_replace(
     trained: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = tmp_path / "colours" / "1"
@@ -106,7 +105,7 @@ def test_a_version_that_exists_is_not_touched_unless_replacing_is_said(
     assert [each.name for each in place.parent.iterdir()] == ["1"]
 
 
-def test_a_model_that_answers_otherwise_when_loaded_again_is_not_put_in_place(tmp_path: Path) -> None:
+def test_a_model_with_other_probabilities_after_a_reload_is_not_published(tmp_path: Path) -> None:
     contract = parse_contract(
         {
             "name": "m",
@@ -116,8 +115,8 @@ def test_a_model_that_answers_otherwise_when_loaded_again_is_not_put_in_place(tm
         }
     )
     wrong = Golden(1e-3, (GoldenCase(golden.make(contract.input, _half).cases[0].png, (0.4, 0.6)),))
-    with pytest.raises(ModelError, match="differently from the trained network"):
-        export.place(lambda pixels: tf.fill([tf.shape(pixels)[0], 2], 0.5), contract, wrong, 1, tmp_path)
+    with pytest.raises(ModelError, match="differ from those of the trained network"):
+        export.publish(lambda pixels: tf.fill([tf.shape(pixels)[0], 2], 0.5), contract, wrong, 1, tmp_path)
     assert not list((tmp_path / "m").iterdir())
 
 
@@ -126,7 +125,7 @@ def _half(pixels: Any) -> Any:
 
 
 @pytest.mark.parametrize("version", [0, -1, 2**31])
-def test_an_impossible_version_is_refused(version: int, tmp_path: Path) -> None:
+def test_an_invalid_version_is_refused(version: int, tmp_path: Path) -> None:
     contract = parse_contract(
         {
             "name": "m",
@@ -136,10 +135,10 @@ def test_an_impossible_version_is_refused(version: int, tmp_path: Path) -> None:
         }
     )
     with pytest.raises(TrainingError, match="between 1 and 2147483647"):
-        export.place(lambda pixels: pixels, contract, Golden(0, ()), version, tmp_path)
+        export.publish(lambda pixels: pixels, contract, Golden(0, ()), version, tmp_path)
 
 
-def test_a_failure_while_writing_leaves_the_old_version_and_no_rest(tmp_path: Path) -> None:
+def test_a_failed_write_keeps_the_old_version_and_leaves_no_files(tmp_path: Path) -> None:
     folder = tmp_path / "m" / "1"
     folder.mkdir(parents=True)
     (folder / "saved_model.pb").write_bytes(b"old")
@@ -155,38 +154,7 @@ def _write_and_fail(folder: Path) -> None:
         raise OSError("disk full")
 
 
-def test_a_delta_keeps_each_channel_to_half_a_step(tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    old = random.normal(0, 1, (3, 3, 4, 6)).astype(np.float32)
-    change = random.normal(0, 1, old.shape).astype(np.float32) * np.logspace(-5, 0, 6, dtype=np.float32)
-    change[..., 2] = 0
-    found = Delta.between(old, old + change).apply(old)
-    largest = np.abs(change).max(axis=(0, 1, 2))
-    assert (np.abs(found - (old + change)) <= largest / 127 * 0.51 + 1e-6).all()
-    assert (found[..., 2] == old[..., 2]).all()
-
-
-@pytest.mark.parametrize(
-    ("spoil", "sentence"),
-    [
-        (lambda folder: (folder / "training.json").unlink(), "training.json is missing"),
-        (lambda folder: (folder / "learned.npz").unlink(), "learned.npz is missing"),
-        (lambda folder: (folder / "learned.npz").write_bytes(b"PK"), "is damaged"),
-        (lambda folder: (folder / "training.json").write_text("{"), "is damaged"),
-        (lambda folder: (folder / "training.json").write_text('{"schema": 9}'), "schema 9"),
-    ],
-)
-def test_a_training_that_is_not_whole_is_told(
-    trained: Path, tmp_path: Path, spoil: Callable[[Path], Any], sentence: str
-) -> None:
-    for name in ("training.json", "learned.npz"):
-        (tmp_path / name).write_bytes((trained / name).read_bytes())
-    spoil(tmp_path)
-    with pytest.raises(TrainingError, match=sentence):
-        learned.load(tmp_path)
-
-
-def test_golden_pictures_are_the_same_whoever_draws_them() -> None:
+def test_golden_images_are_the_same_on_each_run() -> None:
     once = golden.make(ModelInput(height=16, width=16), _half)
     assert golden.make(ModelInput(height=16, width=16), _half) == once
     assert len({case.png for case in once.cases}) == len(once.cases)

@@ -1,4 +1,4 @@
-"""A seed gives the same result again, a kill is survived, and nothing is measured on what was fitted on."""
+"""Training is reproducible, resumes after a kill, and measures only on images it was not fitted on."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def assert_same(one: Path, other: Path) -> None:
         np.testing.assert_array_equal(values, second[name], err_msg=name)
 
 
-def test_colours_are_learned_and_the_record_says_how(trained: Path) -> None:
+def test_training_learns_colours_and_records_how(trained: Path) -> None:
     document = json.loads((trained / "training.json").read_text())
     assert document["metrics"]["cross_validation"]["accuracy"] == 1.0
     assert document["classes"] == [
@@ -53,7 +53,7 @@ def test_the_same_seed_gives_the_same_head(
     assert_same(trained, out)
 
 
-def test_a_second_run_takes_its_features_from_the_cache_whatever_the_files_are_called(
+def test_a_second_run_reads_its_features_from_the_cache_even_if_files_were_renamed(
     trained: Path,
     shared_data: Path,
     cache: Path,
@@ -69,15 +69,15 @@ def test_a_second_run_takes_its_features_from_the_cache_whatever_the_files_are_c
     capsys.readouterr()
     arguments = ["--backbone", "efficientnet_lite0@64", "--folds", "0"]
     assert run("train", moved, "--out", tmp_path / "run", *arguments, "--cache", cache) == 0
-    assert "Features" not in capsys.readouterr().err
+    assert "Compute features" not in capsys.readouterr().err
     assert run("train", moved, "--out", tmp_path / "cold", *arguments, "--cache", tmp_path / "empty") == 0
-    assert "Features" in capsys.readouterr().err
+    assert "Compute features" in capsys.readouterr().err
 
 
-def test_cross_validation_of_labels_without_meaning_finds_nothing(
+def test_cross_validation_of_random_labels_is_no_better_than_chance(
     cache: Path, run: Run, tmp_path: Path
 ) -> None:
-    """If what is held out had any part in the fit, noise would be learned by heart and look like skill."""
+    """If held-out images took part in the fit, memorised noise would look like accuracy."""
     random = np.random.default_rng(0)
     from PIL import Image
 
@@ -92,7 +92,7 @@ def test_cross_validation_of_labels_without_meaning_finds_nothing(
     assert 0.2 < figures["accuracy"] < 0.8
 
 
-def test_fine_tuning_moves_only_the_last_blocks_and_is_rebuilt_from_its_small_file(
+def test_fine_tuning_changes_only_the_last_blocks_and_is_restored_from_its_deltas(
     shared_data: Path, cache: Path, run: Run, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
@@ -111,7 +111,7 @@ def test_fine_tuning_moves_only_the_last_blocks_and_is_rebuilt_from_its_small_fi
     assert not np.array_equal(layer.get_weights()[0], original.get_weights()[0])
 
 
-def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
+def test_a_killed_training_resumes_and_ends_with_the_same_weights(
     shared_data: Path, cache: Path, run: Run, tmp_path: Path
 ) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -123,7 +123,7 @@ def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while not checkpoint.exists():
-            assert process.poll() is None, "it ended before it had written a checkpoint"
+            assert process.poll() is None, "the training ended before it wrote a checkpoint"
             time.sleep(0.01)
     finally:
         os.kill(process.pid, signal.SIGKILL)
@@ -137,21 +137,19 @@ def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
     assert not checkpoint.exists()
 
 
-def test_early_stopping_ends_when_nothing_improves_and_keeps_the_best(
+def test_early_stopping_ends_without_improvement_and_keeps_the_best_epoch(
     shared_data: Path, cache: Path, run: Run, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
     arguments = [*TUNING, "--patience", "1", "--epochs", "30", "--learning-rate", "0.5"]
     assert run("train", shared_data, "--out", out, *arguments, "--cache", cache) == 0
     history = json.loads((out / "training.json").read_text())["record"]["history"]
-    losses = [entry["kept_aside_loss"] for entry in history]
+    losses = [entry["hold_out_loss"] for entry in history]
     assert len(losses) < 30
     assert losses[-1] >= min(losses[:-1])
 
 
-def test_a_damaged_checkpoint_or_one_of_other_options_is_not_gone_on_from(
-    shared_data: Path, cache: Path, run: Run, tmp_path: Path
-) -> None:
+def test_a_damaged_checkpoint_is_ignored(shared_data: Path, cache: Path, run: Run, tmp_path: Path) -> None:
     clean, dirty = tmp_path / "clean", tmp_path / "dirty"
     arguments = [*TUNING, "--epochs", "1", "--cache", cache]
     assert run("train", shared_data, "--out", clean, *arguments) == 0
@@ -161,7 +159,7 @@ def test_a_damaged_checkpoint_or_one_of_other_options_is_not_gone_on_from(
     assert_same(clean, dirty)
 
 
-def test_pictures_for_validation_are_measured_apart(
+def test_validation_images_are_measured_separately(
     data_dir: Path, shared_data: Path, cache: Path, run: Run, tmp_path: Path
 ) -> None:
     for path in list(data_dir.rglob("*.png")):

@@ -1,4 +1,4 @@
-"""Figures are what their names say, checked against numbers worked out by hand."""
+"""Metrics agree with values calculated by hand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def two(*second: float) -> np.ndarray:
     return np.stack([1 - values, values], axis=1)
 
 
-def test_two_classes_are_counted_by_the_threshold() -> None:
+def test_with_two_classes_the_threshold_decides() -> None:
     labels = np.array([0, 0, 1, 1])
     found = metrics.compute(two(0.1, 0.65, 0.6, 0.9), labels, threshold=0.7)
     assert found.confusion == [[2, 0], [1, 1]]
@@ -22,28 +22,28 @@ def test_two_classes_are_counted_by_the_threshold() -> None:
     assert found.log_loss == pytest.approx(-np.log([0.9, 0.35, 0.6, 0.9]).mean())
 
 
-def test_more_classes_are_counted_by_the_most_probable() -> None:
+def test_with_more_classes_the_most_probable_one_is_predicted() -> None:
     probabilities = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.4, 0.35, 0.25]])
     found = metrics.compute(probabilities, np.array([0, 2, 1]), threshold=0.99)
     assert found.confusion == [[1, 0, 0], [1, 0, 0], [0, 0, 1]]
 
 
-def test_roc_auc_is_undefined_without_a_picture_of_each_class() -> None:
+def test_roc_auc_is_undefined_without_an_image_of_each_class() -> None:
     assert metrics.compute(two(0.1, 0.2), np.array([0, 0]), 0.5).roc_auc is None
 
 
-def test_a_sure_and_right_model_is_calibrated_and_a_sure_and_wrong_one_is_not() -> None:
+def test_confident_and_correct_is_calibrated_and_confident_and_wrong_is_not() -> None:
     labels = np.array([0, 1])
     assert metrics.compute(two(0.0001, 0.9999), labels, 0.5).calibration_error < 0.001
     assert metrics.compute(two(0.9999, 0.0001), labels, 0.5).calibration_error > 0.999
 
 
-def test_the_interval_is_wilsons() -> None:
+def test_the_accuracy_interval_is_the_wilson_score_interval() -> None:
     low, high = metrics.wilson_interval(98, 100)
     assert (low, high) == pytest.approx((0.9300, 0.9945), abs=1e-4)
     assert metrics.wilson_interval(10, 10)[1] == pytest.approx(1.0)
 
 
-def test_the_threshold_curve_trades_precision_for_recall() -> None:
+def test_the_threshold_curve_trades_recall_for_precision() -> None:
     curve = metrics.threshold_curve(two(0.1, 0.6, 0.7, 0.9), np.array([0, 0, 1, 1]), [0.5, 0.65, 0.95])
     assert curve == [(0.5, 0.75, 2 / 3, 1.0), (0.65, 1.0, 1.0, 1.0), (0.95, 0.5, 1.0, 0.0)]

@@ -1,4 +1,4 @@
-"""Backbones carry the weights they say, whole, and nothing in a weights file is ever run."""
+"""Backbones load all of their ImageNet weights, and reading a weights file never runs code from it."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Evil:
 @pytest.mark.parametrize(
     ("pickled", "named"),
     [
-        ([Evil()], "never do"),
-        ([{"a": print}], "print, which weights never do"),
+        ([Evil()], "not a tensor"),
+        ([{"a": print}], "print, which is not a tensor"),
         ([{"a": np.zeros(1)}], "numpy"),
     ],
 )
-def test_a_weights_file_that_names_anything_but_tensors_is_refused(
+def test_a_weights_file_that_names_anything_other_than_tensors_is_refused(
     tmp_path: Path, pickled: list[Any], named: str
 ) -> None:
     with pytest.raises(TrainingError, match=named):
@@ -69,8 +69,8 @@ def test_every_tensor_of_the_package_is_in_the_network(name: str) -> None:
     assert own == theirs
 
 
-def test_the_network_knows_imagenet() -> None:
-    """With a weight in the wrong place, or another scaling of the pixels, an orange disc is anything."""
+def test_the_network_recognises_imagenet_classes() -> None:
+    """A misplaced weight or a wrong scaling of the pixels would give random classes for an orange disc."""
     model = efficientnet_lite.build("efficientnet_lite0", 224, 224, classifier=True)
     y, x = np.mgrid[0:224, 0:224]
     disc = ((x - 112) ** 2 + (y - 112) ** 2 < 70**2)[..., None]
@@ -81,7 +81,7 @@ def test_the_network_knows_imagenet() -> None:
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2"])
-def test_folding_batch_normalisation_changes_nothing_but_the_work(name: str) -> None:
+def test_folding_batch_normalisation_keeps_the_output(name: str) -> None:
     model = efficientnet_lite.build(name, 64, 64)
     folded = fold_batch_norm(model)
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in folded.layers)
@@ -91,7 +91,7 @@ def test_folding_batch_normalisation_changes_nothing_but_the_work(name: str) -> 
     assert before.std() > 0.1
 
 
-def test_a_separable_convolution_is_folded_and_one_that_others_read_is_not() -> None:
+def test_a_separable_convolution_is_folded_and_one_with_two_readers_is_not() -> None:
     pixels = keras.Input((16, 16, 3))
     x = keras.layers.SeparableConv2D(4, 3, use_bias=False, name="folded")(pixels)
     x = keras.layers.BatchNormalization(name="gone")(x)
@@ -112,7 +112,7 @@ def test_a_separable_convolution_is_folded_and_one_that_others_read_is_not() -> 
     ("name", "build", "count"),
     [("xception", keras.applications.Xception, 14), ("inception_v3", keras.applications.InceptionV3, 11)],
 )
-def test_other_backbones_fold_whole_and_fall_into_blocks(name: str, build: Any, count: int) -> None:
+def test_other_backbones_are_folded_and_cut_into_blocks(name: str, build: Any, count: int) -> None:
     model = build(include_top=False, weights=None, input_shape=(96, 96, 3), name=name)
     found = backbones.blocks(model)
     assert len(found) == count
@@ -122,8 +122,10 @@ def test_other_backbones_fold_whole_and_fall_into_blocks(name: str, build: Any, 
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in folded.layers)
 
 
-def test_an_unreachable_download_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    # A closed port on loopback stands for a host that cannot be reached.
+def test_an_unreachable_download_is_an_error_with_advice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # A closed port on loopback stands for an unreachable host.
     for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
@@ -132,7 +134,7 @@ def test_an_unreachable_download_says_what_to_do(monkeypatch: pytest.MonkeyPatch
         backbones.build("vgg16", 64, 64)
 
 
-def test_a_weights_file_of_another_network_is_told(tmp_path: Path) -> None:
+def test_a_weights_file_of_another_network_is_an_error(tmp_path: Path) -> None:
     other = tmp_path / "other.weights.h5"
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save_weights(other)
     with pytest.raises(WeightsUnavailable, match="does not hold the weights of vgg16"):

@@ -1,4 +1,4 @@
-"""`python -m imageclassifier_training`, and the command `imageclassifier-training`."""
+"""Entry point of the command `imageclassifier-training` and of `python -m imageclassifier_training`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 
 
 def main() -> None:
-    """Run the command line and exit with its code."""
-    # TensorFlow's start-up chatter would hide the one line that matters; it reads this when it is imported.
+    """Run the command line and exit with its exit code."""
+    # TensorFlow reads this when it is imported; its start-up messages would bury the command's own output.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from .cli import run
 

@@ -1,16 +1,16 @@
-"""What a user of the command line is told when something is wrong, and with which exit code."""
+"""Errors that the command line reports in one line each, with their exit codes."""
 
 from __future__ import annotations
 
 
 class TrainingError(Exception):
-    """Something the user can put right; the message is the sentence they read."""
+    """A mistake that the user can correct; the message is the sentence they read."""
 
     exit_code = 1
 
 
 class DataError(TrainingError):
-    """The training pictures cannot be used as they are; `problems` has one line for each file or class."""
+    """The images cannot be used as they are; `problems` has one line for each file or class."""
 
     exit_code = 3
 
@@ -20,12 +20,12 @@ class DataError(TrainingError):
 
 
 class WeightsUnavailable(TrainingError):  # noqa: N818
-    """A backbone's ImageNet weights cannot be had here."""
+    """The ImageNet weights of a backbone are not available on this machine."""
 
     exit_code = 4
 
 
 class ModelError(TrainingError):
-    """A SavedModel is missing, does not keep the contract, or does not give what it should."""
+    """A SavedModel is missing, breaks the model contract, or returns wrong probabilities."""
 
     exit_code = 5

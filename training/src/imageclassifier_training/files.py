@@ -1,4 +1,4 @@
-"""Writing files and folders so that a reader, or a killed process, never leaves or sees half of one."""
+"""Writes files atomically: a reader, or a process that is killed, never sees or leaves half of one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a whole file beside its place, bring it to disk, and rename it there."""
+    """Write the data to a temporary file in the same folder, flush it to disk, and rename it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -1,8 +1,9 @@
-"""Shows what is being done, how far it is and how long it took: bars on a terminal, lines elsewhere."""
+"""Reports the progress of each step: progress bars on a terminal, one line per finished step elsewhere."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
@@ -16,9 +17,16 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
+Progress = Callable[[str, int, int], None]
+"""Called with the name of a step, the units of it that are done, and their total."""
 
-class Display:
-    """A `data.Progress` to be used in a `with` block."""
+
+def no_progress(step: str, done: int, total: int) -> None:
+    """Report nothing."""
+
+
+class ProgressDisplay:
+    """A `Progress` that prints to a console; use it in a `with` block."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -34,7 +42,7 @@ class Display:
         self._tasks: dict[str, TaskID] = {}
         self._started: dict[str, float] = {}
 
-    def __enter__(self) -> Display:
+    def __enter__(self) -> ProgressDisplay:
         self._bars.start()
         return self
 
@@ -43,12 +51,13 @@ class Display:
     ) -> None:
         self._bars.stop()
 
-    def __call__(self, what: str, done: int, total: int) -> None:
-        self._started.setdefault(what, time.perf_counter())
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """Update the bar of the step, or print its line when it is finished."""
+        self._started.setdefault(step, time.perf_counter())
         if self._console.is_terminal:
-            if what not in self._tasks:
-                self._tasks[what] = self._bars.add_task(what, total=total)
-            self._bars.update(self._tasks[what], completed=done, total=total)
+            if step not in self._tasks:
+                self._tasks[step] = self._bars.add_task(step, total=total)
+            self._bars.update(self._tasks[step], completed=done, total=total)
         elif done == total:
-            seconds = time.perf_counter() - self._started[what]
-            self._console.print(f"{what}: {total}, {seconds:.1f} s", highlight=False)
+            seconds = time.perf_counter() - self._started[step]
+            self._console.print(f"{step}: {total} done in {seconds:.1f} s", highlight=False)

@@ -1,1 +1,1 @@
-"""Exported models: writing a SavedModel, checking it in a fresh process, describing and running it."""
+"""Exported models: writes a SavedModel, checks it in a fresh process, describes it and runs it."""

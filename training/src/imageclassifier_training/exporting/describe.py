@@ -1,4 +1,4 @@
-"""Says in words what an exported model is: its contract, its signatures, its size."""
+"""Describes an exported model in text: its contract, its metrics, its signatures and its size."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from .saved_model import ServedModel
 
 
 def describe(model: ServedModel) -> list[str]:
-    """Describe a model in lines of text."""
+    """Describe a model, one line of text per fact."""
     contract = model.contract
     wanted = contract.input
     files = [each for each in model.folder.rglob("*") if each.is_file()]
     lines = [
         f"{contract.name}, in {model.folder}",
         f"  size        {sum(each.stat().st_size for each in files) / 1e6:.1f} MB in {len(files)} files",
-        f"  made        {contract.created or 'at an unknown time'}, from {contract.backbone or 'unknown'}",
+        f"  trained     {contract.created or 'at an unknown time'}",
+        f"  network     {contract.backbone or 'unknown'}",
         f"  data        {contract.data_digest or 'unknown'}",
-        f"  pixels      RGB, {wanted.width} x {wanted.height}, resized {wanted.resize}, fit by {wanted.fit}",
-        f"  answers     {_rule(model)}",
+        f"  input       RGB, {wanted.width} x {wanted.height} px, resize {wanted.resize}, fit {wanted.fit}",
+        f"  predicts    {_rule(model)}",
     ]
     lines += [f"    {each.name}: {each.message}" for each in contract.classes]
     for name, figures in contract.metrics.items():
@@ -27,7 +28,7 @@ def describe(model: ServedModel) -> list[str]:
                 f"  {name.replace('_', '-')}: accuracy {figures['accuracy']:.2%}, "
                 f"log loss {figures['log_loss']:.4f}"
             )
-    lines.append(f"  golden      {len(model.golden.cases)} pictures, tolerance {model.golden.tolerance:g}")
+    lines.append(f"  golden      {len(model.golden.cases)} images, tolerance {model.golden.tolerance:g}")
     lines.append("  signatures")
     for name in model.signatures:
         signature = model.signatures[name]
@@ -39,7 +40,8 @@ def describe(model: ServedModel) -> list[str]:
 def _rule(model: ServedModel) -> str:
     contract = model.contract
     if len(contract.classes) == 2:
-        return f"'{contract.class_names[1]}' from a probability of {contract.threshold:g} on, else the other"
+        first, second = contract.class_names
+        return f"'{second}' if its probability is at least {contract.threshold:g}, else '{first}'"
     return "the most probable class"
 
 

@@ -1,5 +1,6 @@
-"""From a finished training to a version that TF Serving serves, compared in a fresh process before it is in
-place.
+"""Exports a finished training as a model version for TensorFlow Serving.
+
+The exported model is loaded in a fresh process and compared with the trained network before it is published.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from ..errors import ModelError, TrainingError
 from ..networks.learned import Training
 from . import golden, saved_model
 
-#: The same CPU computes both, with constants folded in one of them.
+#: Both run on the same CPU; one has its constants folded.
 _TOLERANCE = 1e-5
 MAX_VERSION = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A version in place, with what its check found."""
+    """A published version, and what its check measured."""
 
     folder: Path
     size_bytes: int
@@ -48,9 +49,9 @@ def export_training(
     replace: bool = False,
     weights: dict[str, Path] | None = None,
 ) -> Exported:
-    """Export a finished training as `<out>/<name>/<version>/`; `weights` as for `network.build`.
+    """Export a finished training as `<out>/<name>/<version>/`.
 
-    Raises as `place` does.
+    `weights` are weights files by backbone name, as for `network.build`. Raises the errors of `publish`.
     """
     network = training.network(weights)
 
@@ -68,12 +69,12 @@ def export_training(
         created=training.created,
     )
     cases = golden.make(contract.input, run)
-    return place(
+    return publish(
         lambda pixels: network.model(pixels, training=False), contract, cases, version, out, replace=replace
     )
 
 
-def place(
+def publish(
     probabilities: saved_model.Probabilities,
     contract: Contract,
     cases: Golden,
@@ -82,21 +83,22 @@ def place(
     *,
     replace: bool = False,
 ) -> Exported:
-    """Write a version beside its place, load it in a fresh process, compare, and rename it into its place.
+    """Write a version to a temporary folder, load it in a fresh process, compare it, and rename the folder.
 
-    Raises ModelError when the loaded model answers the golden pictures differently, TrainingError when the
-    version is there already (and `replace` is not said) or has an impossible number.
+    Raises ModelError when the loaded model returns other probabilities for the golden images. Raises
+    TrainingError when the version exists and `replace` is false, or when its number is invalid.
     """
     if not 1 <= version <= MAX_VERSION:
-        raise TrainingError(f"A version is a whole number between 1 and {MAX_VERSION}, not {version}.")
+        raise TrainingError(f"Invalid version {version}: use a whole number between 1 and {MAX_VERSION}.")
     folder = out / contract.name / str(version)
     with staged(folder, replace=replace) as staging:
         saved_model.write(staging, probabilities, contract, cases)
         load_seconds, milliseconds, worst = _reload(staging, contract.input, cases)
         if not worst <= _TOLERANCE:
             raise ModelError(
-                f"The exported model answers the golden pictures differently from the trained network: "
-                f"by {worst:.2g}, where {_TOLERANCE:g} is allowed. Nothing was put in place."
+                f"The export was not published. On the golden images, its probabilities differ from those of "
+                f"the trained network by {worst:.2g}, and at most {_TOLERANCE:g} is allowed. "
+                "Check that the same TensorFlow trained and exports the model."
             )
     size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
     return Exported(folder, size, load_seconds, milliseconds, worst)
@@ -104,17 +106,17 @@ def place(
 
 @contextmanager
 def staged(folder: Path, *, replace: bool) -> Iterator[Path]:
-    """Give an empty folder that takes the place of `folder` when the block ends, and vanishes when it fails.
+    """Yield an empty folder that replaces `folder` when the block succeeds, and is deleted when it fails.
 
-    Raises TrainingError when `folder` exists and is not to be replaced.
+    Raises TrainingError when `folder` exists and `replace` is false.
     """
     if folder.exists() and not replace:
         raise TrainingError(
-            f"{folder} exists. A version that may be serving never changes: export a higher number, "
-            "or say --replace when nobody serves it."
+            f"{folder} already exists, and a version that is being served must not change. "
+            "Export a higher --version, or add --replace if no server uses this one."
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # TF Serving looks only at folders whose name is a number, so it never sees this one.
+    # TensorFlow Serving reads only folders whose name is a number, so it ignores this one.
     staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
         staging.chmod(0o755)
@@ -125,22 +127,24 @@ def staged(folder: Path, *, replace: bool) -> Iterator[Path]:
 
 
 def _reload(staging: Path, wanted: ModelInput, cases: Golden) -> tuple[float, float, float]:
-    """Load in a fresh process; give seconds to load, milliseconds a picture, and the largest difference."""
+    """Load in a fresh process; return seconds to load, milliseconds per image, and the largest difference."""
     with tempfile.TemporaryDirectory() as exchange:
-        pixels, answers = Path(exchange, "pixels.npy"), Path(exchange, "answers.npz")
+        pixels, results = Path(exchange, "pixels.npy"), Path(exchange, "results.npz")
         np.save(pixels, np.stack([prepare(case.png, wanted) for case in cases.cases]))
         run = subprocess.run(
-            [sys.executable, "-m", f"{__package__}.reload", str(staging), str(pixels), str(answers)],
+            [sys.executable, "-m", f"{__package__}.reload", str(staging), str(pixels), str(results)],
             capture_output=True,
             text=True,
             check=False,
         )
         if run.returncode != 0:
-            raise ModelError(f"The exported model cannot be loaded again: {run.stderr.strip()[-500:]}")
-        with np.load(answers) as answer:
+            raise ModelError(
+                f"The export was not published. A fresh process cannot load it: {run.stderr.strip()[-500:]}"
+            )
+        with np.load(results) as result:
             expected = np.array([case.probabilities for case in cases.cases])
-            worst = float(np.abs(answer["probabilities"] - expected).max())
-            return float(answer["load_seconds"]), float(answer["milliseconds"]), worst
+            worst = float(np.abs(result["probabilities"] - expected).max())
+            return float(result["load_seconds"]), float(result["milliseconds"]), worst
 
 
 def _swap(staging: Path, folder: Path) -> None:

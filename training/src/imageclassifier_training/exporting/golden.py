@@ -1,7 +1,8 @@
-"""Draws the few small pictures whose probabilities a model carries, so that it can be checked end to end.
+"""Draws the golden images of a model: small images that it carries with their expected probabilities.
 
-They need not look like the classes: equal numbers on both sides are what is checked. Each has a smooth
-background, some discs and rectangles, and comes as a PNG, which decodes to the same pixels everywhere.
+A model server that loads the model must return the same probabilities. The images need not look like the
+classes. Each has a smooth background with discs and rectangles. All are PNGs, which decode to the same pixels
+on every machine.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ from PIL import Image, ImageDraw
 from imageclassifier_gateway.contract import Golden, GoldenCase, ModelInput
 from imageclassifier_gateway.images import prepare
 
-#: CPUs, and the kernels chosen on them, differ in the last bits of a sum; through a network this is far above
-#: that.
+#: CPUs and their kernels differ in the last bits of a sum. The tolerance is far above that.
 TOLERANCE = 1e-3
 _SIDE = 64
 _PICTURES = 3
@@ -25,8 +25,9 @@ _SHAPES = 12
 
 
 def make(wanted: ModelInput, run: Callable[[NDArray[np.uint8]], NDArray[np.float64]]) -> Golden:
-    """Draw the pictures and run them: `run` takes uint8 `(batch, height, width, 3)`, gives `(batch,
-    classes)`.
+    """Draw the images and compute their expected probabilities.
+
+    `run` takes pixels, uint8 `(batch, height, width, 3)`, and returns probabilities `(batch, classes)`.
     """
     pngs = [_draw(seed) for seed in range(_PICTURES)]
     probabilities = run(np.stack([prepare(png, wanted) for png in pngs]))

@@ -1,4 +1,4 @@
-"""Classifies single pictures with an exported model, as the gateway would."""
+"""Classifies image files with an exported model, as the gateway does."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .saved_model import ServedModel
 
 
 def predict(model: ServedModel, pictures: Iterable[Path]) -> Iterator[tuple[Path, Decision | str]]:
-    """Give for each picture its decision, or the sentence that says why there is none."""
+    """Yield the decision for each image, or a sentence that says why it could not be read."""
     for path in pictures:
         try:
             pixels = prepare(path.read_bytes(), model.contract.input)
         except PictureError as error:
             yield path, str(error)
         except OSError as error:
-            yield path, f"it cannot be read ({error.strerror})."
+            yield path, f"the file cannot be read ({error.strerror})."
         else:
             yield path, model.contract.decide(model.probabilities(pixels[None])[0])

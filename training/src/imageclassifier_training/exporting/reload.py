@@ -1,6 +1,6 @@
-"""Loads a SavedModel in a process that knows nothing of its training, runs pixels, and tells what came out.
+"""Loads an exported model in a fresh process, classifies given pixels, and writes the probabilities.
 
-Usage: python -m imageclassifier_training.exporting.reload SAVED_MODEL PIXELS.npy ANSWERS.npz
+Usage: python -m imageclassifier_training.exporting.reload SAVED_MODEL PIXELS.npy RESULTS.npz
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from . import saved_model
 _TIMED_RUNS = 10
 
 
-def main(model: Path, pixels_file: Path, answers_file: Path) -> None:
-    """Run the pixels, uint8 `(batch, height, width, 3)`, and time single pictures on one core."""
+def main(model: Path, pixels_file: Path, results_file: Path) -> None:
+    """Classify the pixels, uint8 `(batch, height, width, 3)`, and time single images on one core."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     pixels = np.load(pixels_file, allow_pickle=False)
@@ -33,7 +33,7 @@ def main(model: Path, pixels_file: Path, answers_file: Path) -> None:
         loaded.probabilities(pixels[:1])
         durations.append(time.perf_counter() - start)
     np.savez(
-        answers_file,
+        results_file,
         probabilities=probabilities,
         load_seconds=load_seconds,
         milliseconds=1000 * float(np.median(durations)),

@@ -1,4 +1,4 @@
-"""Writes and reads SavedModels that keep the model contract (`docs/architecture.md`)."""
+"""Writes and loads SavedModels that follow the model contract (`docs/architecture.md`)."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from imageclassifier_gateway.contract import (
 from ..errors import ModelError
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
-#: Pictures in each warm-up request, up to the largest call of a gateway: a client that sends several pictures
-#: at once should not meet a shape that was never run. The operator configures batching to accept all of them.
+#: The batch sizes of the warm-up, up to the largest call of a gateway, so that the first batch of each size is
+#: not slow. The operator configures batching to accept all of them.
 WARMUP_BATCHES = (1, 2, 4, 8)
 _MIDDLE_GREY = 127
 
 Probabilities = Callable[[Any], Any]
-"""From a float32 tensor `(batch, height, width, 3)` of RGB pixels (0 to 255) to `(batch, classes)`."""
+"""Maps RGB pixels from 0 to 255, float32 `(batch, height, width, 3)`, to probabilities `(batch, classes)`."""
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A loaded SavedModel: what it says about itself, and its signatures as functions."""
+    """A loaded SavedModel: its contract, its golden images, and its signatures as functions."""
 
     folder: Path
     contract: Contract
@@ -49,18 +49,17 @@ class ServedModel:
     signatures: Any
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Run a batch of pixels, uint8 `(batch, height, width, 3)`; gives `(batch, classes)`."""
+        """Compute probabilities `(batch, classes)` from pixels, uint8 `(batch, height, width, 3)`."""
         output = self.signatures[SERVING_SIGNATURE](**{PIXELS_TENSOR: tf.constant(pixels)})
         return self.contract.probabilities(output[PROBABILITIES_TENSOR].numpy())
 
 
 def write(folder: Path, probabilities: Probabilities, contract: Contract, golden: Golden) -> None:
-    """Write a SavedModel with the signatures `serving_default`, `contract` and `golden`, and warm-up
-    requests.
+    """Write a SavedModel with warm-up requests and the signatures `serving_default`, `contract` and `golden`.
 
-    The network's variables become constants of its graph, which more than doubles the throughput of batches
-    and loads in a quarter of the time. Every input and output has a batch dimension, without which TF
-    Serving's batching refuses a signature (batching_session.cc).
+    The variables become constants of the graph: batches run at more than twice the throughput, and the model
+    loads in a quarter of the time. Each input and output has a batch dimension, because the batching of
+    TensorFlow Serving refuses signatures without one (batching_session.cc).
     """
     height, width = contract.input.height, contract.input.width
     spec = tf.TensorSpec((None, height, width, 3), tf.uint8, name=PIXELS_TENSOR)
@@ -89,20 +88,20 @@ def write(folder: Path, probabilities: Probabilities, contract: Contract, golden
 
 
 def write_warmup(folder: Path, contract: Contract) -> None:
-    """Write the requests that TF Serving replays before it calls the model available."""
+    """Write the requests that TensorFlow Serving replays before the model becomes available."""
     try:
         from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
     except ImportError:
         raise ModelError(
-            "The warm-up requests need TF Serving's protobufs: "
-            "`pip install --no-deps -r requirements/no-deps.txt`, as `make venv` does."
+            "TensorFlow Serving's protobufs, which the warm-up requests need, are not installed. Run "
+            "`make venv`, or `pip install --no-deps -r requirements/no-deps.txt`."
         ) from None
     file = folder / WARMUP_FILE
     file.parent.mkdir(exist_ok=True)
     requests = []
     for batch in WARMUP_BATCHES:
         request = predict_pb2.PredictRequest()
-        # One value stands for all: a TensorProto repeats its last one (tensor.proto).
+        # A TensorProto repeats its last value, so one value fills the tensor (tensor.proto).
         pixels = request.inputs[PIXELS_TENSOR]
         pixels.dtype = tf.uint8.as_datatype_enum
         for size in (batch, contract.input.height, contract.input.width, 3):
@@ -123,27 +122,30 @@ def write_warmup(folder: Path, contract: Contract) -> None:
 
 
 def load(folder: Path) -> ServedModel:
-    """Load a version's folder, or the highest version in a model's folder.
+    """Load the folder of a version, or the highest version in the folder of a model.
 
-    Raises ModelError when there is none, or when it does not keep the contract.
+    Raises ModelError when the folder has no version, or when the model breaks the contract.
     """
     folder = _version_folder(folder)
     try:
         loaded = tf.saved_model.load(str(folder))
     except (OSError, ValueError, tf.errors.OpError) as error:
-        raise ModelError(f"{folder} cannot be loaded as a SavedModel: {error}") from error
+        raise ModelError(f"{folder} cannot be loaded as a SavedModel: {error}. Export it again.") from error
     signatures = loaded.signatures
     missing = [
         name for name in (SERVING_SIGNATURE, CONTRACT_SIGNATURE, GOLDEN_SIGNATURE) if name not in signatures
     ]
     if missing:
-        raise ModelError(f"{folder} does not describe itself: it lacks the signature '{missing[0]}'.")
+        raise ModelError(
+            f"{folder} does not follow the model contract: the signature '{missing[0]}' is missing. "
+            "Export it with `imageclassifier-training export`."
+        )
     try:
         contract = parse_contract(_text(signatures[CONTRACT_SIGNATURE]))
         golden = parse_golden(_text(signatures[GOLDEN_SIGNATURE]))
     except ContractError as error:
-        raise ModelError(f"{folder} does not keep the contract: {error}") from error
-    # The signatures do not keep the loaded object alive by themselves.
+        raise ModelError(f"{folder} breaks the model contract: {error}") from error
+    # The signatures do not keep the loaded object alive.
     return ServedModel(folder, contract, golden, _Signatures(loaded))
 
 
@@ -164,8 +166,8 @@ def _version_folder(folder: Path) -> Path:
     versions = [each for each in folder.iterdir() if each.name.isdecimal()] if folder.is_dir() else []
     if not versions:
         raise ModelError(
-            f"{folder} holds neither saved_model.pb nor a folder with a version number; "
-            "make one with `imageclassifier-training export`."
+            f"{folder} has neither saved_model.pb nor a subfolder with a version number. "
+            "Export a model with `imageclassifier-training export`."
         )
     return max(versions, key=lambda each: int(each.name))
 

@@ -1,1 +1,1 @@
-"""Fitting a network to a data set: features, linear heads, fine-tuning and cross-validation."""
+"""Fits a network to a data set: features, linear heads, fine-tuning and cross-validation."""

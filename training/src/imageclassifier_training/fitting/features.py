@@ -1,8 +1,9 @@
-"""Pooled features of pictures, kept in a cache that is keyed by what they were made from.
+"""Computes the pooled features of images, and caches them under a key of everything that they depend on.
 
-The key of a cache file covers the network, its weights, the pixel preparation's source and the kind of view;
-inside it, each row goes by the sha256 of its picture's bytes. So renamed files, another split or a second
-data set with some of the same pictures all find their features, and nothing that changed finds an old one.
+The name of a cache file is a hash of the network, its weights, the source code of the preprocessing and the
+number of the view. Inside it, each row has the sha256 of its image. Renamed files, another split and a second
+data set with some of the same images therefore find their features, and a change of any input misses the
+cache.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ import imageclassifier_gateway.images as images
 from ..files import write_atomically
 from ..networks.network import Network
 from ..pictures import views
-from ..pictures.dataset import Picture, Progress
+from ..pictures.dataset import Picture
+from ..progress import Progress, no_progress
 
 _BATCH = 16
 
@@ -35,21 +37,22 @@ def extract(
     pictures: tuple[Picture, ...],
     view: int,
     cache: Path,
-    progress: Progress = lambda *_: None,
+    progress: Progress = no_progress,
 ) -> NDArray[np.float32]:
-    """Features of one view of each picture, float32 `(pictures, features)`, in the pictures' order.
+    """Compute the features of one view of each image, or read them from the cache.
 
-    View 0 is the picture as it is served; the others are augmented (`views.draw`).
+    Returns float32 `(images, features)` in the order of the images. View 0 is the image as the gateway
+    prepares it; the others are augmented (`views.draw`).
     """
     path = cache / f"features-{key(network, view)}.npz"
     known = _load(path)
     missing = list({each.digest: each for each in pictures if each.digest not in known}.values())
-    what = f"Features ({network.architecture}{', view ' + str(view) if view else ''})"
+    step = f"Compute features ({network.architecture}, view {view})"
     done = 0
     for batch, rows in _computed(network, missing, view):
         known.update(zip((picture.digest for picture in batch), rows, strict=True))
         done += len(batch)
-        progress(what, done, len(missing))
+        progress(step, done, len(missing))
     if missing:
         _save(path, known)
     return np.stack([known[picture.digest] for picture in pictures])
@@ -67,7 +70,7 @@ def _computed(
 
 
 def key(network: Network, view: int) -> str:
-    """Identifies everything that the features of a view depend on, but for the pictures."""
+    """Hash everything that the features of a view depend on, except for the images."""
     digest = hashlib.sha256()
     digest.update(json.dumps(network.architecture.to_dict(), sort_keys=True).encode())
     for module in (images, views):
@@ -83,7 +86,7 @@ def _load(path: Path) -> dict[str, NDArray[np.float32]]:
         with np.load(path, allow_pickle=False) as stored:
             return dict(zip(stored["digests"].tolist(), stored["features"], strict=True))
     except (OSError, ValueError, KeyError):
-        return {}  # absent, or damaged: made anew
+        return {}  # missing or damaged: computed again
 
 
 def _save(path: Path, features: dict[str, NDArray[np.float32]]) -> None:

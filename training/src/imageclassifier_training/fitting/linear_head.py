@@ -1,5 +1,6 @@
-"""The linear head on frozen features: multinomial logistic regression, its strength of regularisation chosen
-by CV.
+"""Fits the linear head on frozen features: multinomial logistic regression.
+
+An inner cross-validation chooses the strength of the regularisation.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from ..networks.head import Head
 
-#: scikit-learn's C, the inverse of the penalty's weight; the grid covers features of unit variance.
+#: scikit-learn's C, the inverse of the weight of the penalty. The features have unit variance.
 STRENGTHS = (0.003, 0.01, 0.03, 0.1)
 _INNER_FOLDS = 3
 
@@ -35,10 +36,10 @@ def fit(
     balanced: bool,
     seed: int,
 ) -> FittedHead:
-    """Fit a head; the strength with the least log loss in an inner cross-validation is taken.
+    """Fit a head with the strength that has the lowest log loss in an inner cross-validation.
 
-    `features` is `(n, features)`; rows of the same `groups` number are views or copies of one picture and
-    stay on one side of each inner split. `balanced` weighs classes by the inverse of their frequency.
+    `features` is `(n, features)`. Rows with the same number in `groups` are views or copies of one image, and
+    stay on the same side of each inner split. `balanced` weighs each class by the inverse of its frequency.
     """
     splitter = StratifiedGroupKFold(_INNER_FOLDS, shuffle=True, random_state=seed)
     splits = list(splitter.split(features, labels, groups))
@@ -58,11 +59,11 @@ def fit(
 
 def _fit(features: NDArray[np.float32], labels: NDArray[np.int64], strength: float, balanced: bool) -> Head:
     mean = features.mean(axis=0)
-    deviation = features.std(axis=0) + 1e-3  # many features of a ReLU network are nearly always zero
+    deviation = features.std(axis=0) + 1e-3  # many features of a ReLU network are almost always zero
     model = LogisticRegression(C=strength, class_weight="balanced" if balanced else None, max_iter=1000)
     model.fit((features - mean) / deviation, labels)
     kernel, bias = model.coef_, model.intercept_
-    if len(model.classes_) == 2:  # scikit-learn gives one column; a softmax of (0, z) is its sigmoid of z
+    if len(model.classes_) == 2:  # scikit-learn returns one column; softmax(0, z) is sigmoid(z)
         kernel, bias = np.concatenate([np.zeros_like(kernel), kernel]), np.concatenate([[0.0], bias])
     kernel = kernel / deviation
     bias = bias - kernel @ mean

@@ -1,1 +1,1 @@
-"""How good a model is: metrics, the evaluation of an exported model, and its HTML report."""
+"""Measures how good a model is: metrics, the evaluation of an exported model, and its HTML report."""

@@ -1,4 +1,4 @@
-"""Measures an exported model on a folder of pictures, through the same pixels that the gateway would send."""
+"""Evaluates an exported model on a data set, with the pixels that the gateway would send."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..exporting.saved_model import ServedModel
-from ..pictures import dataset as data
-from ..pictures.dataset import Dataset, Picture, Progress
+from ..pictures import dataset as datasets
+from ..pictures.dataset import Dataset, Picture
+from ..progress import Progress, no_progress
 from . import metrics
 
 _BATCH = 16
@@ -22,31 +23,31 @@ _WORST = 24
 
 @dataclass(frozen=True)
 class Mistake:
-    """A picture answered wrongly, and the probability that its true class got."""
+    """A misclassified image, and the predicted probability of its true class."""
 
     path: Path
     true_class: str
-    answered: str
+    predicted_class: str
     true_probability: float
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model's figures on a data set. `seen` tells that these are the pictures it was trained on."""
+    """The metrics of a model on a data set; `trained_on` is true when it was trained on exactly this one."""
 
     model: ServedModel
     dataset: Dataset
     probabilities: NDArray[np.float64]
     metrics: metrics.Metrics
     mistakes: tuple[Mistake, ...]
-    seen: bool
+    trained_on: bool
     pictures_per_second: float
 
     def to_dict(self) -> dict[str, Any]:
-        """All figures as plain JSON values."""
+        """The evaluation as JSON values."""
         return {
             "model": self.model.contract.name,
-            "trained_on_these_pictures": self.seen,
+            "trained_on_these_pictures": self.trained_on,
             "data_digest": self.dataset.digest,
             "classes": list(self.dataset.classes),
             "threshold": self.model.contract.threshold,
@@ -57,7 +58,7 @@ class Evaluation:
                 {
                     "picture": str(each.path),
                     "true": each.true_class,
-                    "answered": each.answered,
+                    "answered": each.predicted_class,
                     "true_probability": each.true_probability,
                 }
                 for each in self.mistakes
@@ -65,25 +66,28 @@ class Evaluation:
         }
 
 
-def evaluate(model: ServedModel, dataset: Dataset, progress: Progress = lambda *_: None) -> Evaluation:
-    """Run every picture and compute the figures; mistakes are sorted, the surest first.
+def evaluate(model: ServedModel, dataset: Dataset, progress: Progress = no_progress) -> Evaluation:
+    """Classify each image and compute the metrics. The most confident mistakes come first.
 
-    Raises DataError when the data set's classes are not the model's.
+    Raises DataError when the data set has a class that the model does not have.
     """
     contract = model.contract
     if unknown := sorted(set(dataset.classes) - set(contract.class_names)):
         raise DataError(
-            [f"The model knows the classes {', '.join(contract.class_names)}; the data has '{unknown[0]}'."]
+            [
+                f"The data set has the class '{unknown[0]}', but the model predicts only "
+                f"{', '.join(contract.class_names)}. Rename or remove the folder '{unknown[0]}'."
+            ]
         )
     columns = np.array([contract.class_names.index(name) for name in dataset.classes])
     labels = columns[dataset.labels]
     started = time.perf_counter()
     rows = []
-    pixels = data.load_pixels(dataset.pictures, contract.input)
+    pixels = datasets.load_pixels(dataset.pictures, contract.input)
     for start in range(0, len(dataset.pictures), _BATCH):
         batch = dataset.pictures[start : start + _BATCH]
         rows.append(model.probabilities(np.stack([next(pixels) for _ in batch])))
-        progress("Evaluating", start + len(batch), len(dataset.pictures))
+        progress("Evaluate", start + len(batch), len(dataset.pictures))
     probabilities = np.concatenate(rows)
     return Evaluation(
         model=model,
@@ -91,13 +95,13 @@ def evaluate(model: ServedModel, dataset: Dataset, progress: Progress = lambda *
         probabilities=probabilities,
         metrics=metrics.compute(probabilities, labels, contract.threshold),
         mistakes=_mistakes(dataset.pictures, labels, probabilities, model),
-        seen=dataset.digest == contract.data_digest,
+        trained_on=dataset.digest == contract.data_digest,
         pictures_per_second=len(labels) / (time.perf_counter() - started),
     )
 
 
 def worst(mistakes: tuple[Mistake, ...]) -> tuple[Mistake, ...]:
-    """Those that a report shows."""
+    """The mistakes that a report shows."""
     return mistakes[:_WORST]
 
 
@@ -108,9 +112,9 @@ def _mistakes(
     model: ServedModel,
 ) -> tuple[Mistake, ...]:
     names = model.contract.class_names
-    answered = metrics.answers(probabilities, model.contract.threshold)
+    predicted = metrics.predicted_classes(probabilities, model.contract.threshold)
     mistakes = [
-        Mistake(pictures[i].path, names[labels[i]], names[answered[i]], float(probabilities[i, labels[i]]))
-        for i in np.flatnonzero(answered != labels)
+        Mistake(pictures[i].path, names[labels[i]], names[predicted[i]], float(probabilities[i, labels[i]]))
+        for i in np.flatnonzero(predicted != labels)
     ]
     return tuple(sorted(mistakes, key=lambda each: each.true_probability))

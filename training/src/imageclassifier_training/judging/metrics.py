@@ -1,4 +1,4 @@
-"""Figures about a classifier's probabilities for pictures whose class is known."""
+"""Metrics of a classifier: accuracy, log loss, ROC AUC, calibration, confusion matrix, threshold curve."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ _CALIBRATION_BINS = 10
 
 @dataclass(frozen=True)
 class Metrics:
-    """Accuracy with its 95 % interval, log loss (nats), ROC AUC (of more classes: one against the rest,
-    averaged), expected calibration error (10 bins), and the confusion matrix: rows are true classes, columns
-    answers."""
+    """All metrics of a model on labelled images.
+
+    Accuracy has a 95 % interval, log loss is in nats, and the calibration error is the expected calibration
+    error of 10 bins. With three or more classes, ROC AUC is the mean of one class against the rest. In the
+    confusion matrix, rows are true classes and columns are predicted classes.
+    """
 
     pictures: int
     accuracy: float
@@ -28,23 +31,24 @@ class Metrics:
     confusion: list[list[int]]
 
     def to_dict(self) -> dict[str, Any]:
+        """The metrics as JSON values."""
         return asdict(self)
 
 
-def answers(probabilities: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
-    """The answered class of each row, by the contract's rule for two and for more classes."""
+def predicted_classes(probabilities: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
+    """The predicted class of each row: by the threshold for two classes, else the most probable class."""
     if probabilities.shape[1] == 2:
         return np.asarray(probabilities[:, 1] >= threshold, dtype=np.int64)
     return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
 
 
 def compute(probabilities: NDArray[np.float64], labels: NDArray[np.int64], threshold: float) -> Metrics:
-    """Compute all figures for probabilities `(n, classes)` and true classes `(n,)`."""
+    """Compute all metrics from probabilities `(n, classes)` and true classes `(n,)`."""
     count = probabilities.shape[1]
-    answered = answers(probabilities, threshold)
-    correct = int((answered == labels).sum())
+    predicted = predicted_classes(probabilities, threshold)
+    correct = int((predicted == labels).sum())
     confusion = np.zeros((count, count), dtype=int)
-    np.add.at(confusion, (labels, answered), 1)
+    np.add.at(confusion, (labels, predicted), 1)
     return Metrics(
         pictures=len(labels),
         accuracy=correct / len(labels),
@@ -57,7 +61,7 @@ def compute(probabilities: NDArray[np.float64], labels: NDArray[np.int64], thres
 
 
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a share (Wilson, 1927)."""
+    """The 95 % Wilson score interval of a proportion (Wilson, 1927)."""
     z = 1.959964
     share, spread = correct / total, z * z / total
     centre = (share + spread / 2) / (1 + spread)
@@ -68,7 +72,7 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
 def calibration(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64]
 ) -> list[tuple[float, float, int]]:
-    """(mean confidence, accuracy, pictures) of each non-empty tenth of confidence in the likeliest class."""
+    """(mean confidence, accuracy, images) of each non-empty tenth of the confidence in the top class."""
     confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     tenth = np.minimum((confidence * _CALIBRATION_BINS).astype(int), _CALIBRATION_BINS - 1)
     return [
@@ -81,8 +85,9 @@ def calibration(
 def threshold_curve(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64], thresholds: Sequence[float]
 ) -> list[tuple[float, float, float, float]]:
-    """(threshold, accuracy, precision, recall) of the second of two classes; precision 1 where it is never
-    answered.
+    """(threshold, accuracy, precision, recall) of the second of two classes.
+
+    The precision is 1 where the class is never predicted.
     """
     curve = []
     for threshold in thresholds:
@@ -95,14 +100,14 @@ def threshold_curve(
 
 
 def _log_loss(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    # A model's float32 probabilities sum to one only nearly, of which scikit-learn warns.
+    # The float32 probabilities of a model sum to almost one; scikit-learn warns about that.
     normalised = probabilities / probabilities.sum(axis=1, keepdims=True)
     return float(log_loss(labels, normalised, labels=np.arange(probabilities.shape[1])))
 
 
 def _roc_auc(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float | None:
     if len(np.unique(labels)) < probabilities.shape[1]:
-        return None  # undefined without a picture of every class
+        return None  # undefined without an image of each class
     if probabilities.shape[1] == 2:
         return float(roc_auc_score(labels, probabilities[:, 1]))
     return float(roc_auc_score(labels, probabilities, multi_class="ovr"))

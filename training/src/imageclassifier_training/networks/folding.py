@@ -1,8 +1,7 @@
-"""Folds batch normalisation into the convolution before it.
+"""Folds batch normalisation into the convolution before it, which halves the time of an EfficientNet-Lite.
 
-In inference, batch normalisation is `gamma / sqrt(variance + epsilon) * (x - mean) + beta`: a factor and an
-offset per channel, which the convolution's kernel and bias can take over exactly. It halves the time of an
-EfficientNet-Lite.
+At inference, batch normalisation computes `gamma / sqrt(variance + epsilon) * (x - mean) + beta`: one factor
+and one offset per channel. Multiplying them into the convolution's kernel and bias is exact.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers
 
 
 def fold_batch_norm(model: keras.Model) -> keras.Model:
-    """Give a copy of a functional model in which no batch normalisation directly follows a linear
-    convolution.
+    """Copy a functional model, folding each batch normalisation that directly follows a linear convolution.
 
-    Those that follow anything else (or a convolution that others read too) stay, in inference mode.
+    A batch normalisation stays, in inference mode, when it follows another layer, or when a second layer
+    reads the output of its convolution.
     """
     folded = {norm.name: conv for norm in model.layers if (conv := _foldable(norm)) is not None}
     with_bias = {conv.name for conv in folded.values()}
@@ -48,7 +47,7 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
 
 
 def _foldable(norm: keras.layers.Layer) -> keras.layers.Layer | None:
-    """The convolution that a batch normalisation can be folded into, if there is one."""
+    """The convolution into which a batch normalisation can be folded, or None."""
     if not isinstance(norm, keras.layers.BatchNormalization):
         return None
     (tensor,) = norm._inbound_nodes[0].input_tensors

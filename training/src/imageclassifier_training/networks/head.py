@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Head:
-    """Softmax over `features @ kernel + bias`: kernel `(features, classes)`, bias `(classes,)`, float32."""
+    """`softmax(features @ kernel + bias)`: kernel `(features, classes)` and bias `(classes,)`, float32."""
 
     kernel: NDArray[np.float32]
     bias: NDArray[np.float32]
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probabilities, `(n, classes)`, for features `(n, features)`."""
+        """Compute probabilities `(n, classes)` from features `(n, features)`."""
         return softmax(features.astype(np.float64) @ self.kernel + self.bias)
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities, `(n, classes)`, for logits of the same shape."""
+    """Compute probabilities `(n, classes)` from logits of the same shape."""
     exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))

@@ -1,10 +1,9 @@
-"""What training learned beyond the backbones' ImageNet weights, and its record: two small files in one
-folder.
+"""A finished training on disk: the weights that it changed, and a record of how it was done.
 
-`learned.npz` holds the head (float32) and, for each weight that fine-tuning moved, the difference to the
-ImageNet weight as int8 with one scale for each output channel: 255 steps over a channel's own largest change,
-so that a whole fine-tuned network takes a quarter of its size, and the network that is evaluated is the one
-that is rebuilt. `training.json` says how it came about, and with which figures.
+`learned.npz` holds the head (float32) and, for each weight that fine-tuning changed, its difference to the
+ImageNet weight as int8 steps, scaled along the last axis. The size of a step is the largest change divided by
+127. This takes a quarter of the space of float32. `training.json` records the options, the environment and
+the metrics.
 """
 
 from __future__ import annotations
@@ -35,31 +34,33 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Delta:
-    """A change of one weight: int8 steps, and the size of a step for each channel of the last axis."""
+    """The change of one weight: int8 steps, and the size of a step for each index of the last axis."""
 
     steps: NDArray[np.int8]
     step_sizes: NDArray[np.float32]
 
     @classmethod
     def between(cls, old: NDArray[np.float32], new: NDArray[np.float32]) -> Delta:
+        """Quantise the difference of two weights."""
         change = new - old
         largest = np.abs(change).max(axis=tuple(range(change.ndim - 1)))
         sizes = np.where(largest > 0, largest / 127, 1).astype(np.float32)
         return cls(np.rint(change / sizes).astype(np.int8), sizes)
 
     def apply(self, old: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Add the change to the old weight."""
         return old + self.steps.astype(np.float32) * self.step_sizes
 
 
 @dataclass(frozen=True)
 class Learned:
-    """The head, and the deltas by `branch/layer/index`."""
+    """The weights that training changed: the head, and the deltas by `branch/layer/index`."""
 
     head: Head
     deltas: Mapping[str, Delta] = field(default_factory=dict)
 
     def put_into(self, network: Network) -> None:
-        """Bring what was learned into a network that has its ImageNet weights."""
+        """Apply the changes to a network that has its ImageNet weights."""
         for name, delta in self.deltas.items():
             branch, layer_name, index = name.split("/")
             layer = network.branches[int(branch)].get_layer(layer_name)
@@ -71,15 +72,15 @@ class Learned:
 
 @dataclass(frozen=True)
 class Training:
-    """A finished training: everything that is needed to build, export and judge the model again."""
+    """A finished training: everything that is needed to build, export and evaluate the model."""
 
     architecture: Architecture
     classes: tuple[ModelClass, ...]
     threshold: float
     learned: Learned
-    #: How it was trained: options, seed, versions, durations.
+    #: Options, seed, versions of libraries, durations.
     record: Mapping[str, Any]
-    #: Figures on pictures it was not trained on, with what they were measured on.
+    #: Metrics on images it was not trained on, and how they were measured.
     metrics: Mapping[str, Any]
     data_digest: str
     created: str
@@ -91,7 +92,7 @@ class Training:
         return network
 
     def save(self, folder: Path) -> None:
-        """Write both files, each all or nothing; `training.json`, which makes the folder complete, last."""
+        """Write both files atomically; `training.json` comes last and marks the folder as complete."""
         folder.mkdir(parents=True, exist_ok=True)
         head = self.learned.head
         arrays: dict[str, NDArray[Any]] = {"head/kernel": head.kernel, "head/bias": head.bias}
@@ -115,20 +116,23 @@ class Training:
 
 
 def load(folder: Path) -> Training:
-    """Read a finished training. Raises TrainingError when the folder holds none."""
+    """Read a finished training. Raises TrainingError when the folder does not hold one."""
     try:
         document = json.loads((folder / RECORD_FILE).read_bytes())
         with np.load(folder / LEARNED_FILE, allow_pickle=False) as arrays:
             stored = dict(arrays)
     except FileNotFoundError as error:
         raise TrainingError(
-            f"{folder} holds no finished training: {Path(error.filename).name} is missing. "
-            "Make it with `imageclassifier-training train`."
+            f"{folder} does not hold a finished training: {Path(error.filename).name} is missing. "
+            "Run `imageclassifier-training train` first."
         ) from None
     except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise TrainingError(f"{folder} is damaged: {error}.") from None
+        raise TrainingError(f"The training in {folder} is damaged: {error}. Train again.") from None
     if document.get("schema") != SCHEMA:
-        raise TrainingError(f"{folder / RECORD_FILE} has schema {document.get('schema')!r}, not {SCHEMA}.")
+        raise TrainingError(
+            f"{folder / RECORD_FILE} has schema {document.get('schema')!r}, but this release reads schema "
+            f"{SCHEMA}. Export it with the release that trained it, or train again."
+        )
     prefix = "steps/"
     deltas = {
         name.removeprefix(prefix): Delta(steps, stored[f"sizes/{name.removeprefix(prefix)}"])

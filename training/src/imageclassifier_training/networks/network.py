@@ -1,4 +1,4 @@
-"""The whole network: pixels in, one or more backbones side by side, a linear head, probabilities out."""
+"""The whole network from pixels to probabilities: one or more backbones, and a linear head on top."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from .head import Head
 
 @dataclass(frozen=True)
 class Network:
-    """The built network. `features` gives the pooled features of all branches side by side, `(batch,
-    features)`; `model` the probabilities, `(batch, classes)`. Both take RGB pixels, float32 `(batch, height,
-    width, 3)`."""
+    """A built network; both of its models take RGB pixels, float32 `(batch, height, width, 3)`.
+
+    `features` returns the concatenated, pooled features of all branches, `(batch, features)`. `model` returns
+    the probabilities, `(batch, classes)`.
+    """
 
     architecture: Architecture
     branches: tuple[keras.Model, ...]
@@ -30,9 +32,9 @@ class Network:
 
 
 def build(architecture: Architecture, classes: int, weights: Mapping[str, Path] | None = None) -> Network:
-    """Build a network with ImageNet weights in its backbones and zeros in its head.
+    """Build a network whose backbones have ImageNet weights and whose head is zero.
 
-    `weights` are files by backbone name, for those that would download theirs.
+    `weights` are weights files by the name of the backbone; other backbones download theirs.
     """
     wanted = architecture.input
     pixels = keras.Input((wanted.height, wanted.width, 3), name="network_pixels")

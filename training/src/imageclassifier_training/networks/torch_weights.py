@@ -1,8 +1,8 @@
-"""Reads weights saved by old PyTorch versions, without PyTorch and without running anything from the file.
+"""Reads weights files of old PyTorch versions without PyTorch, and without running code from the file.
 
-The legacy format of `torch.save` (before 1.6) is five pickles (magic number, protocol, system, the object,
-the keys of the storages), then for each key the number of elements as int64 and the raw values. A pickle can
-call anything it names, so the unpickler here knows four names and refuses all others.
+The legacy format of `torch.save` (before 1.6) has five pickles (magic number, protocol, system, the object,
+the keys of the storages) and then, for each key, the number of elements as int64 and the raw values. A pickle
+can call any function that it names. The unpickler here therefore accepts four names and refuses all others.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _tensor(
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows the four names that a state dictionary needs, and no other."""
+    """Accepts only the four names that a state dictionary needs."""
 
     _KNOWN: ClassVar[dict[tuple[str, str], Any]] = {
         ("collections", "OrderedDict"): OrderedDict,
@@ -57,7 +57,7 @@ class _Unpickler(pickle.Unpickler):
         try:
             return self._KNOWN[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which weights never do") from None
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which is not a tensor") from None
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _location, elements, _view = pid
@@ -67,9 +67,9 @@ class _Unpickler(pickle.Unpickler):
 
 
 def load_state_dict(path: Path) -> dict[str, NDArray[Any]]:
-    """Read all tensors of a legacy `.pth` file by name, as numpy arrays of their own shape and dtype.
+    """Read the tensors of a legacy `.pth` file by name, as numpy arrays of the same shape and dtype.
 
-    Raises TrainingError when the file is of another format or names anything but tensors.
+    Raises TrainingError when the file has another format, or names anything other than tensors.
     """
     try:
         with path.open("rb") as file:

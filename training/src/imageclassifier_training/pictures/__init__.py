@@ -1,1 +1,1 @@
-"""The pictures to learn from: a checked data set, its splits, and its augmented views."""
+"""The images to learn from: a checked data set, its splits, and its augmented views."""

@@ -1,9 +1,10 @@
-"""Augmented views of pictures: mirrored, cropped and recoloured, the same ones whenever they are drawn again.
+"""Augmented views of images: mirrored, cropped and recoloured, and always the same for the same image.
 
-View 0 is the picture as it is served, view 1 its mirror image, and each further view a random crop of 40 to
-100 % of the area with a random aspect ratio (by a factor of up to 1.28), mirrored in half of the cases, with
-brightness, contrast and saturation between 75 and 130 %. The random numbers come from the view's number and
-the picture's content alone, so a view does not depend on which other pictures are there, and can be cached.
+View 0 is the image as the gateway prepares it. View 1 is its mirror image. Each further view is a random crop
+of 40 to 100 % of the area, with an aspect ratio changed by a factor of up to 1.28; half of them are mirrored,
+and brightness, contrast and saturation are each scaled to 75 to 130 %. The random numbers depend only on the
+number of the view and the content of the image. A view is therefore independent of the rest of the data set,
+and can be cached.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _COLOUR = (0.75, 1.3)
 
 
 def draw(pictures: Sequence[Picture], wanted: ModelInput, view: int) -> Iterator[NDArray[np.uint8]]:
-    """Give the view of each picture in turn, uint8 `(height, width, 3)`, drawing ahead on all cores."""
+    """Yield this view of each image, uint8 `(height, width, 3)`. All cores draw ahead."""
     with ThreadPoolExecutor() as threads:
         yield from threads.map(lambda picture: _view(picture, wanted, view), pictures)
 
@@ -40,7 +41,7 @@ def _view(picture: Picture, wanted: ModelInput, view: int) -> NDArray[np.uint8]:
     if view == 1:
         return np.ascontiguousarray(prepare(data, wanted, LIMITS)[:, ::-1])
     random = np.random.default_rng([view, int(picture.digest[:16], 16)])
-    # Twice the wanted size leaves a crop of a quarter of the area sharp.
+    # At twice the wanted size, a crop of a quarter of the area still has a pixel for each one wanted.
     whole = decode(data, replace(wanted, height=2 * wanted.height, width=2 * wanted.width), LIMITS)
     cropped = fit(_random_crop(whole, random), wanted)
     return np.array(_recoloured(cropped, random))

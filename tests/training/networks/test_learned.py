@@ -1,0 +1,45 @@
+"""A finished training is saved in small files, and a damaged one is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from imageclassifier_training.errors import TrainingError
+from imageclassifier_training.networks import learned
+from imageclassifier_training.networks.learned import Delta
+
+
+def test_a_delta_is_exact_to_half_a_step_of_each_channel() -> None:
+    random = np.random.default_rng(0)
+    old = random.normal(0, 1, (3, 3, 4, 6)).astype(np.float32)
+    change = random.normal(0, 1, old.shape).astype(np.float32) * np.logspace(-5, 0, 6, dtype=np.float32)
+    change[..., 2] = 0
+    found = Delta.between(old, old + change).apply(old)
+    largest = np.abs(change).max(axis=(0, 1, 2))
+    assert (np.abs(found - (old + change)) <= largest / 127 * 0.51 + 1e-6).all()
+    assert (found[..., 2] == old[..., 2]).all()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda folder: (folder / "training.json").unlink(), "training.json is missing"),
+        (lambda folder: (folder / "learned.npz").unlink(), "learned.npz is missing"),
+        (lambda folder: (folder / "learned.npz").write_bytes(b"PK"), "is damaged"),
+        (lambda folder: (folder / "training.json").write_text("{"), "is damaged"),
+        (lambda folder: (folder / "training.json").write_text('{"schema": 9}'), "schema 9"),
+    ],
+)
+def test_an_incomplete_training_is_an_error(
+    trained: Path, tmp_path: Path, spoil: Callable[[Path], Any], sentence: str
+) -> None:
+    for name in ("training.json", "learned.npz"):
+        (tmp_path / name).write_bytes((trained / name).read_bytes())
+    spoil(tmp_path)
+    with pytest.raises(TrainingError, match=sentence):
+        learned.load(tmp_path)

@@ -1,0 +1,84 @@
+"""What several commands share: how a command is declared, and the types of its arguments."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ..errors import TrainingError
+from ..networks.architecture import BACKBONES, Architecture
+
+#: Results go to stdout, progress to stderr.
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+DATA_DIR_HELP = "folder with one subfolder of images for each class"
+MODEL_HELP = "folder of a model version, or of a model (its highest version is used)"
+WEIGHTS_HELP = (
+    "file with the ImageNet weights (without top) of a keras.applications backbone, "
+    "for machines that cannot download them"
+)
+
+
+def declare(
+    subparsers: Any, name: str, run: Callable[[argparse.Namespace], None], summary: str, examples: str
+) -> argparse.ArgumentParser:
+    """Declare a command; `summary` is its line in the list of commands."""
+    command: argparse.ArgumentParser = subparsers.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def positive_integer(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' must be a whole number of at least 1")
+    return int(text)
+
+
+def blocks(text: str) -> str:
+    """A number of blocks, or `all`."""
+    if text != "all" and not (text.isdecimal() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"'{text}' must be a number of blocks (at least 1) or 'all'")
+    return text
+
+
+def fold_count(text: str) -> int:
+    """0, or a whole number of at least 2."""
+    if not text.isdecimal() or int(text) == 1:
+        raise argparse.ArgumentTypeError(f"'{text}' must be 0 or a whole number of at least 2")
+    return int(text)
+
+
+def probability(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' must be a number from 0 to 1")
+    return value
+
+
+def weights_files(path: Path | None, architecture: Architecture) -> dict[str, Path]:
+    """The file of `--weights`, by the name of the one backbone that it is for."""
+    if path is None:
+        return {}
+    names = {each.backbone for each in architecture.branches if BACKBONES[each.backbone].downloads}
+    if len(names) != 1:
+        raise TrainingError(
+            f"--weights applies to exactly one backbone of keras.applications, but {architecture} has "
+            f"{len(names)}. Remove --weights, or choose one such backbone."
+        )
+    return {names.pop(): path}

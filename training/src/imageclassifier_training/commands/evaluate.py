@@ -1,0 +1,91 @@
+"""`imageclassifier-training evaluate`: measures an exported model on a folder of images."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from ..files import write_atomically
+from ..progress import ProgressDisplay
+from . import _arguments as arguments
+
+if TYPE_CHECKING:
+    from ..judging.evaluate import Evaluation
+
+_EXAMPLES = """\
+  imageclassifier-training evaluate models/pizza-model/2 photos --html report.html --json report.json
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Declare the command and its arguments."""
+    command = arguments.declare(
+        subparsers, "evaluate", run, "measure an exported model on a folder of images", _EXAMPLES
+    )
+    command.add_argument("model", type=Path, metavar="MODEL", help=arguments.MODEL_HELP)
+    command.add_argument("data_dir", type=Path, metavar="DATA_DIR", help=arguments.DATA_DIR_HELP)
+    command.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a report with plots and the worst mistakes"
+    )
+    command.add_argument("--json", type=Path, metavar="FILE", help="write all metrics as JSON")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure an exported model, write the reports that were asked for, and print a summary."""
+    from ..exporting import saved_model
+    from ..judging import evaluate, report
+    from ..pictures import dataset as datasets
+
+    model = saved_model.load(options.model)
+    with ProgressDisplay(arguments.err) as progress:
+        dataset = datasets.read(options.data_dir, progress)
+        evaluation = evaluate.evaluate(model, dataset, progress)
+    if options.json:
+        write_atomically(options.json, (json.dumps(evaluation.to_dict(), indent=1) + "\n").encode())
+    if options.html:
+        write_atomically(options.html, report.render(evaluation).encode())
+    arguments.out.print(_summary(evaluation, f"{model.contract.name} on {options.data_dir}"))
+    arguments.out.print(_confusion_matrix(evaluation))
+
+
+def _summary(evaluation: Evaluation, title: str) -> Table:
+    metrics = evaluation.metrics
+    table = Table(title=title, title_justify="left")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    table.add_column("")
+    low, high = metrics.accuracy_interval
+    percent = f"{100 * metrics.accuracy:.2f} %"
+    if evaluation.trained_on:
+        table.add_row("correct", percent, "NOT accuracy: the model was trained on these images")
+    else:
+        table.add_row("accuracy", percent, f"95 % interval {low:.2%} to {high:.2%}")
+    if cross_validation := evaluation.model.contract.metrics.get("cross_validation"):
+        table.add_row(
+            "accuracy by cross-validation",
+            f"{100 * cross_validation['accuracy']:.2f} %",
+            f"recorded at training, {cross_validation['repeats']} x {cross_validation['folds']} folds",
+        )
+    table.add_row("log loss", f"{metrics.log_loss:.4f}", "nats")
+    if metrics.roc_auc is not None:
+        table.add_row("ROC AUC", f"{metrics.roc_auc:.4f}", "")
+    table.add_row("calibration error", f"{metrics.calibration_error:.4f}", "expected, 10 bins")
+    table.add_row("mistakes", str(len(evaluation.mistakes)), f"of {metrics.pictures} images")
+    return table
+
+
+def _confusion_matrix(evaluation: Evaluation) -> Table:
+    names = evaluation.model.contract.class_names
+    table = Table(
+        title="confusion matrix: true class (rows), predicted class (columns)", title_justify="left"
+    )
+    table.add_column("")
+    for name in names:
+        table.add_column(name, justify="right")
+    for name, row in zip(names, evaluation.metrics.confusion, strict=True):
+        table.add_row(name, *map(str, row))
+    return table

@@ -1,0 +1,44 @@
+"""`imageclassifier-training predict`: classifies images with an exported model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError
+from . import _arguments as arguments
+
+_EXAMPLES = """\
+  imageclassifier-training predict models/pizza-model dinner.jpg lunch.heic
+  imageclassifier-training predict models/pizza-model/2 dinner.jpg --json
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Declare the command and its arguments."""
+    command = arguments.declare(
+        subparsers, "predict", run, "classify images with an exported model", _EXAMPLES
+    )
+    command.add_argument("model", type=Path, metavar="MODEL", help=arguments.MODEL_HELP)
+    command.add_argument("pictures", type=Path, nargs="+", metavar="IMAGE", help="image file to classify")
+    command.add_argument("--json", action="store_true", help="print one JSON object per image")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Classify images; raise DataError at the end if some could not be read."""
+    from ..exporting import predict, saved_model
+
+    model = saved_model.load(options.model)
+    failed = []
+    for path, result in predict.predict(model, options.pictures):
+        if isinstance(result, str):
+            failed.append(f"{path}: {result}")
+        elif options.json:
+            arguments.out.print(json.dumps({"picture": str(path), **result.__dict__}), markup=False)
+        else:
+            line = f"{path}: {result.message} ({result.label} {result.probability:.3f})"
+            arguments.out.print(line, markup=False)
+    if failed:
+        raise DataError(failed)

@@ -1,0 +1,251 @@
+"""`imageclassifier-training train`: trains a classifier on a folder of images."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from imageclassifier_gateway.contract import FITS, RESIZES
+
+from ..errors import TrainingError
+from ..networks.architecture import BACKBONES, Architecture, Branch
+from ..progress import ProgressDisplay
+from . import _arguments as arguments
+
+if TYPE_CHECKING:
+    from ..fitting.fine_tuning import FineTuning
+    from ..networks.learned import Training
+
+_EXAMPLES = """\
+  imageclassifier-training train photos --out runs/first
+  imageclassifier-training train photos --out runs/better --backbone efficientnet_lite1@300 --views 4
+  imageclassifier-training train photos --out runs/best --backbone efficientnet_lite1@300 --fine-tune 7
+  imageclassifier-training train pizza_not_pizza --out runs/pizza --message pizza="It's a pizza!"
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Declare the command and its arguments."""
+    command = arguments.declare(
+        subparsers, "train", run, "train a classifier on a folder of images", _EXAMPLES
+    )
+    command.add_argument("data_dir", type=Path, metavar="DATA_DIR", help=arguments.DATA_DIR_HELP)
+    command.add_argument(
+        "--out", type=Path, required=True, help="folder for the learned weights and training.json (required)"
+    )
+    command.add_argument(
+        "--cache",
+        type=Path,
+        default=_default_cache(),
+        help="folder for cached features (default: %(default)s)",
+    )
+    command.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="random seed; the same seed gives the same result (default: 0)",
+    )
+    _add_network(command.add_argument_group("network"))
+    _add_fitting(command.add_argument_group("fitting"))
+    _add_fine_tuning(command.add_argument_group("fine-tuning (only with --fine-tune)"))
+    _add_measuring(command.add_argument_group("evaluation"))
+    _add_predictions(command.add_argument_group("predictions of the model"))
+
+
+def _add_network(group: Any) -> None:
+    group.add_argument(
+        "--backbone",
+        action="append",
+        metavar="NAME[@PIXELS]",
+        help=f"backbone and side of its square input in pixels (32 to 1024). NAME is one of "
+        f"{', '.join(BACKBONES)}. Repeat the option to combine several backbones: "
+        "their features are concatenated (default: efficientnet_lite0)",
+    )
+    group.add_argument("--weights", type=Path, metavar="FILE", help=arguments.WEIGHTS_HELP)
+    group.add_argument(
+        "--resize",
+        default="bilinear",
+        choices=RESIZES,
+        help="filter that resizes an image to the input (default: bilinear)",
+    )
+    group.add_argument(
+        "--fit",
+        default="squash",
+        choices=FITS,
+        help="how an image of another aspect ratio fits the input (default: squash)",
+    )
+
+
+def _add_fitting(group: Any) -> None:
+    group.add_argument(
+        "--views",
+        type=arguments.positive_integer,
+        default=2,
+        metavar="N",
+        help="number of augmented views per picture: 1 = original, 2 = plus mirrored, "
+        "3 or more = plus random crops (default: 2)",
+    )
+    group.add_argument(
+        "--no-class-weights",
+        action="store_true",
+        help="give each image the same weight; by default, images of rare classes weigh more",
+    )
+
+
+def _add_fine_tuning(group: Any) -> None:
+    group.add_argument(
+        "--fine-tune",
+        type=arguments.blocks,
+        metavar="BLOCKS",
+        help="train the last BLOCKS blocks of the backbone too, or 'all' (default: train the head only)",
+    )
+    group.add_argument(
+        "--epochs",
+        type=arguments.positive_integer,
+        default=4,
+        metavar="N",
+        help="maximum number of epochs (default: 4)",
+    )
+    group.add_argument(
+        "--learning-rate", type=float, default=1e-5, metavar="RATE", help="peak learning rate (default: 1e-5)"
+    )
+    group.add_argument(
+        "--patience",
+        type=int,
+        default=2,
+        metavar="EPOCHS",
+        help="stop after this many epochs without improvement on a 10 %% hold-out; "
+        "0 disables early stopping (default: 2)",
+    )
+
+
+def _add_measuring(group: Any) -> None:
+    group.add_argument(
+        "--folds",
+        type=arguments.fold_count,
+        default=5,
+        metavar="N",
+        help="number of folds of the cross-validation; 0 disables it (default: 5)",
+    )
+    group.add_argument(
+        "--repeats",
+        type=arguments.positive_integer,
+        default=1,
+        metavar="N",
+        help="number of cross-validations, each with other folds (default: 1)",
+    )
+    group.add_argument(
+        "--validation",
+        type=Path,
+        metavar="DATA_DIR",
+        help="folder with other images of the same classes, used only to measure the result",
+    )
+
+
+def _add_predictions(group: Any) -> None:
+    group.add_argument(
+        "--threshold",
+        type=arguments.probability,
+        default=0.5,
+        metavar="P",
+        help="with two classes: predict the second class from this probability on, 0 to 1 (default: 0.5)",
+    )
+    group.add_argument(
+        "--message",
+        action="append",
+        default=[],
+        metavar="CLASS=SENTENCE",
+        help="sentence that the gateway returns for a class; may be repeated (default: the class name)",
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train on a folder and save the result."""
+    architecture = Architecture(
+        tuple(Branch.parse(text) for text in options.backbone or ["efficientnet_lite0"]),
+        resize=options.resize,
+        fit=options.fit,
+    )
+    weights = arguments.weights_files(options.weights, architecture)
+    with ProgressDisplay(arguments.err) as progress:
+        from ..pictures import dataset as datasets
+
+        dataset = datasets.read(options.data_dir, progress)
+        validation = datasets.read(options.validation, progress) if options.validation else None
+        messages = _messages(options.message, dataset.classes)
+
+        from ..fitting import train as fitting
+
+        result = fitting.train(
+            dataset,
+            fitting.Options(
+                architecture=architecture,
+                views=options.views,
+                balanced=not options.no_class_weights,
+                folds=options.folds,
+                repeats=options.repeats,
+                threshold=options.threshold,
+                seed=options.seed,
+                fine_tuning=_fine_tuning(options),
+            ),
+            fitting.Workspace(out=options.out, cache=options.cache, weights=weights, progress=progress),
+            validation=validation,
+            messages=messages,
+        )
+    if result.metrics:
+        arguments.out.print(_table(result, f"{architecture}, {len(dataset.pictures)} images"))
+    arguments.out.print(f"Saved the training in {options.out}. Next, export it:")
+    command = f"  imageclassifier-training export {options.out} --name NAME --version 1"
+    arguments.out.print(command, markup=False)
+
+
+def _table(result: Training, title: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("measured by")
+    for name in ("accuracy", "log loss", "ROC AUC"):
+        table.add_column(name, justify="right")
+    for name, figures in result.metrics.items():
+        images = f"{figures['repeats']} x {figures['folds']} folds" if "folds" in figures else "other images"
+        table.add_row(
+            f"{name.replace('_', '-')} ({images})",
+            f"{100 * figures['accuracy']:.2f} %",
+            f"{figures['log_loss']:.4f}",
+            "n/a" if figures["roc_auc"] is None else f"{figures['roc_auc']:.4f}",
+        )
+    return table
+
+
+def _fine_tuning(options: argparse.Namespace) -> FineTuning | None:
+    if options.fine_tune is None:
+        return None
+    from ..fitting.fine_tuning import FineTuning
+
+    return FineTuning(
+        blocks=None if options.fine_tune == "all" else int(options.fine_tune),
+        epochs=options.epochs,
+        learning_rate=options.learning_rate,
+        patience=options.patience,
+    )
+
+
+def _messages(pairs: list[str], classes: tuple[str, ...]) -> dict[str, str]:
+    messages = {}
+    for pair in pairs:
+        name, separator, message = pair.partition("=")
+        if not separator or name not in classes:
+            raise TrainingError(
+                f"--message '{pair}' must be CLASS=SENTENCE, where CLASS is one of {', '.join(classes)}."
+            )
+        messages[name] = message
+    return messages
+
+
+def _default_cache() -> Path:
+    """`$XDG_CACHE_HOME/imageclassifier`, or `~/.cache/imageclassifier`."""
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(root) / "imageclassifier"

@@ -1,0 +1,158 @@
+"""Fits one network to any part of one data set, and cross-validates that procedure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from ..judging import metrics
+from ..networks import network as networks
+from ..networks.architecture import Architecture
+from ..networks.learned import Delta, Learned
+from ..pictures import splits
+from ..pictures.dataset import Dataset
+from ..progress import Progress, no_progress
+from . import activations, features, linear_head
+from .fine_tuning import Examples, FineTuning, Tuner
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train.
+
+    `views` is the number of augmented views per image: 1 = original, 2 = plus mirrored, 3 or more = plus
+    random crops. `folds` is the number of folds of the cross-validation (0: none); it is repeated `repeats`
+    times with other folds. `balanced` weighs each class by the inverse of its frequency.
+    """
+
+    architecture: Architecture
+    views: int = 2
+    balanced: bool = True
+    folds: int = 5
+    repeats: int = 1
+    threshold: float = 0.5
+    seed: int = 0
+    fine_tuning: FineTuning | None = None
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where a training runs: its output folder, its cache, and the weights files by backbone name."""
+
+    out: Path
+    cache: Path
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    progress: Progress = no_progress
+
+
+class Trainer:
+    """One data set and one set of options; fits on any part of the images."""
+
+    def __init__(self, dataset: Dataset, options: Options, workspace: Workspace) -> None:
+        self._dataset = dataset
+        self._options = options
+        self._workspace = workspace
+        self.network = networks.build(options.architecture, len(dataset.classes), workspace.weights)
+        self._features = [
+            features.extract(self.network, dataset.pictures, view, workspace.cache, workspace.progress)
+            for view in range(options.views)
+        ]
+        if options.fine_tuning is not None:
+            # Makes parallel kernels add in a fixed order, so that the same seed gives the same weights.
+            tf.config.experimental.enable_op_determinism()
+            keras.utils.set_random_seed(options.seed)
+            frozen, self._fine_tuned = activations.cut(self.network, options.fine_tuning.blocks)
+            self._activations = activations.compute(
+                activations.FrozenPart(self.network, frozen),
+                dataset,
+                options.views,
+                workspace.cache,
+                workspace.progress,
+            )
+
+    def cross_validate(self) -> dict[str, Any]:
+        """Measure the procedure on images that had no part in a fit or in a choice."""
+        dataset, options = self._dataset, self._options
+        results = []
+        for repeat in range(options.repeats):
+            probabilities = np.zeros((len(dataset.pictures), len(dataset.classes)))
+            for fold, (training, held_out) in enumerate(
+                splits.folds(dataset, options.folds, options.seed + repeat)
+            ):
+                if options.fine_tuning is None:
+                    head = self._fit_head(training).head
+                    probabilities[held_out] = head.probabilities(self._features[0][held_out])
+                else:
+                    tuner, _ = self._fine_tune(training, f"repeat{repeat}-fold{fold}")
+                    probabilities[held_out] = tuner.probabilities(self._activations, held_out)
+                done = repeat * options.folds + fold + 1
+                self._workspace.progress("Cross-validate", done, options.folds * options.repeats)
+            results.append(metrics.compute(probabilities, dataset.labels, options.threshold))
+        return {
+            "folds": options.folds,
+            "repeats": options.repeats,
+            "accuracy": float(np.mean([each.accuracy for each in results])),
+            "accuracy_by_repeat": [each.accuracy for each in results],
+            "log_loss": float(np.mean([each.log_loss for each in results])),
+            "roc_auc": float(np.mean([each.roc_auc for each in results if each.roc_auc is not None])),
+            "calibration_error": float(np.mean([each.calibration_error for each in results])),
+            "confusion_of_first_repeat": results[0].confusion,
+        }
+
+    def fit_all(self) -> tuple[Learned, dict[str, Any]]:
+        """Fit on all images; return what was learned, and details for the record."""
+        everything = np.arange(len(self._dataset.pictures))
+        if self._options.fine_tuning is None:
+            fitted = self._fit_head(everything)
+            return Learned(fitted.head), {"head_strength": fitted.strength}
+        tuner, history = self._fine_tune(everything, "final")
+        return Learned(tuner.head, self._deltas(tuner)), {"history": history}
+
+    def _fit_head(self, training: NDArray[np.int64]) -> linear_head.FittedHead:
+        groups = np.unique([picture.digest for picture in self._dataset.pictures], return_inverse=True)[1]
+        views = len(self._features)
+        return linear_head.fit(
+            np.concatenate([view[training] for view in self._features]),
+            np.tile(self._dataset.labels[training], views),
+            np.tile(groups[training], views),
+            balanced=self._options.balanced,
+            seed=self._options.seed,
+        )
+
+    def _fine_tune(self, training: NDArray[np.int64], name: str) -> tuple[Tuner, list[dict[str, float]]]:
+        options = self._options.fine_tuning
+        assert options is not None
+        hold_out = training[:0]
+        if options.patience:
+            training, hold_out = splits.hold_out(self._dataset, training, self._options.seed)
+        labels = self._dataset.labels
+        tuner = Tuner(self._fine_tuned, self._fit_head(training).head, options, self._options.seed)
+        history = tuner.fit(
+            Examples(self._activations, labels, training, hold_out, self._class_weights(labels[training])),
+            self._workspace.out / CHECKPOINTS / f"{name}.npz",
+            self._workspace.out / "logs" / name,
+            self._workspace.progress,
+        )
+        return tuner, history
+
+    def _class_weights(self, labels: NDArray[np.int64]) -> NDArray[np.float32]:
+        counts = np.bincount(labels, minlength=len(self._dataset.classes))
+        weights = len(labels) / (len(counts) * counts) if self._options.balanced else np.ones(len(counts))
+        return weights.astype(np.float32)
+
+    def _deltas(self, tuner: Tuner) -> dict[str, Delta]:
+        deltas = {}
+        for layer in tuner.blocks.layers:
+            old = self.network.branches[0].get_layer(layer.name).get_weights() if layer.weights else []
+            for index, (before, after) in enumerate(zip(old, layer.get_weights(), strict=True)):
+                deltas[f"0/{layer.name}/{index}"] = Delta.between(before, after)
+        return deltas
