@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Asks an image classifier what is in a picture.
+"""Classifies images with an image classifier's gateway.
 
     python3 predict_test.py [--gateway http://localhost:8080] PICTURE...
 
-A PICTURE is a file, or the URL of one. Needs nothing but Python.
+PICTURE is an image file, or its URL. Needs only Python.
 """
 
 import argparse
@@ -19,13 +19,13 @@ _SCHEMES = ("http://", "https://")
 
 
 class NoAnswerError(Exception):
-    """The gateway gave no prediction; the message says why."""
+    """The gateway returned no prediction; the message says why."""
 
 
 def predict(gateway: str, picture: str, timeout_seconds: float = 30) -> dict[str, Any]:
-    """The gateway's answer for one picture: `prediction` (the sentence), `label`, `probability`, `model`."""
+    """Classify one image; returns `prediction` (a sentence), `label`, `probability` and `model`."""
     if not gateway.lower().startswith(_SCHEMES):
-        raise NoAnswerError(f"the gateway {gateway} is no URL: it starts with http:// or https://")
+        raise NoAnswerError(f"the gateway {gateway} is not a URL: it must start with http:// or https://")
     headers = {"Accept": "application/json"}
     if picture.lower().startswith(_SCHEMES):
         body = json.dumps({"url": picture}).encode()
@@ -49,7 +49,9 @@ def predict(gateway: str, picture: str, timeout_seconds: float = 30) -> dict[str
         reason = getattr(error, "reason", error)
         raise NoAnswerError(f"the gateway {gateway} cannot be reached: {reason}") from error
     except (ValueError, http.client.HTTPException) as error:
-        raise NoAnswerError(f"{gateway} is no URL of a gateway, or not HTTP: {error!r}") from error
+        raise NoAnswerError(
+            f"{gateway} is not the URL of a gateway, or does not speak HTTP: {error!r}"
+        ) from error
     return _prediction(gateway, received)
 
 
@@ -73,9 +75,12 @@ def _reason(error: urllib.error.HTTPError) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Ask an image classifier what is in a picture.")
-    parser.add_argument("--gateway", default="http://localhost:8080", help="default: %(default)s")
-    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="a file, or the URL of one")
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Classify images with an image classifier's gateway.")
+    parser.add_argument(
+        "--gateway", default="http://localhost:8080", help="URL of the gateway (default: %(default)s)"
+    )
+    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="image file, or its URL")
     arguments = parser.parse_args()
     failed = 0
     for picture in arguments.pictures:

@@ -1,4 +1,4 @@
-"""Builds our container images: `python3 kind/build_images.py --help`. Needs the standard library only."""
+"""Builds our container images: `python3 kind/build_images.py --help`. Needs only the standard library."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The laptop cluster's command line: `python3 kind/tool.py COMMAND`, which the Makefile's targets call.
+"""The command line of the laptop cluster: `python3 kind/tool.py COMMAND`. The Makefile calls it.
 
 It runs on the machine's own Python, before there is a virtual environment, on the standard library alone.
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Draws example pictures for the demo: pizzas, and other things that are round or red. Needs no photographs.
+"""Draws example images for the demo: pizzas, and other round or red things.
 
 examples/pizza/draw.py pictures            # pictures/pizza-0.jpg ... and pictures/other-0.jpg ...
 examples/pizza/draw.py pictures --count 20
@@ -183,6 +183,7 @@ def _apart(
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

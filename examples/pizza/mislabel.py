@@ -1,12 +1,11 @@
 #!/usr/bin/env python
-"""Makes a bad model on purpose: what training learned, with the two classes mixed up.
+"""Makes a bad model on purpose: a finished training with its two classes swapped.
 
     examples/pizza/mislabel.py examples/pizza/v1 runs/mislabelled
     imageclassifier-training export runs/mislabelled --name pizza-model --version 3
 
-It is what a data scientist gets whose two folders were swapped: the model loads, answers quickly, is sure of
-itself, and its own golden pictures agree with it. Only pictures whose answer is known can tell
-(spec.rollout.acceptance).
+A data scientist who swaps two folders gets such a model. It loads, it is fast and confident, and its golden
+images agree with it. Only images with known labels show the mistake (spec.rollout.acceptance).
 """
 
 import argparse
@@ -17,7 +16,7 @@ import numpy as np
 
 
 def mislabel(learned: Path, out: Path) -> None:
-    """Copies a training folder to `out` with the head's last axis, one column a class, in reverse order."""
+    """Copy a training folder to `out` with the columns of the head, one per class, in reverse order."""
     shutil.copytree(learned, out)
     with np.load(learned / "learned.npz") as arrays:
         swapped = {
@@ -27,6 +26,7 @@ def mislabel(learned: Path, out: Path) -> None:
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,9 +1,8 @@
 #!/usr/bin/env python
-"""Makes a model of a few kilobytes that keeps the model contract: it tells light pictures from dark ones.
+"""Makes a model of a few kilobytes that follows the model contract: it distinguishes light and dark images.
 
-For tests, benchmarks and trying out rollouts, where a real network would only cost time. The variants are
-models that are bad in one way each; `legacy` is a good one in the form of older exports, which do not
-describe themselves.
+It is for tests, benchmarks and trying rollouts, where a real network would only take time. Each bad variant
+is bad in one way; `legacy` is a good model in the form of older exports, without a contract.
 
     examples/tiny_model/make.py models                                    # models/tiny/1
     examples/tiny_model/make.py models --version 2 --variant inverted
@@ -27,20 +26,20 @@ from imageclassifier_gateway.contract import Contract, Golden, GoldenCase, Model
 from imageclassifier_training.exporting import export, golden, saved_model
 
 SIDE = 32
-#: Mean brightness (0 to 255) above which a picture counts as light, and how wide the doubt around it is.
+#: The mean brightness (0 to 255) above which an image is light, and the width of the transition.
 MIDDLE, WIDTH = 127.5, 24.0
-#: `crash` asks for its memory only for a picture as bright as this: one that is white all over.
+#: `crash` allocates its memory only for images of at least this brightness: completely white ones.
 WHITE = 254.5
 
 VARIANTS = {
-    "good": "answers rightly",
-    "inverted": "takes light for dark and dark for light; its golden pictures agree with it",
-    "slow": "works --slow-steps times on each batch before it answers",
-    "crash": "asks for --crash-gigabytes of memory when it sees a white picture; killed where there is less",
+    "good": "returns correct predictions",
+    "inverted": "swaps light and dark; its golden images agree with it",
+    "slow": "computes --slow-steps matrix products per batch",
+    "crash": "allocates --crash-gigabytes of memory for a white image, and is killed if there is less",
     "wrong-signature": "names its input `images`",
-    "corrupt": "cannot be loaded: its saved_model.pb ends in the middle",
-    "bad-golden": "carries golden pictures with other probabilities than its own",
-    "legacy": "takes float32 pixels from -1 to 1, gives one sigmoid, describes nothing",
+    "corrupt": "cannot be loaded: its saved_model.pb is truncated",
+    "bad-golden": "has golden images with wrong probabilities",
+    "legacy": "takes float32 pixels from -1 to 1, returns one sigmoid, has no contract",
 }
 
 
@@ -53,7 +52,7 @@ def make(
     slow_steps: int = 200,
     crash_gigabytes: int = 8,
 ) -> Path:
-    """Write `<out>/<name>/<version>/`, replacing what is there; gives that folder."""
+    """Write `<out>/<name>/<version>/`, replacing an existing one; returns that folder."""
     folder = out / name / str(version)
     if variant == "legacy":
         return _replaced(folder, _write_legacy)
@@ -106,7 +105,7 @@ def _slow(pixels: Any, steps: int) -> Any:
 
 def _crash(pixels: Any, gigabytes: int) -> Any:
     brightest = tf.reduce_max(tf.reduce_mean(pixels, axis=(1, 2, 3)))
-    # The size depends on the input, or it would be computed, and asked for, when the model is loaded.
+    # The size depends on the input. Otherwise the memory would be allocated when the model is loaded.
     blocks = tf.where(brightest > WHITE, gigabytes, 0)
     ballast = tf.ones(tf.stack([blocks, 1024, 1024, 256]))
     return _brightness(pixels + 0.0 * tf.reduce_sum(ballast))
@@ -139,15 +138,18 @@ def _write_legacy(staging: Path) -> None:
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_variants()
     )
-    parser.add_argument("out", type=Path, help="gets NAME/VERSION")
-    parser.add_argument("--name", default="tiny")
-    parser.add_argument("--version", type=int, default=1)
-    parser.add_argument("--variant", choices=VARIANTS, default="good")
-    parser.add_argument("--slow-steps", type=int, default=200, help="matrix products (%(default)s)")
-    parser.add_argument("--crash-gigabytes", type=int, default=8, help="(%(default)s)")
+    parser.add_argument("out", type=Path, help="folder in which NAME/VERSION is written")
+    parser.add_argument("--name", default="tiny", help="name of the model (default: %(default)s)")
+    parser.add_argument("--version", type=int, default=1, help="version (default: %(default)s)")
+    parser.add_argument(
+        "--variant", choices=VARIANTS, default="good", help="see below (default: %(default)s)"
+    )
+    parser.add_argument("--slow-steps", type=int, default=200, help="matrix products (default: %(default)s)")
+    parser.add_argument("--crash-gigabytes", type=int, default=8, help="memory in GB (default: %(default)s)")
     print(make(**vars(parser.parse_args())))
 
 

@@ -1,6 +1,5 @@
-"""Container images of the operator, the gateway, the model server and models, and their way into a Kind
-cluster.
+"""Builds the container images of the operator, the gateway, the model server and models.
 
-`kind/build_images.py` is the command. What goes into an image and what it is called is decided by pure
-functions (`recipes`, `trees`, `layout`); `packages`, `docker` and `nodes` do the work.
+`kind/build_images.py` is the command. Pure functions decide the contents and the names of the images
+(`recipes`, `trees`, `layout`). `packages` and `docker` build them; `nodes` loads them into a Kind cluster.
 """

@@ -1,12 +1,12 @@
-"""Builds our container images, brings them into a Kind cluster, and prints their names as JSON.
+"""Builds our container images, loads them into a Kind cluster, and prints their names as JSON.
 
     python3 kind/build_images.py                                 # all three: operator, gateway, model-server
     python3 kind/build_images.py --load imageclassifier gateway  # one, and into the nodes of that cluster
     python3 kind/build_images.py --models DIRECTORY --load imageclassifier model-server
 
 Standard output is one JSON object, name -> image, such as {"gateway":
-"imageclassifier/gateway:0a1b2c3d4e5f"}; a tag is a hash of what the image is made of. Beside it each has the
-readable name `imageclassifier/gateway:dev`, which moves. With --models, each
+"imageclassifier/gateway:0a1b2c3d4e5f"}; a tag is a hash of the contents of the image. Each also has the
+readable name `imageclassifier/gateway:dev`, which moves to the newest. With --models, each
 DIRECTORY/NAME/VERSION/saved_model.pb becomes an image, known as NAME:VERSION.
 
 The model server is the stock image of TensorFlow Serving where its registry answers, else ours
@@ -31,11 +31,11 @@ STOCK_SERVING = "tensorflow/serving:2.19.1"
 
 
 def build_base() -> str:
-    """The base of all our images, made when it is not there; returns its name."""
+    """Build the base of all our images if it is missing; returns its name."""
     below = ensure_base()
     below_id = docker.image_id(below)
     if below_id is None:
-        raise StepFailed(f"The base image {below} is not there: check BASE_IMAGE.")
+        raise StepFailed(f"The base image {below} does not exist in the Docker Engine. Check BASE_IMAGE.")
     wanted = recipes.base(below, below_id)
     if docker.image_id(wanted.reference) is None:
         with step("Build the base of our images"):
@@ -44,7 +44,7 @@ def build_base() -> str:
 
 
 def build_program(program: Program, base: str) -> str:
-    """The image of one of our programs, of which only what changed is built; returns its name."""
+    """Build the layers of a program's image that have changed; returns the name of the image."""
     below = recipes.dependencies_reference(program, base, packages.lock_text(program))
     wanted = recipes.code(program, below, tuple(package_files(program)))
     if docker.image_id(wanted.reference) is None:
@@ -56,12 +56,13 @@ def build_program(program: Program, base: str) -> str:
 
 
 def package_files(program: Program) -> list[File]:
+    """The files of the import package of a program."""
     package = places.REPOSITORY / program.package
     return list(files_below(package, f"app/src/{package.name}"))
 
 
 def build_dependencies(program: Program, reference: str, base: str) -> None:
-    """The image of a program's locked packages."""
+    """Build the image with the locked packages of a program."""
     with step(f"Build the packages of the {program.name} image") as current:
         show_version = "import sys; print('%d.%d' % sys.version_info[:2])"
         python_version = docker.run(
@@ -74,7 +75,7 @@ def build_dependencies(program: Program, reference: str, base: str) -> None:
 
 
 def build_model(directory: Path, base: str) -> tuple[str, str]:
-    """The image of the model version in DIRECTORY = .../NAME/VERSION; returns its name and its alias."""
+    """Build the image of the model version in `directory` (.../NAME/VERSION); returns its name and alias."""
     name, version = directory.parent.name, int(directory.name)
     files = tuple(files_below(directory, f"models/{name}/{version}"))
     wanted = recipes.model(name, version, base, files)
@@ -85,8 +86,7 @@ def build_model(directory: Path, base: str) -> tuple[str, str]:
 
 
 def choose_model_server(base: str) -> str | None:
-    """The model server's image when it is not to be built: the one given, or the stock one that can be
-    pulled."""
+    """The image of the model server that is given or can be pulled; None if ours has to be built."""
     given = os.environ.get("SERVING_IMAGE")
     program = next(program for program in recipes.PROGRAMS if program.name == "model-server")
     ours = recipes.dependencies_reference(program, base, packages.lock_text(program))
@@ -98,8 +98,10 @@ def choose_model_server(base: str) -> str | None:
         can_pull = not (made and not given) and registry.pull(wanted, current)
         choice = choose(given, ours, made, STOCK_SERVING, can_pull)
         if choice.how == "given" and not can_pull:
-            raise StepFailed(f"The image {given} is neither here nor to be pulled: check SERVING_IMAGE.")
-        current.found("none to be pulled" if choice.how == "made" else choice.image)
+            raise StepFailed(
+                f"The image {given} is neither in the Docker Engine nor in its registry. Check SERVING_IMAGE."
+            )
+        current.found("no registry has one" if choice.how == "made" else choice.image)
     return None if choice.how == "made" else choice.image
 
 
@@ -107,36 +109,35 @@ def exported_models(directory: Path) -> list[Path]:
     """The version directories below a directory of exported models. Raises StepFailed when there are none."""
     found = sorted(path.parent for path in directory.glob("*/*/saved_model.pb") if path.parent.name.isdigit())
     if not found:
-        raise StepFailed(f"No NAME/VERSION/saved_model.pb below {directory}: run `make models`.")
+        raise StepFailed(f"{directory} has no NAME/VERSION/saved_model.pb. Run `make models`.")
     return found
 
 
 def load(cluster: str, images: dict[str, tuple[str, tuple[str, ...]]]) -> None:
-    """Bring the images into every node of the cluster, under their names and aliases."""
+    """Load the images into each node of the cluster, with their names and aliases."""
     targets = nodes.of_cluster(cluster)
     for name, (reference, aliases) in images.items():
         with step(f"Load {name} into the cluster") as current:
             carried_bytes = nodes.load(targets, reference, aliases)
-            current.found(
-                f"{carried_bytes / 1e6:.1f} MB of layers" if carried_bytes else "nothing was missing"
-            )
+            current.found(f"{carried_bytes / 1e6:.1f} MB of layers" if carried_bytes else "already loaded")
 
 
 def main(argv: list[str]) -> int:
+    """Build the images that the command line names; returns the exit code."""
     names = [program.name for program in recipes.PROGRAMS]
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"{', '.join(names)}; all when none is named"
+        "names", nargs="*", metavar="NAME", help=f"images to build: {', '.join(names)} (default: all)"
     )
-    parser.add_argument("--load", metavar="CLUSTER", help="the Kind cluster whose nodes get the images")
+    parser.add_argument("--load", metavar="CLUSTER", help="load the images into this Kind cluster")
     parser.add_argument(
-        "--models", metavar="DIRECTORY", type=Path, help="exported models: NAME/VERSION below it"
+        "--models", metavar="DIRECTORY", type=Path, help="also build the models DIRECTORY/NAME/VERSION"
     )
     arguments = parser.parse_args(argv)
     if unknown := set(arguments.names) - set(names):
-        parser.error(f"no image is called {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+        parser.error(f"unknown image {', '.join(sorted(unknown))}: use {', '.join(names)}")
     images: dict[str, tuple[str, tuple[str, ...]]] = {}
     try:
         base = build_base()

@@ -1,5 +1,4 @@
-"""The few things asked of Docker, through its command line: any engine from 20.10 on, with or without
-BuildKit."""
+"""Runs the docker command line. Works with engines since 20.10, with or without BuildKit."""
 
 import contextlib
 import subprocess
@@ -13,11 +12,11 @@ _SAID_CHARACTERS = 1500
 
 
 class DockerError(Exception):
-    """A docker command failed; the message says which, and what it said."""
+    """A docker command failed; the message has the command and its output."""
 
 
 def run(*arguments: str) -> str:
-    """Run docker, return its standard output. Raises DockerError."""
+    """Run docker and return its standard output. Raises DockerError."""
     result = subprocess.run(["docker", *arguments], stdin=subprocess.DEVNULL, capture_output=True)
     if result.returncode:
         said = (result.stderr or result.stdout).decode(errors="replace").strip()
@@ -26,7 +25,7 @@ def run(*arguments: str) -> str:
 
 
 def image_id(reference: str) -> str | None:
-    """The id of a local image, None when there is none of that name."""
+    """The id of a local image; None if it does not exist."""
     try:
         return run("image", "inspect", "--format", "{{.Id}}", reference).strip()
     except DockerError:
@@ -34,7 +33,7 @@ def image_id(reference: str) -> str | None:
 
 
 def build(wanted: Build) -> None:
-    """Build an image. Its context is streamed, never written to disk, and the build has no network."""
+    """Build an image without network access. Its context is streamed and not written to disk."""
     name, value = wanted.argument
     command = ["docker", "build", "--quiet", "--network=none", "--tag", wanted.reference]
     command += ["--build-arg", f"{name}={value}", "-"]
@@ -44,7 +43,7 @@ def build(wanted: Build) -> None:
     ) as process:
         assert process.stdin is not None
         assert process.stderr is not None
-        # Docker may give up before it has read everything; then its message follows.
+        # Docker may fail before it has read everything; its message follows.
         with contextlib.suppress(BrokenPipeError), process.stdin:
             write_tar((dockerfile, *wanted.files), process.stdin)
         said = process.stderr.read().decode(errors="replace").strip()
@@ -53,7 +52,7 @@ def build(wanted: Build) -> None:
 
 
 class SavedImage:
-    """The archive that `docker save` writes, read as it streams. A context manager."""
+    """Stream the archive of `docker save`. A context manager."""
 
     def __init__(self, reference: str) -> None:
         self._process = subprocess.Popen(["docker", "save", reference], stdout=subprocess.PIPE)

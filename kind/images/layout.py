@@ -24,8 +24,7 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of an image as it lies in an archive. `offset` is its place in the spool, None when it was left
-    out."""
+    """A layer of an image in an archive; `offset` is its place in the spool, None if it was left out."""
 
     digest: str  # sha256:<64 hex digits> of its bytes as they are, compressed or not
     size_bytes: int
@@ -35,7 +34,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Archive:
-    """What matters of a `docker save` of one image: its configuration, and its layers, base first."""
+    """The configuration and the layers of one image in a `docker save` archive, base first."""
 
     config: bytes
     layers: tuple[Layer, ...]
@@ -49,7 +48,7 @@ class Archive:
 
 
 def docker_io(reference: str) -> str:
-    """The full name by which containerd knows what Docker calls `reference`.
+    """The full name in containerd of the image that Docker calls `reference`.
 
     >>> docker_io("pizza-model:1"), docker_io("imageclassifier/gateway:dev"), docker_io("example.org/x:1")
     ('docker.io/library/pizza-model:1', 'docker.io/imageclassifier/gateway:dev', 'example.org/x:1')
@@ -63,8 +62,7 @@ def docker_io(reference: str) -> str:
 
 
 def read_archive(saved: tarfile.TarFile, present: Collection[str], spool: IO[bytes]) -> Archive:
-    """Read a `docker save` of one image as it streams; layers whose digest is not in `present` go into
-    `spool`."""
+    """Read a `docker save` stream of one image; copy layers that are not in `present` to `spool`."""
     documents: dict[str, bytes] = {}
     layers: dict[str, Layer] = {}
     links: dict[str, str] = {}
@@ -115,7 +113,7 @@ def _resolved(path: str, link: str) -> str:
 
 
 def write_layout(archive: Archive, references: Iterable[str], spool: IO[bytes], stream: IO[bytes]) -> None:
-    """Write the image under several names as an OCI layout, with just the layers that lie in the spool."""
+    """Write the image with several names as an OCI layout, with only the layers in the spool."""
     manifest = _json(
         {
             "schemaVersion": 2,

@@ -1,4 +1,4 @@
-"""Images into the nodes of a Kind cluster: only the layers that their containerd lacks."""
+"""Loads images into the nodes of a Kind cluster, with only the layers that a node lacks."""
 
 import subprocess
 import tempfile
@@ -13,19 +13,19 @@ _CTR = ("ctr", "--namespace", "k8s.io")
 
 
 def of_cluster(cluster: str) -> list[str]:
-    """The names of the cluster's node containers. Raises StepFailed when none runs."""
+    """The names of the node containers of a cluster. Raises StepFailed if none runs."""
     label = f"label=io.x-k8s.kind.cluster={cluster}"
     nodes = docker.run("ps", "--filter", label, "--format", "{{.Names}}").split()
     if not nodes:
-        raise StepFailed(f"No node of a Kind cluster named {cluster!r} runs: run `make cluster`.")
+        raise StepFailed(f"The Kind cluster {cluster!r} does not run. Run `make cluster`.")
     return sorted(nodes)
 
 
 def load(nodes: Sequence[str], reference: str, aliases: Collection[str]) -> int:
-    """Bring an image into those nodes that lack it, give it its aliases; return the bytes of layers carried.
+    """Load an image with its aliases into the nodes that lack it; return the bytes of layers that were sent.
 
-    `reference` has to be a name that never moves to another image. A node that refuses an archive without the
-    layers it seems to have gets the whole image. Raises StepFailed when it refuses that too.
+    `reference` must be a name that never moves to another image. If a node refuses an archive without the
+    layers that it lists, it gets the whole image. Raises StepFailed if it refuses that too.
     """
     carried_bytes = 0
     for node in nodes:
@@ -39,9 +39,9 @@ def load(nodes: Sequence[str], reference: str, aliases: Collection[str]) -> int:
 
 
 def parse_image_list(listing: str) -> dict[str, str]:
-    """`ctr images list` as full name -> digest.
+    r"""`ctr images list` as full name -> digest.
 
-    >>> parse_image_list("REF TYPE DIGEST\\ndocker.io/library/a:1 application/x sha256:0f")
+    >>> parse_image_list("REF TYPE DIGEST\ndocker.io/library/a:1 application/x sha256:0f")
     {'docker.io/library/a:1': 'sha256:0f'}
     """
     rows = (line.split() for line in listing.splitlines()[1:])
@@ -49,7 +49,7 @@ def parse_image_list(listing: str) -> dict[str, str]:
 
 
 def _carry(node: str, reference: str) -> int:
-    """Import an image into a node; return the bytes of the layers that went there."""
+    """Import an image into a node; return the bytes of layers that were sent."""
     refusal = ""
     for present in (set(_ctr(node, "content", "list", "--quiet").split()), set[str]()):
         with tempfile.TemporaryFile() as spool:
@@ -58,12 +58,11 @@ def _carry(node: str, reference: str) -> int:
             refusal = _import(node, archive, reference, spool)
         if not refusal:
             return archive.carried_bytes
-    raise StepFailed(f"The node {node} does not take the image {reference}: {refusal}")
+    raise StepFailed(f"The node {node} refused the image {reference}: {refusal}")
 
 
 def _import(node: str, archive: Archive, reference: str, spool: IO[bytes]) -> str:
-    """Stream an image into a node's containerd; return what it said when it refused, nothing when it took
-    it."""
+    """Stream an image into the containerd of a node; return its error message, empty on success."""
     command = ["docker", "exec", "--interactive", node, *_CTR, "images", "import", "-"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -74,7 +73,7 @@ def _import(node: str, archive: Archive, reference: str, spool: IO[bytes]) -> st
             with process.stdin:
                 write_layout(archive, [reference], spool, process.stdin)
         except BrokenPipeError:
-            pass  # it gave up early; what it said follows
+            pass  # containerd stopped reading; its message follows
         said = process.stdout.read().decode(errors="replace").strip()
         return said if process.wait() else ""
 

@@ -1,4 +1,4 @@
-"""What each image is made of, and the tags that follow from it: pure values.
+"""The contents of each image, and its tag, which is a hash of them: pure values.
 
 Every image is a chain of three, each `FROM` the one before: the base that all share, the locked packages, our
 code. A tag is a hash of all that went in, so an image that exists under its tag is never built again.
@@ -39,7 +39,7 @@ PROGRAMS = (
         ("gateway.txt",),
         "gateway/src/imageclassifier_gateway",
         ("python", "-m", "imageclassifier_gateway"),
-        # glibc gives each thread that decodes a heap of its own, and each keeps what was freed in it.
+        # glibc gives each decoding thread its own heap, and each keeps freed memory.
         environment=("MALLOC_ARENA_MAX=2",),
     ),
     Program(
@@ -50,7 +50,7 @@ PROGRAMS = (
     ),
 )
 
-# The name under which TensorFlow Serving's image has its server, so that manifests fit both.
+# The command of the TensorFlow Serving image, so that the same manifests fit both images.
 _MODEL_SERVER_COMMAND = File(
     PurePosixPath("app/bin/tensorflow_model_server"),
     b'#!/bin/sh\nexec /app/src/model_server/tensorflow_model_server "$@"\n',
@@ -78,13 +78,13 @@ def _dockerfile(kind: str) -> str:
 
 
 def base(base_image: str, base_image_id: str) -> Build:
-    """The base of all our images, on the image named `base_image` (by its id: names can move)."""
+    """The base of all our images, built on `base_image`; its id counts, because a name can move."""
     dockerfile = _dockerfile("base")
     return Build(_reference("base", dockerfile, base_image_id), dockerfile, ("BASE_IMAGE", base_image))
 
 
 def dependencies_reference(program: Program, base_reference: str, lock_text: str) -> str:
-    """The tag of the packages' image, from the lock files' text alone: known before anything is fetched."""
+    """The tag of the packages image. It depends on the lock files only, so it is known before a download."""
     selection = (_HERE / "trees.py").read_text(encoding="utf-8")  # what is left out
     return _reference(
         f"{program.name}-dependencies", base_reference, _dockerfile("dependencies"), selection, lock_text
@@ -92,12 +92,12 @@ def dependencies_reference(program: Program, base_reference: str, lock_text: str
 
 
 def dependencies(reference: str, base_reference: str, files: tuple[File, ...]) -> Build:
-    """The packages' image; `files` lie below `lib`."""
+    """The packages image; `files` are below `lib`."""
     return Build(reference, _dockerfile("dependencies"), ("BASE", base_reference), files)
 
 
 def code(program: Program, dependencies_reference: str, package_files: tuple[File, ...]) -> Build:
-    """The image that runs: our import package, below `app/src`, on its dependencies."""
+    """The final image: our import package below `app/src`, on its dependencies."""
     files = package_files
     if program.name == "model-server":
         files = (*package_files, _MODEL_SERVER_COMMAND)
@@ -112,8 +112,7 @@ def code(program: Program, dependencies_reference: str, package_files: tuple[Fil
 
 
 def model(name: str, version: int, base_reference: str, files: tuple[File, ...]) -> Build:
-    """A model version's image; `files` lie below `models/<name>/<version>`. Users know it by
-    `model_alias`."""
+    """The image of a model version, with `files` below `models/<name>/<version>`."""
     dockerfile = _dockerfile("model")
     return Build(
         _reference(name, base_reference, dockerfile, str(version), digest(files)),
@@ -124,12 +123,12 @@ def model(name: str, version: int, base_reference: str, files: tuple[File, ...])
 
 
 def program_alias(program: Program) -> str:
-    """The readable name beside the hashed one; it moves with every change of the code."""
+    """The readable name of the newest image of a program."""
     return f"{REPOSITORY}/{program.name}:dev"
 
 
 def model_alias(name: str, version: int) -> str:
-    """The name that an ImageClassifier's `spec.model.image` gives.
+    """The name that `spec.model.image` of an ImageClassifier gives.
 
     >>> model_alias("pizza-model", 1)
     'pizza-model:1'

@@ -1,5 +1,4 @@
-"""Files on their way into a layer: what is left out, and tar archives that are the same whenever the files
-are."""
+"""The files of a layer: which are left out, and reproducible tar archives of the rest."""
 
 import hashlib
 import io
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-# Nobody compiles, tests or type-checks inside the container.
+# Not needed at run time: nothing is compiled, tested or type-checked in the container.
 _LEFT_OUT_DIRECTORIES = frozenset({"__pycache__", "include", "tests"})
 _LEFT_OUT_SUFFIXES = frozenset({".a", ".h", ".hpp", ".lib", ".pxd", ".pyi", ".pyc", ".pyx"})
 # uv's own marks; console scripts, which name the build machine's Python; and libclang, which TensorFlow
@@ -23,7 +22,7 @@ _WORTH_STRIPPING_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class File:
-    """One regular file of a layer: its path in the archive, its content and whether it may be executed."""
+    """A regular file of a layer: its path in the archive, its content and whether it is executable."""
 
     path: PurePosixPath
     content: bytes
@@ -31,8 +30,7 @@ class File:
 
 
 def is_needed(path: PurePosixPath) -> bool:
-    """Whether a file of installed packages is needed at run time; `path` is relative to the packages'
-    directory."""
+    """Whether a file of the installed packages is needed at run time; `path` is relative to them."""
     return not (
         path.parts[0] in _LEFT_OUT_TOP_LEVEL
         or _LEFT_OUT_DIRECTORIES.intersection(path.parts[:-1])
@@ -42,12 +40,11 @@ def is_needed(path: PurePosixPath) -> bool:
 
 
 def without_symbols(library: bytes) -> bytes:
-    """A shared library cut after its last loaded byte: symbol tables for debuggers go, 200 MB of TensorFlow's
-    790.
+    """Cut a shared library after its last loaded byte, which saves 200 of TensorFlow's 790 MB.
 
-    The dynamic loader reads program headers only (System V ABI, "Program Loading"), so the section headers,
-    which lie at the end as well, are dropped with the tables they point to. Anything but a 64-bit
-    little-endian ELF file is returned as it is, and so is one with little to gain.
+    Behind that byte are symbol tables for debuggers and the section headers. The dynamic loader reads only
+    program headers (System V ABI, "Program Loading"). Files other than 64-bit little-endian ELF are returned
+    unchanged, and so are those with little to save.
     """
     if not library.startswith(_ELF64_LITTLE_ENDIAN):
         return library
@@ -69,8 +66,7 @@ def without_symbols(library: bytes) -> bytes:
 
 
 def files_below(directory: Path, target: str) -> Iterator[File]:
-    """The regular files below `directory`, sorted, to lie below `target`; bytecode is left out, links are
-    followed."""
+    """The regular files below `directory`, sorted, with paths below `target`, without bytecode."""
     for path in sorted(directory.rglob("*")):
         relative = PurePosixPath(path.relative_to(directory).as_posix())
         if path.is_file() and "__pycache__" not in relative.parts:
@@ -78,8 +74,7 @@ def files_below(directory: Path, target: str) -> Iterator[File]:
 
 
 def installed_files(directory: Path, target: str) -> Iterator[File]:
-    """The files of installed packages that are needed at run time, shared libraries without debugging
-    symbols."""
+    """The files of installed packages that are needed at run time, without debugging symbols."""
     for path in sorted(directory.rglob("*")):
         relative = PurePosixPath(path.relative_to(directory).as_posix())
         if path.is_file() and is_needed(relative):

@@ -1,1 +1,1 @@
-"""Brings up the laptop cluster from whatever the machine has: see docs/development.md."""
+"""Creates the laptop cluster and everything it needs from what the machine has (docs/development.md)."""

@@ -1,4 +1,4 @@
-"""Debian's and Ubuntu's packages: installed only where something is missing, only as root."""
+"""Installs missing packages of Debian and Ubuntu; needs root."""
 
 import os
 import re
@@ -10,17 +10,19 @@ from laptop.progress import Step, StepFailed, output
 
 
 def distribution() -> dict[str, str]:
-    """/etc/os-release as a mapping; empty where there is none."""
+    """/etc/os-release as a mapping; empty if the file does not exist."""
     path = Path("/etc/os-release")
     return parse_os_release(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def parse_os_release(text: str) -> dict[str, str]:
+    """Parse the text of /etc/os-release."""
     pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
     return {name: value.strip().strip("\"'") for name, value in pairs}
 
 
 def can_install() -> bool:
+    """Whether packages can be installed: as root, on Debian or Ubuntu."""
     names = (distribution().get("ID", "") + " " + distribution().get("ID_LIKE", "")).split()
     return (
         os.geteuid() == 0 and shutil.which("apt-get") is not None and bool({"debian", "ubuntu"} & set(names))
@@ -28,23 +30,24 @@ def can_install() -> bool:
 
 
 def is_installed(package: str) -> bool:
+    """Whether a package is installed."""
     status = output(["dpkg-query", "-W", "-f", "${db:Status-Status}", package])
     return status == "installed"
 
 
 def install(packages: Sequence[str], current: Step, otherwise: str) -> None:
-    """Installs what is missing of `packages`; where it cannot, fails with the advice `otherwise`."""
+    """Install the missing packages. If that is impossible, fail with the advice `otherwise`."""
     if not can_install():
         raise StepFailed(
-            f"Not root on Debian or Ubuntu, so nothing can be installed: {otherwise}, and run this again."
+            f"Packages can be installed only as root on Debian or Ubuntu: {otherwise}, and run this again."
         )
     missing = [package for package in packages if not is_installed(package)]
     if not missing:
         return
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
-    advice = "Run the last command in the log by hand; when it works, run this again."
+    advice = "Run the last command in the log by hand. When it succeeds, run this again."
     lock = ["-o", "DPkg::Lock::Timeout=300"]
-    # A run that was killed while dpkg worked leaves packages half-configured.
+    # A run that was killed during dpkg leaves packages half configured.
     current.run(["dpkg", "--configure", "-a"], environment=environment, advice=advice)
     current.run(["apt-get", *lock, "update"], environment=environment, advice=advice)
     current.run(
@@ -55,7 +58,7 @@ def install(packages: Sequence[str], current: Step, otherwise: str) -> None:
 
 
 def parse_mirror(sources: str, suite: str) -> str | None:
-    """The first address that the machine's own package sources give for `suite`, in either of apt's formats.
+    """The first address for `suite` in the machine's package sources, in either of apt's formats.
 
     Reads the one-line format (`deb [options] ADDRESS SUITE COMPONENT...`) and deb822 (`URIs:`, `Suites:`).
     Limit: a `mirror+file:` list is not followed.
@@ -76,6 +79,7 @@ def parse_mirror(sources: str, suite: str) -> str | None:
 
 
 def mirror(suite: str) -> str | None:
+    """The address of the machine's package mirror for `suite`; None if it has none."""
     directory = Path("/etc/apt")
     files = [directory / "sources.list", *sorted(directory.glob("sources.list.d/*"))]
     texts = [

@@ -15,17 +15,17 @@ _BASE_PACKAGES = "ca-certificates,python3"
 
 @dataclass(frozen=True)
 class Choice:
-    """An image to use, and whether it is `given` by the user, can be `pulled`, or must be `made`."""
+    """An image to use, and how to get it: `given` by the user, `pulled`, or `made`."""
 
     image: str
     how: str
 
 
 def choose(given: str | None, made: str, made_is_present: bool, pulled: str, can_pull: bool) -> Choice:
-    """Which image to use: the user's own, else the registry's, else ours.
+    """Choose an image: the one that the user gave, else the one from the registry, else one that we make.
 
-    What was made before is used on without asking a registry again: a machine that goes online does not
-    suddenly change its node image, and a repeated run waits for no answer.
+    An image that was made before is used again without asking a registry. A machine that goes online keeps
+    its node image, and a repeated run does not wait for a registry.
     """
     if given:
         return Choice(given, "given")
@@ -50,12 +50,14 @@ def present_or_pulled(given: str | None, made: str, pulled: str, current: Step) 
         and not registry.present(choice.image)
         and not registry.pull(choice.image, current)
     ):
-        raise StepFailed(f"The image {choice.image} is neither here nor to be pulled: check its name.")
+        raise StepFailed(
+            f"The image {choice.image} is neither in the Docker Engine nor in its registry. Check its name."
+        )
     return choice
 
 
 def _distribution() -> tuple[str, str]:
-    """Suite and components of the machine's own distribution."""
+    """The suite and the components of the machine's distribution."""
     release = apt.distribution()
     suite = release.get("VERSION_CODENAME", "")
     components = "main,universe" if release.get("ID") == "ubuntu" else "main"
@@ -69,7 +71,7 @@ def made_base_name() -> str:
 
 
 def ensure_base() -> str:
-    """The name of the base image, present in the engine."""
+    """Get the base image into the engine; returns its name."""
     given, made = variable("BASE_IMAGE"), made_base_name()
     if not given and registry.present(made):
         return made
@@ -86,12 +88,12 @@ def _make_base(name: str, current: Step) -> None:
     address = apt.mirror(suite) if suite else None
     if address is None or not apt.can_install():
         raise StepFailed(
-            "No registry answers, and an image can be made only as root on Debian or Ubuntu: "
-            "name one with BASE_IMAGE= and NODE_IMAGE=, or connect to a registry."
+            "No registry answers, and an image can be made only as root on Debian or Ubuntu. Name images "
+            "with BASE_IMAGE= and NODE_IMAGE=, or connect to a registry."
         )
     apt.install(["debootstrap"], current, "install debootstrap")
     keyring = "ubuntu-archive-keyring.gpg" if "universe" in components else "debian-archive-keyring.gpg"
-    # A temporary directory that allows devices and programs, which /tmp may not.
+    # /tmp may forbid devices and programs; the cache directory does not.
     places.cache_directory().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=places.cache_directory(), prefix="base-") as scratch:
         root = Path(scratch) / "root"
@@ -101,14 +103,14 @@ def _make_base(name: str, current: Step) -> None:
                 f"--components={components}", f"--keyring=/usr/share/keyrings/{keyring}",
                 suite, root, address,
             ],
-            advice="Look at the log's last lines; if the package mirror did not answer, run this again.",
+            advice="Read the end of the log. If the package mirror did not answer, run this again.",
         )  # fmt: skip
         _slim(root)
         archive = Path(scratch) / "root.tar"
         current.run(["tar", "-C", root, "--numeric-owner", "-cf", archive, "."], advice="Is the disk full?")
         current.run(
             ["docker", "import", "--change", 'CMD ["bash"]', archive, name],
-            advice="Is the Docker Engine's disk full?",
+            advice="Check that the disk of the Docker Engine is not full.",
         )
 
 

@@ -1,8 +1,8 @@
-"""The Kind cluster: created, found, mended or taken away.
+"""The Kind cluster: creates, starts, repairs and deletes it.
 
-A cluster counts as whole only when its record was written, which is the last act of creating it; one without
-(its creation was killed) is removed and made again. A cluster whose containers stand still (the Docker Engine
-was stopped, the machine was started anew) is started; if that takes too long it is made again.
+Creating a cluster ends with writing its record. A cluster without a record was not finished: it is deleted
+and created again. If its containers are stopped, because the Docker Engine stopped or the machine restarted,
+the cluster is started; if that takes too long, it is created again.
 """
 
 import json
@@ -25,18 +25,19 @@ _READY_SECONDS = 240
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster to have: its name and the Kind configuration that describes its nodes."""
+    """A cluster: its name, and the Kind configuration that describes its nodes."""
 
     name: str
     configuration: Path
 
     @property
     def context(self) -> str:
+        """The kubectl context of the cluster."""
         return f"kind-{self.name}"
 
     @property
     def nodes(self) -> list[str]:
-        """The names Kind gives to its node containers, in the configuration's order."""
+        """The names that Kind gives to the node containers, in the order of the configuration."""
         roles = re.findall(r"role:\s*([a-z-]+)", self.configuration.read_text(encoding="utf-8"))
         counts: dict[str, int] = {}
         names = []
@@ -47,7 +48,7 @@ class Cluster:
 
     @property
     def host_ports(self) -> list[int]:
-        """The ports of this machine's loopback that lead into the cluster."""
+        """The loopback ports of this machine that are forwarded to the cluster."""
         found = re.findall(r"hostPort:\s*(\d+)", self.configuration.read_text(encoding="utf-8"))
         return [int(port) for port in found]
 
@@ -58,7 +59,7 @@ TWO_WORKERS = Cluster("imageclassifier-workers", places.KIND / "config/two-worke
 
 @dataclass(frozen=True)
 class Record:
-    """What a finished cluster was made from, and the ids of its containers."""
+    """What a finished cluster was created from, and the ids of its containers."""
 
     node_image: str
     configuration: str
@@ -67,7 +68,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Found:
-    """A node container as it is now."""
+    """The current state of a node container."""
 
     id: str
     running: bool
@@ -76,7 +77,7 @@ class Found:
 def decide(
     nodes: Sequence[str], found: dict[str, Found], record: Record | None, image: str, configuration: str
 ) -> str:
-    """What has to be done for the cluster: `create`, `recreate`, `start` or `nothing`."""
+    """Decide what the cluster needs: `create`, `recreate`, `start` or `nothing`."""
     if not found:
         return "create"
     if record is None or record.node_image != image or record.configuration != configuration:
@@ -89,6 +90,7 @@ def decide(
 
 
 def kind_program() -> Path:
+    """The installed kind if it is new enough, else one built from its Go module."""
     found = shutil.which("kind")
     if found and golang.parse_version(output([found, "version"]) or "") >= KIND_OLDEST:
         return Path(found)
@@ -97,7 +99,7 @@ def kind_program() -> Path:
 
 
 def kubectl_program() -> Path:
-    """kubectl as found when it is near enough to 1.34, else the applet, through a link in the cache."""
+    """The installed kubectl if its version fits 1.34, else the one in our Kubernetes program."""
     found = shutil.which("kubectl")
     version = output([found, "version", "--client", "--output=json"]) if found else None
     if found and version:
@@ -116,6 +118,7 @@ def _record_path(cluster: Cluster) -> Path:
 
 
 def read_record(cluster: Cluster) -> Record | None:
+    """The record of a finished cluster; None if it was never finished."""
     try:
         return Record(**json.loads(_record_path(cluster).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -130,7 +133,7 @@ def _write_record(cluster: Cluster, record: Record) -> None:
 
 
 def find(cluster: Cluster) -> dict[str, Found]:
-    """The node containers of a cluster that exist, by name."""
+    """The existing node containers of a cluster, by name."""
     lines = output(
         [
             "docker", "ps", "--all", "--no-trunc", f"--filter=label=io.x-k8s.kind.cluster={cluster.name}",
@@ -138,18 +141,19 @@ def find(cluster: Cluster) -> dict[str, Found]:
         ]
     )  # fmt: skip
     if lines is None:
-        raise StepFailed("The Docker Engine does not answer: run this again.")
+        raise StepFailed("The Docker Engine does not answer. Run this again.")
     rows = (line.split() for line in lines.splitlines())
     return {name: Found(identifier, state == "running") for name, identifier, state in rows}
 
 
 def kubectl(cluster: Cluster, *arguments: str, timeout_seconds: float = 20) -> str | None:
+    """Run kubectl on a cluster; returns its output, or None if it fails."""
     command: list[str | Path] = [kubectl_program(), f"--context={cluster.context}", *arguments]
     return output(command, timeout_seconds=timeout_seconds)
 
 
 def ensure(cluster: Cluster = LAPTOP) -> None:
-    """The cluster, ready: its nodes, DNS, default storage and metrics."""
+    """Make the cluster ready: nodes, DNS, default storage and metrics."""
     image = node_image.ensure_node()
     kind, _ = kind_program(), kubectl_program()
     configuration = places.digest([], [cluster.configuration])
@@ -162,11 +166,9 @@ def ensure(cluster: Cluster = LAPTOP) -> None:
 
 
 def _create(cluster: Cluster, kind: Path, image: str, configuration: str, *, again: bool) -> None:
-    with step(
-        f"{'Make the' if not again else 'Make anew the'} cluster {cluster.name}", "about a minute"
-    ) as current:
+    with step(f"{'Recreate' if again else 'Create'} the cluster {cluster.name}", "about a minute") as current:
         _record_path(cluster).unlink(missing_ok=True)
-        advice = "Read the end of the log; `make down` and this again gives a clean start."
+        advice = "Read the end of the log. For a clean start, run `make down` and then this again."
         current.run([kind, "delete", "cluster", f"--name={cluster.name}"], advice=advice)
         require_free(cluster.host_ports)
         current.run(
@@ -181,42 +183,40 @@ def _create(cluster: Cluster, kind: Path, image: str, configuration: str, *, aga
 
 
 def require_free(ports: Sequence[int]) -> None:
-    """Raises StepFailed when something listens on one of these ports of the loopback interface."""
+    """Raise StepFailed if a program listens on one of these loopback ports."""
     for port in ports:
         with socket.socket() as probe:
-            probe.setsockopt(
-                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-            )  # connections that ended are no matter
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignores connections that have ended
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 raise StepFailed(
-                    f"Port {port} of this machine, which is to lead to the gateway, is in use: "
+                    f"Port {port} of this machine, which the gateway needs, is in use: "
                     "end the program that listens there, and run this again."
                 ) from None
 
 
 def _comes_back(cluster: Cluster, kind: Path, *, start: bool) -> bool:
-    """Whether a finished cluster is at work, after its containers were started if they stood still."""
+    """Whether a finished cluster works, after its containers were started if necessary."""
     if not start and _is_at_work(cluster):
         return True
-    with step(f"Bring the cluster {cluster.name} back", "it was stopped or is just starting") as current:
+    with step(f"Start the cluster {cluster.name}", "it was stopped or is still starting") as current:
         stopped = [name for name, container in find(cluster).items() if not container.running]
         if stopped and output(["docker", "start", *stopped], timeout_seconds=60) is None:
             current.found("its containers do not start")
             return False
-        # The API server's port on this machine may be another one now, and the entry may be lost.
+        # The port of the API server may have changed, and the kubeconfig entry may be lost.
         output([kind, "export", "kubeconfig", f"--name={cluster.name}"])
         if not _wait(lambda: _is_at_work(cluster), _READY_SECONDS):
-            current.found("it does not come back")
+            current.found("it does not become ready")
             return False
     return True
 
 
 def _is_at_work(cluster: Cluster) -> bool:
-    """Whether the API server answers and every kubelet has reported since its container was started.
+    """Whether the API server answers and each kubelet has reported since its container started.
 
-    Before a kubelet reports, what the API says about its node and pods is from the time before.
+    Before a kubelet reports, the API shows the old state of its node and pods.
     """
     starts = output(["docker", "inspect", "--format", "{{.State.StartedAt}}", *cluster.nodes])
     if starts is None or not _api_answers(cluster):
@@ -234,7 +234,7 @@ def _api_answers(cluster: Cluster) -> bool:
 
 
 def _nodes_report_since(cluster: Cluster, moment: datetime) -> bool:
-    """Whether every kubelet has renewed its lease since."""
+    """Whether each kubelet has renewed its lease since then."""
     template = r'{range .items[*]}{.spec.renewTime}{"\n"}{end}'
     times = kubectl(cluster, "get", "leases", "--namespace=kube-node-lease", f"--output=jsonpath={template}")
     renewed = [_moment(line) for line in (times or "").splitlines()]
@@ -253,8 +253,8 @@ def _wait(condition: Callable[[], bool], seconds: float) -> bool:
 def _make_ready(cluster: Cluster) -> None:
     with step(f"Wait until {cluster.name} is ready") as current:
         program, context = kubectl_program(), f"--context={cluster.context}"
-        advice = "`kubectl get pods -A` shows what is missing; `make down` and this again starts anew."
-        # A cluster of one node runs everything on it.
+        advice = "`kubectl get pods -A` shows what is missing. For a clean start, run `make down`, then this."
+        # A cluster with one node runs all pods on it.
         if len(cluster.nodes) == 1:
             output([program, context, "taint", "nodes", "--all", "node-role.kubernetes.io/control-plane-"])
         manifest = places.KIND / "manifests/metrics-server.yaml"
@@ -275,12 +275,12 @@ def _make_ready(cluster: Cluster) -> None:
 
 
 def use(cluster: Cluster) -> None:
-    """Makes the cluster the one that plain `kubectl` speaks to."""
+    """Make the cluster the current context of kubectl."""
     output([kubectl_program(), "config", "use-context", cluster.context])
 
 
 def delete(cluster: Cluster, current: Step) -> None:
-    """Removes the cluster's containers, their volumes and its entry in the kubeconfig."""
+    """Delete the containers of the cluster, their volumes and its kubeconfig entry."""
     if find(cluster):
         current.run([kind_program(), "delete", "cluster", f"--name={cluster.name}"], advice="Run this again.")
     _record_path(cluster).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The commands of `python3 kind/tool.py`, which the Makefile's targets call one by one."""
+"""The commands of `python3 kind/tool.py`; each target of the Makefile calls one."""
 
 import argparse
 import shutil
@@ -31,7 +31,7 @@ def _kubernetes() -> None:
 
 
 def _down() -> None:
-    """Takes away every container, network and process of ours; the cache of what was made stays."""
+    """Remove all containers, networks and processes of this project. The caches stay."""
     if engine.answers():
         with step("Remove the clusters") as current:
             for one in (cluster.LAPTOP, cluster.TWO_WORKERS):
@@ -40,11 +40,11 @@ def _down() -> None:
                 output(["docker", "network", "rm", "kind"])
     with step("Stop our Docker Engine") as current:
         engine.stop(current)
-    print(f"The cache stays in {places.cache_directory()}; `make clean` removes it as well.")
+    print(f"The cache {places.cache_directory()} is kept. `make clean` removes it too.")
 
 
 def _clean() -> None:
-    """All that `down` does, and the caches, images, logs and the data of a Docker Engine of ours."""
+    """Do what `down` does, and remove caches, images, logs and the data of our own Docker Engine."""
     engine_is_ours = engine.is_ours()
     _down()
     with step("Remove the caches") as current:
@@ -69,7 +69,7 @@ def _binary(program: golang.Program) -> Path:
     return golang.binary_path(program)
 
 
-#: What changes the machine; one run at a time.
+#: Commands that change the machine; only one runs at a time.
 WORK: dict[str, Callable[[], None]] = {
     "demo": demo.run,
     "cluster": _cluster,
@@ -81,7 +81,7 @@ WORK: dict[str, Callable[[], None]] = {
     "down": _down,
     "clean": _clean,
 }
-#: What prints one answer on stdout, for other programs; what is missing is made first.
+#: Commands that print one value to stdout, for other programs. They first build what is missing.
 QUESTIONS: dict[str, Callable[[], Path | str]] = {
     "kubernetes-binary": lambda: _binary(golang.KUBERNETES),
     "kwok-binary": lambda: _binary(golang.KWOK),
@@ -93,6 +93,7 @@ QUESTIONS: dict[str, Callable[[], Path | str]] = {
 
 
 def main(arguments: Sequence[str]) -> int:
+    """Run the command that the command line names; returns the exit code."""
     parser = argparse.ArgumentParser(prog="kind/tool.py", description=__doc__)
     parser.add_argument("command", choices=sorted([*WORK, *QUESTIONS]))
     name = parser.parse_args(arguments).command
@@ -104,7 +105,7 @@ def main(arguments: Sequence[str]) -> int:
         with places.exclusive("make"):
             WORK[name]()
     except KeyboardInterrupt:
-        print(f"\nInterrupted; `make {name}` goes on from here.", file=sys.stderr)
+        print(f"\nInterrupted. Run `make {name}` again to continue.", file=sys.stderr)
         return 130
-    print(f"{name}: {duration_text(time.monotonic() - began)} in all.", file=sys.stderr)
+    print(f"{name}: {duration_text(time.monotonic() - began)} in total.", file=sys.stderr)
     return 0

@@ -1,4 +1,4 @@
-"""`make demo`: from nothing to "It's a pizza!", a version bump, a bad version that is refused, and back."""
+"""`make demo`: creates everything, classifies an image, rolls out version 2, and refuses a bad version 3."""
 
 import base64
 import json
@@ -19,18 +19,18 @@ _READY_SECONDS = 300
 
 
 def run() -> None:
-    """All of it. Ends with what to try next; a step that fails says what to do."""
+    """Run the whole demo; it ends with commands to try next."""
     python_environment.ensure()
     engine.ensure()
     cluster.ensure()
     directory = models.ensure()
     pictures = models.draw_pictures()
     product.install(product.ensure_images(directory))
-    # The commands that are shown are for copying, and name no context.
+    # The user copies the commands that are shown, and these have no --context.
     cluster.use(cluster.LAPTOP)
     _bring_up()
     _show("get", "imageclassifiers")
-    with step("Send a picture of a pizza, and one of something else"):
+    with step("Send a picture of a pizza and one of something else"):
         answers = {label: _ask(path) for label, path in pictures.items()}
     for label, answer in answers.items():
         print(f"  {pictures[label]}: {answer['prediction']} (probability {answer['probability']:.3f})")
@@ -40,12 +40,11 @@ def run() -> None:
     _say_what_to_try(pictures["pizza"])
     failed = sum(len(tally.failures) for tally in tallies)
     if failed:
-        raise SystemExit(f"{failed} requests failed, the first with: {_first_failure(tallies)}")
+        raise SystemExit(f"{failed} requests failed. The first error: {_first_failure(tallies)}")
 
 
 def _bring_up() -> None:
-    """Applies examples/pizza.yaml. What an earlier demo left is replaced as a whole, by one write: with
-    version 1 and no rollout set, nothing else is tried on the way."""
+    """Apply examples/pizza.yaml. One write replaces the object of an earlier demo, rollout included."""
     with step("Apply examples/pizza.yaml and wait until it is Ready") as current:
         manifest = places.REPOSITORY / "examples/pizza.yaml"
         if product.imageclassifier(NAME):
@@ -56,9 +55,9 @@ def _bring_up() -> None:
 
 
 def _bump(picture: Path) -> Tally:
-    """One field is changed while requests go on; returns how they went."""
+    """Change one field while requests are sent; returns the results of the requests."""
     with SteadyTraffic(product.GATEWAY_PORT, picture.read_bytes()) as traffic:
-        with step("Bump to version 2 while requests go on") as current:
+        with step("Roll out version 2 while requests are sent") as current:
             traffic.wait_for_more(20)
             product.change(
                 "patch", "imageclassifier", NAME, "--type=merge",
@@ -71,7 +70,7 @@ def _bump(picture: Path) -> Tally:
 
 
 def _refuse_the_bad(pictures: Mapping[str, Path]) -> Tally:
-    """Version 3 has its classes mixed up. Its acceptance pictures show this before it gets a request."""
+    """Roll out version 3, whose classes are swapped; its acceptance fails before it gets a request."""
     _store(pictures)
     cases = [
         {"name": label, "label": label, "picture": {"configMapKeyRef": {"name": PICTURES, "key": path.name}}}
@@ -81,7 +80,7 @@ def _refuse_the_bad(pictures: Mapping[str, Path]) -> Tally:
         "spec": {"model": {"version": models.MISLABELLED}, "rollout": {"acceptance": {"cases": cases}}},
     }
     with SteadyTraffic(product.GATEWAY_PORT, pictures["pizza"].read_bytes()) as traffic:
-        with step("Ask for version 3, which is bad on purpose, while requests go on") as current:
+        with step("Try the bad version 3 while requests are sent") as current:
             product.change("patch", "imageclassifier", NAME, "--type=merge", "--patch", json.dumps(patch))
             _wait(
                 current,
@@ -90,16 +89,16 @@ def _refuse_the_bad(pictures: Mapping[str, Path]) -> Tally:
         traffic.wait_for_more(20)
     print(f"  {traffic.tally.summary()}")
     seen = product.conditions(product.imageclassifier(NAME))
-    print(f"  Why: {seen['Progressing'].message}")
+    print(f"  Refused: {seen['Progressing'].message}")
     if models.MISLABELLED in traffic.tally.by_version:
         raise SystemExit(
-            "The bad version answered a request: please report this as a bug, with the operator's log."
+            "The bad version answered a request. Please report this bug with the log of the operator."
         )
     return traffic.tally
 
 
 def _store(pictures: Mapping[str, Path]) -> None:
-    """Puts the pictures into a ConfigMap, where acceptance cases find them by file name."""
+    """Store the pictures in a ConfigMap; acceptance cases name them by file name."""
     config_map = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -112,15 +111,15 @@ def _store(pictures: Mapping[str, Path]) -> None:
 
 
 def _return_to_the_good() -> None:
-    """Asks for version 2 again, which serves all the while: the demo ends on a healthy object."""
+    """Ask for version 2 again, which has served all the time, so that the demo ends on a healthy object."""
     patch = {"spec": {"model": {"version": 2}, "rollout": None}}
-    with step("Ask for version 2 again") as current:
+    with step("Return to version 2") as current:
         product.change("patch", "imageclassifier", NAME, "--type=merge", "--patch", json.dumps(patch))
         _wait(current, lambda seen: "Ready" in seen and seen["Ready"].status == "True")
 
 
 def _wait(current: Step, done: Callable[[Mapping[str, product.Condition]], bool]) -> None:
-    """Waits for the conditions, with each change of theirs on the step's live line and in its log."""
+    """Wait for the conditions; each change is written to the log of the step."""
     deadline, last = time.monotonic() + _READY_SECONDS, ""
     while True:
         seen = product.conditions(product.imageclassifier(NAME))
@@ -136,8 +135,8 @@ def _wait(current: Step, done: Callable[[Mapping[str, product.Condition]], bool]
             last = now
         if time.monotonic() > deadline:
             raise StepFailed(
-                f"It is not so after {_READY_SECONDS} s; "
-                f"`kubectl describe imageclassifier {NAME}` says why: {last}"
+                f"The ImageClassifier {NAME} did not get there within {_READY_SECONDS} s: {last}. "
+                f"Run `kubectl describe imageclassifier {NAME}`."
             )
         time.sleep(0.5)
 
@@ -147,8 +146,8 @@ def _ask(picture: Path) -> dict[str, Any]:
         return predict(product.GATEWAY_PORT, picture.read_bytes())
     except (OSError, PredictionRefused) as error:
         raise StepFailed(
-            f"The gateway at port {product.GATEWAY_PORT} gave no answer ({error}); "
-            f"`kubectl describe imageclassifier {NAME}` says how it is."
+            f"The gateway at port {product.GATEWAY_PORT} returned no prediction ({error}). "
+            f"Run `kubectl describe imageclassifier {NAME}`."
         ) from error
 
 
@@ -173,5 +172,5 @@ What to try next
   a picture           curl --data-binary @{picture} http://localhost:{product.GATEWAY_PORT}/predict
   why version 3       {kubectl} describe imageclassifier {NAME}
   back to version 1   {kubectl} patch imageclassifier {NAME} --type merge -p '{version_1}'
-  take all away       make down"""
+  remove everything   make down"""
     )

@@ -1,7 +1,7 @@
-"""The Docker Engine: used as found; on Debian or Ubuntu without one, and with root, installed and started.
+"""The Docker Engine: uses the existing one, or installs and starts our own (as root on Debian or Ubuntu).
 
-An engine of ours has its own settings file, data directory, pid file and log, and listens on Docker's usual
-socket, so that `docker` simply works. Nothing of the host's own configuration is written.
+Our own engine has its own settings file, data directory, pid file and log. It listens on Docker's usual
+socket, so `docker` works as usual. The Docker configuration of the host is not changed.
 """
 
 import json
@@ -27,7 +27,7 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Files:
-    """What belongs to an engine of ours."""
+    """The files of our own engine."""
 
     settings: Path
     runtime: Path
@@ -38,6 +38,7 @@ class Files:
 
     @classmethod
     def of_this_machine(cls) -> "Files":
+        """The paths on this machine."""
         state = places.state_directory()
         return cls(
             settings=state / "dockerd.json",
@@ -50,13 +51,13 @@ class Files:
 
 
 def has_capability(status: str, number: int) -> bool:
-    """Whether the bounding set in the text of a /proc/PID/status holds a capability."""
+    """Whether the bounding set in the text of /proc/PID/status has a capability."""
     line = next(line for line in status.splitlines() if line.startswith("CapBnd:"))
     return bool(int(line.split()[1], 16) >> number & 1)
 
 
 def settings(runtime: Path | None, mirrors: tuple[str, ...] = ()) -> dict[str, object]:
-    """The settings of an engine of ours; `runtime` is the wrapper, where the capability is withheld."""
+    """The settings of our own engine; `runtime` is the wrapper for machines without the capability."""
     values: dict[str, object] = {"log-level": "warn"}
     if runtime:
         values |= {"default-runtime": _RUNTIME, "runtimes": {_RUNTIME: {"path": str(runtime)}}}
@@ -66,15 +67,16 @@ def settings(runtime: Path | None, mirrors: tuple[str, ...] = ()) -> dict[str, o
 
 
 def host_has_sys_resource() -> bool:
-    """Whether containers may be given the capability. Where there is no /proc (macOS) the engine runs in a
-    virtual machine of its own, which has it.
+    """Whether containers can get the capability CAP_SYS_RESOURCE.
+
+    On machines without /proc (macOS), the engine runs in a virtual machine that has it.
     """
     status = _proc_text("self/status")
     return status is None or has_capability(status, CAP_SYS_RESOURCE)
 
 
 def _proc_text(name: str) -> str | None:
-    """What the kernel tells in a file of /proc; None where there is none of that name."""
+    """The text of a file in /proc; None if it does not exist."""
     try:
         return (_PROC / name).read_text(encoding="utf-8")
     except OSError:
@@ -82,6 +84,7 @@ def _proc_text(name: str) -> str | None:
 
 
 def answers() -> bool:
+    """Whether a Docker Engine answers."""
     return output(["docker", "version", "--format", "{{.Server.Version}}"], timeout_seconds=20) is not None
 
 
@@ -90,7 +93,7 @@ def _name_of_process(pid: int) -> str:
 
 
 def running_pid(pid_file: Path, name: str) -> int | None:
-    """The process in a pid file, if it is alive and still that program; a reused number is not."""
+    """The process id in a pid file, if that process is alive and is this program."""
     try:
         pid = int(pid_file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -99,31 +102,33 @@ def running_pid(pid_file: Path, name: str) -> int | None:
 
 
 def is_ours() -> bool:
+    """Whether our own engine runs."""
     return running_pid(Files.of_this_machine().pid, "dockerd") is not None
 
 
 def ensure() -> None:
-    """An engine that answers: the one there is, else ours, installed when it is missing and started."""
+    """Make a Docker Engine answer: the existing one, else our own, which is installed and started."""
     if answers():
         return
-    with step("Start the Docker Engine", "installed first when missing") as current:
+    with step("Start the Docker Engine", "installs it first if it is missing") as current:
         if shutil.which("dockerd") is None:
             apt.install(PACKAGES, current, "install Docker and start it")
-        if answers():  # Debian's package starts it where there is a service manager
+        if answers():  # Debian's package starts it if there is a service manager
             return
         if os.geteuid() != 0:
             raise StepFailed(
-                "The Docker Engine does not answer: start it (or join the group docker) and run this again."
+                "The Docker Engine does not answer. Start it (or join the group docker) and run this again."
             )
         start(current)
 
 
 def write_settings(mirrors: tuple[str, ...] = ()) -> None:
+    """Write the settings file of our own engine."""
     files = Files.of_this_machine()
     files.settings.parent.mkdir(parents=True, exist_ok=True)
     runtime = None
     if not host_has_sys_resource():
-        # A copy, so that the engine outlives the checkout it was started from.
+        # A copy, because the engine may outlive the checkout that started it.
         runtime = files.runtime
         shutil.copy2(places.KIND / "runtime" / _RUNTIME, runtime.with_suffix(".new"))
         runtime.with_suffix(".new").replace(runtime)
@@ -131,7 +136,7 @@ def write_settings(mirrors: tuple[str, ...] = ()) -> None:
 
 
 def start(current: Step) -> None:
-    """Starts our engine, over whatever a killed or crashed one has left; returns when it answers."""
+    """Start our engine, even after a crash of an earlier one; return when it answers."""
     files = Files.of_this_machine()
     files.log.parent.mkdir(parents=True, exist_ok=True)
     pid = running_pid(files.pid, "dockerd")
@@ -157,24 +162,22 @@ def start(current: Step) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not answers():
         if _name_of_process(pid) != "dockerd":
-            raise StepFailed(
-                f"dockerd ended at once: read the last lines of {files.log}, then run this again."
-            )
+            raise StepFailed(f"dockerd ended immediately. Read the end of {files.log}, then run this again.")
         if time.monotonic() > deadline:
             raise StepFailed(
-                f"dockerd does not answer after {_START_SECONDS} s: read {files.log}, then run this again."
+                f"dockerd does not answer after {_START_SECONDS} s. Read {files.log}, then run this again."
             )
         time.sleep(0.3)
 
 
 def reload() -> None:
-    """Makes our running engine read its settings again (registry mirrors are among those it takes up)."""
+    """Make our running engine reload its settings, registry mirrors included."""
     if pid := running_pid(Files.of_this_machine().pid, "dockerd"):
         os.kill(pid, signal.SIGHUP)
 
 
 def stop(current: Step) -> None:
-    """Stops our engine, if one runs; one that was found is left alone."""
+    """Stop our own engine if it runs. An engine that existed before keeps running."""
     files = Files.of_this_machine()
     pid = running_pid(files.pid, "dockerd")
     if pid is None:
@@ -184,19 +187,18 @@ def stop(current: Step) -> None:
     deadline = time.monotonic() + 60
     while _name_of_process(pid) == "dockerd":
         if time.monotonic() > deadline:
-            raise StepFailed(f"dockerd (process {pid}) does not end: end it by hand and run this again.")
+            raise StepFailed(f"dockerd (process {pid}) does not end. End it by hand and run this again.")
         time.sleep(0.2)
-    output(["ip", "link", "delete", "docker0"])  # dockerd leaves its bridge behind
+    output(["ip", "link", "delete", "docker0"])  # dockerd does not delete its bridge
     _unmount(files)
     current.say("dockerd has ended")
 
 
 def left_mounted(mountinfo: str, directories: Sequence[Path]) -> list[str]:
-    """What an engine mounts, from the lines of `/proc/self/mountinfo` (proc_pid_mountinfo(5)), the innermost
-    first.
+    """The mounts of an engine in the text of `/proc/self/mountinfo` (proc_pid_mountinfo(5)), innermost first.
 
-    That is all inside its directories, and a directory bound to itself, which dockerd does to share it. A
-    disk that somebody mounted there is not.
+    These are all mounts inside its directories, and the directories that dockerd has bound to themselves to
+    share them. A disk that is mounted at one of the directories is not one of them.
     """
     lines = [line.split() for line in mountinfo.splitlines()]
     mounts = {line[0]: (line[2], Path(line[3]), Path(line[4])) for line in lines}
@@ -211,7 +213,7 @@ def left_mounted(mountinfo: str, directories: Sequence[Path]) -> list[str]:
 
 
 def _unmount(files: Files) -> None:
-    """Network namespaces, and what a killed engine had mounted, stay mounted and would keep their files."""
+    """Unmount what a killed engine left mounted, so that its files can be deleted."""
     for point in left_mounted(_proc_text("self/mountinfo") or "", (files.run, files.data)):
         output(["umount", point])
     shutil.rmtree(files.run, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""Go programs from Go modules: finds a Go that is new enough, and builds each program once.
+"""Builds Go programs from Go modules: finds a Go that is new enough, and builds each program once.
 
-What is built is pinned by kind/kubernetes/go.mod and go.sum (kind/kwok for KWOK, whose Kubernetes packages do
-not agree with the rest) and cached under a hash of those files, the sources and the flags.
+The versions are pinned in kind/kubernetes/go.mod and go.sum (kind/kwok for KWOK, which needs other versions
+of the Kubernetes packages). A program is cached under a hash of those files, its sources and its flags.
 """
 
 import json
@@ -63,20 +63,20 @@ def parse_version(text: str) -> tuple[int, ...]:
 
 
 def choose_go(found: Mapping[str, str]) -> str | None:
-    """The first Go, in the order given, that is new enough; `found` maps its path to `go version`'s line."""
+    """The first Go that is new enough; `found` maps the path of each to its `go version` line."""
     return next((path for path, line in found.items() if parse_version(line) >= OLDEST_GO), None)
 
 
 def _installed_go() -> dict[str, str]:
     candidates = [shutil.which("go"), "/usr/local/go/bin/go"]
     candidates += sorted(map(str, Path("/usr/lib").glob("go-*/bin/go")), reverse=True)
-    # Without this a Go would ask for the newer one that go.mod names, and tell that one's version.
+    # Without this, Go would run the newer toolchain that go.mod names, and print its version.
     versions = {path: output([path, "version"], GOTOOLCHAIN="local") for path in candidates if path}
     return {path: line for path, line in versions.items() if line}
 
 
 def _toolchain_from_module_proxy(old_go: str, current: Step) -> str:
-    """A newer Go by means of an older one: Go's toolchains are Go modules as well."""
+    """Download a newer Go with an older one: the toolchains of Go are Go modules."""
     architecture = output([old_go, "env", "GOARCH"]) or "amd64"
     module = f"golang.org/toolchain@v0.0.1-{TOOLCHAIN}.linux-{architecture}"
     scratch = places.cache_directory() / "toolchain-download"
@@ -89,9 +89,9 @@ def _toolchain_from_module_proxy(old_go: str, current: Step) -> str:
     directory = Path(json.loads(listing).get("Dir", "")) if listing else Path()
     if not (directory / "bin/go").is_file():
         raise StepFailed(
-            f"Go {TOOLCHAIN} could not be fetched; install Go 1.24.4 or newer and run this again."
+            f"Go {TOOLCHAIN} could not be downloaded. Install Go 1.24.4 or newer and run this again."
         )
-    # A module's files come without their executable bits, in directories that may not be written to.
+    # The files of a module are not executable, and its directories are read-only.
     for program in (*directory.glob("bin/*"), *directory.glob("pkg/tool/*/*")):
         if not os.access(program, os.X_OK):
             program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
@@ -100,32 +100,32 @@ def _toolchain_from_module_proxy(old_go: str, current: Step) -> str:
 
 
 def go_program(current: Step) -> str:
-    """A Go that is new enough: as found, else Debian's, else the toolchain that Debian's can fetch."""
+    """A Go that is new enough: the installed one, else Debian's, else a newer toolchain."""
     if go := choose_go(_installed_go()):
         return go
     if not _installed_go():
         apt.install(["golang-go"], current, f"install Go {'.'.join(map(str, OLDEST_GO))} or newer")
     installed = _installed_go()
     if not installed:
-        raise StepFailed("There is no Go; install Go 1.24.4 or newer and run this again.")
+        raise StepFailed("Go is missing. Install Go 1.24.4 or newer and run this again.")
     return choose_go(installed) or _toolchain_from_module_proxy(next(iter(installed)), current)
 
 
 def _inputs(program: Program) -> list[Path]:
-    """The module's pins, and the sources of the package when it is one of ours."""
+    """The pins of the module, and the sources of the package if it is our own."""
     module = places.KIND / program.module
     sources = (module / program.package).glob("*.go") if program.package.startswith(".") else ()
     return [module / "go.mod", module / "go.sum", *sources]
 
 
 def binary_path(program: Program) -> Path:
-    """Where the program is, or will be, in the cache."""
+    """The path of the program in the cache, whether it is built or not."""
     values = [program.package, *program.flags, os.uname().machine]
     return places.cached(program.name, places.digest(values, _inputs(program))) / program.name
 
 
 def ensure(programs: Sequence[Program]) -> None:
-    """Builds those programs that are not in the cache, one step each."""
+    """Build the programs that are not in the cache, one step each."""
     for program in programs:
         final = binary_path(program)
         if final.is_file():
@@ -147,15 +147,15 @@ def _build(program: Program, final: Path, current: Step) -> None:
         ],
         directory=places.KIND / program.module,
         environment={"CGO_ENABLED": "0", "GONOSUMDB": UNLISTED_MODULES, "GOFLAGS": "-mod=readonly"},
-        advice="Look at the log's last lines; if the Go module proxy did not answer, run this again.",
+        advice="Read the end of the log. If the Go module proxy did not answer, run this again.",
     )  # fmt: skip
     places.replace_directory(temporary, final.parent)
 
 
 def module_directory(module: str, path: str, current: Step) -> Path:
-    """The directory of a module's sources (`path`, at the version go.mod pins), fetched when missing."""
+    """The source directory of the module `path` at its pinned version, downloaded if it is missing."""
     command = [go_program(current), "mod", "download", "-json", path]
     listing = output(["env", f"--chdir={places.KIND / module}", *command], timeout_seconds=300)
     if not listing:
-        raise StepFailed(f"The Go module {path} could not be fetched; check the network and run this again.")
+        raise StepFailed(f"The Go module {path} could not be downloaded. Check the network, run this again.")
     return Path(json.loads(listing)["Dir"])

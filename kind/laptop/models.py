@@ -1,4 +1,4 @@
-"""The demo's pizza models: two good versions and one that is bad on purpose, exported once, then cached."""
+"""The pizza models of the demo: two good versions and one bad one, exported once and cached."""
 
 import os
 import shutil
@@ -8,13 +8,13 @@ from laptop import places
 from laptop.progress import step
 
 MODEL = "pizza-model"
-#: Version -> the folder below examples/pizza with what training learned. Version 3 has its classes mixed up.
+#: The folder below examples/pizza with the training of each version. Version 3 has its classes swapped.
 LEARNED = {1: "v1", 2: "v2", 3: "v1"}
 MISLABELLED = 3
 
 
 def ensure(versions: tuple[int, ...] = (1, 2, 3)) -> Path:
-    """The directory that holds `pizza-model/<version>` for each of the versions; makes what is missing."""
+    """The directory with `pizza-model/<version>` for each version; exports what is missing."""
     sources = [
         *(places.REPOSITORY / "training/src").rglob("*.py"),
         *(places.REPOSITORY / "gateway/src/imageclassifier_gateway").glob("[ci]*.py"),
@@ -36,7 +36,7 @@ def _export(version: int, directory: Path) -> None:
             mixed_up = directory / "mislabelled"
             shutil.rmtree(mixed_up, ignore_errors=True)
             script = places.REPOSITORY / "examples/pizza/mislabel.py"
-            current.run([_python(), script, learned, mixed_up], advice="Read the log's end.")
+            current.run([_python(), script, learned, mixed_up], advice="Read the end of the log.")
             learned = mixed_up
         current.run(
             [
@@ -44,18 +44,18 @@ def _export(version: int, directory: Path) -> None:
                 "--name", MODEL, "--version", str(version), "--out", directory, "--replace",
             ],
             environment={"TF_CPP_MIN_LOG_LEVEL": "2", "COLUMNS": os.environ.get("COLUMNS", "110")},
-            advice="Read the log's end; `make venv` renews the Python environment.",
+            advice="Read the end of the log. `make venv` renews the Python environment.",
         )  # fmt: skip
 
 
 def draw_pictures() -> dict[str, Path]:
-    """Drawn pictures by what they show, `pizza` and `not_pizza`: none is downloaded or a photograph."""
+    """Drawn images of a `pizza` and of something else (`not_pizza`)."""
     script = places.REPOSITORY / "examples/pizza/draw.py"
     directory = places.cached("pictures", places.digest([], [script]))
     pictures = {"pizza": directory / "pizza-0.jpg", "not_pizza": directory / "other-0.jpg"}
     if not all(path.exists() for path in pictures.values()):
         with step("Draw two pictures") as current:
-            current.run([_python(), script, directory], advice="Read the log's end.")
+            current.run([_python(), script, directory], advice="Read the end of the log.")
     return pictures
 
 

@@ -13,14 +13,14 @@ from laptop.base_image import ensure_base, made_base_name, present_or_pulled, va
 from laptop.progress import Step, StepFailed, output, step
 
 PULLED_NODE = "kindest/node:v1.34.3"
-#: The names kubeadm and our manifests use, all served by one image with the one Kubernetes program in it.
+#: Components that kubeadm and our manifests name. One image with one Kubernetes program serves them all.
 COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
 METRICS_SERVER = "registry.k8s.io/metrics-server/metrics-server:v0.8.0"
 LOCAL_COMPONENTS = "imageclassifier.dev/kubernetes"
 
 
 def component_names(kubernetes: str, kubeadm_images: str) -> list[str]:
-    """The names under which the components' image is looked for; `kubeadm_images` is what kubeadm lists."""
+    """The names that the image of the components needs; `kubeadm_images` is the list that kubeadm prints."""
     names = [name for name in kubeadm_images.split() if "/pause:" not in name]
     return [*names, METRICS_SERVER, f"{LOCAL_COMPONENTS}:{kubernetes}"]
 
@@ -30,6 +30,7 @@ def _node_inputs() -> list[Path]:
 
 
 def made_node_name(base: str) -> str:
+    """The name of the node image that this machine would make on a base image."""
     programs = (golang.KUBERNETES, golang.PAUSE, golang.LOCAL_PATH_PROVISIONER)
     values = [base, *(golang.binary_path(program).parent.name for program in programs)]
     values.append(f"sys-resource={engine.host_has_sys_resource()}")
@@ -37,13 +38,13 @@ def made_node_name(base: str) -> str:
 
 
 def ensure_node() -> str:
-    """The name of the node image, present in the engine."""
+    """Get the node image into the engine; returns its name."""
     given, made = variable("NODE_IMAGE"), made_node_name(variable("BASE_IMAGE") or made_base_name())
     if not given and registry.present(made):
         return made
     with step("Look for a node image") as current:
         choice = present_or_pulled(given, made, PULLED_NODE, current)
-        current.found(f"{choice.image} ({choice.how})" if choice.how != "made" else "none to be pulled")
+        current.found(f"{choice.image} ({choice.how})" if choice.how != "made" else "no registry has one")
     if choice.how != "made":
         return choice.image
     base = ensure_base()
@@ -72,18 +73,18 @@ def _make_node(base: str, name: str, current: Step) -> None:
         pause = next(name for name in _kubeadm_images(current).split() if "/pause:" in name)
         for source, names_of_source in ((labels["components"], names), (labels["pause"], [pause])):
             for target in names_of_source:
-                current.run(["docker", "tag", source, target], advice="Is the Docker Engine well?")
+                current.run(["docker", "tag", source, target], advice="Is the Docker Engine running?")
         current.run(
             ["docker", "save", "-o", context / "images.tar", *names, pause],
-            advice="Is there room on the disk?",
+            advice="Is the disk full?",
         )
-        # The names belong to the node; in the engine they would pass for the real images.
-        current.run(["docker", "rmi", "--no-prune", *names, pause], advice="Is the Docker Engine well?")
+        # In the engine, these names would be mistaken for the real images.
+        current.run(["docker", "rmi", "--no-prune", *names, pause], advice="Is the Docker Engine running?")
         _docker_build(context, base, "node", name, current, pause=pause)
 
 
 def _forget_older(name: str) -> None:
-    """Drops the node images of earlier inputs, of a gigabyte each, but for those a container is made from."""
+    """Remove node images of earlier inputs, about 1 GB each, except those that containers use."""
     repository = name.split(":")[0]
     for other in (
         output(["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", repository]) or ""
@@ -100,14 +101,14 @@ def _kubeadm_images(current: Step) -> str:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if listing.returncode != 0:
-        raise StepFailed(f"kubeadm does not list its images: {listing.stderr.strip()}")
+        raise StepFailed(f"kubeadm could not list its images: {listing.stderr.strip()}")
     return listing.stdout
 
 
 def _docker_build(context: Path, base: str, stage: str, name: str, current: Step, pause: str = "") -> None:
     current.run(
         [
-            # The host's network: Debian's packages come from the base image's own package mirror.
+            # The host network, because the build downloads Debian packages.
             "docker", "build", "--network=host", f"--target={stage}", f"--tag={name}",
             "--label=imageclassifier.build=node",
             f"--build-arg=BASE_IMAGE={base}",
@@ -116,5 +117,5 @@ def _docker_build(context: Path, base: str, stage: str, name: str, current: Step
             "--file", context / "node/Dockerfile", context,
         ],
         environment={"DOCKER_BUILDKIT": "0"},
-        advice="Look at the log's last lines; if the package mirror did not answer, run this again.",
+        advice="Read the end of the log. If the package mirror did not answer, run this again.",
     )  # fmt: skip

@@ -1,6 +1,6 @@
-"""Where things lie: the checkout, the cache of what was made, and the state of what runs.
+"""The directories of the checkout, the caches and the state; hashes of inputs; locks.
 
-The cache may be deleted at any time (`make clean`), it only costs time. The state directory holds logs, the
+The caches may be deleted at any time (`make clean`). The state directory holds logs, the
 Docker Engine's settings and the record of the cluster.
 """
 
@@ -22,19 +22,22 @@ def _user_directory(variable: str, default: str) -> Path:
 
 
 def cache_directory() -> Path:
+    """The directory of the caches; deleting it costs only time."""
     return _user_directory("XDG_CACHE_HOME", ".cache")
 
 
 def state_directory() -> Path:
+    """The directory of logs, settings and records."""
     return _user_directory("XDG_STATE_HOME", ".local/state")
 
 
 def log_directory() -> Path:
+    """The directory with a log of each step."""
     return state_directory() / "logs"
 
 
 def digest(values: Iterable[str], files: Iterable[Path] = ()) -> str:
-    """16 hex digits that change when a value, or a file's path below its parent or its bytes, changes."""
+    """Hash values and files (their names and bytes) to 16 hex digits."""
     total = hashlib.sha256()
     for value in values:
         total.update(f"{len(value)}:{value}".encode())
@@ -44,11 +47,12 @@ def digest(values: Iterable[str], files: Iterable[Path] = ()) -> str:
 
 
 def cached(what: str, key: str) -> Path:
+    """The path in the cache for what was made from the inputs with this key."""
     return cache_directory() / f"{what}-{key}"
 
 
 def replace_directory(new: Path, final: Path) -> None:
-    """Puts a finished directory in its place in one step: a killed run leaves nothing half-made there."""
+    """Move a finished directory to its place atomically, so that a killed run leaves nothing incomplete."""
     if final.exists():
         shutil.rmtree(final)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -57,13 +61,13 @@ def replace_directory(new: Path, final: Path) -> None:
 
 @contextmanager
 def exclusive(what: str) -> Iterator[None]:
-    """Waits for any other run that does the same; a lock ends with its process, however that ends."""
+    """Hold a lock for a kind of work. It ends with the process, even if that is killed."""
     path = state_directory() / f"{what}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"Another run is at the same work ({what}); waiting for it.", file=sys.stderr, flush=True)
+            print(f"Waiting for another run that does the same ({what}).", file=sys.stderr, flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield

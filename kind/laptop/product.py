@@ -1,4 +1,4 @@
-"""Our product on the laptop cluster: its images, its installation, and what can be read off its objects."""
+"""Our product on the laptop cluster: builds its images, installs it, and reads its objects."""
 
 import json
 import subprocess
@@ -13,13 +13,13 @@ from laptop.cluster import LAPTOP, kubectl, kubectl_program
 from laptop.progress import StepFailed, step
 
 NAMESPACE = "imageclassifier-system"
-#: The port of this machine's loopback that the Kind configuration leads to the gateway's node port.
+#: The loopback port that the Kind configuration forwards to the node port of the gateway.
 GATEWAY_PORT = 8080
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition of an ImageClassifier as `status.conditions` has it."""
+    """A condition in `status.conditions` of an ImageClassifier."""
 
     type: str
     status: str
@@ -28,7 +28,7 @@ class Condition:
 
 
 def ensure_images(models: Path) -> dict[str, str]:
-    """Builds our images and those of the models, and loads them into the cluster; gives their names."""
+    """Build our images and those of the models, load them into the cluster, and return their names."""
     command: list[str | Path] = [
         sys.executable, places.KIND / "build_images.py", "--load", LAPTOP.name, "--models", models,
     ]  # fmt: skip
@@ -40,7 +40,7 @@ def ensure_images(models: Path) -> dict[str, str]:
 
 
 def install(images: Mapping[str, str]) -> None:
-    """Applies the one YAML of the installation, with these images, and waits until the operator is ready."""
+    """Apply the installation YAML with these images, and wait until the operator is ready."""
     with step("Install the operator") as current:
         rendered = subprocess.run(
             [
@@ -53,7 +53,7 @@ def install(images: Mapping[str, str]) -> None:
         )  # fmt: skip
         manifest = places.state_directory() / "install.yaml"
         manifest.write_bytes(rendered.stdout)
-        advice = f"`kubectl --namespace {NAMESPACE} describe pods` says more."
+        advice = f"`kubectl --namespace {NAMESPACE} describe pods` shows the reason."
         run: list[str | Path] = [kubectl_program(), f"--context={LAPTOP.context}"]
         current.run([*run, "apply", "--server-side", "--force-conflicts", "-f", manifest], advice=advice)
         current.run(
@@ -66,14 +66,14 @@ def install(images: Mapping[str, str]) -> None:
 
 
 def imageclassifier(name: str) -> dict[str, Any]:
-    """The ImageClassifier of that name in the default namespace; empty when it is not there."""
+    """The ImageClassifier of that name in the default namespace; empty if it does not exist."""
     answer = kubectl(LAPTOP, "get", "imageclassifier", name, "--ignore-not-found", "--output=json")
     found: dict[str, Any] = json.loads(answer) if answer else {}
     return found
 
 
 def conditions(found: Mapping[str, Any]) -> dict[str, Condition]:
-    """Its conditions by type, those only that speak of the spec as it is now."""
+    """Its conditions by type, if they are about the current spec."""
     generation = found.get("metadata", {}).get("generation")
     return {
         one["type"]: Condition(one["type"], one["status"], one["reason"], one.get("message", ""))
@@ -83,7 +83,7 @@ def conditions(found: Mapping[str, Any]) -> dict[str, Condition]:
 
 
 def change(*arguments: str | Path) -> None:
-    """Runs kubectl to change something; its words become the failure's when it refuses."""
+    """Run kubectl to change something; raise StepFailed with its message if it fails."""
     command: list[str | Path] = [kubectl_program(), f"--context={LAPTOP.context}", *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:

@@ -1,7 +1,7 @@
-"""Steps that say what they do, how long they took and, when they fail, what to do next.
+"""Steps: each prints what it does and how long it took and, if it fails, what to do.
 
-On a terminal a step's line lives (a clock, and the last line of its log); elsewhere each step is one plain
-line at its start and one at its end. What a step's programs print goes to the step's own log file.
+On a terminal, the line of a running step shows a clock and the last line of its log. Elsewhere, a step prints
+one line at its start and one at its end. The output of its programs goes to a log file per step.
 """
 
 import itertools
@@ -21,13 +21,13 @@ from typing import IO
 from laptop import places
 
 
-class StepFailed(Exception):  # noqa: N818 - it says what happened
-    """A sentence for the user: what went wrong and what to do."""
+class StepFailed(Exception):  # noqa: N818 - names an event
+    """A step failed; the message tells the user what is wrong and what to do."""
 
 
 @dataclass
 class Step:
-    """One step in progress. Programs run through it, and their output goes to its log."""
+    """A running step. It runs programs and writes their output to its log."""
 
     title: str
     log: Path
@@ -35,12 +35,12 @@ class Step:
     _commands: list[str] = field(default_factory=list)
 
     def say(self, text: str) -> None:
-        """Writes one line to the step's log; on a terminal it shows beside the clock."""
+        """Write a line to the log of the step. A terminal shows it beside the clock."""
         with self.log.open("a", encoding="utf-8") as log:
             log.write(text + "\n")
 
     def found(self, what: str) -> None:
-        """Notes that there was nothing to do, and why, for the step's last line."""
+        """Set the result that the last line of the step shows, in place of `done`."""
         self.skipped = what
 
     def run(
@@ -53,7 +53,7 @@ class Step:
         stdin: IO[bytes] | None = None,
         timeout_seconds: float | None = None,
     ) -> None:
-        """Runs a program to its end; raises StepFailed with `advice` when it fails or takes too long."""
+        """Run a program. Raises StepFailed with `advice` if it fails or takes too long."""
         with self.log.open("ab") as log:
             log.write(f"$ {' '.join(map(str, command))}\n".encode())
             log.flush()
@@ -69,7 +69,7 @@ class Step:
                     check=False,
                 )
             except FileNotFoundError:
-                raise StepFailed(f"The program {command[0]} is not there. {advice}") from None
+                raise StepFailed(f"The program {command[0]} was not found. {advice}") from None
             except subprocess.TimeoutExpired:
                 raise StepFailed(f"{command[0]} took longer than {timeout_seconds:.0f} s. {advice}") from None
         if result.returncode != 0:
@@ -77,7 +77,7 @@ class Step:
 
 
 def output(command: Sequence[str | Path], timeout_seconds: float = 60, **environment: str) -> str | None:
-    """What a program prints; None when it is missing, fails or takes too long. For short questions."""
+    """The output of a short command; None if it is missing, fails or takes too long."""
     try:
         result = subprocess.run(
             [str(part) for part in command],
@@ -116,7 +116,7 @@ def _tail(log: Path, lines: int = 30) -> str:
 
 
 class _LiveLine:
-    """The one line on a terminal that shows that a step is alive."""
+    """The line on a terminal that shows a running step."""
 
     def __init__(self, step: Step, began: float) -> None:
         self._step, self._began, self._stop = step, began, threading.Event()
@@ -145,7 +145,7 @@ class _LiveLine:
 
 @contextmanager
 def step(title: str, note: str = "") -> Iterator[Step]:
-    """Announces a step, times it, and on failure prints the sentence of StepFailed with the log's place."""
+    """Print and time a step. On StepFailed, print its message and the path of the log, and exit."""
     places.log_directory().mkdir(parents=True, exist_ok=True)
     log = places.log_directory() / (re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") + ".log")
     log.write_text("", encoding="utf-8")
@@ -157,7 +157,7 @@ def step(title: str, note: str = "") -> Iterator[Step]:
             yield current
     except StepFailed as failure:
         took = duration_text(time.monotonic() - began)
-        if not sys.stderr.isatty():  # whoever reads this has not got the machine at hand, as in CI
+        if not sys.stderr.isatty():  # CI shows only this output, so it gets the end of the log
             print(_tail(log), file=sys.stderr)
         print(f"✗ {title} failed after {took}: {failure} Log: {log}", file=sys.stderr, flush=True)
         raise SystemExit(1) from None

@@ -1,4 +1,4 @@
-"""The virtual environment `.venv`: everything in it is locked, with hashes, in requirements/."""
+"""The virtual environment `.venv`, installed from the locked requirements with their hashes."""
 
 import shutil
 import sys
@@ -18,20 +18,20 @@ def _inputs() -> list[Path]:
 
 
 def ensure() -> None:
-    """Makes or renews `.venv` when the locks or the Python have changed since it was made."""
+    """Create `.venv`, or update it if the locks or the Python version have changed."""
     key = places.digest([sys.version], _inputs())
     if _STAMP.exists() and _STAMP.read_text(encoding="utf-8") == key:
         return
     with step("Install the Python environment", ".venv, locked with hashes") as current:
         if sys.version_info[:2] > _NEWEST_PYTHON:
-            raise StepFailed("Python 3.11 to 3.13 is needed: run `make PYTHON=python3.13 ...`.")
+            raise StepFailed("Python 3.11 to 3.13 is needed. Run `make PYTHON=python3.13 ...`.")
         _install(current)
         _STAMP.write_text(key, encoding="utf-8")
 
 
 def _install(current: Step) -> None:
     python, uv = _DIRECTORY / "bin/python", _DIRECTORY / "bin/uv"
-    advice = "Look at the log's last lines: mostly the package index did not answer, then run this again."
+    advice = "Read the end of the log. If the package index did not answer, run this again."
     usable = output([python, "-c", "import pip, sys; print(sys.version)"]) == sys.version
     if not usable:
         if output([sys.executable, "-c", "import ensurepip"]) is None:

@@ -1,4 +1,4 @@
-"""Whether an image can be pulled: does its registry answer within a few seconds?"""
+"""Pulls images from registries that answer within a few seconds."""
 
 import urllib.error
 import urllib.request
@@ -11,14 +11,14 @@ _DOCKER_HUB = "registry-1.docker.io"
 
 
 def registry_of(image: str) -> str:
-    """The host of an image's registry: `python:3.11` is on Docker Hub, `localhost:5000/x` on that host."""
+    """The registry of an image: Docker Hub for `python:3.11`, `localhost:5000` for `localhost:5000/x`."""
     first, slash, _ = image.partition("/")
     named = slash and ("." in first or ":" in first or first == "localhost")
     return first if named and first != "docker.io" else _DOCKER_HUB
 
 
 def addresses(image: str, mirrors: list[str]) -> list[str]:
-    """Where to ask for an image, in order: the engine's mirrors (Docker Hub's images only), its registry."""
+    """The addresses to ask, in order: the mirrors of the engine (for Docker Hub only), then the registry."""
     host = registry_of(image)
     if host == _DOCKER_HUB:
         return [*(mirror.rstrip("/") + "/v2/" for mirror in mirrors), f"https://{host}/v2/"]
@@ -27,7 +27,7 @@ def addresses(image: str, mirrors: list[str]) -> list[str]:
 
 
 def is_registry(status: int) -> bool:
-    """A registry answers /v2/ with 200, or 401 when it wants a token first; a proxy's refusal is neither."""
+    """Whether a registry answers: /v2/ returns 200, or 401 if it needs a token. A proxy returns neither."""
     return status in {200, 401}
 
 
@@ -42,6 +42,7 @@ def _answers(address: str) -> bool:
 
 
 def reachable(image: str) -> bool:
+    """Whether a registry or a mirror of it answers."""
     mirrors = (
         output(["docker", "info", "--format", "{{range .RegistryConfig.Mirrors}}{{.}} {{end}}"]) or ""
     ).split()
@@ -51,11 +52,12 @@ def reachable(image: str) -> bool:
 
 
 def present(image: str) -> bool:
+    """Whether the engine has the image."""
     return output(["docker", "image", "inspect", "--format", "{{.Id}}", image]) is not None
 
 
 def pull(image: str, current: Step) -> bool:
-    """Pulls an image when its registry answers; False when it could not be had."""
+    """Pull an image if its registry answers; False if that failed."""
     if not reachable(image):
         current.say(f"the registry of {image} does not answer")
         return False

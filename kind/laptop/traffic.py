@@ -1,4 +1,4 @@
-"""Steady requests to a gateway while something else happens, and an honest count of how they went."""
+"""Sends requests to a gateway at a steady rate in the background, and counts their results."""
 
 import http.client
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass
 class Tally:
-    """How the requests went. A failure is any answer but a 200, and any request that got none."""
+    """The results of the requests. A response other than 200 is a failure, and so is a missing response."""
 
     answered: int = 0
     by_version: Counter[int] = field(default_factory=Counter)
@@ -20,7 +20,7 @@ class Tally:
 
     @property
     def sent(self) -> int:
-        """All requests that came to an end, in answers or in failures."""
+        """The number of finished requests, failures included."""
         return self.answered + len(self.failures)
 
     def summary(self) -> str:
@@ -30,10 +30,10 @@ class Tally:
 
 
 class SteadyTraffic:
-    """Sends one picture again and again, `per_second` times a second over two connections, until left.
+    """Send one image `per_second` times per second over two connections until the block ends.
 
-    A request that is answered with an error, or not at all within `timeout_seconds`, counts as failed;
-    it is never repeated, so nothing is glossed over.
+    A request counts as failed if it gets an error or no response within `timeout_seconds`. It is not retried,
+    so each failure is counted.
     """
 
     def __init__(self, port: int, picture: bytes, per_second: float = 8, timeout_seconds: float = 15) -> None:
@@ -56,7 +56,7 @@ class SteadyTraffic:
             thread.join()
 
     def wait_for_more(self, count: int, seconds: float = 60) -> None:
-        """Returns once `count` more requests have ended, or after `seconds`."""
+        """Return after `count` more requests have ended, or after `seconds`."""
         goal, until = self.tally.sent + count, time.monotonic() + seconds
         while self.tally.sent < goal and time.monotonic() < until:
             time.sleep(0.05)
@@ -74,12 +74,12 @@ class SteadyTraffic:
                     self.tally.by_version[answer["model"]["version"]] += 1
 
 
-class PredictionRefused(Exception):  # noqa: N818 - it says what happened
-    """The gateway answered, but not with a prediction; the text is what it said."""
+class PredictionRefused(Exception):  # noqa: N818 - names an event
+    """The gateway returned an error instead of a prediction; the message is its text."""
 
 
 def predict(port: int, picture: bytes, timeout_seconds: float = 15) -> dict[str, Any]:
-    """What the gateway on the loopback port answers to a picture; raises PredictionRefused or an OSError."""
+    """Send an image to the gateway and return its response. Raises PredictionRefused or OSError."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_seconds)
     try:
         connection.request(

@@ -117,7 +117,8 @@ def test_a_name_that_no_registry_has_ends_with_what_to_do(
     monkeypatch.setenv("BASE_IMAGE", name)
     with pytest.raises(SystemExit):
         base_image.ensure_base()
-    assert f"The image {name} is neither here nor to be pulled: check its name." in capsys.readouterr().err
+    sentence = f"The image {name} is neither in the Docker Engine nor in its registry. Check its name."
+    assert sentence in capsys.readouterr().err
 
 
 @pytest.fixture

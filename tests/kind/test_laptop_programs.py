@@ -101,7 +101,7 @@ def test_a_failed_step_ends_with_one_sentence_of_advice_and_the_logs_place(
 def test_a_missing_program_is_told_by_name(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit), progress.step("Do a thing") as current:
         current.run(["no-such-program-here"], advice="Install it.")
-    assert "The program no-such-program-here is not there. Install it." in capsys.readouterr().err
+    assert "The program no-such-program-here was not found. Install it." in capsys.readouterr().err
 
 
 def test_a_finished_directory_takes_the_place_of_an_old_one(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def _check(options: Options) -> None:
 
 def build_and_start(options: Options) -> "grpc.Server":
     """Load the models of the flags, then open the gRPC and the REST port. Raises StatusError."""
-    # Imported here, so that a wrong flag is told at once and not after TensorFlow's import.
+    # Imported here, so that a wrong flag is reported before the slow import of TensorFlow.
     from .core import ServerCore, every
     from .grpc_server import start_grpc_server
     from .inference import Inference
@@ -89,7 +89,7 @@ def build_and_start(options: Options) -> "grpc.Server":
             start_rest_server(options.rest_api_port, address, RestApi(options, core, inference, metrics_path))
             logger.info("Exporting HTTP/REST API at:%s:%d ...", address, options.rest_api_port)
         except OSError as error:
-            logger.error(  # noqa: TRY400  TensorFlow Serving goes on with gRPC alone
+            logger.error(  # noqa: TRY400 - TensorFlow Serving continues with gRPC alone
                 "Failed to start HTTP Server at %s:%d: %s", address, options.rest_api_port, error
             )
     return server
@@ -110,12 +110,12 @@ def main() -> int:
     except FlagError as error:
         print(f"{error}\n{usage('tensorflow_model_server')}", end="", file=sys.stderr)
         return _FAILED
-    # TensorFlow Serving has no handler for SIGTERM, and as PID 1 of a container the kernel then drops the
-    # signal: it serves on until it is killed. The same here, wherever this runs. SIGINT keeps its default,
-    # for Ctrl-C.
+    # TensorFlow Serving has no handler for SIGTERM, so the kernel drops the signal when it is PID 1 of a
+    # container, and it serves until it is killed. This server does the same everywhere. SIGINT keeps its
+    # default, for Ctrl-C.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # not the CPU features on every start
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # hides the list of CPU features
     leave_out_public_api()
     if options.version:
         from .runtime import TENSORFLOW_VERSION

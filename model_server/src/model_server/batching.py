@@ -1,4 +1,4 @@
-"""Requests that arrive together run together: TensorFlow Serving's batching session over a shared scheduler.
+"""Batches requests: TensorFlow Serving's batching session over a shared scheduler.
 
 One pool of threads serves the queues of all models; each queue holds the requests that ask the same tensors
 of the same model. The last batch of a queue is open and takes requests until it is full or
@@ -26,7 +26,7 @@ Run = Callable[[Mapping[str, Array], Sequence[str], float | None], list[Array]]
 
 @dataclass
 class Task:
-    """A request, or a part of one, that waits for its turn."""
+    """A request, or a part of one, that waits in a queue."""
 
     inputs: Mapping[str, Array]
     size: int
@@ -35,7 +35,7 @@ class Task:
     result: "Future[dict[str, Array]]" = field(default_factory=Future)
 
     def remaining_seconds(self, now: float) -> float:
-        """How much of the time allowed is left; infinite without a limit."""
+        """The remaining seconds until the timeout; infinite without one."""
         return float("inf") if self.timeout_seconds is None else self.timeout_seconds - (now - self.enqueued)
 
 
@@ -46,7 +46,7 @@ class _Batch:
 
 
 class _Queue:
-    """Batches in order of arrival; the last is the open one. The scheduler's lock guards it."""
+    """Batches in order of arrival; tasks join the last one. The lock of the scheduler guards it."""
 
     def __init__(self, options: Batching, process: Callable[[list[Task]], None]) -> None:
         self.options = options
@@ -150,7 +150,7 @@ class BatchScheduler:
                     if queue is not None and wait_seconds <= 0:
                         break
                     self._changed.wait(None if wait_seconds == float("inf") else wait_seconds)
-                self._queues.remove(queue)  # to the end: the next queue has its turn first
+                self._queues.remove(queue)  # to the end, so that the queues take turns
                 self._queues.append(queue)
                 tasks = queue.take()
                 if queue.ready_in_seconds(now) <= 0:
@@ -249,7 +249,7 @@ class BatchingSession:
         ]
 
     def close(self) -> None:
-        """Give up the queues; no request may be under way."""
+        """Close the queues; no request may be running."""
         with self._lock:
             for queue in self._queues.values():
                 self._scheduler.remove_queue(queue)
@@ -267,7 +267,7 @@ class BatchingSession:
     def _process(self, output_names: Sequence[str], tasks: list[Task]) -> None:
         try:
             results = self._run_batch(output_names, tasks)
-        except Exception as error:  # whatever it is, the waiting requests must learn it
+        except Exception as error:  # any error must reach the waiting requests
             for task in tasks:
                 task.result.set_exception(error)
         else:

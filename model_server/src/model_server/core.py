@@ -1,10 +1,9 @@
-"""The configuration of the models, kept true: which to serve, their labels, and the polling of their base
-paths.
+"""Applies the configuration of the models: which to serve, their labels, and the polling of base paths.
 
 This follows TensorFlow Serving's server_core.cc and file_system_storage_path_source.cc, including their
-order: a label is checked before the models of the same configuration are added, so a label can only move to a
-version that already serves (two pushes), and with `--file_system_poll_wait_seconds=0` the base paths are
-looked at once.
+order. A label is checked before the models of the same configuration are added, so a label can only move to a
+version that already serves (two pushes). With `--file_system_poll_wait_seconds=0`, the base paths are polled
+once.
 """
 
 import logging
@@ -27,17 +26,17 @@ logger = logging.getLogger(__name__)
 
 
 def attempt(work: Callable[[], None], name: str) -> None:
-    """Do some work of a thread; what goes wrong is told in the log and does not end the thread."""
+    """Run one piece of work of a thread; log an error instead of ending the thread."""
     try:
         work()
     except StatusError as error:
-        logger.error("%s", error.message)  # noqa: TRY400  the sentence says it all
+        logger.error("%s", error.message)  # noqa: TRY400 - the message is complete
     except Exception:
         logger.exception("Unexpected error in %s", name)
 
 
 def every(seconds: float, name: str, work: Callable[[], None]) -> None:
-    """Do `work` now and then every so many seconds, in a thread of its own."""
+    """Run `work` now and then every `seconds`, in its own thread."""
 
     def loop() -> None:
         while True:
@@ -66,7 +65,7 @@ class ServerCore(Generic[ServableT]):
         self._labels: dict[str, dict[str, int]] = {}
 
     def reload_config(self, config: Message | Any) -> None:
-        """Take up a ModelServerConfig, and wait until its new models serve. Raises StatusError."""
+        """Apply a ModelServerConfig, and wait until its new models serve. Raises StatusError."""
         with self._reload_lock:
             kind = config.WhichOneof("config")
             if kind is None:
@@ -83,7 +82,7 @@ class ServerCore(Generic[ServableT]):
             logger.info("Finished adding/updating models")
 
     def reload_config_file(self, path: str) -> None:
-        """Take up the file of --model_config_file as it is now. Raises StatusError."""
+        """Apply the current file of --model_config_file. Raises StatusError."""
         self.reload_config(read_model_server_config(path))
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""The command line of `tensorflow_model_server`, read as TensorFlow's own flag parser reads it.
+"""Parses the flags of `tensorflow_model_server` like TensorFlow's flag parser.
 
 Only `--name=value` is understood, and `--name` for a bool; the names, types and defaults are in flags.json.
 Two things are stricter than the original, on purpose: an unknown flag ends the server (the original prints
@@ -17,12 +17,12 @@ _INTEGER_LIMITS = {"int32": 2**31, "int64": 2**63}
 
 
 class FlagError(Exception):
-    """A command line that cannot be used; the message is the sentence the user reads."""
+    """An invalid command line; the message is what the user reads."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """The value of every flag that is honoured; the fields are named like the flags."""
+    """The values of all supported flags; the fields have the names of the flags."""
 
     port: int
     grpc_socket_path: str
@@ -99,7 +99,7 @@ def _parse_value(name: str, kind: str, text: str | None) -> Any:
 
 
 def parse(arguments: Sequence[str]) -> tuple[Options, list[str]]:
-    """Read the command line without the program's name.
+    """Parse the command line without the name of the program.
 
     Returns the options and one sentence for each flag that was given but has no effect here.
     Raises FlagError for an unknown flag, a value of the wrong type, and a flag that cannot be honoured.
@@ -125,7 +125,7 @@ def parse(arguments: Sequence[str]) -> tuple[Options, list[str]]:
 
 
 def usage(program: str) -> str:
-    """Every flag with its type, its default, and a mark where this stand-in does not honour it."""
+    """The help text: each flag with its type and default, and a mark if it is not supported here."""
     lines = [f"usage: {program}", "Flags:"]
     for name, flag in _TABLE.items():
         mark = "" if flag["honoured"] == "yes" else f" ({flag['honoured']} here: {flag['note']})"

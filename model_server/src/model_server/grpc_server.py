@@ -1,4 +1,4 @@
-"""The gRPC side: PredictionService, ModelService and the health service.
+"""The gRPC server: PredictionService, ModelService and the health service.
 
 TensorFlow Serving answers in a pool of at most `--grpc_max_threads` threads, of which one waits for the next
 call: when all others are busy, a further call is refused at once with RESOURCE_EXHAUSTED «Server Threadpool
@@ -28,13 +28,13 @@ from .status import Code, StatusError, invalid_argument
 from .text_config import read_ssl
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
-_HEALTH_THREADS = 2  # also the answers being written while the next calls arrive
+_HEALTH_THREADS = 2  # also for responses that are still being written
 _INT32 = 2**31
 _NO_DEADLINE_SECONDS = 10.0 * 365 * 24 * 3600  # gRPC reports a call without a deadline as centuries away
 
 
 class Slots:
-    """Counts the calls being answered, and refuses those beyond the limit."""
+    """Counts the running calls, and refuses those above the limit."""
 
     def __init__(self, limit: int) -> None:
         self._free = threading.Semaphore(limit)
@@ -61,26 +61,26 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
         self._slots = slots
 
     def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        """Run a signature."""
+        """Run a signature of a model."""
         return self._infer("Predict", self._inference.predict, request, context)
 
     def Classify(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        """Classes of tf.Examples."""
+        """Classify tf.Examples."""
         return self._infer("Classify", self._inference.classify, request, context)
 
     def Regress(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        """A number for each tf.Example."""
+        """Compute a number for each tf.Example."""
         return self._infer("Regress", self._inference.regress, request, context)
 
     def MultiInference(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        """Not in this stand-in."""
+        """Return UNIMPLEMENTED."""
         _abort(
             context,
             StatusError(Code.UNIMPLEMENTED, "This stand-in for TensorFlow Serving lacks MultiInference."),
         )
 
     def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        """The signatures of a version."""
+        """Return the signatures of a version."""
         try:
             with self._slots:
                 if not request.HasField("model_spec"):
@@ -149,7 +149,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore
         self._slots = slots
 
     def GetModelStatus(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        """What is known of a model's versions."""
+        """Return the states of the versions of a model."""
         try:
             with self._slots:
                 return model_status(self._core, request)
@@ -157,7 +157,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore
             _abort(context, error)
 
     def HandleReloadConfigRequest(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        """Take up a new configuration of models; answers when its new models serve."""
+        """Apply a new configuration, and return when its new models serve."""
         try:
             with self._slots:
                 if request.config.WhichOneof("config") != "model_config_list":
@@ -211,7 +211,7 @@ def start_grpc_server(
         options=[
             ("grpc.max_receive_message_length", -1),
             ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 0),  # a port in use is an error, not a port shared
+            ("grpc.so_reuseport", 0),  # without this, a port in use would be shared
             *channel_arguments(options.grpc_channel_arguments),
         ],
     )

@@ -30,7 +30,7 @@ _METHOD_NAMES = {
 
 
 class Session(Protocol):
-    """What runs a graph: a SavedModelSession, or a BatchingSession around one."""
+    """Runs a graph: a SavedModelSession, or a BatchingSession around one."""
 
     def run(
         self, inputs: Mapping[str, Array], output_names: Sequence[str], timeout_seconds: float | None
@@ -56,7 +56,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Call:
-    """What a request brings beside its message."""
+    """The properties of a request beside its message."""
 
     version: int | None
     timeout_seconds: float | None

@@ -53,7 +53,7 @@ def signature_name(document: Mapping[str, Any]) -> str:
 def predict_inputs(document: Mapping[str, Any], dtypes: Mapping[str, int]) -> tuple[dict[str, Array], Format]:
     """The input arrays of a predict request; `dtypes` gives the DataType of each named input.
 
-    Raises StatusError (INVALID_ARGUMENT) with what is wrong and where.
+    Raises StatusError (INVALID_ARGUMENT) that names the error and its place.
     """
     if "instances" in document and "inputs" in document:
         raise _format_error(

@@ -13,8 +13,10 @@ from types import ModuleType
 
 
 def leave_out_public_api() -> None:
-    """Make `import tensorflow.x.y` in this process run no `tensorflow/__init__.py`; call it before any
-    import."""
+    """Let `import tensorflow.x.y` skip `tensorflow/__init__.py` in this process.
+
+    Call it before any import of TensorFlow.
+    """
     spec: ModuleSpec | None = importlib.util.find_spec("tensorflow")
     if "tensorflow" in sys.modules or spec is None:
         return

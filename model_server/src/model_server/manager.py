@@ -1,8 +1,8 @@
-"""Versions of models: loaded, served, unloaded, and what is known of each.
+"""Loads and unloads the versions of models, and keeps the state of each.
 
-The manager is told which versions are wanted (`set_aspired`) and does one step at a time towards that, in the
-order of `version_policy.next_action`. A version that is unloaded first lets the requests under way finish.
-What became of a version is remembered, also after it is gone: that is what GetModelStatus tells.
+`set_aspired` sets the wanted versions. The manager moves towards them one step at a time, in the order of
+`version_policy.next_action`. Before a version is unloaded, its running requests finish. The state of a
+version is kept after it is unloaded, because GetModelStatus reports it.
 """
 
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class Servable(Protocol):
-    """What a loader makes of a version."""
+    """A loaded version, as a loader returns it."""
 
     def close(self) -> None:
         """Free everything."""
@@ -39,7 +39,7 @@ class State(IntEnum):
 
 @dataclass(frozen=True)
 class VersionStatus:
-    """What is known of a version; `sequence` orders all changes of all versions."""
+    """The state of a version; `sequence` orders the changes of all versions."""
 
     state: State
     error: StatusError | None
@@ -60,7 +60,7 @@ class _Version(Generic[ServableT]):
 
 
 def servable_id(name: str, version: int) -> str:
-    """How TensorFlow Serving prints a model's version."""
+    """A model version as TensorFlow Serving prints it."""
     return f"{{name: {name} version: {version}}}"
 
 
@@ -92,12 +92,12 @@ class Manager(Generic[ServableT]):
         threading.Thread(target=self._manage, name="manager", daemon=True).start()
 
     def use_load_pool(self, pool: Executor) -> None:
-        """Run the loads from now on in another pool."""
+        """Use another pool for all further loads."""
         with self._changed:
             self._load_pool = pool
 
     def set_aspired(self, name: str, paths: Mapping[int, str]) -> None:
-        """Say which versions of a model are wanted, and where each lies; none: the model goes."""
+        """Set the wanted versions of a model and their paths; without any, the model is unloaded."""
         with self._changed:
             self._wanted[name] = paths
             self._changed.notify_all()
@@ -125,12 +125,12 @@ class Manager(Generic[ServableT]):
                     self._changed.notify_all()
 
     def statuses(self, name: str) -> dict[int, VersionStatus]:
-        """What is known of each version of a model that was ever managed, highest first."""
+        """The states of all versions of a model that were ever managed, highest first."""
         with self._changed:
             return dict(sorted(self._statuses.get(name, {}).items(), reverse=True))
 
     def sequence(self) -> int:
-        """The number of the last change, to wait for what comes after it."""
+        """The number of the last change, to wait for later ones."""
         with self._changed:
             return self._sequence
 
@@ -192,7 +192,7 @@ class Manager(Generic[ServableT]):
         for name, paths in list(self._wanted.items()):
             versions = self._versions.setdefault(name, {})
             if any(number in paths and not version.aspired for number, version in versions.items()):
-                continue  # wanted again while it still unloads: first it has to be gone
+                continue  # wanted again while it still unloads: it must be unloaded first
             del self._wanted[name]
             for number, version in versions.items():
                 version.aspired = number in paths
@@ -228,7 +228,7 @@ class Manager(Generic[ServableT]):
                 servable = self._loader(name, number, version.path)
             except StatusError as status:
                 error = status
-            except Exception as unexpected:  # the version must not stay LOADING for ever
+            except Exception as unexpected:  # without this, the version would stay LOADING for ever
                 logger.exception("Unexpected error while loading %s", described)
                 error = StatusError(Code.INTERNAL, f"{type(unexpected).__name__}: {unexpected}")
             else:

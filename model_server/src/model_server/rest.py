@@ -1,4 +1,4 @@
-"""The REST side: status, metadata, predict, classify and regress over HTTP, and the metrics page.
+"""The REST server: status, metadata, predict, classify and regress over HTTP, and the metrics page.
 
 Paths, codes and bodies follow http_rest_api_handler.cc and http_server.cc: errors are `{"error": "..."}`.
 """
@@ -55,7 +55,7 @@ class RestApi:
         self._slots = threading.Semaphore(max(1, options.rest_api_num_threads))
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
-        """WSGI: requests beyond --rest_api_num_threads wait for their turn."""
+        """The WSGI entry point; requests above --rest_api_num_threads wait."""
         request = Request(environ)
         with self._slots:
             response = self._answer(request)
@@ -185,12 +185,12 @@ def _fill_model_spec(model_spec: Any, name: str, match: re.Match[str]) -> None:
 
 
 class _Handler(WSGIRequestHandler):
-    """Keeps connections open, and leaves single requests out of the log, as TensorFlow Serving does."""
+    """Keeps connections alive, and does not log single requests, like TensorFlow Serving."""
 
     protocol_version = "HTTP/1.1"
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 def start_rest_server(port: int, address: str, api: RestApi) -> BaseWSGIServer:

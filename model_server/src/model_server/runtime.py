@@ -96,8 +96,7 @@ class SavedModelSession:
     def run(
         self, inputs: Mapping[str, Array], output_names: Sequence[str], timeout_seconds: float | None
     ) -> list[Array]:
-        """Run the graph; inputs and outputs go by tensor name. Raises StatusError with the runtime's
-        words."""
+        """Run the graph with inputs by tensor name. Raises StatusError with the runtime's message."""
         feeds = {self._output(name): array for name, array in inputs.items()}
         fetches = [self._output(name) for name in output_names]
         options = None

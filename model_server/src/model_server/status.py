@@ -1,4 +1,4 @@
-"""Errors as TensorFlow Serving tells them: a canonical code and one sentence.
+"""Errors as TensorFlow Serving reports them: a canonical code and a message.
 
 The codes are those of `google.rpc.Code`, which gRPC and TensorFlow share; over REST each has an HTTP status
 (`ToHTTPStatusCode` in TensorFlow Serving's http_server.cc).
@@ -51,7 +51,7 @@ HTTP_STATUS = {
 
 
 class StatusError(Exception):
-    """An error with a canonical code; `str()` gives `CODE: message`, as TensorFlow prints a status."""
+    """An error with a canonical code; `str()` is `CODE: message`, as TensorFlow prints a status."""
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(f"{code.name}: {message}")
@@ -60,5 +60,5 @@ class StatusError(Exception):
 
 
 def invalid_argument(message: str) -> StatusError:
-    """The most common error, short to raise."""
+    """An INVALID_ARGUMENT error."""
     return StatusError(Code.INVALID_ARGUMENT, message)

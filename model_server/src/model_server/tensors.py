@@ -33,7 +33,7 @@ _ENUMS = {np.dtype(numpy_type): enum for enum, (numpy_type, _) in _FIELDS.items(
 
 
 class TensorParseError(ValueError):
-    """A TensorProto that does not hold what it says."""
+    """A TensorProto whose values do not fit its shape or type."""
 
 
 def numpy_dtype(enum: int) -> np.dtype[Any]:

@@ -1,4 +1,4 @@
-"""The text protobuf files that flags name: models, batching, monitoring, TLS.
+"""Reads the text protobuf files that flags name: models, batching, monitoring, TLS.
 
 `ModelServerConfig` comes from tensorflow-serving-api. That package leaves out the three other messages, so
 their descriptors are made here, with the field names and numbers of TensorFlow Serving's .proto files.
@@ -88,8 +88,7 @@ def read_text_proto(path: str, message: Any) -> Any:
 
 @dataclass(frozen=True)
 class Batching:
-    """BatchingParameters with the defaults of TensorFlow's SharedBatchScheduler; sizes count rows
-    (examples)."""
+    """BatchingParameters with the defaults of TensorFlow's SharedBatchScheduler; sizes are rows."""
 
     max_batch_size: int = 1000
     batch_timeout_micros: int = 0

@@ -13,7 +13,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Latest:
-    """The highest `num_versions` versions; 0 counts as 1, as in the original."""
+    """The highest `num_versions` versions; 0 means 1, as in TensorFlow Serving."""
 
     num_versions: int = 1
 
@@ -54,7 +54,7 @@ def aspired_versions(policy: VersionPolicy, names: Iterable[str]) -> dict[int, s
 
 
 class Phase(Enum):
-    """Where a version stands in the manager's hands."""
+    """The state of a version in the manager."""
 
     NEW = auto()
     LOADING = auto()
