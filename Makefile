@@ -10,12 +10,13 @@ IMAGE_REGISTRY = imageclassifier
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: demo test help down clean venv kubernetes cluster cluster-with-workers images models
-.PHONY: install-yaml reference lint format types layers unit cluster-test workers-test bench bench-rollouts attack
+.PHONY: install-yaml reference lint format types layers docs unit cluster-test workers-test bench bench-rollouts
+.PHONY: attack
 
 ##@ The two commands
 demo: ## Bring everything up on this machine and show it
 	@$(TOOL) demo
-test: venv lint types layers unit cluster-test ## All checks: lint, types, layers, unit tests, cluster tests
+test: venv lint types layers docs unit cluster-test ## All checks: lint, types, layers, documentation, unit and cluster tests
 	@echo "All checks passed."
 
 ##@ The laptop cluster
@@ -50,9 +51,11 @@ reference: venv ## docs/reference.md and the diagram of docs/rollouts.md, from t
 ##@ Checks, one by one
 venv: ## The Python environment .venv, from the locked requirements
 	@$(TOOL) venv
-lint: venv ## ruff: rules and formatting
+lint: venv ## ruff: rules, docstrings and formatting; spelling; wording
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/codespell
+	@$(BIN)/python docs/check_wording.py
 format: venv ## Put the formatting right
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -60,6 +63,8 @@ types: venv ## mypy, strict
 	@$(BIN)/mypy operator/src gateway/src training/src model_server/src kind/laptop kind/images kind/tool.py kind/build_images.py
 layers: venv ## import-linter: which part may know which
 	@$(BIN)/lint-imports
+docs: venv ## The documentation site in .build/site; a broken link is an error
+	@$(BIN)/zensical build --strict
 unit: venv kubernetes ## Tests that need no cluster (a bare API server at most)
 	@$(PYTEST) tests --ignore=tests/cluster --ignore=tests/bench -m "not cluster" $(IN_TWO)
 cluster-test: venv images ## Tests on the Kind cluster

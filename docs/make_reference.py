@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Makes docs/reference.md from the sources, so that it cannot say anything else than they do: `make
-reference`."""
+"""Generates docs/reference.md from the CRD and the code (`make reference`), so that they always agree."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path

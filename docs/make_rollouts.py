@@ -43,6 +43,7 @@ def _table() -> Iterator[str]:
 
 
 def main() -> None:
+    """Write the diagram and the table into docs/rollouts.md."""
     ROLLOUTS.write_text(rollouts(ROLLOUTS.read_text(encoding="utf-8")), encoding="utf-8")
 
 

@@ -21,8 +21,8 @@ _NANO: Final = Decimal(10) ** -9  # the smallest unit of a quantity; a finer val
 def canonical(value: str | float) -> str:
     """`value` as the API server would return it.
 
-    >>> [canonical(q) for q in ("0.5", "1024Mi", "1.5Gi", "1000", 2, "0.5Ki", "1e3")]
-    ['500m', '1Gi', '1536Mi', '1k', '2', '512', '1e3']
+    >>> print(*(canonical(q) for q in ("0.5", "1024Mi", "1.5Gi", "1000", 2, "0.5Ki", "1e3")))
+    500m 1Gi 1536Mi 1k 2 512 1e3
     """
     found = _FORM.fullmatch(str(value))
     if found is None:
