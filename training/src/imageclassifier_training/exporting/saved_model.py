@@ -30,8 +30,8 @@ from imageclassifier_gateway.contract import (
 from ..errors import ModelError
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
-#: The batch sizes of the warm-up, up to the largest call of a gateway, so that the first batch of each size is
-#: not slow. The operator configures batching to accept all of them.
+#: The batch sizes of the warm-up, up to the largest call of a gateway, so that no first batch is slow. The
+#: operator configures batching to accept all of them.
 WARMUP_BATCHES = (1, 2, 4, 8)
 _MIDDLE_GREY = 127
 
