@@ -271,6 +271,8 @@ class GatewayProcess:
             **settings,
         }
         self.log = directory / "gateway.log"
+        #: A file descriptor for the log instead of that file.
+        self.stdout: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> GatewayProcess:
@@ -278,7 +280,7 @@ class GatewayProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "imageclassifier_gateway"],
                 env=self._environment,
-                stdout=log,
+                stdout=log if self.stdout is None else self.stdout,
                 stderr=log,
             )
         eventually(lambda: self.internal("/livez") == 200, "the gateway is alive", 180)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from imageclassifier_gateway.config import SettingError, Settings, read_settings
-from imageclassifier_gateway.server import GatewayServer
 
 
 def test_without_any_variable_the_defaults_hold() -> None:
@@ -60,15 +59,10 @@ def test_a_value_that_cannot_be_used_is_refused_by_name(name: str, value: str) -
         read_settings({name: value})
 
 
-def test_threads_follow_the_cpu_limit_and_one_is_always_left_to_say_no() -> None:
+def test_decoding_threads_follow_the_cpu_limit() -> None:
     for cores in (0.1, 1, 2, 8):
-        settings = Settings(cpu_limit=cores)
-        assert settings.decoding_threads >= cores
-        assert settings.threads > settings.max_requests_in_flight
+        assert Settings(cpu_limit=cores).decoding_threads >= cores
 
 
-def test_a_node_with_many_cores_makes_no_more_threads_than_connections_have_room_for() -> None:
-    settings = Settings(cpu_limit=1024)
-    assert settings.decoding_threads == 8
-    # What is over is kept open between requests.
-    assert settings.threads < GatewayServer(settings).cfg.worker_connections / 2
+def test_a_node_with_many_cores_makes_no_more_threads_than_one_process_can_use() -> None:
+    assert Settings(cpu_limit=1024).decoding_threads == 8

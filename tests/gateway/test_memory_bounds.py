@@ -7,30 +7,21 @@ import io
 import json
 import socket
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from gateway_testbed import FakeModel, GatewayProcess, eventually, picture, request, routing, write_atomically
 from PIL import Image
-from prometheus_client import Gauge
 
-from imageclassifier_gateway.admission import Admission
 from imageclassifier_gateway.app import create_app
 from imageclassifier_gateway.config import Settings
-from imageclassifier_gateway.exchange import _read_in_steps
 from imageclassifier_gateway.forms import read_form
 from imageclassifier_gateway.gateway import build_gateway
 from imageclassifier_gateway.payload import decode_base64, parse_json_object, read_json
 from imageclassifier_gateway.problems import Problem
 
 MEGABYTE = 1024 * 1024
-
-
-@pytest.fixture
-def admission() -> Iterator[Admission]:
-    gauge = Gauge("unregistered", "No figure of a test.", registry=None)
-    return Admission(8, 3 * MEGABYTE, gauge, gauge)
 
 
 def test_json_of_many_values_is_refused_before_objects_are_made_of_them() -> None:
@@ -84,21 +75,6 @@ def test_the_head_of_a_part_is_refused_when_it_is_long(line: bytes) -> None:
         read_form(form, "x", 8)
 
 
-def test_a_large_body_is_held_as_it_arrives_and_refused_where_there_is_no_room_left(
-    admission: Admission,
-) -> None:
-    with admission.enter() as ticket:
-        assert len(_read_in_steps(io.BytesIO(bytes(2 * MEGABYTE)), 40 * MEGABYTE, ticket)) == 2 * MEGABYTE
-        assert ticket.held_bytes == 2 * MEGABYTE
-    stream = io.BytesIO(bytes(40 * MEGABYTE))
-    with admission.enter() as ticket:
-        with pytest.raises(Problem, match="Too many large pictures"):
-            _read_in_steps(stream, 40 * MEGABYTE, ticket)
-        assert stream.tell() == 4 * MEGABYTE
-    with admission.enter() as ticket:
-        ticket.hold(3 * MEGABYTE)  # all is free again
-
-
 def test_senders_that_only_announce_large_bodies_take_no_room_from_others(
     make_gateway: Callable[..., GatewayProcess], model: FakeModel
 ) -> None:
@@ -110,7 +86,7 @@ def test_senders_that_only_announce_large_bodies_take_no_room_from_others(
             sender = socket.create_connection(("127.0.0.1", gateway.port))
             sender.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % announced)
             senders.append(sender)
-        eventually(lambda: "requests_in_flight 8.0" in gateway.metrics(), "all of them are read")
+        eventually(lambda: "_connections 8.0" in gateway.metrics(), "all of them are read")
         large = picture() + bytes(1_500_000)  # what follows the picture is not looked at
         assert gateway.predict(large).status == 200
     finally:
@@ -128,7 +104,7 @@ def test_small_bodies_of_unknown_length_do_not_count_as_large_ones(
     try:
         for sender in waiting:
             sender.sendall(head + b"2\r\n\xff\xd8\r\n")
-        eventually(lambda: "requests_in_flight 6.0" in gateway.metrics(), "all of them are read")
+        eventually(lambda: "_connections 6.0" in gateway.metrics(), "all of them are read")
         chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(picture()), picture())
         answer = request(gateway.port, "POST", "/predict", chunks, {"Transfer-Encoding": "Chunked"})
         assert answer.status == 200
@@ -140,7 +116,7 @@ def test_small_bodies_of_unknown_length_do_not_count_as_large_ones(
 def test_tiny_pictures_that_would_become_large_tensors_are_refused_where_there_is_no_room(
     tmp_path: Path, model: FakeModel
 ) -> None:
-    gateway = build_gateway(Settings(routing_file=tmp_path / "routing.json", max_image_bytes=1_000))
+    gateway = build_gateway(Settings(routing_file=tmp_path / "routing.json"))
     write_atomically(gateway.settings.routing_file, routing(model))
     gateway.start()
     try:
@@ -153,10 +129,12 @@ def test_tiny_pictures_that_would_become_large_tensors_are_refused_where_there_i
             files = [(io.BytesIO(buffer.getvalue()), f"{index}.png") for index in range(count)]
             return client.post("/predict", data={"file": files}).status_code
 
-        assert send(2) == 200
-        before = len(model.requests)
-        assert send(32) == 503
-        assert len(model.requests) == before
-        assert send(2) == 200
+        with gateway.admission.enter() as others:
+            others.hold(gateway.settings.max_buffered_bytes - 60_000)
+            assert send(2) == 200
+            before = len(model.requests)
+            assert send(32) == 503
+            assert len(model.requests) == before
+        assert send(32) == 200
     finally:
         gateway.stop()

@@ -21,6 +21,7 @@ from gateway_testbed import CONTRACT, FakeModel, eventually, picture, routing, w
 from PIL import Image
 
 from imageclassifier_gateway import images
+from imageclassifier_gateway.admission import Admission
 from imageclassifier_gateway.app import create_app
 from imageclassifier_gateway.batches import picture_bytes
 from imageclassifier_gateway.config import Settings
@@ -458,9 +459,9 @@ def test_tensorflow_servings_clients_may_name_the_version_that_serves_and_no_oth
 
 @pytest.mark.parametrize("path", ["/v1/models/pizza-model", "/v1/models/pizza-model/metadata"])
 def test_calls_about_the_model_take_a_place_as_predictions_do(
-    gateway: Gateway, model: FakeModel, monkeypatch: pytest.MonkeyPatch, path: str
+    gateway: Gateway, model: FakeModel, path: str
 ) -> None:
-    monkeypatch.setattr(Settings, "max_requests_in_flight", 0)
+    gateway.admission = Admission(0, 0, gateway.stats.in_flight, gateway.stats.held_bytes)
     write_atomically(gateway.settings.routing_file, routing(model))
     client = create_app(gateway).test_client()
     gateway.start()

@@ -7,7 +7,7 @@ import os
 import sys
 
 from .config import SettingError, read_settings
-from .server import GatewayServer
+from .process import run
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     # The name server that a user's URL leads to may never answer: by default glibc waits 10 s for it, in a
     # thread that nothing can stop (fetch.py).
     os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:2")
-    GatewayServer(settings).run()
+    run(settings)
 
 
 if __name__ == "__main__":

@@ -5,16 +5,25 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import sys
+import re
 import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from .logwriter import LOG
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}\Z")
+
 ACCESS_LOGGER = "imageclassifier_gateway.access"
+
+
+def request_id_of(given: str) -> str:
+    """The client's X-Request-ID where it can be used, else a new one."""
+    return given if _REQUEST_ID.match(given) else uuid.uuid4().hex
 
 
 @dataclass
@@ -62,27 +71,23 @@ def log_access(fields: dict[str, Any]) -> None:
     Straight to stdout: by way of `logging`, with its records and locks, it costs more than twice as much.
     """
     line = {"time": _timestamp(time.time()), "level": "info", "logger": ACCESS_LOGGER, "message": "request"}
-    with suppress(OSError):  # nobody reads the log: no reason to fail the request
-        # One system call, so that the lines of several threads do not mix.
-        os.write(sys.stdout.fileno(), f"{_encode(line | fields)}\n".encode())
+    LOG.write(_encode(line | fields))
 
 
 def _timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
-#: For logging.config.dictConfig: everything to stdout, one JSON object a line.
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"json": {"()": JsonFormatter}},
-    "handlers": {
-        "stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "json"}
-    },
-    "root": {"level": "INFO", "handlers": ["stdout"]},
-    "loggers": {
-        # gunicorn's own access log would say everything a second time.
-        "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
-        "gunicorn.error": {"level": "INFO", "handlers": ["stdout"], "propagate": False},
-    },
-}
+class QueueHandler(logging.Handler):
+    """Hands the lines of `logging` to the same writer."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        LOG.write(self.format(record))
+
+
+def configure_logging() -> None:
+    """Everything to stdout, one JSON object a line."""
+    handler = QueueHandler()
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.captureWarnings(True)  # Pillow's, of damaged pictures, would be plain text on stderr

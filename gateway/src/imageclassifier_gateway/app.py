@@ -5,41 +5,28 @@ Request ids, one place where failures become problem documents, security headers
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import time
-import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
+from urllib.parse import unquote
 
 from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from . import cors
-from .accesslog import Trace, log_access
-from .admission import Admission
+from .accesslog import Trace, log_access, request_id_of
+from .admission import BEGAN
 from .gateway import Gateway
 from .problems import MEDIA_TYPE, Problem, internal_error
+from .refusals import SAFETY_HEADERS, problem_document
 from .routes import page_routes, predict_routes
 from .tfserving_rest import tfserving_routes
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}\Z")
 #: W3C Trace Context: version, trace id, parent id, flags.
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
-#: What a browser may do with our page: nothing from elsewhere, nothing inline, no framing.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-#: How much of a refused request is still taken off the line, and for how long; and how long one that sends
-#: nothing keeps a thread.
-_DISCARD_BYTES = 64 * 1024 * 1024
-_DISCARD_SECONDS = 3.0
-_DISCARD_IDLE_SECONDS = 0.75
-_DISCARD_CHUNK_BYTES = 16 * 1024
 
 _CAUSE_OF_STATUS = {404: "not-found", 405: "method-not-allowed"}
 
@@ -54,14 +41,8 @@ def create_app(gateway: Gateway) -> Flask:
     """The WSGI application for a gateway."""
     settings = gateway.settings
     app = _App("imageclassifier_gateway", static_folder=None)
-    admission = Admission(
-        settings.max_requests_in_flight,
-        settings.max_buffered_bytes,
-        gateway.stats.in_flight,
-        gateway.stats.held_bytes,
-    )
-    app.register_blueprint(predict_routes(gateway, admission))
-    app.register_blueprint(tfserving_routes(gateway, admission))
+    app.register_blueprint(predict_routes(gateway, gateway.admission))
+    app.register_blueprint(tfserving_routes(gateway, gateway.admission))
     app.register_blueprint(page_routes(gateway))
 
     @app.before_request
@@ -70,8 +51,8 @@ def create_app(gateway: Gateway) -> Flask:
         given = environ.get("HTTP_X_REQUEST_ID", "")
         traceparent = environ.get("HTTP_TRACEPARENT", "")
         g.trace = Trace(
-            began=time.monotonic(),
-            request_id=given if _REQUEST_ID.match(given) else uuid.uuid4().hex,
+            began=environ.get(BEGAN) or time.monotonic(),
+            request_id=request_id_of(given),
             traceparent=traceparent if _TRACEPARENT.match(traceparent) else None,
         )
 
@@ -82,14 +63,11 @@ def create_app(gateway: Gateway) -> Flask:
         if isinstance(error, HTTPException) and error.response is None and (error.code or 500) < 400:
             return error.get_response(request.environ)
         problem = _as_problem(error)
-        _discard_body()
         gateway.stats.problems.labels(problem.cause).inc()
         trace: Trace = g.trace
         trace.log_fields["problem"] = problem.cause
-        document = problem.document(trace.request_id)
-        if request.path.startswith("/v1/"):
-            document["error"] = problem.detail  # where TensorFlow Serving's clients look for it
-        response = Response(json.dumps(document), problem.status, mimetype=MEDIA_TYPE)
+        document = problem_document(problem, trace.request_id, request.path.startswith("/v1/"))
+        response = Response(document, problem.status, mimetype=MEDIA_TYPE)
         response.headers.update(problem.headers)
         response.headers["Link"] = problem.link(request.path)
         return response
@@ -99,9 +77,7 @@ def create_app(gateway: Gateway) -> Flask:
         trace: Trace = g.trace
         headers = response.headers
         headers.add("X-Request-ID", trace.request_id)
-        headers.add("X-Content-Type-Options", "nosniff")
-        headers.add("Referrer-Policy", "no-referrer")
-        headers.add("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        headers.extend(SAFETY_HEADERS)
         headers.setdefault("Cache-Control", "no-store")
         asked: Request = request._get_current_object()  # type: ignore[attr-defined]
         rule = asked.url_rule.rule if asked.url_rule else "none"
@@ -116,19 +92,18 @@ def create_app(gateway: Gateway) -> Flask:
     return app
 
 
-def _discard_body() -> None:
-    """Reads what is left of the body of a refused request, within limits: a client that is still sending when
-    the connection closes gets a reset instead of the answer."""
-    body, reading = request.environ["wsgi.input"], request.environ.get("imageclassifier.reading")
-    end, left = time.monotonic() + _DISCARD_SECONDS, _DISCARD_BYTES
-    with suppress(OSError):
-        while left > 0 and (now := time.monotonic()) < end:
-            if reading is not None:
-                reading.end_by(min(end, now + _DISCARD_IDLE_SECONDS))
-            chunk = body.read(min(left, _DISCARD_CHUNK_BYTES))
-            if not chunk:
-                return
-            left -= len(chunk)
+def wants_body(app: Flask) -> Callable[[str, str], bool]:
+    """Whether a request of this method and path reads its body: false where no route takes it."""
+    routes = app.url_map.bind("")
+
+    def asks(method: str, path: str) -> bool:
+        try:
+            routes.match(unquote(path), method)
+        except HTTPException:
+            return False
+        return method == "POST"
+
+    return asks
 
 
 def _as_problem(error: Exception) -> Problem:

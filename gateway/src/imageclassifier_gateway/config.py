@@ -55,13 +55,8 @@ class Settings:
 
     @property
     def max_slow_requests(self) -> int:
-        """Requests of those that may still be on their way, or wait for a URL."""
+        """Requests of those that may wait for a URL."""
         return self.max_requests_in_flight // 2
-
-    @property
-    def threads(self) -> int:
-        """Request threads: some more than requests in flight, so that there is always one to say no."""
-        return self.max_requests_in_flight + 8
 
     @property
     def max_body_bytes(self) -> int:

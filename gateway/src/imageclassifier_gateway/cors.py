@@ -7,14 +7,12 @@ import re
 
 from flask import Flask, Response, request
 
-from .origins import ANY, is_allowed
+from .origins import is_allowed, response_headers
 
 #: Chromium caps it at two hours.
 _PREFLIGHT_SECONDS = 7200
 #: Names of HTTP headers, separated by commas, as a browser lists them.
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9-]{1,64}(, ?[A-Za-z0-9-]{1,64}){0,31}\Z")
-#: What a page reads beside the body: an answer's id, when to try again, and what a problem means.
-_EXPOSED = "X-Request-ID, Retry-After, Link"
 
 
 def install(app: Flask, allowed: tuple[str, ...]) -> None:
@@ -39,12 +37,5 @@ def install(app: Flask, allowed: tuple[str, ...]) -> None:
 
     @app.after_request
     def mark(answer: Response) -> Response:
-        origin = request.headers.get("Origin")
-        if ANY in allowed:
-            answer.headers["Access-Control-Allow-Origin"] = ANY
-        else:
-            answer.headers.add("Vary", "Origin")
-            if origin is not None and is_allowed(origin, allowed):
-                answer.headers["Access-Control-Allow-Origin"] = origin
-        answer.headers["Access-Control-Expose-Headers"] = _EXPOSED
+        answer.headers.extend(response_headers(request.headers.get("Origin"), allowed))
         return answer

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 from flask import g, request
-from werkzeug.exceptions import ClientDisconnected
 
 from . import images, origins
 from .accesslog import Trace
-from .admission import Admission, Ticket
+from .admission import ARRIVED, Admission, Ticket
 from .batches import Metadata
 from .contract import Decision
 from .deadline import Deadline
@@ -36,8 +33,6 @@ _CAUSE_OF_PICTURE_ERROR = {
 #: The share of a request's time in which its URLs must have been fetched: one that drips in is that picture's
 #: own error, and the others can still be classified.
 _FETCH_SHARE = 0.6
-#: So much of a large body is read at a time.
-_STEP_BYTES = 1024 * 1024
 #: Reading JSON holds its text, the picture's part of that, the same as bytes, and what they decode to.
 _JSON_COPIES = 4
 
@@ -65,29 +60,20 @@ class Exchange:
         self._admission = admission
 
     def read_body(self, ticket: Ticket) -> bytes:
-        """The whole body. Raises Problem or an HTTPException when it is too large, too slow or cut off."""
+        """The whole body. Raises Problem when it is too large."""
         length, limit = request.content_length, self._settings.max_body_bytes
         if length is not None and length > limit:
             raise Problem("too-large", f"The body has {length:,} bytes; at most {limit:,} are accepted.")
-        reading = request.environ.get("imageclassifier.reading")
-        try:
-            # By way of Werkzeug's streams a large picture would be copied several times more.
-            stream = request.environ["wsgi.input"]
-            body: bytes | None = _read_in_steps(stream, limit + 1 if length is None else length, ticket)
-        except OSError:
-            body = None
-        if body is None or len(body) < (length or 0):
-            if reading is not None and reading.expired:
-                raise Problem(
-                    "body-too-slow", "The request's body did not arrive in time. Try a faster line."
-                )
-            if body is None:
-                raise ClientDisconnected
-            raise Problem("bad-request", "The request's body ended before its announced length.")
+        arrived = request.environ.get(ARRIVED)
+        if arrived is not None:
+            g.trace.seconds["receive"] = arrived - g.trace.began
+        # By way of Werkzeug's streams a large picture would be copied.
+        stream = request.environ["wsgi.input"]
+        body: bytes = stream.read(limit + 1 if length is None else length)
         if len(body) > limit:
             raise Problem("too-large", f"The body has more than the accepted {limit:,} bytes.")
-        if reading is not None:
-            reading.finish()
+        if arrived is None:  # another server, which did not count the bytes as they arrived
+            ticket.hold(len(body))
         return body
 
     def admit_json(self, body: bytes, ticket: Ticket) -> bytes:
@@ -130,9 +116,9 @@ class Exchange:
         self._check_origin(sources)
         trace: Trace = g.trace
         timeout_seconds = self._settings.timeout_seconds
-        deadline = Deadline.after(timeout_seconds)
+        deadline = Deadline(trace.began + timeout_seconds)
         fleet = gateway.predictor.fleet()
-        pictures = self._fetch(sources, Deadline.after(timeout_seconds * _FETCH_SHARE), ticket)
+        pictures = self._fetch(sources, Deadline(trace.began + timeout_seconds * _FETCH_SHARE), ticket)
         classified = gateway.predictor.classify(
             fleet,
             ClassifyRequest(
@@ -217,19 +203,6 @@ def _check_json_type() -> None:
             f"The body looks like JSON, and its Content-Type is '{request.mimetype[:60]}'. Send it with "
             "Content-Type: application/json.",
         )
-
-
-def _read_in_steps(stream: Any, length: int, ticket: Ticket) -> bytes:
-    """At most `length` bytes, each step of them held when it has arrived: what is only announced takes no
-    room from others."""
-    if length <= _STEP_BYTES:
-        ticket.hold(length)
-        return bytes(stream.read(length))
-    buffer = io.BytesIO()
-    while (left := length - buffer.tell()) > 0 and (step := stream.read(min(left, _STEP_BYTES))):
-        ticket.hold(len(step))
-        buffer.write(step)
-    return buffer.getvalue()
 
 
 def _outcome(outcome: Decision | images.PictureError) -> Decision | Problem:

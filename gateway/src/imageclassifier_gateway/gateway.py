@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from . import images
+from .admission import Admission
 from .config import Settings
 from .decoding import Decoder
 from .fetch import Fetcher
@@ -30,6 +31,7 @@ class Gateway:
     fetcher: Fetcher
     shadow: ShadowSender
     slow: SlowRequests
+    admission: Admission
     _draining: threading.Event
     _was_ready: bool = False
 
@@ -124,5 +126,8 @@ def build_gateway(settings: Settings) -> Gateway:
         ),
         shadow=shadow,
         slow=SlowRequests(settings.max_slow_requests),
+        admission=Admission(
+            settings.max_requests_in_flight, settings.max_buffered_bytes, stats.in_flight, stats.held_bytes
+        ),
         _draining=threading.Event(),
     )

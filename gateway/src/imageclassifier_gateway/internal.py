@@ -6,11 +6,13 @@ busy.
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import socket
 import sys
 import threading
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -21,6 +23,25 @@ _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
 #: A client that says nothing for so long is cut off.
 _IDLE_SECONDS = 30
+#: How long the public port may take to answer a ping: less than the probes' timeouts of 2 and 5 seconds.
+_READY_SECONDS = 1.5
+_ALIVE_SECONDS = 4.0
+_DEAF = "The public port does not answer."
+
+
+def is_answering(port: int, seconds: float) -> bool:
+    """Whether the public port accepts a connection and answers on it: `OPTIONS *` is HTTP's own ping.
+
+    Without this question a pod whose public port is dead would stay in the Service's endpoints.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+    try:
+        connection.request("OPTIONS", "*")
+        return connection.getresponse().status == HTTPStatus.NO_CONTENT
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 class InternalServer(ThreadingHTTPServer):
@@ -70,9 +91,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, path: str) -> tuple[int, str, bytes]:
         gateway = self.server.gateway
         if path == "/livez":
-            return 200, _TEXT, b"alive\n"
+            # It may be slow under load; a restart is for an event loop that is stuck.
+            alive = gateway.draining or is_answering(gateway.settings.port, _ALIVE_SECONDS)
+            return (200, _TEXT, b"alive\n") if alive else (503, _TEXT, f"{_DEAF}\n".encode())
         if path == "/readyz":
             reason = gateway.unready_reason()
+            if reason is None and not is_answering(gateway.settings.port, _READY_SECONDS):
+                reason = _DEAF
             return (200, _TEXT, b"ready\n") if reason is None else (503, _TEXT, f"{reason}\n".encode())
         if path == "/metrics":
             return 200, CONTENT_TYPE_LATEST, gateway.stats.exposition()

@@ -15,12 +15,28 @@ ANY = "*"
 #: Gives a request's header by its name.
 Header = Callable[[str], str | None]
 
+#: What a page reads beside the body: a response's id, when to try again, and what a problem means.
+_EXPOSED = "X-Request-ID, Retry-After, Link"
+
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def is_allowed(origin: str | None, allowed: tuple[str, ...]) -> bool:
     """Whether the owner allows pages of this origin to use the gateway."""
     return origin is not None and (ANY in allowed or origin.lower() in allowed)
+
+
+def response_headers(origin: str | None, allowed: tuple[str, ...]) -> list[tuple[str, str]]:
+    """What lets pages of the allowed origins read a response."""
+    if not allowed:
+        return []
+    headers = [("Access-Control-Expose-Headers", _EXPOSED)]
+    if ANY in allowed:
+        return [*headers, ("Access-Control-Allow-Origin", ANY)]
+    headers.append(("Vary", "Origin"))
+    if origin is not None and is_allowed(origin, allowed):
+        headers.append(("Access-Control-Allow-Origin", origin))
+    return headers
 
 
 def is_from_browser(header: Header) -> bool:

@@ -7,7 +7,7 @@ import json
 from importlib import resources
 from typing import Any
 
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response, g, request
 
 from .admission import Admission
 from .contract import Decision
@@ -34,7 +34,7 @@ def predict_routes(gateway: Gateway, admission: Admission) -> Blueprint:
 
     @blueprint.post("/predict")
     def predict() -> Response:
-        with admission.enter() as ticket:
+        with admission.place_of(request.environ) as ticket:
             with g.trace.stage("receive"):
                 payload = exchange.read_payload(ticket)
             answers = exchange.answer(payload.sources, ticket)

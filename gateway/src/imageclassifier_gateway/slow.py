@@ -1,8 +1,7 @@
-"""How many requests may wait for bytes from outside at the same time.
+"""How many requests may wait for pictures from URLs at the same time.
 
-A body that is on its way and a picture behind a URL keep a thread and one of the places for requests, and may
-keep them for long. Half of the places can be kept so. The others are for requests that are all there: however
-many senders are slow, those are not refused.
+Such a request keeps a thread and one of the places for requests, and may keep them for long. Half of the
+places can be kept so; the others are for requests that have their pictures.
 """
 
 from __future__ import annotations
@@ -15,19 +14,18 @@ from .problems import Problem
 
 
 class SlowRequests:
-    """Counts the requests that wait for bytes from outside, against one limit for all of them."""
+    """Counts the requests that fetch pictures from URLs, against a limit."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._fetching = 0
-        self._sending = 0
         self._lock = threading.Lock()
 
     @contextmanager
     def fetching(self) -> Iterator[None]:
         """A request that fetches pictures from URLs, for so long. Raises Problem when too many wait."""
         with self._lock:
-            if self._fetching + self._sending >= self._limit:
+            if self._fetching >= self._limit:
                 raise Problem(
                     "overloaded", "Too many pictures are being fetched from URLs already. Try again soon."
                 )
@@ -37,9 +35,3 @@ class SlowRequests:
         finally:
             with self._lock:
                 self._fetching -= 1
-
-    def admit_senders(self, slow: int) -> int:
-        """How many of so many clients that are slow to send their requests may go on."""
-        with self._lock:
-            self._sending = min(slow, self._limit - self._fetching)
-            return self._sending

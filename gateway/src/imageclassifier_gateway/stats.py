@@ -88,6 +88,15 @@ class Stats:
             "Requests that wait for their turn to decode.",
             registry=self._registry,
         )
+        self.connections = Gauge(
+            f"{prefix}_connections", "Connections of clients that are open.", registry=self._registry
+        )
+        self.evicted_connections = counter(
+            "evicted_connections",
+            "Connections closed to let new clients in, by what they were waiting for.",
+            ("state",),
+        )
+        self.dropped_log_lines = counter("dropped_log_lines", "Log lines dropped because stdout was blocked.")
         self.routing_revision = Gauge(
             f"{prefix}_routing_revision", "Revision of the routing file in use.", registry=self._registry
         )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response, g, request
 from google.protobuf.json_format import MessageToDict
 
 from .admission import Admission
@@ -47,7 +47,7 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
     @blueprint.post("/<model>:predict", defaults={"version": None})
     @blueprint.post("/<model>/versions/<int:version>:predict")
     def predict(model: str, version: int | None) -> Response:
-        with admission.enter() as ticket:
+        with admission.place_of(request.environ) as ticket:
             with g.trace.stage("receive"):
                 body = exchange.read_body(ticket)
                 find(model, version)
@@ -65,7 +65,7 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
     @blueprint.get("/<model>", defaults={"version": None})
     @blueprint.get("/<model>/versions/<int:version>")
     def status(model: str, version: int | None) -> Response:
-        with admission.enter():
+        with admission.place_of(request.environ):
             named = find(model, version)
             try:
                 answer = named.server.status(timeout_seconds=_CALL_SECONDS)
@@ -76,7 +76,7 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
     @blueprint.get("/<model>/metadata", defaults={"version": None})
     @blueprint.get("/<model>/versions/<int:version>/metadata")
     def metadata(model: str, version: int | None) -> Response:
-        with admission.enter():
+        with admission.place_of(request.environ):
             named = find(model, version)
             try:
                 signatures = named.server.signatures(timeout_seconds=_CALL_SECONDS)

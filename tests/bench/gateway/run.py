@@ -91,7 +91,7 @@ def use_bytecode(folder: Path) -> None:
     """Lets Python keep compiled modules, as images do, whatever this shell says; and compiles them."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
-    for modules in ("imageclassifier_gateway.app, imageclassifier_gateway.server", "reference_gateway"):
+    for modules in ("imageclassifier_gateway.app, imageclassifier_gateway.process", "reference_gateway"):
         subprocess.run([sys.executable, "-c", f"import {modules}"], cwd=HERE, check=True, capture_output=True)
 
 

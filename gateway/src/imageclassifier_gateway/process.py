@@ -1,0 +1,53 @@
+"""The gateway as a process: its parts in the order of their start, and one end for all of them.
+
+There is one process and no parent that starts another one: when it dies its container dies, and Kubernetes
+shows and counts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from typing import NoReturn
+
+from .accesslog import configure_logging
+from .config import Settings
+from .logwriter import LOG
+from .server import HttpServer, bind
+
+#: How long the last log lines may take.
+_LOG_SECONDS = 1.0
+
+
+def run(settings: Settings) -> NoReturn:
+    """Runs until SIGTERM or SIGINT and exits with 0; with 1 when the gateway cannot start or go on."""
+    # Python's modules are loaded before, and gRPC after, what can fail at once.
+    try:
+        listener = bind(settings.port)
+    except OSError as error:
+        print(
+            f"Port {settings.port} cannot be opened: {error}. End what uses it, or set GATEWAY_PORT.",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    from .app import create_app, wants_body
+    from .gateway import build_gateway
+    from .internal import InternalServer
+
+    configure_logging()
+    status = 0
+    try:
+        gateway = build_gateway(settings)
+        LOG.start(gateway.stats.dropped_log_lines.inc)
+        InternalServer(gateway, settings.internal_port).start()
+        app = create_app(gateway)
+        gateway.start()
+        asyncio.run(HttpServer(gateway, app, wants_body(app)).serve(listener))
+    except BaseException:
+        logging.getLogger(__name__).exception("The gateway ends because a part of it failed.")
+        status = 1
+    LOG.close(_LOG_SECONDS)
+    # Not by returning: that would wait for request threads, whose clients have gone.
+    os._exit(status)
