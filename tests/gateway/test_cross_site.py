@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,8 @@ import pytest
 from flask.testing import FlaskClient
 from gateway_testbed import FakeModel, GatewayProcess, eventually, picture, routing, write_atomically
 from playwright.sync_api import Browser, Page
+from private_address import private_address
 
-from imageclassifier_gateway.addresses import is_allowed
 from imageclassifier_gateway.app import create_app
 from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.gateway import build_gateway
@@ -43,15 +41,6 @@ class Site:
     @property
     def picture(self) -> str:
         return f"http://{self.address}:{self.port}/picture.jpg"
-
-
-def private_address() -> str:
-    """An address of this machine that a gateway may fetch from: it never fetches from loopback."""
-    known = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True).stdout.split()
-    for address in known:
-        if "." in address and is_allowed(ip_address(address), allow_private_networks=True):
-            return address
-    pytest.skip("this machine has no private network, such as Docker's")
 
 
 @pytest.fixture

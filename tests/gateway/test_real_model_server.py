@@ -8,7 +8,6 @@ ones.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,16 +17,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from free_ports import free_port
 from gateway_testbed import (
     CONTRACT,
     FakeModel,
     GatewayProcess,
-    eventually,
     picture,
     routing_document,
 )
 from gateway_testbed import request as http_request
+from real_model_server import make_models, running
 
 from imageclassifier_gateway.contract import parse_contract
 from imageclassifier_gateway.model_failures import (
@@ -37,7 +35,6 @@ from imageclassifier_gateway.model_failures import (
 )
 from imageclassifier_gateway.modelserver import ModelServer
 
-ROOT = Path(__file__).parents[2]
 LEGACY_CONTRACT = {
     "schema": 1,
     "name": "legacy",
@@ -54,12 +51,6 @@ VARIANTS = {
     ("tiny", 4): "wrong-signature",
     ("legacy", 1): "legacy",
 }
-MAKE_ALL = """
-import sys; sys.path.insert(0, sys.argv[1])
-import json, make, pathlib
-for name, version, variant in json.loads(sys.argv[3]):
-    make.make(pathlib.Path(sys.argv[2]), name=name, version=version, variant=variant)
-"""
 
 
 @dataclass(frozen=True)
@@ -73,51 +64,11 @@ class RealServer:
 @pytest.fixture(scope="session")
 def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
     folder = tmp_path_factory.mktemp("models")
-    variants = json.dumps([(name, version, variant) for (name, version), variant in VARIANTS.items()])
-    subprocess.run(
-        [sys.executable, "-c", MAKE_ALL, str(ROOT / "examples" / "tiny_model"), str(folder), variants],
-        check=True,
-        capture_output=True,
-    )
-    config = "".join(
-        f'config {{ name: "{name}" base_path: "{folder / name}" model_platform: "tensorflow" '
-        "model_version_policy { all {} } }"
-        for name in ("tiny", "legacy")
-    )
-    (folder / "models.config").write_text(f"model_config_list {{ {config} }}")
-    port = free_port()
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                ROOT / "model_server" / "src" / "model_server" / "tensorflow_model_server",
-                f"--port={port}",
-                "--rest_api_port=0",
-                f"--model_config_file={folder / 'models.config'}",
-            ],
-            env={
-                **os.environ,
-                "MODEL_SERVER_PYTHON": sys.executable,
-                "MODEL_SERVER_BIND_ADDRESS": "127.0.0.1",
-            },
-            stdout=log,
-            stderr=log,
-        )
-    target = f"dns:///127.0.0.1:{port}"
-    try:
+    make_models(folder, VARIANTS)
+    with running(folder, ("tiny", "legacy")) as target:
         legacy = ModelServer(target, "legacy", 1)
-
-        def answers() -> Any:
-            assert process.poll() is None, (folder / "log").read_text()
-            try:
-                return legacy.signatures(timeout_seconds=1)
-            except ModelServerError:
-                return None
-
-        signature = eventually(answers, "the model server answers", 120).signature_def["serving_default"]
+        signature = legacy.signatures(timeout_seconds=10).signature_def["serving_default"]
         yield RealServer(target, (next(iter(signature.inputs)), next(iter(signature.outputs))))
-    finally:
-        process.kill()
-        process.wait()
 
 
 def legacy_contract(server: RealServer) -> dict[str, Any]:
