@@ -187,7 +187,7 @@ class Fetcher:
         except BaseException:
             plain.close()
             raise
-        return PinnedConnection(target, secure, deadline, self._max_bytes)
+        return PinnedConnection(target, secure, deadline)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:

@@ -13,20 +13,23 @@ from .urls import Target
 _HEAD_BYTES = 256 * 1024
 #: What a line costs at least, so that there cannot be a million of empty ones.
 _LINE_BYTES = 64
+#: So small may the chunks of a body be on average.
+_CHUNK_BYTES = 512
 
 
 class PinnedConnection(http.client.HTTPConnection):
     """An HTTP connection over a socket that is already connected, all of whose reads share one deadline.
 
     http.client does not limit the number of 100 responses, chunks and trailers, nor the extensions of chunks.
-    This connection limits all lines of a response together. The limit is enough for its head and for a body
-    of `body_bytes` in chunks of 512 bytes.
+    This connection limits all lines of a response together. The limit grows with the body that has arrived:
+    a body in chunks of 512 bytes is read, and one in chunks of a byte is soon refused, since each chunk costs
+    as much CPU time as many kilobytes.
     """
 
-    def __init__(self, target: Target, connected: socket.socket, deadline: Deadline, body_bytes: int) -> None:
+    def __init__(self, target: Target, connected: socket.socket, deadline: Deadline) -> None:
         super().__init__(target.host, target.port)
         self._connected = connected
-        self.sock = _DeadlineSocket(connected, deadline, _HEAD_BYTES + body_bytes // 512 * _LINE_BYTES)
+        self.sock = _DeadlineSocket(connected, deadline)
         self.auto_open = 0
 
     def __enter__(self) -> PinnedConnection:
@@ -40,10 +43,9 @@ class PinnedConnection(http.client.HTTPConnection):
 class _DeadlineSocket:
     """What http.client needs of a socket; each operation may take what is left of the deadline."""
 
-    def __init__(self, connected: socket.socket, deadline: Deadline, line_bytes: int) -> None:
+    def __init__(self, connected: socket.socket, deadline: Deadline) -> None:
         self._connected = connected
         self._deadline = deadline
-        self._line_bytes = line_bytes
 
     def sendall(self, data: bytes) -> None:
         self._connected.settimeout(self._left())
@@ -51,7 +53,7 @@ class _DeadlineSocket:
 
     def makefile(self, mode: str) -> io.BufferedReader:
         assert mode == "rb"
-        return _LimitedLines(_DeadlineReader(self), self._line_bytes)
+        return _LimitedLines(_DeadlineReader(self))
 
     def recv_into(self, buffer: memoryview) -> int:
         self._connected.settimeout(self._left())
@@ -79,11 +81,11 @@ class _DeadlineReader(io.RawIOBase):
 
 
 class _LimitedLines(io.BufferedReader):
-    """Refuses to read more than so many bytes as lines."""
+    """Refuses to read many lines between few bytes that are none."""
 
-    def __init__(self, source: _DeadlineReader, line_bytes: int) -> None:
+    def __init__(self, source: _DeadlineReader) -> None:
         super().__init__(source)
-        self._left_bytes = line_bytes
+        self._left_bytes = float(_HEAD_BYTES)
 
     def readline(self, size: int | None = -1, /) -> bytes:
         line = super().readline(size)
@@ -91,3 +93,8 @@ class _LimitedLines(io.BufferedReader):
         if self._left_bytes < 0:
             raise http.client.HTTPException("too many lines around the body")
         return line
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self._left_bytes += len(data) * _LINE_BYTES / _CHUNK_BYTES
+        return data
