@@ -18,7 +18,7 @@ from typing import Any
 from imageclassifier_operator.api.classifier import parse
 from imageclassifier_operator.api.quantity import cores
 from imageclassifier_operator.render.gateway import gateway_deployment
-from imageclassifier_operator.render.manifest import USER_ID, Settings
+from imageclassifier_operator.render.manifest import USER_ID, Installation
 from images import docker
 
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -89,8 +89,8 @@ class Container:
 
 def pod() -> dict[str, Any]:
     """The pod of a gateway as the operator makes it by default, with URLs of private networks allowed."""
-    settings = Settings(gateway_image="none", operator_namespace="default")
-    spec: dict[str, Any] = gateway_deployment(parse(_CLASSIFIER), settings)["spec"]["template"]["spec"]
+    installation = Installation(gateway_image="none", operator_namespace="default")
+    spec: dict[str, Any] = gateway_deployment(parse(_CLASSIFIER), installation)["spec"]["template"]["spec"]
     return spec
 
 
