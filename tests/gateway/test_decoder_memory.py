@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from adversarial import jpeg_in_three_scans, mpf_segment, tiff_of_tiles, with_segments
+from adversarial import BODIES, jpeg_in_three_scans, mpf_segment, tiff_of_tiles, with_segments
 from PIL import Image
 
 from imageclassifier_gateway import images
@@ -17,8 +17,8 @@ from imageclassifier_gateway.contract import ModelInput
 
 WANTED = ModelInput(height=24, width=24)
 SIDE = 2000
-BYTES_PER_PIXEL = {"WEBP": 18, "HEIF": 10}
-"""Measured are 17 and 9; 8.5 for the others. A copy of the whole picture more would be 4."""
+BYTES_PER_PIXEL = {"WEBP": 18, "HEIF": 10, "TIFF": 13}
+"""Measured are 17, 9 and 12; 8.5 for the others. A copy of the whole picture more would be 4."""
 OTHERS_BYTES_PER_PIXEL = 10
 
 MEASURE = """
@@ -48,6 +48,12 @@ def noise(mode: str) -> Image.Image:
     )
 
 
+def turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
 def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
@@ -64,6 +70,28 @@ PICTURES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "lossy WebP": ("WEBP", lambda: saved(noise("RGB"), "WEBP", method=0)),
     "HEIC with alpha": ("HEIF", lambda: saved(noise("RGBA"), "HEIF")),
     "progressive JPEG": ("JPEG", lambda: saved(noise("RGB"), "JPEG", progressive=True, subsampling=0)),
+    "interlaced PNG of 16 bits": ("PNG", lambda: BODIES["png-bomb"](SIDE * SIDE * 8 // 1000).data),
+    "TIFF of 16 bits in one strip": ("TIFF", lambda: BODIES["tiff-bomb"](SIDE * SIDE * 8 // 1000).data),
+    "TIFF that is turned": (
+        "TIFF",
+        lambda: saved(noise("RGB"), "TIFF", compression="tiff_lzw", exif=turned()),
+    ),
+    "animated WebP": (
+        "WEBP",
+        lambda: saved(noise("RGBA"), "WEBP", save_all=True, append_images=[noise("RGB")] * 2, method=0),
+    ),
+    "animated GIF": (
+        "GIF",
+        lambda: saved(noise("RGB").quantize(64), "GIF", save_all=True, append_images=[noise("L")]),
+    ),
+    "progressive MPO": (
+        "JPEG",
+        lambda: with_segments(saved(noise("RGB"), "JPEG", progressive=True, subsampling=0), mpf_segment()),
+    ),
+    "MPO in three scans": (
+        "JPEG",
+        lambda: with_segments(jpeg_in_three_scans(SIDE // 32 * 32, SIDE // 32 * 32), mpf_segment()),
+    ),
     "progressive CMYK JPEG": ("JPEG", lambda: saved(noise("CMYK"), "JPEG", progressive=True)),
 }
 

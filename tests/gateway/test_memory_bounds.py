@@ -6,6 +6,8 @@ import base64
 import io
 import json
 import socket
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -138,3 +140,68 @@ def test_tiny_pictures_that_would_become_large_tensors_are_refused_where_there_i
         assert send(32) == 200
     finally:
         gateway.stop()
+
+
+FILL_THE_BUDGET = """
+import io, sys, threading, types
+from flask import Flask
+from prometheus_client import Gauge
+from imageclassifier_gateway.admission import Admission
+from imageclassifier_gateway.config import Settings
+from imageclassifier_gateway.exchange import Exchange
+from imageclassifier_gateway.problems import Problem
+
+def memory(name):
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith(name))
+
+content_type, body = sys.argv[1], sys.stdin.buffer.read()
+settings = Settings(max_image_bytes=8 * 1024 * 1024)
+gauge = Gauge("unregistered", "No figure of a test.", registry=None)
+admission = Admission(16, settings.max_buffered_bytes, gauge, gauge)
+exchange = Exchange(types.SimpleNamespace(settings=settings), admission)
+app, all_read, read = Flask("test"), threading.Barrier(12), []
+
+def request():
+    stream = io.BytesIO(body)
+    environ = {"input_stream": stream, "content_type": content_type, "content_length": len(body)}
+    with app.test_request_context("/predict", method="POST", **environ), admission.enter() as ticket:
+        try:
+            payload = exchange.read_payload(ticket)
+            read.append(len(payload.sources))
+        except Problem as problem:
+            assert problem.cause == "overloaded", problem.detail
+        all_read.wait(60)
+
+with open("/proc/self/clear_refs", "w") as marks:
+    marks.write("5")  # the peak counts from here on (proc(5))
+before = memory("VmRSS")
+threads = [threading.Thread(target=request) for _ in range(12)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(read), (memory("VmHWM") - before) / settings.max_buffered_bytes)
+"""
+
+
+def large_form() -> tuple[str, bytes]:
+    part = b'--XyZ\r\nContent-Disposition: form-data; name="f"; filename="p.jpg"\r\n\r\n%s\r\n'
+    return "multipart/form-data; boundary=XyZ", part % bytes(7_000_000) * 2 + b"--XyZ--\r\n"
+
+
+def large_json() -> tuple[str, bytes]:
+    return "application/json", json.dumps({"image": base64.b64encode(bytes(7_000_000)).decode()}).encode()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the memory from Linux's /proc")
+@pytest.mark.parametrize("make", [large_form, large_json])
+def test_bodies_that_are_read_at_the_same_time_take_no_more_memory_than_the_budget(
+    make: Callable[[], tuple[str, bytes]],
+) -> None:
+    content_type, body = make()
+    command = [sys.executable, "-c", FILL_THE_BUDGET, content_type]
+    output = subprocess.run(command, input=body, capture_output=True, check=True).stdout.split()
+    requests, share = int(output[0]), float(output[1])
+    assert requests >= 1
+    assert share < 1.1  # threads and their stacks

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 from .config import SettingError, read_settings
 from .process import run
@@ -25,6 +26,9 @@ def main() -> None:
     # The name server that a user's URL leads to may never answer: by default glibc waits 10 s for it, in a
     # thread that nothing can stop (fetch.py).
     os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:2")
+    # Pillow warns of damaged metadata in texts that hold a client's numbers. Python would print each of them
+    # once, and keep it forever.
+    warnings.filterwarnings("ignore", module="PIL")
     run(settings)
 
 
