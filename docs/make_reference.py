@@ -21,11 +21,11 @@ REFERENCE = REPOSITORY / "docs" / "reference.md"
 
 _MEANING_OF_CONDITION = {
     "Available": "A version answers requests now.",
-    "Ready": "The version that the spec asks for is that version, fully rolled out, and every gateway has "
-    "acknowledged it.",
-    "Progressing": "A rollout is under way. False at rest, and after a failure, with its reason.",
-    "PredictorReady": "All model servers of the serving version are up.",
-    "GatewayReady": "All gateways are up.",
+    "Ready": "The version in the spec serves and is fully rolled out, and every ready gateway has "
+    "acknowledged the newest routing.",
+    "Progressing": "A rollout is in progress. It is False at rest, and after a failure, with the reason.",
+    "PredictorReady": "All model servers of the serving version are available.",
+    "GatewayReady": "All gateways are available.",
 }
 
 
@@ -36,12 +36,12 @@ def reference() -> str:
     schema = version["schema"]["openAPIV3Schema"]
     parts = [
         "# Reference",
-        "Made from the sources by `make reference`; `kubectl explain imageclassifier.spec` says the same of "
-        "the fields.",
+        "This page is generated from the CRD and the code by `make reference`. `kubectl explain "
+        "imageclassifier.spec` shows the same descriptions of the fields.",
         "## The object",
         f"`{crd['spec']['group']}/{version['name']}`, kind `{crd['spec']['names']['kind']}`, short names "
         f"{_codes(crd['spec']['names']['shortNames'])}. {schema['description']}",
-        *_rules("It is refused when one of these does not hold:", schema),
+        *_rules("The API server refuses an object with one of these messages:", schema),
         "## spec",
         *_fields(schema["properties"]["spec"], "spec"),
         "## status",
@@ -50,26 +50,27 @@ def reference() -> str:
         _table(
             ("column", "shows", "with"),
             (
-                (column["name"].upper(), column.get("description", "How long it has been there."), wide)
+                (column["name"].upper(), column.get("description", "The time since it was created."), wide)
                 for column in version["additionalPrinterColumns"]
                 for wide in ["`-o wide`" if column.get("priority") else ""]
             ),
         ),
         "## Annotations",
         _table(
-            ("annotation", "what a new value of it does"),
+            ("annotation", "effect of a new value"),
             (
-                (f"`{PROMOTE_ANNOTATION}`", "Lets a paused rollout go on by one step."),
-                (f"`{RETRY_ANNOTATION}`", "Has a version that was taken back tried again as it is."),
+                (f"`{PROMOTE_ANNOTATION}`", "Continues a paused rollout by one step."),
+                (f"`{RETRY_ANNOTATION}`", "Retries a version that failed, although its spec is unchanged."),
             ),
         ),
-        "Any value that was not there before will do; each acts once.",
+        "Use any new value, such as the date. Each value takes effect once.",
         "## Conditions",
-        "Good is True in each.",
+        "True is healthy in each condition.",
         _table(
             ("condition", "True means"), ((f"`{name}`", _MEANING_OF_CONDITION[name]) for name in CONDITIONS)
         ),
-        "In each phase, when all pods are well, they are (Available before the first version serves: False):",
+        "The conditions in each phase, while all pods are healthy. Available is False until the first "
+        "version serves.",
         _table(
             ("phase", "Available", "Ready", "Progressing", "reason of Progressing"),
             (
@@ -77,25 +78,30 @@ def reference() -> str:
                 for phase, row in PHASE_CONDITIONS.items()
             ),
         ),
-        "`Ready` is True only while `Available`, `PredictorReady` and `GatewayReady` are, the version that "
-        "serves is the one asked for, and every ready gateway has acknowledged the newest routing.",
+        "`Ready` is True only while `Available`, `PredictorReady` and `GatewayReady` are True, the version "
+        "in the "
+        "spec serves, and every ready gateway has acknowledged the newest routing.",
         "## Reasons",
-        "The words that conditions, Events and `status.failedVersions` use; the message beside them says "
-        "which pod and container, and what to do.",
-        _table(("reason", "means"), ((f"`{reason.value}`", reason.description) for reason in Reason)),
+        "The reasons of conditions, Warning Events and `status.failedVersions`. The message beside a reason "
+        "names "
+        "the object, the cause and what to do.",
+        _table(("reason", "meaning"), ((f"`{reason.value}`", reason.description) for reason in Reason)),
         "## Events",
-        "One for each step of a rollout; a Warning, with the reason in its note, when a version is taken "
-        "back. What keeps the operator from acting is told once as a Warning with its reason.",
-        _table(("event", "when"), _events()),
+        "The operator posts one Event for each transition of a rollout. It is a Warning, with reason and "
+        "cause in "
+        "its message, when a version fails. N is a version, and P a percentage. What prevents the operator "
+        "from "
+        "acting is a Warning too, with one of the reasons above.",
+        _table(("event", "message"), _events()),
         "## Metrics",
-        "The operator's, on port 8080 at `/metrics`:",
+        "The operator's metrics, at `/metrics` on port 8080:",
         _metrics(metrics.REGISTRY),
-        "The gateway's, on its internal port 9697 at `/metrics`:",
+        "The gateway's metrics, at `/metrics` on its internal port 9697:",
         _metrics(Stats()._registry),
         "## Problems",
-        "What the gateway answers when it has no prediction is a problem document (RFC 9457); its `type` is "
-        f"`{TYPE_PREFIX}` and one of these. The gateway shows this table at `/problems`; the Link header of "
-        "the answer leads there.",
+        "Without a prediction the gateway responds with a problem document (RFC 9457). Its `type` is "
+        f"`{TYPE_PREFIX}` followed by one of these names. The gateway shows this table at `/problems`, to "
+        "which the Link header of the response points.",
         _table(
             ("problem", "status", "title", "what to do"),
             ((f"`{name}`", *cause) for name, cause in CAUSES.items()),
@@ -107,7 +113,7 @@ def reference() -> str:
 def _fields(schema: Mapping[str, Any], path: str, told: dict[int, str] | None = None) -> Iterator[str]:
     """A table of the fields of an object, then one for each object within it.
 
-    What the CRD repeats by a YAML alias is the same object here: `told` says where it has a table already.
+    What the CRD repeats by a YAML alias is the same object here; `told` maps it to the path of its table.
     """
     told = {} if told is None else told
     told[id(schema["properties"])] = path
@@ -119,18 +125,18 @@ def _fields(schema: Mapping[str, Any], path: str, told: dict[int, str] | None = 
             for name, field in schema["properties"].items()
         ),
     )
-    yield from _rules(f"`{path}` is refused when one of these does not hold:", schema)
+    yield from _rules(f"The API server refuses `{path}` with one of these messages:", schema)
     for name, field in schema["properties"].items():
         inner = field.get("items", field)
         if "properties" in inner:
             inner_path = f"{path}.{name}{'[]' if inner is not field else ''}"
             yield f"### {inner_path}"
             if before := told.get(id(inner["properties"])):
-                yield f"The fields of `{before}`."
+                yield f"It has the fields of `{before}`."
             else:
                 yield from _fields(inner, inner_path, told)
         elif "additionalProperties" in inner:
-            yield from _rules(f"`{path}.{name}` is refused when one of these does not hold:", inner)
+            yield from _rules(f"The API server refuses `{path}.{name}` with one of these messages:", inner)
 
 
 def _rules(introduction: str, schema: Mapping[str, Any]) -> list[str]:
@@ -170,8 +176,9 @@ def _events() -> Iterator[tuple[str, str]]:
     meanings: dict[str, list[str]] = {}
     for transition in TRANSITIONS:
         told = meanings.setdefault(transition.name, [])
-        if transition.message not in told:
-            told.append(transition.message)
+        message = transition.message.format(version="N", percent="P")
+        if message not in told:
+            told.append(message)
     for name, told in meanings.items():
         yield f"`{name}`", " Or: ".join(told)
 
@@ -181,7 +188,7 @@ def _metrics(registry: CollectorRegistry) -> str:
         return f"{family.name}_total" if family.type == "counter" else str(family.name)
 
     return _table(
-        ("metric", "type", "tells"),
+        ("metric", "type", "meaning"),
         sorted((f"`{name(family)}`", family.type, family.documentation) for family in registry.collect()),
     )
 
@@ -193,7 +200,7 @@ def _table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that stays itself inside a Markdown table."""
+    """Text that is safe inside a Markdown table."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the state diagram of docs/rollouts.md from the operator's own transitions: `make reference`."""
+"""Generates the state diagram and the table of docs/rollouts.md from the transitions: `make reference`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ BEGIN, END = "<!-- made by make reference: begin -->\n", "<!-- made by make refe
 
 
 def rollouts(text: str) -> str:
-    """`text`, the whole page, with the part between the markers made anew."""
+    """The page `text`, with the part between the markers generated again."""
     head, rest = text.split(BEGIN)
     _, tail = rest.split(END)
     return head + BEGIN + "\n".join(_diagram()) + "\n\n" + "\n".join(_table()) + "\n" + END + tail
@@ -26,7 +26,7 @@ def _diagram() -> Iterator[str]:
         for source in transition.source:
             target = transition.target or source
             line = f"    {source.value} --> {target.value}: {transition.name}"
-            # What leaves the phase as it is would only hide the arrows that matter; the table has it.
+            # Transitions that stay in their phase are only in the table, so that the diagram stays readable.
             if source is not target and line not in drawn:
                 drawn.add(line)
                 yield line
@@ -34,12 +34,13 @@ def _diagram() -> Iterator[str]:
 
 
 def _table() -> Iterator[str]:
-    yield "| Event | from | to | when |"
+    yield "| Event | from | to | message |"
     yield "|---|---|---|---|"
     for transition in TRANSITIONS:
         sources = ", ".join(phase.value for phase in transition.source)
         target = transition.target.value if transition.target else "the same"
-        yield f"| `{transition.name}` | {sources} | {target} | {transition.message} |"
+        message = transition.message.format(version="N", percent="P")
+        yield f"| `{transition.name}` | {sources} | {target} | {message} |"
 
 
 def main() -> None:

@@ -43,65 +43,67 @@ class Failure:
     obstacle: dict[str, Any] | None = None
 
 
-POD = r"pod {name}-serving-v\d-\w+-\w+"
+POD = r"{name}-serving-v\d-\w+-\w+"
 FAILURES = {
     "unpulled": Failure(
         "ImagePullFailed",
-        rf"{POD}, container model-files: cannot pull image no-such-image:1.*; check the name, that it was "
-        r"pushed or loaded, and imagePullSecrets",
+        rf"Container model-files of pod {POD} cannot pull image no-such-image:1.*\. Check the image name, "
+        r"that the image was pushed or loaded, and imagePullSecrets\.",
         model={"name": MODEL, "version": GOOD, "image": "no-such-image:1"},
         mending={"model": {"image": f"{MODEL}:{{version}}"}},
     ),
     "unscheduled": Failure(
         "Unschedulable",
-        rf"{POD} cannot be scheduled: 0/\d+ nodes are available: .*affinity/selector; free or add nodes, "
-        r"or change resources, nodeSelector, tolerations or affinity",
+        rf"Pod {POD} cannot be scheduled: 0/\d+ nodes are available: .*affinity/selector\. Free or add "
+        r"nodes, or change resources, nodeSelector, tolerations or affinity\.",
         spec={"serving": {"resources": ROOMY, "nodeSelector": {"disk": "of-gold"}}},
         mending={"serving": {"nodeSelector": None}},
     ),
     "without-volume": Failure(
         "VolumeFailed",
-        rf'{POD} waits for its volume: .*persistentvolumeclaim "nobodys" not found; .*',
+        rf'Pod {POD} waits for its volume: .*persistentvolumeclaim "nobodys" not found\. .*',
         model={"version": GOOD, "persistentVolumeClaim": {"claimName": "nobodys"}},
         mending={"model": {**of(GOOD), "persistentVolumeClaim": None}},
     ),
     "starved": Failure(
         "OutOfMemory",
-        rf"{POD}, container model-server: ran out of memory; raise spec.serving.resources.limits.memory",
+        rf"Container model-server of pod {POD} ran out of memory\. Raise "
+        r"spec.serving.resources.limits.memory\.",
         spec={"serving": {"resources": TINY}},
         mending={"serving": {"resources": ROOMY}},
     ),
     "corrupt": Failure(
         "ModelLoadFailed",
-        rf"{POD}, container model-server: TensorFlow Serving cannot load the model: \S+: .*saved_model.pb.*; "
-        r"export it again and give it a new version number",
+        rf"Container model-server of pod {POD}: TensorFlow Serving cannot load the model: \S+: "
+        r".*saved_model.pb.*\. Export the model again under a new version number\.",
         model=of(CORRUPT),
         mending={"model": {"version": ALSO_GOOD}},
     ),
     "absent": Failure(
         "ModelNotFound",
-        rf"{POD}, container model-files: the model's files cannot be copied from \S+: .*"
-        rf"/models/{MODEL}/{ABSENT}.*No such file or directory; they belong under /models/{MODEL}/{ABSENT}/, "
-        r"readable by any user",
+        rf"Container model-files of pod {POD}: the model's files cannot be copied from image \S+: .*"
+        rf"/models/{MODEL}/{ABSENT}.*No such file or directory\. Put them under /models/{MODEL}/{ABSENT}/, "
+        r"readable by any user\.",
         model={"name": MODEL, "version": ABSENT, "image": f"{MODEL}:{GOOD}"},
         mending={"model": {"version": GOOD}},
     ),
     "unusual": Failure(
         "ContractInvalid",
-        rf"version {WRONG_SIGNATURE} failed: .*signature.*; it is tried again when .*",
+        rf"Version {WRONG_SIGNATURE} failed: .*signature.*\. To retry, change .*",
         model=of(WRONG_SIGNATURE),
         mending={"model": {"version": ALSO_GOOD}},
     ),
     "unadmitted": Failure(
         "AdmissionRefused",
-        r"Deployment {name}-serving-v1: pods are refused: no PriorityClass with name nobodys was found; .*",
+        r"Deployment {name}-serving-v1 cannot create its pods: no PriorityClass with name nobodys was "
+        r"found\. .*",
         spec={"serving": {"resources": ROOMY, "priorityClassName": "nobodys"}},
         mending={"serving": {"priorityClassName": None}},
     ),
     "beyond-quota": Failure(
         "QuotaExceeded",
-        r"Deployment {name}-serving-v1: pods are refused: exceeded quota: too-small.*; raise the quota or "
-        r"ask for less",
+        r"Deployment {name}-serving-v1 cannot create its pods: exceeded quota: too-small.*\. Raise the quota "
+        r"or request less\.",
         obstacle={
             "apiVersion": "v1",
             "kind": "ResourceQuota",
@@ -111,8 +113,8 @@ FAILURES = {
     ),
     "preceded": Failure(
         "Conflict",
-        r"Service preceded-gateway exists already and belongs to nobody: delete or rename it, or give the "
-        r"ImageClassifier another name",
+        r"Service preceded-gateway already exists and has no owner\. Delete or rename it, or give the "
+        r"ImageClassifier another name\.",
         obstacle={
             "apiVersion": "v1",
             "kind": "Service",
@@ -193,7 +195,9 @@ def test_the_version_before_answers_on_when_a_new_one_fails(broken: dict[str, Cl
     with no_request_fails(serving):
         change(serving, {"spec": {"model": {"version": CORRUPT}}})
         said = serving.wait_reason("Ready", "ModelLoadFailed")
-        assert re.match(rf"version {CORRUPT} failed: pod serving-serving-v{CORRUPT}-", said), said
+        assert re.match(
+            rf"Version {CORRUPT} failed: Container model-server of pod serving-serving-v{CORRUPT}-", said
+        ), said
         serving.wait_for(lambda: serving.condition("Available")["status"] == "True", "a version to answer")
         assert serving.status()["servingVersion"] == GOOD
         change(serving, {"spec": {"model": {"version": ALSO_GOOD}}})

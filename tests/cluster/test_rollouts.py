@@ -146,4 +146,4 @@ def test_a_shadow_that_disagrees_never_answers_and_the_status_shows_where_they_d
         status = end_of(tiny, INVERTED, "Disagrees")
     assert tally.failures == []
     assert set(tally.by_version) == {before}
-    assert "light became dark" in status["failedVersions"][-1]["message"]
+    assert "dark instead of light" in status["failedVersions"][-1]["message"]

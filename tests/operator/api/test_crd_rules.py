@@ -90,10 +90,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no version": ({"model": {"image": "a"}}, "spec.model.version: Required value"),
     "version 0": ({"model": {"version": 0, "image": "a"}}, "greater than or equal to 1"),
     "version beyond 32 bits": ({"model": {"version": 2147483648, "image": "a"}}, "less than or equal to"),
-    "no source": ({"model": {"version": 1}}, "give exactly one source of the model"),
+    "no source": ({"model": {"version": 1}}, "The model has no source, or two"),
     "two sources": (
         {"model": {**IMAGE, "persistentVolumeClaim": {"claimName": "a"}}},
-        "give exactly one source of the model",
+        "The model has no source, or two",
     ),
     "a model name with a slash": ({"model": {**IMAGE, "name": "a/b"}}, "spec.model.name"),
     "an image with a space": ({"model": {"version": 1, "image": "a b"}}, "spec.model.image"),
@@ -103,8 +103,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "classes without input": ({"classes": LEGACY["classes"]}, "classes and input belong together"),
     "input without classes": ({"input": LEGACY["input"]}, "classes and input belong together"),
-    "threshold alone": ({"threshold": 0.5}, "threshold and output are for models that do not describe"),
-    "output alone": ({"output": {}}, "threshold and output are for models that do not describe"),
+    "threshold alone": ({"threshold": 0.5}, "threshold and output are for models without a contract"),
+    "output alone": ({"output": {}}, "threshold and output are for models without a contract"),
     "threshold above 1": ({**LEGACY, "threshold": 1.1}, "less than or equal to 1"),
     "threshold below 0": ({**LEGACY, "threshold": -0.1}, "greater than or equal to 0"),
     "the same class twice": (
@@ -118,12 +118,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
             "classes": [{"name": "a"}, {"name": "b"}, {"name": "c"}],
             "output": {"activation": "sigmoid"},
         },
-        "classes must name exactly two",
+        "List exactly two classes",
     ),
     "no replicas": ({"replicas": 0}, "greater than or equal to 1"),
     "more least than most replicas": (
         {"autoscaling": {"minReplicas": 3, "maxReplicas": 2}},
-        "minReplicas must not be more than maxReplicas",
+        "minReplicas is greater than maxReplicas",
     ),
     "the default least replicas above the most": (
         {"autoscaling": {"maxReplicas": 0}},
@@ -131,7 +131,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "autoscaling without a CPU request": (
         {"autoscaling": {"maxReplicas": 2}, "serving": {"resources": {"limits": {"memory": "1Gi"}}}},
-        "set serving.resources.requests.cpu",
+        "Set serving.resources.requests.cpu",
     ),
     "a quantity that is none": (
         {"serving": {"resources": {"limits": {"cpu": "fast"}}}},
@@ -139,15 +139,15 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a request above the limit": (
         {"serving": {"resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "1500M"}}}},
-        "a request must not be more than the limit",
+        "A request exceeds the limit",
     ),
     "a request above the limit, one of them a bare number": (
         {"gateway": {"resources": {"requests": {"cpu": "1100m"}, "limits": {"cpu": 1}}}},
-        "a request must not be more than the limit",
+        "A request exceeds the limit",
     ),
     "an amount below 0": (
         {"serving": {"resources": {"limits": {"cpu": "-1"}}}},
-        "an amount must not be below 0",
+        "An amount is negative",
     ),
     "a resource that there is not": (
         {"serving": {"resources": {"limits": {"gpu": 1}}}},
@@ -155,11 +155,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a device that is requested without a limit": (
         {"serving": {"resources": {"requests": {"nvidia.com/gpu": 1}}}},
-        "give them the same amount in limits",
+        "Set the same amount in requests and limits",
     ),
     "a node port without a node": (
         {"gateway": {"service": {"type": "ClusterIP", "nodePort": 30080}}},
-        "a ClusterIP Service has no node port",
+        "A Service of type ClusterIP has no node port",
     ),
     "an unknown service type": ({"gateway": {"service": {"type": "ExternalName"}}}, "Unsupported value"),
     "a host that is a URL": (
@@ -172,40 +172,40 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an origin with a final slash": (
         {"gateway": {"cors": {"allowedOrigins": ["https://app.example.org/"]}}},
-        "an origin is a scheme and a host in lower case",
+        "Use a scheme and a host in lower case",
     ),
     "an origin without a scheme": (
         {"gateway": {"cors": {"allowedOrigins": ["app.example.org"]}}},
-        "an origin is a scheme and a host in lower case",
+        "Use a scheme and a host in lower case",
     ),
     "an origin with a wildcard": (
         {"gateway": {"cors": {"allowedOrigins": ["https://*.example.org"]}}},
-        "an origin is a scheme and a host in lower case",
+        "Use a scheme and a host in lower case",
     ),
     "every origin and one more": (
         {"gateway": {"cors": {"allowedOrigins": ["*", "https://app.example.org"]}}},
-        "* stands for every origin: leave the others out",
+        "Remove the other origins",
     ),
     "steps that go down": (
         {"rollout": {"steps": [{"percent": 50}, {"percent": 10}]}},
-        "each step must take a larger share",
+        "A step has no larger share",
     ),
     "the same step twice": ({"rollout": {"steps": [{"percent": 5}, {"percent": 5}]}}, "Duplicate value"),
     "a step above 100": ({"rollout": {"steps": [{"percent": 101}]}}, "less than or equal to 100"),
-    "sticky by nothing": ({"rollout": {"sticky": {}}}, "give exactly one of header and cookie"),
+    "sticky by nothing": ({"rollout": {"sticky": {}}}, "Set exactly one of header and cookie"),
     "sticky by two": (
         {"rollout": {"sticky": {"header": "a", "cookie": "b"}}},
-        "give exactly one of header and cookie",
+        "Set exactly one of header and cookie",
     ),
     "a header with a space": ({"rollout": {"sticky": {"header": "a b"}}}, "spec.rollout.sticky.header"),
     "an agreement above 1": (
         {"rollout": {"shadow": {"percent": 5, "minAgreement": 95}}},
         "less than or equal to 1",
     ),
-    "an acceptance case without picture": ({"rollout": case()}, "give exactly one of base64"),
+    "an acceptance case without picture": ({"rollout": case()}, "Set exactly one of base64"),
     "an acceptance case with two pictures": (
         {"rollout": case(base64="AAAA", url="https://example.org/a.jpg")},
-        "give exactly one of base64",
+        "Set exactly one of base64",
     ),
     "a picture that is no base64": ({"rollout": case(base64="not base64!")}, "base64"),
     "a picture behind another scheme": ({"rollout": case(url="file:///etc/passwd")}, "picture.url"),
@@ -241,7 +241,7 @@ def test_is_refused_with_a_message_that_names_the_field(create: Apply, what: str
 
 @pytest.mark.parametrize("name", ["1pizza", "p.izza", "pizza-a-very-long-name-that-goes-on-and-on-1"])
 def test_a_name_that_no_service_can_have_is_refused(create: Apply, name: str) -> None:
-    with pytest.raises(ApiError, match="names of Services derive from it"):
+    with pytest.raises(ApiError, match="names of Services are made from it"):
         create(name=name)
 
 
@@ -331,7 +331,7 @@ def test_the_source_of_the_version_that_serves_is_immutable(
 ) -> None:
     apply()
     set_status({"servingVersion": 1})
-    with pytest.raises(ApiError, match="the version that serves keeps its source"):
+    with pytest.raises(ApiError, match="The source of the serving version cannot change"):
         apply(model=model)
 
 
@@ -343,7 +343,7 @@ def test_the_name_of_the_model_cannot_change_while_a_version_serves(
     apply()
     apply(model={**IMAGE, "name": "first"})
     set_status({"servingVersion": 1})
-    with pytest.raises(ApiError, match="make another ImageClassifier for another model"):
+    with pytest.raises(ApiError, match="Create another ImageClassifier for the other model"):
         apply(model={**IMAGE, "name": "other", "version": version})
 
 
@@ -370,7 +370,7 @@ def test_what_the_spec_says_of_the_version_that_serves_is_immutable(
     """Every request would be answered by it at once, with nothing verified before."""
     apply(**DESCRIBED)
     set_status({"servingVersion": 1})
-    with pytest.raises(ApiError, match="keeps its input, output and the names of its classes"):
+    with pytest.raises(ApiError, match="The input, output and class names of the serving version"):
         apply(**{**DESCRIBED, **changed})
     apply(**{**DESCRIBED, **changed, "model": {**IMAGE, "version": 2}})
 
@@ -438,7 +438,7 @@ def test_get_shows_the_columns_of_the_design(
         "type": "Ready",
         "status": "False",
         "reason": "Shifting",
-        "message": "version 2 takes 10% of the requests",
+        "message": "Version 2 gets 10 % of the traffic.",
         "lastTransitionTime": "2026-01-01T00:00:00Z",
     }
     set_status(
@@ -472,12 +472,12 @@ def test_get_shows_the_columns_of_the_design(
             "AGE",
         ]
     )
-    assert "2 10 Shift version 2 takes 10% of the requests" in " ".join(row.split())
+    assert "2 10 Shift Version 2 gets 10 % of the traffic." in " ".join(row.split())
 
 
 def test_explain_reads_like_documentation(api: ControlPlane) -> None:
     text = " ".join(api.kubectl("explain", "imageclassifier.spec.model").split())
-    assert "Changing version, and nothing else, is a rollout; setting it back is a rollback." in text
+    assert "To roll out a version, change only the version; to roll back, restore it." in text
 
 
 def test_get_all_lists_it(api: ControlPlane, namespace: str, apply: Apply) -> None:

@@ -215,7 +215,7 @@ def test_where_a_model_that_is_not_found_belongs_is_told_for_the_source_that_the
     broken = {**pod(inits=[crashed(message=log, name="model-files")]), "spec": rendered}
     problem = diagnose([broken])
     assert problem.reason is Reason.MODEL_NOT_FOUND
-    assert problem.message == f"Pod pizza-serving-v2-abc, container model-files: {sentence}"
+    assert problem.message == f"Container model-files of pod pizza-serving-v2-abc: {sentence}"
 
 
 def test_an_init_container_that_others_have_put_in_says_nothing_of_the_models_files():

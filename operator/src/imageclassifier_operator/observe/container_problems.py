@@ -22,7 +22,7 @@ _LOST_REASONS = ("ContainerStatusUnknown", "Unknown")
 
 def container_problem(pod: Json, status: Json, *, init: bool) -> Problem | None:
     """The problem of the container of `pod` with this status; None without one."""
-    where = f"Pod {pod['metadata']['name']}, container {status['name']}"
+    where = f"Container {status['name']} of pod {pod['metadata']['name']}"
     state = status.get("state") or {}
     waiting = state.get("waiting") or {}
     message, reason = waiting.get("message"), waiting.get("reason", "")
@@ -35,13 +35,13 @@ def container_problem(pod: Json, status: Json, *, init: bool) -> Problem | None:
     if reason in (*_CREATE_REASONS, "RunContainerError"):
         return Problem(
             Reason.CONTAINER_CONFIG_INVALID,
-            f"{where}, cannot be created: {one_line(message)}. Create or correct the object in this message; "
+            f"{where} cannot be created: {one_line(message)}. Create or correct the object in this message; "
             "kubectl describe pod shows details.",
         )
     if status.get("started") and "running" in state and not status.get("ready") and not init:
         return Problem(
             Reason.NOT_ANSWERING,
-            f"{where}, runs but fails its readiness probe. Look at its log with kubectl logs.",
+            f"{where} runs but fails its readiness probe. Look at its log with kubectl logs.",
         )
     return None
 
@@ -51,7 +51,7 @@ def _image_pull_problem(where: str, image: str, message: str) -> Problem:
     why = "" if detail.startswith("Back-off") or not detail else f": {one_line(detail)}"
     return Problem(
         Reason.IMAGE_PULL_FAILED,
-        f"{where}, cannot pull image {image}{why}. Check the image name, that the image was pushed or "
+        f"{where} cannot pull image {image}{why}. Check the image name, that the image was pushed or "
         "loaded, "
         "and imagePullSecrets.",
     )
@@ -74,14 +74,14 @@ def _termination_problem(where: str, pod: Json, status: Json, ended: Json) -> Pr
     if reason in _LOST_REASONS:
         return Problem(
             Reason.CONTAINER_CRASHED,
-            f"{where}, was lost when its node was interrupted ({reason}). Kubernetes restarts the container. "
+            f"{where} was lost when its node was interrupted ({reason}). Kubernetes restarts the container. "
             "If this continues, look at the node with kubectl describe node.",
         )
     if reason == "OOMKilled":
         part = "serving" if status["name"].startswith("model-") else "gateway"
         return Problem(
             Reason.OUT_OF_MEMORY,
-            f"{where}, ran out of memory. Raise spec.{part}.resources.limits.memory.",
+            f"{where} ran out of memory. Raise spec.{part}.resources.limits.memory.",
             fatal=True,
         )
     if status["name"] == "model-files":
@@ -98,7 +98,7 @@ def _termination_problem(where: str, pod: Json, status: Json, ended: Json) -> Pr
     why = f": {error_line(message)}" if message.strip() else ""
     return Problem(
         Reason.CONTAINER_CRASHED,
-        f"{where}, ended with exit code {ended.get('exitCode')}{why}. Look at its log with kubectl logs "
+        f"{where} ended with exit code {ended.get('exitCode')}{why}. Look at its log with kubectl logs "
         "--previous.",
         fatal=True,
     )
