@@ -82,6 +82,7 @@ def render(chosen: Installation) -> str:
 
 
 def main() -> None:
+    """Print the YAML that the arguments describe."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument(
         "--one-namespace",

@@ -13,7 +13,10 @@ current_key: contextvars.ContextVar[tuple[str, str] | None] = contextvars.Contex
 
 
 class JsonFormatter(logging.Formatter):
+    """Formats a log record as a JSON object."""
+
     def format(self, record: logging.LogRecord) -> str:
+        """The record as one line of JSON."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

@@ -23,6 +23,8 @@ _MAX_VERSION = 2_147_483_647
 
 @dataclass(frozen=True)
 class Model:
+    """`spec.model`: the name, version and source of the model."""
+
     name: str
     version: int
     source: ModelSource
@@ -30,6 +32,8 @@ class Model:
 
 @dataclass(frozen=True)
 class Autoscaling:
+    """`spec.autoscaling`: the range and the target of the autoscaler."""
+
     max_replicas: int
     min_replicas: int = 1
     target_cpu_utilization_percentage: int = 80

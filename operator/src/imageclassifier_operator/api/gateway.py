@@ -14,6 +14,8 @@ GATEWAY_RESOURCES: Json = {
 
 @dataclass(frozen=True)
 class GatewayService:
+    """`spec.gateway.service`: the Service for users."""
+
     type: str = "LoadBalancer"
     port: int = 80
     node_port: int | None = None
@@ -21,6 +23,7 @@ class GatewayService:
 
     @classmethod
     def parse(cls, service: Json) -> Self:
+        """Read `spec.gateway.service`."""
         return cls(
             type=service.get("type", cls.type),
             port=service.get("port", cls.port),
@@ -40,6 +43,7 @@ class GatewayIngress:
 
     @classmethod
     def parse(cls, ingress: Json) -> Self:
+        """Read `spec.gateway.ingress`."""
         return cls(
             host=ingress["host"],
             class_name=ingress.get("className"),
@@ -57,6 +61,7 @@ class GatewayUrls:
 
     @classmethod
     def parse(cls, urls: Json) -> Self:
+        """Read `spec.gateway.urls`."""
         return cls(tuple(urls.get("allowedHosts") or ()), bool(urls.get("allowPrivateNetworks", False)))
 
 
@@ -68,6 +73,7 @@ class GatewayCors:
 
     @classmethod
     def parse(cls, cors: Json) -> Self:
+        """Read `spec.gateway.cors`."""
         return cls(tuple(cors.get("allowedOrigins") or ()))
 
 
@@ -89,6 +95,7 @@ class GatewaySettings:
 
     @classmethod
     def parse(cls, gateway: Json) -> Self:
+        """Read `spec.gateway`."""
         ingress = gateway.get("ingress")
         return cls(
             image=gateway.get("image"),

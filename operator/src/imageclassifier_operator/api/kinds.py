@@ -24,6 +24,7 @@ class Kind:
 
     @property
     def api_version(self) -> str:
+        """The `apiVersion` of a manifest of this kind."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:

@@ -38,8 +38,7 @@ class ModelVersion:
 
     @property
     def source_hash(self) -> str:
-        """The hash of what cannot change once the version serves: the model's files, input, output and
-        classes.
+        """The hash of what cannot change once the version serves: files, input, output and classes.
 
         The messages of the classes and the threshold may change.
         """
@@ -47,7 +46,7 @@ class ModelVersion:
 
     @property
     def input_hash(self) -> str:
-        """The hash of all inputs. A version that failed is tried again when this changes."""
+        """The hash of all inputs. A version that failed is retried when this changes."""
         return digest(
             [self.version, self.model_name, self.source.to_json(), self.serving.to_json(), self.contract]
         )
@@ -70,6 +69,7 @@ class ModelVersion:
         return [self.contract["input"], self.contract["output"], classes]
 
     def to_json(self) -> dict[str, Any]:
+        """A JSON form that `from_json` reads."""
         return {
             "version": self.version,
             "modelName": self.model_name,

@@ -13,6 +13,7 @@ class Reason(StrEnum):
     description: str
 
     def __new__(cls, value: str, description: str) -> "Reason":
+        """Make the member a string that carries its description."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.description = description

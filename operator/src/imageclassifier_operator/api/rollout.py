@@ -15,6 +15,7 @@ class Step:
 
     @classmethod
     def parse(cls, step: Json) -> Self:
+        """Read one step."""
         return cls(step["percent"], step.get("durationSeconds", cls.duration_seconds))
 
 
@@ -27,6 +28,7 @@ class Sticky:
 
     @classmethod
     def parse(cls, sticky: Json) -> Self:
+        """Read `spec.rollout.sticky`."""
         if "header" in sticky:
             return cls("header", sticky["header"])
         return cls("cookie", sticky["cookie"])
@@ -42,6 +44,7 @@ class Shadow:
 
     @classmethod
     def parse(cls, shadow: Json) -> Self:
+        """Read `spec.rollout.shadow`."""
         return cls(shadow["percent"], shadow.get("minAgreement"), shadow.get("minCompared", cls.min_compared))
 
 
@@ -58,11 +61,14 @@ class Limits:
 
     @classmethod
     def parse(cls, limits: Json) -> Self:
+        """Read `spec.rollout.limits`."""
         return cls(limits.get("errorRate", cls.error_rate), limits.get("p99Milliseconds"))
 
 
 @dataclass(frozen=True)
 class ConfigMapKey:
+    """A key of a ConfigMap."""
+
     name: str
     key: str
 
@@ -80,6 +86,7 @@ class AcceptanceCase:
 
     @classmethod
     def parse(cls, case: Json) -> Self:
+        """Read one acceptance case."""
         picture = case["picture"]
         reference = picture.get("configMapKeyRef")
         return cls(
@@ -94,11 +101,14 @@ class AcceptanceCase:
 
 @dataclass(frozen=True)
 class Acceptance:
+    """`spec.rollout.acceptance`: the pictures, and how many must pass."""
+
     cases: tuple[AcceptanceCase, ...] = ()
     min_pass_percent: int = 100
 
     @classmethod
     def parse(cls, acceptance: Json) -> Self:
+        """Read `spec.rollout.acceptance`."""
         return cls(
             tuple(AcceptanceCase.parse(case) for case in acceptance.get("cases") or ()),
             acceptance.get("minPassPercent", cls.min_pass_percent),
@@ -122,6 +132,7 @@ class RolloutSettings:
 
     @classmethod
     def parse(cls, rollout: Json) -> Self:
+        """Read `spec.rollout`."""
         sticky, shadow = rollout.get("sticky"), rollout.get("shadow")
         return cls(
             progress_deadline_seconds=rollout.get("progressDeadlineSeconds", cls.progress_deadline_seconds),

@@ -18,6 +18,7 @@ class ImageSource:
     pull_secrets: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
+        """A JSON form that `parse_source` reads."""
         return {
             "image": self.image,
             "imagePullPolicy": self.pull_policy,
@@ -34,6 +35,7 @@ class VolumeSource:
     pull_secrets: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
+        """A JSON form that `parse_source` reads."""
         return {
             "persistentVolumeClaim": {"claimName": self.claim_name, "path": self.path},
             "imagePullSecrets": [{"name": name} for name in self.pull_secrets],
@@ -91,6 +93,7 @@ class ServingSettings:
 
     @classmethod
     def parse(cls, serving: Json) -> Self:
+        """Read `spec.serving`."""
         batching = serving.get("batching")
         return cls(
             image=serving.get("image"),

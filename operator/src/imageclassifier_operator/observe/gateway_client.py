@@ -35,6 +35,7 @@ class HttpGatewayClient:
         self._session: aiohttp.ClientSession | None = None
 
     async def fetch_reports(self, pods: Iterable[Json]) -> dict[str, GatewayReport]:
+        """Poll all pods at once. Pods that do not answer are left out."""
         polled = [pod for pod in pods if (pod.get("status") or {}).get("podIP")]
         reports = await asyncio.gather(*(self._fetch_report(pod["status"]["podIP"]) for pod in polled))
         return {
@@ -44,6 +45,7 @@ class HttpGatewayClient:
         }
 
     async def close(self) -> None:
+        """Close all connections."""
         if self._session is not None:
             await self._session.close()
 

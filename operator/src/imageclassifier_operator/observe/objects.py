@@ -28,6 +28,7 @@ class Objects:
         }
 
     def serving_pods(self, version: int) -> list[Json]:
+        """The model server pods of one version."""
         return [pod for pod in self.pods if _component(pod) == "serving" and version_of(pod) == version]
 
     def gateway_pods(self) -> list[Json]:
@@ -109,6 +110,7 @@ def is_complete(live: Json, wanted: Json) -> bool:
 
 
 def gateway_problem(objects: Objects, deployment: Json | None) -> Problem | None:
+    """The worst problem of the gateway pods."""
     return diagnose(objects.gateway_pods(), deployment, objects.warnings)
 
 

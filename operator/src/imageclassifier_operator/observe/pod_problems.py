@@ -108,9 +108,7 @@ def _pod_problems(pod: Json) -> Iterator[Problem]:
 
 
 def _ended_by_node(pod: str, reason: str, message: str | None) -> Problem:
-    """The kubelet's reasons are Evicted, Preempting, Terminated (node shutdown), NodeLost, OutOfcpu and so
-    on.
-    """
+    """Reasons of the kubelet: Evicted, Preempting, Terminated (node shutdown), NodeLost, OutOfcpu."""
     return Problem(
         Reason.POD_EVICTED,
         f"Pod {pod} was ended by its node ({reason}): {one_line(message)}. Kubernetes replaces the pod. If "

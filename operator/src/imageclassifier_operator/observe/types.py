@@ -126,6 +126,7 @@ class Snapshot:
     """Why the last reconciliation could not write a child."""
 
     def ready_pods(self, version: int) -> int:
+        """The number of ready pods with this version number."""
         found = self.versions.get(version)
         return 0 if found is None else found.ready_pods
 
@@ -153,8 +154,10 @@ class Snapshot:
 
     @property
     def highest_revision(self) -> int:
+        """The highest routing revision that a gateway reports."""
         return max((report.revision for report in self.reports), default=0)
 
     @property
     def ready_gateways(self) -> tuple[GatewaySnapshot, ...]:
+        """The gateways whose pods are ready."""
         return tuple(gateway for gateway in self.gateways if gateway.ready)

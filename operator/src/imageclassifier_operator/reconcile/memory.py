@@ -68,6 +68,7 @@ class Memory:
     """The latest time to write a status in which only figures changed."""
 
     def record_acknowledgements(self, reports: Mapping[str, GatewayReport]) -> None:
+        """Record which routing revision each gateway reports."""
         for uid, report in reports.items():
             self.acknowledged[uid] = report.revision
 
@@ -118,5 +119,6 @@ class Memory:
         return last.count if last is not None and last.revision == revision else 0
 
     def record_annotation(self, pod: Json, revision: int, now: float) -> None:
+        """Record that the pod was annotated for this revision."""
         count = self.annotation_count(pod, revision) + 1
         self.pod_annotations[pod["metadata"]["uid"]] = PodAnnotation(revision, count, now)

@@ -40,6 +40,7 @@ class Snapshotter:
         self._installation, self._clock = installation, clock
 
     async def take(self, request: ValidRequest, goal: Goal, state: State) -> Snapshot:
+        """The snapshot for a valid spec."""
         pods, memory = request.objects.gateway_pods(), request.memory
         memory.forget_other_pods(pods)
         ready = [pod for pod in pods if is_ready(pod)]

@@ -128,6 +128,7 @@ def gateway_service(ic: ImageClassifier) -> Manifest:
 
 
 def gateway_disruption_budget(ic: ImageClassifier) -> Manifest:
+    """The PodDisruptionBudget of the gateway."""
     return disruption_budget(
         metadata(ic, names.gateway_name(ic.name), component="gateway"),
         names.selector(ic.name, "gateway"),

@@ -66,6 +66,7 @@ def batching_config(batching: Batching, cpu_limit: str | None) -> str:
 
 
 def base_path(served: ModelVersion) -> str:
+    """The directory in the pod that contains the version directories."""
     if isinstance(served.source, ImageSource):
         return f"{MODEL_ROOT}/{served.model_name}"
     return f"{MODEL_ROOT}/{served.source.path}".rstrip("/")

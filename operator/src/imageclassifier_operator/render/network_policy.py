@@ -44,6 +44,7 @@ _NODE_LOCAL_DNS = "169.254.20.10/32"
 
 
 def network_policies(ic: ImageClassifier, installation: Installation) -> tuple[Manifest, ...]:
+    """The policies of model servers, gateway and verification Jobs."""
     return (
         _policy(
             ic,

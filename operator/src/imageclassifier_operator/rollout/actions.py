@@ -49,6 +49,7 @@ def return_to_previous(context: RolloutContext) -> State:
 
 
 def adopt_new_rules(context: RolloutContext) -> State:
+    """Continue the rollout under the goal's rules."""
     return replace(context.state, attempt=context.goal.attempt)
 
 
@@ -59,16 +60,19 @@ def update_in_place(context: RolloutContext) -> State:
 
 
 def keep_state(context: RolloutContext) -> State:
+    """Change only the phase."""
     return context.state
 
 
 def start_shadow(context: RolloutContext) -> State:
+    """Send the candidate copies of requests."""
     shadow = context.goal.rollout.shadow
     assert shadow is not None
     return replace(context.state, percent=0, shadow_percent=shadow.percent, **_new_window(context))
 
 
 def start_next_step(context: RolloutContext) -> State:
+    """Give the candidate the share of the next step."""
     percent = context.goal.next_percent(context.state.percent)
     return replace(context.state, percent=percent, shadow_percent=0, **_new_window(context))
 
@@ -91,6 +95,7 @@ def promote(context: RolloutContext) -> State:
 
 
 def release_previous(context: RolloutContext) -> State:
+    """Stop keeping the previous version warm."""
     return replace(context.state, previous=None, attempt="", baseline={})
 
 

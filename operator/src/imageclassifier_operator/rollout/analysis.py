@@ -1,5 +1,4 @@
-"""The analysis: a version's errors and latency in a window of time, compared with the serving version's.
-Pure.
+"""The analysis: errors and latency of a version in a window, compared with the serving version's.
 
 Gateways count from the start of their process. A window is therefore the difference between two readings of
 the same process. A process that started within the window counts from zero. A process that ended takes its
@@ -27,6 +26,7 @@ class Window:
 
     @property
     def error_rate(self) -> float:
+        """The share of failed requests; 0 without requests."""
         return self.errors / self.requests if self.requests else 0.0
 
     @property

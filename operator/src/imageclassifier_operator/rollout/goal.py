@@ -19,7 +19,7 @@ class Goal:
 
     `attempt` is a hash of everything that the outcome depends on: the version's inputs, the rollout's rules
     and the retry annotation. It contains neither `pause`, which only stops the clock, nor the replicas. A
-    version that failed is not tried again under the same attempt.
+    version that failed is not retried under the same attempt.
 
     `refused`: why the operator cannot act on the spec. `wanted` is then the serving version, and a rollout in
     progress is aborted, since the spec no longer asks for its candidate.
@@ -47,6 +47,7 @@ class Goal:
         return next(iter([*reversed(reached), *self.steps]), None)
 
     def next_percent(self, percent: int) -> int:
+        """The share of the step after `percent`."""
         return next((step.percent for step in self.steps if step.percent > percent), 100)
 
 

@@ -54,6 +54,7 @@ def model_version(deployment: Json) -> ModelVersion | None:
 
 
 def has_served(deployment: Json) -> bool:
+    """Whether the Deployment is marked: its version has had traffic."""
     annotations = deployment.get("metadata", {}).get("annotations") or {}
     return annotations.get(names.ANNOTATION_HAS_SERVED) == "true"
 

@@ -90,6 +90,7 @@ class State:
         return self.serving if self.phase is Phase.SETTLE and self.previous and self.attempt else None
 
     def has_failed(self, attempt: str) -> bool:
+        """Whether a version failed under this attempt."""
         return any(failed.attempt == attempt for failed in self.failed)
 
     def with_failed(self, failed: FailedVersion) -> State:
@@ -98,6 +99,8 @@ class State:
         return dataclasses.replace(self, failed=(*others, failed)[-MAX_FAILED_VERSIONS:])
 
     def to_json(self) -> dict[str, Any]:
+        """A JSON form that `from_json` reads."""
+
         def served(version: ModelVersion | None) -> Any:
             return None if version is None else version.to_json()
 

@@ -38,7 +38,7 @@ class Transition:
     action: Action
     message: str
     restarts_clock: bool = True
-    """Whether the phase, or its step, begins anew."""
+    """Whether the phase, or its step, begins again."""
     serving: bool | None = None
     """Only when a version serves (True), or when none does (False)."""
     about: Literal["candidate", "serving", "previous"] = "candidate"

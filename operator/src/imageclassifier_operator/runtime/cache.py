@@ -46,6 +46,7 @@ class Cache:
         self._deleted_uids: dict[str, set[str]] = {kind.plural: set() for kind in WATCHED}
 
     def image_classifier(self, key: Key) -> Json | None:
+        """The ImageClassifier itself; None if it does not exist."""
         return next(iter(self.objects_of(IMAGE_CLASSIFIERS, key)), None)
 
     def objects_of(self, kind: Kind, key: Key) -> list[Json]:
@@ -68,12 +69,11 @@ class Cache:
         return [found[name] for name in sorted(found)]
 
     def get(self, kind: Kind, key: Key, name: str) -> Json | None:
+        """One object by its name; None if it does not exist."""
         return next((body for body in self.objects_of(kind, key) if body["metadata"]["name"] == name), None)
 
     def record_write(self, kind: Kind, key: Key, body: dict[str, Any]) -> None:
-        """Record the API server's response to a write, or to a read of an object that the watch does not
-        have.
-        """
+        """Record the response to a write, or to a read of an object that the watch does not have."""
         self._written.setdefault((kind.plural, key), {})[body["metadata"]["name"]] = body
 
     def record_deletion(self, kind: Kind, key: Key, name: str, uid: str) -> None:

@@ -40,6 +40,7 @@ class ApiError(Exception):
 
     @property
     def namespace_is_terminating(self) -> bool:
+        """Whether the namespace is being deleted, or already gone."""
         return (self.status == 403 and "being terminated" in self.message) or (
             self.status == 404 and self.message.startswith("namespaces ")
         )
@@ -101,6 +102,7 @@ class KubernetesClient:
         return cls(ApiClient(configuration), namespace)
 
     async def close(self) -> None:
+        """Close all connections."""
         await self._client.close()  # type: ignore[no-untyped-call]
 
     async def apply(self, kind: Kind, manifest: Json) -> dict[str, Any]:
@@ -110,6 +112,7 @@ class KubernetesClient:
         return await self._send(_apply("apply", path, kind, manifest, FIELD_MANAGER))
 
     async def apply_status(self, namespace: str, name: str, status: Json) -> dict[str, Any]:
+        """Apply the status of an ImageClassifier with server-side apply."""
         kind = IMAGE_CLASSIFIERS
         body = {
             "apiVersion": kind.api_version,
@@ -121,6 +124,7 @@ class KubernetesClient:
         return await self._send(_apply("apply_status", path, kind, body, STATUS_FIELD_MANAGER))
 
     async def annotate_pod(self, namespace: str, name: str, annotations: Mapping[str, str]) -> dict[str, Any]:
+        """Merge annotations into those of a pod."""
         request = _Request(
             method="PATCH",
             path=PODS.path(namespace, name),
@@ -150,6 +154,7 @@ class KubernetesClient:
                 raise
 
     async def read(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
+        """Read one object; None if it does not exist."""
         try:
             return await self._send(_Request("GET", kind.path(namespace, name), kind, "get"))
         except ApiError as error:
@@ -158,6 +163,7 @@ class KubernetesClient:
             raise
 
     async def create(self, kind: Kind, namespace: str, body: Json) -> dict[str, Any]:
+        """Create an object. Raises ApiError 409 if it exists."""
         return await self._send(_Request("POST", kind.path(namespace), kind, "create", body=body))
 
     async def replace(self, kind: Kind, namespace: str, body: Json) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class LeaseLostError(Exception):
 
 @dataclass(frozen=True)
 class Timing:
-    """As in client-go: how long a Lease lasts, when a leader gives up renewing it, and how often it tries."""
+    """As in client-go: how long a Lease lasts, when a leader stops renewing it, and how often it tries."""
 
     duration_seconds: float = 15
     deadline_seconds: float = 10

@@ -1,5 +1,4 @@
-"""The five conditions of the status: Available, Ready, PredictorReady and GatewayReady are computed here.
-Pure.
+"""The conditions: Available, Ready, PredictorReady and GatewayReady are computed here. Pure.
 
 `phase_table` says what each phase means for the conditions; the snapshot (pods, gateways, problems) overrides
 it. Progressing has a module of its own.

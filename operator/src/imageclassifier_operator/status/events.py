@@ -1,5 +1,4 @@
-"""Kubernetes Events: one for each transition of a rollout, and one for what prevents the operator from
-acting.
+"""Kubernetes Events: one for each transition, and one for what prevents the operator from acting.
 
 The name of an Event contains a digest of what it says. So a repeated reconciliation, or the next leader, does
 not post it a second time.

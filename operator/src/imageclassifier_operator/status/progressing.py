@@ -9,6 +9,7 @@ from imageclassifier_operator.status.phase_table import PHASE_CONDITIONS, Condit
 
 
 def progressing(goal: Goal | None, state: State, snapshot: Snapshot, blocked: Problem | None) -> Condition:
+    """The condition Progressing."""
     row = PHASE_CONDITIONS[state.phase]
     if blocked is not None and (goal is None or not row.progressing):
         return Condition("Progressing", False, blocked.reason, blocked.message)

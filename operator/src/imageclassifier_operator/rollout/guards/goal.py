@@ -6,6 +6,7 @@ from imageclassifier_operator.rollout.state import Phase
 
 
 def something_serves(context: RolloutContext) -> bool:
+    """A version serves."""
     return context.state.serving is not None
 
 
@@ -30,6 +31,7 @@ def new_rollout_may_start(context: RolloutContext) -> bool:
 
 
 def candidate_is_replaced(context: RolloutContext) -> bool:
+    """Another version than the candidate is wanted, and not the serving one."""
     candidate = context.state.candidate
     return (
         candidate is not None

@@ -39,6 +39,7 @@ def is_usable(snapshot: Snapshot, version: ModelVersion) -> bool:
 
 
 def is_loaded_and_usable(context: RolloutContext, version: ModelVersion) -> bool:
+    """All pods are available, and all gateways can use the version."""
     return is_loaded(context, version) and is_usable(context.snapshot, version)
 
 

@@ -24,6 +24,7 @@ def serving_version_fails(context: RolloutContext) -> Problem | None:
 
 
 def keep_previous_time_is_over(context: RolloutContext) -> bool:
+    """The previous version was kept long enough, and the new one is healthy."""
     return (
         context.seconds_in_phase >= context.goal.rollout.keep_previous_seconds
         and context.snapshot.acknowledged_seconds is not None
@@ -32,4 +33,5 @@ def keep_previous_time_is_over(context: RolloutContext) -> bool:
 
 
 def only_kept_versions_exist(context: RolloutContext) -> bool:
+    """No Deployment of another version is left."""
     return set(context.snapshot.versions) <= set(context.state.kept)

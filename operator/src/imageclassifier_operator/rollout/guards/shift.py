@@ -78,8 +78,10 @@ def step_is_complete(context: RolloutContext) -> bool:
 
 
 def next_step_is_due(context: RolloutContext) -> bool:
+    """The step is complete, and it was not the last."""
     return step_is_complete(context) and context.goal.next_percent(context.state.percent) < 100
 
 
 def last_step_is_complete(context: RolloutContext) -> bool:
+    """The step is complete, and it was the last."""
     return step_is_complete(context) and context.goal.next_percent(context.state.percent) == 100

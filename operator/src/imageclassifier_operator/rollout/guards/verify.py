@@ -12,6 +12,7 @@ from imageclassifier_operator.rollout.guards.pods import (
 
 
 def candidate_passed(context: RolloutContext) -> bool:
+    """The verdict on the candidate is positive."""
     verdict = context.snapshot.verdict
     return verdict is not None and verdict.conclusive and verdict.passed
 
@@ -48,6 +49,7 @@ def may_proceed(context: RolloutContext) -> bool:
 
 
 def candidate_may_take_traffic(context: RolloutContext) -> bool:
+    """The candidate passed, all gateways can use it, and the rollout is not paused."""
     candidate = context.state.candidate
     return (
         candidate is not None
@@ -58,8 +60,10 @@ def candidate_may_take_traffic(context: RolloutContext) -> bool:
 
 
 def shadow_is_due(context: RolloutContext) -> bool:
+    """The candidate may take traffic, and gets copies of requests first."""
     return candidate_may_take_traffic(context) and context.goal.rollout.shadow is not None
 
 
 def first_step_is_due(context: RolloutContext) -> bool:
+    """The candidate may take traffic, and the spec has steps."""
     return candidate_may_take_traffic(context) and bool(context.goal.steps)
