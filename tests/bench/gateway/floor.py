@@ -1,5 +1,6 @@
-"""The floor: decoding, resizing and one bare gRPC call in a loop. No HTTP, no checks; nothing can be faster
-in Python.
+"""The floor: decoding, resizing and one bare gRPC call in a loop, without HTTP and without checks.
+
+A gateway with the same preprocessing and the same calls cannot be faster.
 
 python floor.py MODEL_PORT PICTURE SECONDS        prints requests per second and CPU seconds per request
 """

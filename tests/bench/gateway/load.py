@@ -1,4 +1,4 @@
-"""A load generator that costs little: prepared bytes over kept-alive connections, one thread each.
+"""A cheap load generator: sends prepared bytes over kept-alive connections, one thread each.
 
 python load.py SECONDS CONNECTIONS PICTURE-OR-JSON-FILE PORT[,PORT...]      prints figures as JSON
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def exchange(connection: socket.socket, request: bytes) -> tuple[int, bool]:
-    """Sends a request, reads the answer; gives its status and whether the connection is kept."""
+    """Send a request and read the response; returns its status and whether the connection is kept."""
     connection.sendall(request)
     data = b""
     while b"\r\n\r\n" not in data:
