@@ -44,9 +44,10 @@ install-yaml: ## The installation's YAML, checked in (IMAGE_REGISTRY=registry.ex
 	@$(PYTHON) operator/install/render.py --image-registry $(IMAGE_REGISTRY) >operator/install/install.yaml
 	@$(PYTHON) operator/install/render.py --image-registry $(IMAGE_REGISTRY) --one-namespace \
 	  >operator/install/install-one-namespace.yaml
-reference: venv ## docs/reference.md and the diagram of docs/rollouts.md, from the CRD and the code
+reference: venv ## The generated parts of docs/: reference.md, the diagrams of rollouts.md and architecture.md
 	@$(BIN)/python docs/make_reference.py
 	@$(BIN)/python docs/make_rollouts.py
+	@$(BIN)/python docs/make_architecture.py
 
 ##@ Checks, one by one
 venv: ## The Python environment .venv, from the locked requirements

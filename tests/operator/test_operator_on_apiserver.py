@@ -212,7 +212,7 @@ def test_a_foreign_object_of_our_name_is_left_alone(bench: Bench) -> None:
     bench.create(1)
     bench.wait(lambda: bench.condition("Ready").get("reason") == "Conflict", "the conflict to be told")
     assert "Service pizza-gateway" in bench.condition("Ready")["message"]
-    assert "belongs to nobody" in bench.condition("Ready")["message"]
+    assert "already exists and has no owner" in bench.condition("Ready")["message"]
     assert bench.get(f"{path}/pizza-gateway")["spec"]["selector"] == {"a": "b"}
 
 
@@ -296,9 +296,9 @@ def test_a_candidate_that_a_gateway_cannot_use_is_said_to_wait_for_it(serving: B
     serving.gateways.errors = {2: "The model has no contract"}
     serving.bump(2)
     serving.verify(2)
-    waits = "version 2 passed its verification and waits for gateway pod "
+    waits = "Version 2 passed verification and waits for the gateways: Gateway pod "
     serving.wait(lambda: serving.condition("Ready").get("message", "").startswith(waits), "what it waits for")
-    assert ": The model has no contract; if it stays so, look" in serving.condition("Ready")["message"]
+    assert ": The model has no contract. If this continues, look" in serving.condition("Ready")["message"]
     serving.gateways.errors = {}
     serving.wait_ready(2)
 
@@ -313,7 +313,7 @@ def test_a_version_in_the_shadow_takes_over_only_when_it_agrees(bench: Bench) ->
     bench.gateways.shadow = ShadowReport(2, compared=20, agreed=2, confusion=(("pizza", "salad", 18),))
     bench.wait(lambda: bench.status().get("failedVersions"), "version 2 to be taken back")
     assert bench.condition("Ready")["reason"] == "Disagrees"
-    assert "pizza became salad" in bench.condition("Ready")["message"]
+    assert "salad instead of pizza" in bench.condition("Ready")["message"]
     assert bench.routing()["serving"] == 1
     assert "shadow" not in bench.routing()
 

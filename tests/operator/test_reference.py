@@ -24,3 +24,9 @@ def test_it_names_every_reason_condition_and_phase() -> None:
 def test_the_rollouts_diagram_is_that_of_the_code() -> None:
     page = (DOCS / "rollouts.md").read_text(encoding="utf-8")
     assert runpy.run_path(str(DOCS / "make_rollouts.py"))["rollouts"](page) == page, "run `make reference`"
+
+
+def test_the_picture_of_the_operators_folders_is_that_of_the_imports() -> None:
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    made = runpy.run_path(str(DOCS / "make_architecture.py"))["architecture"](page)
+    assert made == page, "run `make reference`"
