@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "gateway"))
 
 from fuzzing import Outcome, resident_megabytes, run, seed_of_the_moment
 from gateway_testbed import FakeModel, GatewayProcess, routing
-from run import GATEWAY_ENVIRONMENT
+from servers import GATEWAY_ENVIRONMENT
 
 
 def main() -> int:
