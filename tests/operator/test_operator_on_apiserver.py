@@ -1,4 +1,4 @@
-"""The operator against a real API server, with fake pods: what it writes, how often, and how it repairs."""
+"""The operator against a real API server with fake pods: what it writes, how often, and how it repairs."""
 
 import json
 import time
@@ -158,7 +158,7 @@ def test_scaling_and_changing_the_gateway_in_mid_rollout_leave_the_rollout_where
     assert serving.status().get("failedVersions", []) == []
 
 
-def test_going_back_in_mid_rollout_takes_the_share_back_and_blames_nobody(serving: Bench) -> None:
+def test_returning_in_mid_rollout_aborts_it_without_a_failed_version(serving: Bench) -> None:
     half_way(serving)
     serving.bump(1)
     serving.wait_phase("Stable")
@@ -292,7 +292,7 @@ def test_a_serving_version_that_its_gateways_cannot_use_is_not_available_until_t
     serving.wait_ready(1)
 
 
-def test_a_candidate_that_a_gateway_cannot_use_is_said_to_wait_for_it(serving: Bench) -> None:
+def test_a_candidate_that_a_gateway_cannot_use_waits_for_it(serving: Bench) -> None:
     serving.gateways.errors = {2: "The model has no contract"}
     serving.bump(2)
     serving.verify(2)
@@ -318,7 +318,7 @@ def test_a_version_in_the_shadow_takes_over_only_when_it_agrees(bench: Bench) ->
     assert "shadow" not in bench.routing()
 
 
-def test_a_webhook_that_does_not_answer_is_told_and_gets_over_by_itself(bench: Bench) -> None:
+def test_a_webhook_that_does_not_answer_is_reported_until_it_answers(bench: Bench) -> None:
     """An admission webhook of somebody else's is down: the API server answers each write with a 500."""
     path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
     webhook = {

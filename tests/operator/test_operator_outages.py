@@ -1,4 +1,4 @@
-"""Two operators, operators that end, and watches that break: what has to go on goes on."""
+"""Two replicas, replicas that end, and watches that break."""
 
 import asyncio
 import threading
@@ -95,7 +95,7 @@ def test_an_operator_that_is_killed_in_mid_rollout_is_carried_on_by_the_next(ben
 def test_a_leader_that_has_not_every_kind_listed_yet_touches_nothing(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In mid-rollout, with the Lease free: what serves is told by the ConfigMaps, and their list is late."""
+    """In mid-rollout, with the Lease free: the state is in the ConfigMaps, and their list is late."""
     with operator(bench, "first"):
         serve(bench)
         bench.bump(2)

@@ -1,4 +1,4 @@
-"""docs/reference.md says what the sources say."""
+"""The generated documentation is current."""
 
 import runpy
 from pathlib import Path

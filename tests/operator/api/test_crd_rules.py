@@ -364,7 +364,7 @@ DESCRIBED: dict[str, Any] = {
     ],
     ids=["classes in another order", "another scale", "another output"],
 )
-def test_what_the_spec_says_of_the_version_that_serves_is_immutable(
+def test_the_contract_of_the_serving_version_is_immutable(
     apply: Apply, set_status: Any, changed: dict[str, Any]
 ) -> None:
     """Every request would be answered by it at once, with nothing verified before."""

@@ -58,7 +58,7 @@ def test_the_canonical_form_is_its_own(text: str) -> None:
 
 
 @given(written)
-def test_the_canonical_form_says_the_same_amount(text: str) -> None:
+def test_the_canonical_form_is_the_same_amount(text: str) -> None:
     def amount(text: str) -> Decimal:
         mantissa, exponent = text, 0
         for letter in "eE":
@@ -77,7 +77,7 @@ def test_anything_else_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["9999999999999Ei", "1e40"])
-def test_what_no_cluster_can_have_is_refused(text: str) -> None:
+def test_a_quantity_that_is_too_large_is_refused(text: str) -> None:
     with pytest.raises(InvalidSpec, match="is too large"):
         quantity.canonical(text)
 

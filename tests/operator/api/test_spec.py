@@ -1,4 +1,4 @@
-"""A spec is parsed into values, and what cannot be carried out is refused with a sentence."""
+"""Parsing a spec into values, and refusing an invalid one with a message."""
 
 import copy
 import json
@@ -85,9 +85,7 @@ def test_the_directory_in_a_volume_is_the_models_name_unless_said() -> None:
         ),
     ],
 )
-def test_what_cannot_be_carried_out_is_refused_with_a_sentence(
-    changed: dict[str, Any], sentence: str
-) -> None:
+def test_an_invalid_spec_is_refused_with_a_message(changed: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InvalidSpec) as refusal:
         api.parse(body(**changed))
     assert sentence in str(refusal.value)
@@ -159,7 +157,7 @@ def test_another_default_model_server_does_not_change_what_a_version_is_made_fro
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_the_source_hash_speaks_of_the_models_files_and_of_what_the_spec_says_about_them(what: str) -> None:
+def test_the_source_hash_covers_the_models_files_and_its_contract(what: str) -> None:
     same = candidate(**CHANGES[what]).source_hash == candidate().source_hash
     assert same == (what not in {"version", "image", "model name", "volume", "contract"})
 

@@ -1,4 +1,4 @@
-"""A status is taken by the API server, however much pods, gateways and verdicts say."""
+"""Every status fits the limits of the CRD, however long the values from pods, gateways and verdicts are."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -55,7 +55,7 @@ def worst() -> dict[str, Any]:
     return status(facts, Goal(wanted=served(2), attempt="a"), state, seen)
 
 
-def test_the_longest_that_anybody_can_say_is_cut_to_what_the_crd_takes() -> None:
+def test_the_longest_values_are_truncated_to_the_limits_of_the_crd() -> None:
     told = worst()
     assert list(complaints(STATUS, told, "status")) == []
     assert told["shadow"]["confusion"][0]["serving"].startswith("Bernese mountain dog")
@@ -63,7 +63,7 @@ def test_the_longest_that_anybody_can_say_is_cut_to_what_the_crd_takes() -> None
     assert len(told["verification"]["cases"]) == 32
 
 
-def test_an_address_or_a_digest_that_is_too_long_is_left_out_as_a_part_of_it_is_of_no_use() -> None:
+def test_a_url_or_digest_that_is_too_long_is_left_out() -> None:
     assert not {"url", "modelDigest"} & set(worst())
 
 

@@ -1,4 +1,4 @@
-"""The installation: current, taken by the API server as a whole, and without rights that are not needed."""
+"""The installation: generated from its sources, accepted by the API server, and with minimal rights."""
 
 import runpy
 import subprocess

@@ -1,4 +1,4 @@
-"""While the operator is away, is upgraded or taken away, classifiers stay as they are."""
+"""Classifiers stay as they are while the operator is away, upgraded or removed."""
 
 import dataclasses
 from pathlib import Path

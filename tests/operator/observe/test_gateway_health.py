@@ -1,4 +1,4 @@
-"""What gateways say of the serving version counts while it can be true, and at rest nobody is asked."""
+"""The gateways' reports on the serving version: when they count, and when gateways are polled."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -37,7 +37,7 @@ def gateway_health() -> GatewayHealth:
     return gateway_health
 
 
-def test_gateways_are_asked_again_when_they_have_had_the_time_to_notice_and_then_no_more(
+def test_gateways_are_polled_again_after_the_detection_time_and_then_no_more(
     gateway_health: GatewayHealth,
 ) -> None:
     assert gateway_health.poll_again_seconds(1, 1.0) == DETECTION_SECONDS - 1
@@ -56,7 +56,7 @@ def test_other_pods_that_become_ready_or_go_are_a_reason_to_ask(
     assert gateway_health.poll_again_seconds(1, 20.0) == 0
 
 
-def test_a_complaint_counts_when_it_lasts_and_whoever_complains_is_asked_until_it_does_not(
+def test_an_error_counts_when_it_lasts_and_gateways_are_polled_until_it_is_gone(
     gateway_health: GatewayHealth,
 ) -> None:
     gateway_health.record(1, {"gateway": LOST}, 10.0)
@@ -91,7 +91,7 @@ def test_a_gateway_that_does_not_answer_has_said_nothing_new(gateway_health: Gat
     assert not said.ready
 
 
-def test_what_was_said_of_another_version_or_by_a_pod_that_has_gone_is_no_verdict(
+def test_a_report_on_another_version_or_of_a_deleted_pod_does_not_count(
     gateway_health: GatewayHealth,
 ) -> None:
     assert gateway_health.report_on("gateway", 2, 0.0) is None
@@ -99,7 +99,7 @@ def test_what_was_said_of_another_version_or_by_a_pod_that_has_gone_is_no_verdic
     assert gateway_health.report_on("gateway", 1, 0.0) is None
 
 
-def test_a_gateway_that_has_no_routing_cannot_use_the_version_because_of_that(
+def test_a_gateway_without_routing_cannot_use_the_version(
     gateway_health: GatewayHealth,
 ) -> None:
     for now in (10.0, 13.0):
@@ -112,7 +112,7 @@ def test_a_gateway_that_has_no_routing_cannot_use_the_version_because_of_that(
 
 
 class Counting:
-    """Gateways that say what they are told to, and count how often they are asked."""
+    """Gateways with given reports, which count how often they are polled."""
 
     def __init__(self) -> None:
         self.report, self.asked = WELL, 0
@@ -136,7 +136,7 @@ def ready_pod(uid: str, component: str, version: int | None = None) -> dict[str,
     return {"metadata": {"name": uid, "uid": uid, "labels": labels}, "status": {"conditions": [ready]}}
 
 
-def test_at_rest_the_gateways_are_asked_only_after_a_pod_has_changed() -> None:
+def test_at_rest_gateways_are_polled_only_after_a_change_of_a_pod() -> None:
     ic, gateways, memory = api.parse(BODY), Counting(), Memory("u")
     state = State(revision=4, phase=Phase.STABLE, serving=ic.candidate("tf"))
     snapshotter = Snapshotter(
@@ -147,7 +147,7 @@ def test_at_rest_the_gateways_are_asked_only_after_a_pod_has_changed() -> None:
     )
 
     def asked(now: float, *servers: str) -> tuple[int, VersionReport | None]:
-        """How often a pass asks, and what is then seen."""
+        """How often a reconciliation polls, and the report in its snapshot."""
         before = gateways.asked
         there = [ready_pod("gateway", "gateway"), *(ready_pod(uid, "serving", 1) for uid in servers)]
         view = ValidRequest(Key("food", "pizza"), BODY, Objects([], there, []), memory, now, ic)

@@ -1,4 +1,4 @@
-"""What is wrong with pods, told in one sentence that names the pod, the container and what to do."""
+"""Problems of pods: each message names the pod, the container and what to do."""
 
 import doctest
 from typing import Any
@@ -125,7 +125,7 @@ UNBOUND = (
         ),
     ],
 )
-def test_each_failure_is_told_with_its_pod_its_cause_and_whether_waiting_helps(broken, reason, words, fatal):
+def test_each_problem_names_its_pod_and_cause_and_whether_it_is_fatal(broken, reason, words, fatal):
     problem = diagnose([broken])
     assert problem is not None
     assert (problem.reason.value, problem.fatal) == (reason, fatal)
@@ -174,7 +174,7 @@ def test_a_container_that_its_node_lost_in_a_reboot_is_not_held_against_the_vers
     assert "its node was interrupted" in problem.message
 
 
-def test_what_is_the_versions_own_fault_is_told_before_what_is_a_nodes():
+def test_a_problem_of_the_version_is_reported_before_a_problem_of_a_node():
     lost = pod("a", containers=[crashed("Unknown", code=255)])
     broken = pod("b", containers=[crashed(message="terminate called")])
     assert diagnose([lost, broken]) == diagnose([broken])
@@ -208,9 +208,7 @@ NO_SUCH_FILE = "cp: cannot stat '/models/a/b/3/saved_model.pb': No such file or 
         ),
     ],
 )
-def test_where_a_model_that_is_not_found_belongs_is_told_for_the_source_that_the_spec_names(
-    body, log, sentence
-):
+def test_a_missing_model_is_reported_with_the_place_where_it_belongs(body, log, sentence):
     rendered = all_children(SPECS[body])["Deployment", "pizza-serving-v3"]["spec"]["template"]["spec"]
     broken = {**pod(inits=[crashed(message=log, name="model-files")]), "spec": rendered}
     problem = diagnose([broken])
@@ -218,7 +216,7 @@ def test_where_a_model_that_is_not_found_belongs_is_told_for_the_source_that_the
     assert problem.message == f"Container model-files of pod pizza-serving-v2-abc: {sentence}"
 
 
-def test_an_init_container_that_others_have_put_in_says_nothing_of_the_models_files():
+def test_an_injected_init_container_that_fails_does_not_mean_that_the_model_is_missing():
     problem = diagnose([pod(inits=[crashed(message="no certificate", name="mesh-init")])])
     assert problem.reason is Reason.CONTAINER_CRASHED
 
@@ -242,7 +240,7 @@ def test_pulling_tells_the_same_while_the_kubelet_backs_off():
 @pytest.mark.parametrize(
     "word", ["InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable"]
 )
-def test_whatever_keeps_an_image_from_the_node_is_told(word):
+def test_every_reason_why_an_image_cannot_be_pulled_is_reported(word):
     problem = diagnose([pod(containers=[waiting(word, "rpc error: it is so")])])
     assert problem.reason is Reason.IMAGE_PULL_FAILED
     assert "cannot pull image tf:1: rpc error: it is so. Check the image name" in problem.message
@@ -254,7 +252,7 @@ def test_a_crashing_container_tells_the_same_while_it_runs_again():
     assert diagnose([pod(containers=[again])]) == diagnose([pod(containers=[running])])
 
 
-def test_the_worst_of_many_pods_is_told_whatever_their_order():
+def test_the_worst_problem_is_reported_in_any_order_of_the_pods():
     stuck = pod("a", conditions=[UNSCHEDULABLE])
     broken = pod("b", containers=[crashed(message=LOAD_ERROR)])
     assert diagnose([stuck, broken]) == diagnose([broken, stuck])
@@ -281,7 +279,7 @@ def test_pods_that_are_just_starting_have_no_problems():
         ('pods "p" is forbidden: violates PodSecurity "restricted:latest"', "AdmissionRefused"),
     ],
 )
-def test_pods_that_could_not_be_created_are_told_from_the_deployment(message, reason):
+def test_pods_that_cannot_be_created_are_reported_from_the_deployments_condition(message, reason):
     condition = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}
     deployment = {"metadata": {"name": "pizza-serving-v2"}, "status": {"conditions": [condition]}}
     problem = diagnose([], deployment)
@@ -290,7 +288,7 @@ def test_pods_that_could_not_be_created_are_told_from_the_deployment(message, re
     assert "Deployment pizza-serving-v2" in problem.message
 
 
-def test_a_volume_that_cannot_be_mounted_is_told_from_the_events():
+def test_a_volume_that_cannot_be_mounted_is_reported_from_the_events():
     event = {
         "involvedObject": {"kind": "Pod", "name": "pizza-serving-v2-abc"},
         "reason": "FailedMount",
@@ -332,7 +330,7 @@ def refused_pods(job: str, uid: str) -> dict[str, Any]:
     return {"involvedObject": about, "reason": "FailedCreate", "message": message}
 
 
-def test_a_job_that_can_make_no_pod_is_told_until_it_has_one():
+def test_a_job_that_cannot_create_its_pod_is_reported_until_it_has_one():
     job = {"metadata": {"name": "pizza-verify-v2-a", "uid": "now"}}
     events = [refused_pods("pizza-verify-v2-a", "now")]
     problem = diagnose_job(job, [], events)
@@ -342,7 +340,7 @@ def test_a_job_that_can_make_no_pod_is_told_until_it_has_one():
     assert diagnose_job(job, [pod(ready=True)], events) is None
 
 
-def test_what_was_refused_to_another_job_is_nobody_elses_problem():
+def test_a_refused_pod_of_an_earlier_job_is_not_a_problem_of_this_one():
     events = [refused_pods("pizza-verify-v2-a", "before")]
     job = {"metadata": {"name": "pizza-verify-v2-a", "uid": "now"}}
     assert diagnose_job(job, [], events) is None
@@ -371,7 +369,7 @@ def test_a_crash_tells_the_same_although_its_log_has_the_time():
     assert "Worker failed to boot" in told[0].message
 
 
-def test_a_log_s_line_is_told_without_its_time_and_with_all_of_its_words():
+def test_a_log_line_is_reported_without_its_time_and_with_all_of_its_words():
     lines = {
         "The model cannot be read": "The model cannot be read",
         "2026-01-01 10:00:00.123456: E external/tf/loader.cc:7] no graph, error 5": "no graph, error 5",

@@ -1,4 +1,4 @@
-"""The address that the status gives out."""
+"""The URL in the status."""
 
 from typing import Any
 

@@ -13,7 +13,7 @@ def ended(message: str, code: int) -> dict:
     return {"metadata": {"name": "pod-1"}, "status": {"containerStatuses": [container]}}
 
 
-def test_only_a_verdict_in_its_own_words_is_conclusive():
+def test_only_a_verdict_of_the_job_itself_is_conclusive():
     said = {"schema": 1, "passed": False, "reason": "GoldenFailed", "message": "differs by 0.2."}
     told = verdict(JOB, [ended(json.dumps(said), 1)])
     assert (told.passed, told.conclusive, told.reason) == (False, True, Reason.GOLDEN_FAILED)

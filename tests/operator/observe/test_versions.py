@@ -1,4 +1,4 @@
-"""What is seen of a version: its pods are told from those that its number had with other inputs."""
+"""The snapshot of a version distinguishes current from outdated pods."""
 
 from typing import Any
 
@@ -40,18 +40,18 @@ def problem(live: dict[str, Any], *pods: dict[str, Any]) -> Problem | None:
     return objects.versions(found, {})[3].problem
 
 
-def test_a_pod_with_the_present_inputs_is_told() -> None:
+def test_a_problem_of_a_pod_of_the_current_template_is_reported() -> None:
     live = deployment()
     told = problem(live, broken_pod(live))
     assert told is not None
     assert (told.reason, told.fatal) == (Reason.OUT_OF_MEMORY, True)
 
 
-def test_a_pod_with_earlier_inputs_says_nothing_of_the_present_ones() -> None:
+def test_a_problem_of_an_outdated_pod_is_not_reported() -> None:
     assert problem(deployment("4Gi"), broken_pod(deployment("1Gi"))) is None
 
 
-def test_a_pod_that_only_waits_longer_for_requests_to_end_is_told_all_the_same() -> None:
+def test_a_pod_with_another_grace_period_is_still_current() -> None:
     """The gateway's timeout is no input of the version; its pods are replaced for it all the same."""
     live, earlier = deployment(), deployment()
     earlier["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] += 5
@@ -69,13 +69,13 @@ def test_an_earlier_pod_that_answers_is_seen_also_on_its_way_out(leaving: bool) 
         assert objects.versions(found, {})[3].outdated_pods_serve is seen
 
 
-def test_pods_of_a_deployment_from_before_the_templates_were_marked_are_told() -> None:
+def test_pods_of_a_deployment_without_a_pod_hash_are_current() -> None:
     live = deployment()
     del live["spec"]["template"]["metadata"]["annotations"][names.ANNOTATION_POD_HASH]
     assert problem(live, broken_pod(live)) is not None
 
 
-def test_a_refusal_that_its_controller_has_not_looked_at_anew_is_not_told() -> None:
+def test_a_refusal_in_an_outdated_status_is_not_reported() -> None:
     message = 'pods "p" is forbidden: exceeded quota: q'
     refused = {"type": "ReplicaFailure", "status": "True", "message": message}
     assert problem(deployment(conditions=[refused])) is not None

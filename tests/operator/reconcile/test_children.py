@@ -1,4 +1,4 @@
-"""Writing children: what the API server refuses is told, what may pass by itself is tried again."""
+"""Writing children: a refusal is reported with what to do, a transient error is retried."""
 
 import asyncio
 from typing import Any
@@ -69,7 +69,7 @@ def written(status: int, message: str) -> Problem | None:
         ),
     ],
 )
-def test_what_the_api_server_refuses_is_told_with_what_to_do(
+def test_a_refusal_of_the_api_server_is_reported_with_what_to_do(
     status: int, message: str, reason: Reason, what_to_do: str
 ) -> None:
     problem = written(status, message)

@@ -1,4 +1,4 @@
-"""Passes whose writes the API server does not take: what is done all the same, and what is told."""
+"""Reconciliations whose writes the API server refuses: what they still do, and what they report."""
 
 import asyncio
 import contextlib
@@ -217,7 +217,7 @@ def test_what_cannot_be_announced_to_the_gateways_has_not_happened(world: World,
     assert world.server.events.count("FirstVersionServes") == 1
 
 
-def test_gateways_that_cannot_be_touched_hold_up_no_child_and_no_event(world: World) -> None:
+def test_gateways_that_cannot_be_annotated_delay_no_child_and_no_event(world: World) -> None:
     world.server.answers["annotate", "gateway-x"] = DOWN
     with pytest.raises(ApiError):
         world.next()
@@ -246,7 +246,7 @@ def test_a_touch_that_failed_is_tried_again_at_once(world: World) -> None:
 @pytest.mark.parametrize(
     "error", [ApiError(0, "Unreachable", "no route"), ApiError(409, "Conflict", "it has changed")]
 )
-def test_an_error_that_says_only_to_look_again_is_no_refusal(world: World, error: ApiError) -> None:
+def test_a_transient_error_is_not_a_refusal(world: World, error: ApiError) -> None:
     world.server.answers["apply", "Service pizza-gateway"] = error
     with pytest.raises(ApiError):
         world.passes(3)

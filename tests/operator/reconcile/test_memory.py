@@ -8,7 +8,7 @@ def pod(uid: str) -> dict:
     return {"metadata": {"uid": uid}}
 
 
-def test_acknowledgement_counts_from_when_the_last_ready_gateway_gave_it():
+def test_acknowledgement_counts_from_the_last_ready_gateway():
     memory = Memory("u")
     memory.record_acknowledgements({"a": GatewayReport("s", 3), "b": GatewayReport("t", 2)})
     assert memory.acknowledged_seconds(3, [pod("a"), pod("b")], 10.0) is None
@@ -18,7 +18,7 @@ def test_acknowledgement_counts_from_when_the_last_ready_gateway_gave_it():
     assert memory.acknowledged_seconds(3, [], 15.0) is None
 
 
-def test_a_gateway_is_touched_again_only_after_a_while_and_never_once_it_has_acknowledged():
+def test_a_gateway_is_annotated_again_only_after_a_while_and_never_after_its_acknowledgement():
     memory = Memory("u")
     assert memory.needs_annotation(pod("a"), 3, 10.0)
     memory.record_annotation(pod("a"), 3, 10.0)

@@ -1,4 +1,4 @@
-"""What a pass may rely on, and what it must not lose: without an API server, one step at a time."""
+"""What a reconciliation relies on and must not lose, one step at a time, without an API server."""
 
 import asyncio
 from typing import Any
@@ -45,7 +45,7 @@ class NothingThere:
 
 
 @pytest.mark.parametrize("every_kind_is_listed", [False, True])
-def test_a_replica_that_begins_to_lead_looks_at_nothing_before_every_kind_is_listed(
+def test_a_new_leader_reconciles_nothing_before_every_kind_is_listed(
     every_kind_is_listed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or a version that serves would look like one that is not wanted: its Deployment is there, its routing
@@ -114,7 +114,7 @@ class BusyApiServer:
         self.taken.append(event["reason"])
 
 
-def test_what_happened_is_told_by_a_later_pass_when_the_api_server_is_busy() -> None:
+def test_events_are_posted_by_a_later_reconciliation_when_the_api_server_is_busy() -> None:
     memory = Memory("u")
     request = ValidRequest(KEY, BODY, Objects([], [], []), memory, 5.0, api.parse(BODY))
     server = BusyApiServer()

@@ -1,4 +1,4 @@
-"""Telling users: what is written and posted, and how often."""
+"""The status writer: what it writes and posts, and how often."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ KEY = Key("food", "pizza")
 
 
 class Listening:
-    """An API server that keeps what it is told."""
+    """An API server that keeps the status and the Events."""
 
     def __init__(self) -> None:
         self.body: dict[str, Any] = {
@@ -41,7 +41,7 @@ class Listening:
         self.events.append(event)
 
 
-def test_an_invalid_spec_is_told_by_one_event_and_takes_nothing_out_of_the_status() -> None:
+def test_an_invalid_spec_posts_one_event_and_removes_nothing_from_the_status() -> None:
     server, memory = Listening(), Memory("u")
     indices = {kind.plural: {} for kind in WATCHED} | {IMAGE_CLASSIFIERS.plural: {KEY: [server.body]}}
     teller = StatusWriter(Cache(indices), server, "operator-0")  # type: ignore[arg-type]

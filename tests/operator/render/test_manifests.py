@@ -1,4 +1,4 @@
-"""The children that are rendered: what each needs to be safe, and to be replaced without losing a request."""
+"""The rendered children: secure, and replaceable without losing a request."""
 
 import copy
 import json
@@ -70,7 +70,7 @@ def test_no_pod_holds_an_api_token_or_any_privilege(body: dict[str, Any]) -> Non
 
 
 @every_spec
-def test_every_container_says_what_it_needs_and_why_it_ended(body: dict[str, Any]) -> None:
+def test_every_container_has_requests_and_a_termination_message(body: dict[str, Any]) -> None:
     for pod in pod_specs(body).values():
         for container in containers(pod):
             assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
@@ -155,7 +155,7 @@ def test_small_runs_still_accept_a_whole_call_of_the_gateway() -> None:
     )
 
 
-def test_large_runs_are_configured_as_the_spec_says() -> None:
+def test_large_runs_are_configured_as_in_the_spec() -> None:
     assert batching_config(maxBatchSize=32) == (
         "max_batch_size { value: 32 } batch_timeout_micros { value: 0 } max_enqueued_batches { value: 100 }\n"
     )
@@ -239,7 +239,7 @@ def test_a_verification_finds_the_pictures_of_every_config_map() -> None:
     assert Path(render.picture_file("pictures", "a.jpg")).parent.as_posix() in mounts
 
 
-def test_the_autoscaler_and_the_ingress_are_there_only_when_asked_for() -> None:
+def test_the_autoscaler_and_the_ingress_exist_only_if_the_spec_has_them() -> None:
     kinds = {kind for kind, _ in all_children(SPECS["smallest"])}
     assert not kinds & {"HorizontalPodAutoscaler", "Ingress"}
     kinds = {kind for kind, _ in all_children(SPECS["everything"])}
@@ -254,7 +254,7 @@ def test_an_operator_upgrade_with_another_default_leaves_a_version_as_it_was() -
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "server:old"
 
 
-def test_a_deployment_says_what_it_was_made_from_and_whether_it_has_served() -> None:
+def test_a_deployment_carries_its_inputs_and_whether_it_has_served() -> None:
     ic = classifier(SPECS["everything"])
     served = ic.candidate("server:1")
     annotations = render.serving_children(ic, served, 1, has_served=True)[0]["metadata"]["annotations"]

@@ -1,4 +1,4 @@
-"""The rendered children at a real API server: taken as they are, stored as they were sent, and safe."""
+"""The rendered children at a real API server: accepted, stored unchanged, and secure."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What is requested by default fits on a laptop's node, where a pod without room waits for another's end."""
+"""The default requests fit on a laptop's node."""
 
 from pathlib import Path
 from typing import Any

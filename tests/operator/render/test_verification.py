@@ -1,4 +1,4 @@
-"""The plan that a verification's Job gets."""
+"""The plan of a verification Job, and the reasons for a missing verdict."""
 
 import json
 from typing import Any
@@ -35,9 +35,7 @@ def failed_pod(said: str, code: int, **status: str) -> dict[str, Any]:
         ([], "Job pizza-verify-v2-a ended without a verdict: it was too late."),
     ],
 )
-def test_why_there_is_no_verdict_is_told_as_far_as_it_is_known(
-    pods: list[dict[str, Any]], message: str
-) -> None:
+def test_the_reason_of_a_missing_verdict_is_reported(pods: list[dict[str, Any]], message: str) -> None:
     failed = {"type": "Failed", "status": "True", "message": "it was too late"}
     job = {"metadata": {"name": "pizza-verify-v2-a"}, "status": {"conditions": [failed]}}
     told = verdict.verdict(job, pods)
@@ -64,7 +62,7 @@ def described(version: int, **changed: Any) -> api.ImageClassifier:
     )
 
 
-def test_the_plan_says_of_both_versions_what_they_do_not_say_themselves() -> None:
+def test_the_plan_contains_the_contracts_of_both_versions_without_their_own() -> None:
     """Or the classes of two models that do not describe themselves could not be compared."""
     one = described(1).candidate("tf")
     ic = described(2, classes=[{"name": "night"}, {"name": "day"}])

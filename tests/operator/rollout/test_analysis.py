@@ -22,7 +22,7 @@ def test_a_window_counts_from_its_beginning_and_over_all_gateways():
     assert (seen.requests, seen.errors) == (40, 5)
 
 
-def test_a_gateway_that_has_gone_takes_its_figures_along():
+def test_a_gateway_that_ended_takes_its_counts_with_it():
     since = analysis.baseline([report("a", v2=Counters(100)), report("b", v2=Counters(100))])
     assert analysis.window(2, since, [report("a", v2=Counters(110))]).requests == 10
 
@@ -46,6 +46,6 @@ def window(requests: int, errors: int = 0, slow: int = 0) -> analysis.Window:
         (window(100, errors=2), None, Reason.TOO_MANY_ERRORS),
     ],
 )
-def test_a_version_is_judged_against_the_serving_one_in_the_same_window(judged, against, reason):
+def test_a_version_is_compared_with_the_serving_one_in_the_same_window(judged, against, reason):
     complaint = analysis.limit_violation(2, judged, against, Limits(0.01, 500), min_requests=10)
     assert (complaint.reason if complaint else None) is reason

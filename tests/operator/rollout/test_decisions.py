@@ -1,4 +1,4 @@
-"""Single decisions, one moment each: what test_random_histories.py finds by chance, if at all."""
+"""Single decisions, one moment each, which test_random_histories.py reaches rarely or never."""
 
 import dataclasses
 from dataclasses import replace
@@ -82,7 +82,7 @@ def names(decision: Decision) -> list[str]:
     ],
     ids=["a gateway cannot reach it", "a gateway cannot be asked", "a gateway does not read the routing"],
 )
-def test_a_candidate_that_passed_and_is_out_of_reach_is_given_up_at_the_deadline(
+def test_a_verified_candidate_that_gateways_cannot_use_fails_at_the_deadline(
     looks: Snapshot, said: str
 ) -> None:
     state = replace(ROLLING, phase=Phase.VERIFY)
@@ -101,7 +101,7 @@ def test_a_candidate_that_passed_waits_for_its_promotion_without_a_deadline() ->
     assert names(decide(goal(pause=True), state, looks, NOW + 10_000)) == []
 
 
-def test_a_share_that_a_gateway_cannot_give_goes_back_at_the_deadline() -> None:
+def test_a_share_that_a_gateway_cannot_send_is_rolled_back_at_the_deadline() -> None:
     state = replace(ROLLING, phase=Phase.SHIFT, percent=10)
     rules = {"steps": (Step(10, 30),)}
     looks = seen(connected=False, error="no route to host", unusable_seconds=599.0)
@@ -125,7 +125,7 @@ MENDED = served(2, memory="4Gi")
     ],
     ids=["while it is loaded", "while it is verified", "while it is removed"],
 )
-def test_a_mended_candidate_is_not_blamed_for_the_pods_that_it_had_before(state: State) -> None:
+def test_a_corrected_candidate_does_not_fail_because_of_its_outdated_pods(state: State) -> None:
     looks = replace(broken(TWO), acknowledged_seconds=1.0)
     after = decide(goal(wanted=MENDED, attempt="b"), state, looks, NOW + 1)
     assert (after.state.phase, after.state.candidate) == (Phase.LOAD, MENDED)
@@ -134,7 +134,7 @@ def test_a_mended_candidate_is_not_blamed_for_the_pods_that_it_had_before(state:
     assert (again.state.phase, again.taken) == (Phase.LOAD, ())
 
 
-def test_a_mended_candidate_whose_own_pods_break_is_taken_back() -> None:
+def test_a_corrected_candidate_whose_own_pods_break_fails() -> None:
     state = replace(ROLLING, phase=Phase.LOAD, candidate=MENDED, attempt="b")
     [failed] = decide(goal(wanted=MENDED, attempt="b"), state, broken(MENDED), NOW + 1).state.failed
     assert (failed.attempt, failed.reason) == ("b", "OutOfMemory")
@@ -170,7 +170,7 @@ def test_a_failed_version_is_tried_again_as_it_was_only_when_its_pods_are_gone()
     assert (names(after)[-1], after.state.candidate) == ("RolloutStarted", TWO)
 
 
-def test_settings_that_are_mended_in_place_are_not_blamed_for_the_pods_with_the_former_ones() -> None:
+def test_settings_corrected_in_place_do_not_fail_because_of_outdated_pods() -> None:
     after = decide(goal(wanted=MENDED, attempt="b"), SETTLING, broken(TWO), NOW + 1).state
     assert (after.phase, after.serving, after.failed) == (Phase.SETTLE, MENDED, ())
 

@@ -184,7 +184,7 @@ class Rollouts(RuleBasedStateMachine):
         return replace(seen, unusable_seconds=unusable)
 
     def reconcile(self):
-        """One pass as `reconcile` does it: recover, decide, write."""
+        """One reconciliation: recover, decide, write."""
         state = recover(self.config_map, self.memory, self.status, self.as_deployments(), self.now)
         seen = self.observed(state)
         decision = decide(self.goal(state), state, seen, self.now)
@@ -530,7 +530,7 @@ def settling(rollouts: Rollouts) -> Rollouts:
     return rollouts
 
 
-def test_a_version_on_trial_whose_only_pod_misses_a_probe_is_not_taken_back() -> None:
+def test_a_version_whose_only_pod_misses_a_probe_is_not_rolled_back() -> None:
     rollouts = settling(Rollouts())
     rollouts.deployments[2].update(ready=False)
     for _ in range(9):
@@ -541,7 +541,7 @@ def test_a_version_on_trial_whose_only_pod_misses_a_probe_is_not_taken_back() ->
     assert (rollouts.state.serving, rollouts.state.failed) == (served(2), ())
 
 
-def test_a_version_on_trial_without_a_ready_pod_for_long_is_taken_back() -> None:
+def test_a_version_without_a_ready_pod_for_long_is_rolled_back() -> None:
     rollouts = settling(Rollouts())
     rollouts.deployments[2].update(ready=False)
     rollouts.time_passes(0.2)
@@ -559,7 +559,7 @@ def test_a_version_before_that_is_not_ready_is_no_fallback() -> None:
     assert rollouts.state.fallback == 1
 
 
-def test_going_back_by_hand_leaves_no_fallback_to_the_version_that_nobody_wants() -> None:
+def test_a_manual_return_to_the_previous_version_leaves_no_fallback() -> None:
     rollouts = settling(Rollouts())
     assert rollouts.state.fallback == 1
     rollouts.the_spec_changes(version=1, memory="1Gi")
@@ -580,14 +580,14 @@ def late(phase: Phase, **seen: object) -> list[str]:
     return [each.name for each in decide(goal, state, observed, now=1_000.0).taken]
 
 
-def test_a_version_whose_children_cannot_be_written_is_not_blamed_for_being_late() -> None:
+def test_the_deadline_does_not_count_while_children_cannot_be_written() -> None:
     blocked = Problem(Reason.CONFLICT, "Service pizza-serving-v2 belongs to nobody")
     assert late(Phase.LOAD) == ["CandidateFailed", "RolloutFinished"]
     assert late(Phase.VERIFY) == ["CandidateRefused", "RolloutFinished"]
     assert late(Phase.LOAD, blocked=blocked) == late(Phase.VERIFY, blocked=blocked) == []
 
 
-def test_a_verification_that_could_not_be_carried_out_in_time_says_what_kept_it() -> None:
+def test_a_verification_without_a_verdict_in_time_fails_with_its_cause() -> None:
     problem = Problem(Reason.QUOTA_EXCEEDED, "Job j: pods are refused")
     one, two = served(1), served(2)
     state = State(phase=Phase.VERIFY, serving=one, candidate=two, attempt="a", since=0.0)

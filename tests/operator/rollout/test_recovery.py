@@ -28,7 +28,7 @@ def made_from(version: int, *, served_before: bool, available: int = 1) -> dict:
     return {"metadata": {"annotations": annotations}, "status": {"availableReplicas": available}}
 
 
-def test_an_intact_config_map_is_the_truth():
+def test_the_state_comes_from_an_intact_config_map():
     assert recover(config_map(STATE), None, {"servingVersion": 9}, [], 5.0) == STATE
 
 
@@ -53,7 +53,7 @@ def test_a_lost_config_map_is_rebuilt_from_the_status():
     assert routing.shares(state) == {2: 100}
 
 
-def test_without_config_map_and_status_only_a_version_that_has_served_is_believed():
+def test_without_config_map_and_status_only_a_version_that_has_served_is_recovered():
     deployments = [
         made_from(1, served_before=True),
         made_from(2, served_before=True),

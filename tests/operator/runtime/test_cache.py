@@ -22,7 +22,7 @@ def cache(**objects: list) -> tuple[Cache, dict]:
     return Cache(indices), indices
 
 
-def test_a_write_is_read_back_before_the_watch_has_brought_it():
+def test_a_write_is_visible_before_the_watch_reports_it():
     store, indices = cache(deployments=[deployment("5")])
     store.record_write(DEPLOYMENTS, KEY, deployment("7", spec="new"))
     assert store.get(DEPLOYMENTS, KEY, "pizza-gateway")["spec"] == "new"
@@ -32,7 +32,7 @@ def test_a_write_is_read_back_before_the_watch_has_brought_it():
     assert store.get(DEPLOYMENTS, KEY, "pizza-gateway")["spec"] == "newest"
 
 
-def test_a_deletion_is_believed_before_the_watch_has_brought_it():
+def test_a_deletion_is_visible_before_the_watch_reports_it():
     store, _ = cache(deployments=[deployment("5")])
     store.record_deletion(DEPLOYMENTS, KEY, "pizza-gateway", "u")
     assert store.objects_of(DEPLOYMENTS, KEY) == []
@@ -47,7 +47,7 @@ def test_an_object_that_was_deleted_after_our_write_does_not_come_back_from_memo
     assert len(store.objects_of(DEPLOYMENTS, KEY)) == 1
 
 
-def test_a_ghost_is_dropped_when_a_list_does_not_have_it():
+def test_a_cached_object_that_is_not_listed_is_dropped():
     store, indices = cache(deployments=[deployment("5", uid="ghost")])
     before = store.uids(DEPLOYMENTS)
     indices["deployments"][KEY].append({**deployment("6", uid="young")})  # made after the list was asked for
@@ -66,7 +66,7 @@ def test_a_ghost_is_dropped_when_a_list_does_not_have_it():
         ({"kind": "Node", "name": "pizza-gateway-5d4-x"}, None),
     ],
 )
-def test_a_warning_is_put_to_the_classifier_whose_pod_it_is_about(about, key):
+def test_a_warning_belongs_to_the_classifier_of_its_pod(about, key):
     assert key_of(WARNINGS, {"metadata": {}, "involvedObject": about}) == key
 
 

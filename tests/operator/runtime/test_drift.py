@@ -21,7 +21,7 @@ def test_defaults_and_injected_containers_are_left_alone():
         {"spec": {}},
     ],
 )
-def test_a_foreign_edit_is_seen(live):
+def test_a_foreign_edit_is_detected(live):
     assert not contains(live, {"spec": {"containers": [{"name": "a", "image": "i"}]}})
 
 
@@ -34,13 +34,13 @@ def test_a_selector_is_compared_as_a_whole(of):
     assert not contains({"spec": live}, {"spec": wanted})
 
 
-def test_a_paused_deployment_is_seen():
+def test_a_paused_deployment_is_detected():
     wanted = {"spec": {"paused": False}}
     assert contains({"spec": {}}, wanted)
     assert not contains({"spec": {"paused": True}}, wanted)
 
 
-def test_a_field_that_is_not_rendered_any_more_is_given_up():
+def test_a_field_that_is_not_rendered_any_more_is_removed():
     owned = {"f:spec": {"f:replicas": {}, "f:containers": {'k:{"name":"a"}': {".": {}, "f:image": {}}}}}
     entry = {"manager": "us", "operation": "Apply", "fieldsV1": owned}
     live = {

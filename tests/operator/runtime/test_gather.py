@@ -1,4 +1,4 @@
-"""Several requests at once."""
+"""Concurrent requests."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import pytest
 from imageclassifier_operator.runtime.gather import gather_all
 
 
-def test_an_error_is_told_only_when_everything_else_has_ended_too() -> None:
+def test_an_error_is_raised_only_after_all_other_requests_have_ended() -> None:
     ended: list[str] = []
 
     async def slow() -> None:

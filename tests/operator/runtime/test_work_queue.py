@@ -44,7 +44,7 @@ def test_a_key_is_never_worked_on_twice_at_once_and_repeats_collapse():
     assert (most, runs) == (1, 2)
 
 
-def test_a_key_that_failed_comes_back_by_itself(monkeypatch):
+def test_a_key_that_failed_is_retried(monkeypatch):
     monkeypatch.setattr("imageclassifier_operator.runtime.work_queue.FIRST_BACKOFF_SECONDS", 0.01)
     queue, runs = WorkQueue(), 0
 
@@ -59,7 +59,7 @@ def test_a_key_that_failed_comes_back_by_itself(monkeypatch):
     assert runs == 3
 
 
-def test_a_key_that_has_failed_often_is_tried_again_as_soon_as_it_must(monkeypatch):
+def test_the_back_off_of_a_key_never_exceeds_the_requested_limit(monkeypatch):
     monkeypatch.setattr("imageclassifier_operator.runtime.work_queue.FIRST_BACKOFF_SECONDS", 600.0)
     queue, runs = WorkQueue(), 0
 
@@ -74,7 +74,7 @@ def test_a_key_that_has_failed_often_is_tried_again_as_soon_as_it_must(monkeypat
     assert runs == 3
 
 
-def test_a_key_that_has_failed_for_days_is_still_tried_again():
+def test_a_key_that_has_failed_for_days_is_still_retried():
     queue, runs = WorkQueue(), 0
     queue._failures[KEY] = 5_000
 
@@ -88,7 +88,7 @@ def test_a_key_that_has_failed_for_days_is_still_tried_again():
     assert runs >= 2
 
 
-def test_a_key_may_ask_to_be_seen_again_later():
+def test_a_key_can_be_added_again_with_a_delay():
     queue, runs = WorkQueue(), 0
 
     async def handle(key: Key) -> float | None:

@@ -1,4 +1,4 @@
-"""What the status says: every phase, every problem, and the rules that all conditions keep."""
+"""The status: every phase, every problem, and the rules of all conditions."""
 
 import itertools
 import json
@@ -71,7 +71,7 @@ def test_the_table_has_a_row_for_every_phase():
 
 
 @pytest.mark.parametrize("phase", Phase)
-def test_with_everything_up_a_phase_says_what_the_table_says(phase):
+def test_while_all_pods_are_healthy_the_conditions_are_those_of_the_table(phase):
     row = PHASE_CONDITIONS[phase]
     told = said(STATES[phase], well(1, 2))
     assert told["Available"][0] == row.available
@@ -105,7 +105,7 @@ def test_an_unacknowledged_routing_is_not_ready():
     assert told["Available"][0]
 
 
-def test_a_version_that_was_taken_back_is_told_while_it_is_asked_for():
+def test_a_failed_version_is_reported_while_the_spec_asks_for_it():
     failed = FailedVersion(2, "a", "AcceptanceFailed", "the salad is no pizza", 0.0)
     state = State(phase=Phase.STABLE, serving=ONE, failed=(failed,))
     told = said(state, well(1))
@@ -131,7 +131,7 @@ def test_nothing_goes_on_while_the_spec_is_invalid(phase):
     assert told["Available"][0] == (STATES[phase].serving is not None)
 
 
-def test_what_an_invalid_spec_does_not_tell_stays_as_it_was():
+def test_fields_that_need_a_valid_spec_stay_while_it_is_invalid():
     before = {
         "url": "http://pizza.example.org/",
         "modelDigest": "sha256:1",
@@ -142,7 +142,7 @@ def test_what_an_invalid_spec_does_not_tell_stays_as_it_was():
     assert {name: after.get(name) for name in before} == {**before, "candidateVersion": None}
 
 
-def test_what_keeps_a_verification_from_a_verdict_is_told_at_once_even_while_paused():
+def test_a_problem_of_a_verification_is_reported_at_once_even_while_paused():
     problem = Problem(Reason.QUOTA_EXCEEDED, "Job j: pods are refused")
     seen = replace(well(1, 2), verification_problem=problem)
     for state in (STATES[Phase.VERIFY], replace(STATES[Phase.VERIFY], clock_stopped_since=1.0)):
@@ -162,7 +162,7 @@ def gateways(*words: VersionReport | None, ready: bool = True) -> tuple[GatewayS
 
 
 @pytest.mark.parametrize("words", [(NOT_READ,), (NOT_READ, NOT_READ), (None, NOT_READ)])
-def test_nothing_is_available_when_no_gateway_that_has_said_anything_can_use_the_serving_version(words):
+def test_nothing_is_available_when_every_gateway_that_reported_cannot_use_the_serving_version(words):
     seen = replace(well(2), gateways=gateways(*words))
     told = {c.type: c for c in conditions(GOAL, STATES[Phase.STABLE], seen)}
     for condition in ("Available", "Ready", "GatewayReady"):
@@ -186,7 +186,7 @@ def test_a_gateway_that_has_said_nothing_gives_no_verdict():
     assert told["Ready"] == (True, Reason.READY)
 
 
-def test_a_gateway_that_is_not_ready_is_told_in_its_own_words():
+def test_a_gateway_that_is_not_ready_is_reported_with_its_own_error():
     problem = Problem(Reason.NOT_ANSWERING, "pod g-0, container gateway: look at its kubectl logs")
     seen = replace(
         well(2),
@@ -214,7 +214,7 @@ def test_a_gateway_that_is_not_ready_is_told_in_its_own_words():
         ),
     ],
 )
-def test_why_a_gateway_has_not_acknowledged_the_routing_is_told_as_far_as_it_says(report, words):
+def test_a_missing_acknowledgement_is_reported_with_its_cause(report, words):
     state = replace(STATES[Phase.STABLE], revision=7)
     seen = replace(
         well(2),
@@ -236,7 +236,7 @@ def progressing(state: State, seen: Snapshot) -> tuple[Reason, str]:
     return told.reason, told.message
 
 
-def test_what_a_candidate_waits_for_that_has_passed_its_verification_is_told():
+def test_a_verified_candidate_reports_what_it_waits_for():
     state, seen = STATES[Phase.VERIFY], replace(well(1, 2), verdict=PASSED)
     cannot = GatewayReport("s", 4, {2: NOT_READ})
     lost = VersionSnapshot(TWO.input_hash, complete=False, ready_pods=0)
@@ -274,7 +274,7 @@ def test_what_a_candidate_waits_for_that_has_passed_its_verification_is_told():
     )
 
 
-def test_a_candidate_that_waits_for_its_earlier_pods_says_so_and_not_what_was_wrong_with_those():
+def test_a_candidate_that_waits_for_its_outdated_pods_does_not_report_their_problems():
     broken = Problem(Reason.OUT_OF_MEMORY, "the container used too much", fatal=True)
     versions = {**well(1, 2).versions, 2: VersionSnapshot("other", False, 0, problem=broken)}
     seen = replace(well(1, 2), versions=versions)
@@ -292,7 +292,7 @@ def test_a_candidate_that_waits_for_its_earlier_pods_says_so_and_not_what_was_wr
     assert next(c for c in told if c.type == "Progressing").message == refused.message
 
 
-def test_a_paused_rollout_says_how_it_goes_on_in_the_shadow_too():
+def test_a_paused_rollout_says_how_to_continue_also_in_shadow():
     state = replace(STATES[Phase.SHIFT], percent=0, shadow_percent=5, clock_stopped_since=1.0)
     reason, message = progressing(state, well(1, 2))
     assert reason is Reason.PAUSED
@@ -303,7 +303,7 @@ def test_a_paused_rollout_says_how_it_goes_on_in_the_shadow_too():
     assert progressing(replace(state, clock_stopped_since=None), well(1, 2))[0] is Reason.SHADOWING
 
 
-def test_a_gateway_that_cannot_give_a_candidate_its_share_is_told():
+def test_a_gateway_that_cannot_use_the_candidate_is_reported():
     cannot = GatewayReport("s", 4, {2: NOT_READ})
     seen = replace(well(1, 2), gateways=(GatewaySnapshot("g", ready=True, report=cannot),))
     assert "Gateway pod g cannot use version 2: The model's" in progressing(STATES[Phase.SHIFT], seen)[1]
@@ -315,7 +315,7 @@ def test_a_service_that_belongs_to_someone_else_takes_the_requests_away():
     assert told["Available"] == (False, Reason.CONFLICT)
 
 
-def test_a_problem_of_the_first_version_is_told_in_every_column():
+def test_a_problem_of_the_first_version_is_in_every_condition():
     problem = Problem(Reason.IMAGE_PULL_FAILED, "pod p, container c: cannot pull image i")
     seen = Snapshot(versions={2: VersionSnapshot(TWO.input_hash, False, 0, problem=problem)})
     told = said(State(phase=Phase.LOAD, candidate=TWO), seen)
@@ -372,7 +372,7 @@ def test_ready_implies_all_else_and_every_reason_is_on_the_list(phase, seen, goa
 
 
 @given(phase=st.sampled_from(Phase), seen=worlds)
-def test_a_second_report_of_the_same_is_the_same(phase, seen):
+def test_a_second_status_of_the_same_snapshot_is_equal(phase, seen):
     first = status(FACTS, GOAL, STATES[phase], seen)
     second = status(replace(FACTS, live=first, now=2000.0), GOAL, STATES[phase], seen)
     assert second == first

@@ -24,18 +24,18 @@ def test_kubectl_describe_can_put_events_in_their_order() -> None:
     ]
 
 
-def test_what_is_told_twice_is_one_event_and_what_happens_twice_is_two() -> None:
+def test_a_repeated_report_is_one_event_and_a_repeated_transition_is_two() -> None:
     assert told(now=5)["metadata"] == told(now=6)["metadata"]
     assert told(revision=8)["metadata"] != told(revision=7)["metadata"]
 
 
-def test_a_version_that_is_taken_back_is_a_warning_that_says_why() -> None:
+def test_a_failed_version_posts_a_warning_with_the_cause() -> None:
     cause = Problem(Reason.TOO_SLOW, "version 2 is slow")
     event = told(TakenTransition("RolledBack", "Its share goes back.", Phase.RETIRE, 2, 0, cause))
     assert (event["type"], event["message"]) == ("Warning", "Its share goes back. TooSlow: version 2 is slow")
 
 
-def test_an_object_whose_name_is_too_long_for_its_services_can_be_told_so() -> None:
+def test_an_object_with_a_name_that_is_too_long_gets_an_event() -> None:
     problem = Problem(Reason.INVALID_SPEC, "the name cannot be used")
     event = events.of_problem(events.Subject({**METADATA, "name": "p" * 253}, "operator-0", 0.0), problem)
     assert len(event["metadata"]["name"]) <= 253

@@ -2,7 +2,7 @@
 test.
 
 Only the gateways are played: pods of KWOK run no process that could be asked. `PlayedGateways` answers what
-a gateway does that reads the routing file as soon as its pod is touched; tests/contract holds the real one
+a gateway does that reads the routing file as soon as its pod is annotated; tests/contract holds the real one
 against the same.
 """
 
@@ -33,7 +33,7 @@ REFUSED = json.dumps(
 
 
 class PlayedGateways:
-    """Gateways that apply the newest routing file when touched, and count what the test makes them count."""
+    """Gateways that apply the newest routing file when annotated, and report the counts of the test."""
 
     def __init__(self, apiserver: Any) -> None:
         self._apiserver = apiserver
