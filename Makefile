@@ -10,7 +10,7 @@ IMAGE_REGISTRY = imageclassifier
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: demo test help down clean venv kubernetes cluster cluster-with-workers images models
-.PHONY: install-yaml reference lint format types layers docs unit cluster-test workers-test bench bench-rollouts
+.PHONY: install-yaml reference lint format types layers docs unit cluster-test workers-test bench bench-rollouts bench-judgement
 .PHONY: attack
 
 ##@ The two commands
@@ -81,6 +81,8 @@ attack: venv ## Attack the gateway in a container while a good client uses it (A
 	@$(BIN)/python tests/bench/attack/run.py $(ARGUMENTS)
 bench-rollouts: venv cluster ## Rollouts of every kind on Kind under load (ARGUMENTS="--rows bump --write")
 	@PYTHONPATH=kind $(BIN)/python tests/bench/rollouts/run.py $(ARGUMENTS)
+bench-judgement: venv ## Simulated rollouts by the operator's own verdicts (ARGUMENTS="--histories 1000")
+	@$(BIN)/python tests/bench/judgement/run.py $(ARGUMENTS)
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \

@@ -129,7 +129,7 @@ def test_a_rollout_in_steps_waits_for_requests_and_takes_back_a_version_that_fai
 
 
 def half_way(serving: Bench) -> Bench:
-    """Version 2 has half of the requests, and goes no further until ten of them have come in."""
+    """Version 2 has half of the requests, and goes no further until they have shown that it is not worse."""
     rollout = {"keepPreviousSeconds": 0, "minRequests": 10, "steps": [{"percent": 50, "durationSeconds": 1}]}
     serving.patch({"spec": {"rollout": rollout}})
     serving.bump(2)
@@ -151,7 +151,7 @@ def test_scaling_and_changing_the_gateway_in_mid_rollout_leave_the_rollout_where
     serving.wait(lambda: replicas(serving) == scaled, "both versions and the gateway to be scaled")
     serving.wait(lambda: len(serving.pods("gateway")) == 3, "the gateways to be replaced")
     assert [entry["percent"] for entry in serving.routing()["versions"]] == [50, 50]
-    serving.gateways.counters = {version: Counters(20, 0, {"+Inf": 20}) for version in (1, 2)}
+    serving.gateways.counters = {version: Counters(600, 0, {"+Inf": 600}) for version in (1, 2)}
     serving.wait_ready(2)
     serving.wait(lambda: "pizza-serving-v1" not in serving.deployments(), "version 1 to be removed")
     assert replicas(serving) == {"pizza-serving-v2": 2, "pizza-gateway": 3}

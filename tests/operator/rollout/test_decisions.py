@@ -1,6 +1,5 @@
 """Single decisions, one moment each, which test_random_histories.py reaches rarely or never."""
 
-import dataclasses
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +8,6 @@ import pytest
 from imageclassifier_operator import api
 from imageclassifier_operator.api import (
     ImageSource,
-    Limits,
     ModelVersion,
     RolloutSettings,
     ServingSettings,
@@ -28,7 +26,7 @@ from imageclassifier_operator.observe.types import (
     VersionReport,
     VersionSnapshot,
 )
-from imageclassifier_operator.rollout import Decision, Goal, analysis, decide, goal_of, routing
+from imageclassifier_operator.rollout import Decision, Goal, decide, figures, goal_of, routing
 from imageclassifier_operator.rollout.state import Phase, State
 
 NOW = 10_000.0
@@ -45,7 +43,12 @@ ROLLING = State(revision=5, serving=ONE, candidate=TWO, attempt="a", since=NOW)
 
 
 def goal(wanted: ModelVersion = TWO, attempt: str = "a", promote: str = "", **rules: Any) -> Goal:
-    return Goal(wanted, attempt, RolloutSettings(**{"min_requests": 0, **rules}), promote)
+    return Goal(
+        wanted,
+        attempt,
+        RolloutSettings(**{"min_requests": 0, "on_inconclusive": "Continue", **rules}),
+        promote,
+    )
 
 
 def seen(
@@ -284,9 +287,9 @@ def test_another_model_name_is_refused_while_a_version_serves(version: int) -> N
 # -- latency --------------------------------------------------------------------------------------------
 
 
-def window(**buckets: int) -> analysis.Window:
+def window(**buckets: int) -> figures.Window:
     total = max(buckets.values())
-    return analysis.Window(
+    return figures.Window(
         total, 0, {**{float(k[1:]) / 1000: v for k, v in buckets.items()}, float("inf"): total}
     )
 
@@ -304,25 +307,15 @@ def test_the_99th_percentile_is_interpolated_within_its_bucket(buckets: dict[str
 
 
 def test_beyond_the_last_bound_the_99th_percentile_is_at_least_that_bound() -> None:
-    slow = analysis.Window(10, 0, {300.0: 5, float("inf"): 10})
+    slow = figures.Window(10, 0, {300.0: 5, float("inf"): 10})
     assert slow.p99_milliseconds == 300_000
-    assert analysis.Window(0, 0, {}).p99_milliseconds is None
-
-
-def test_a_version_is_too_slow_beyond_its_limit_only() -> None:
-    limits = Limits(error_rate=1.0, p99_milliseconds=260)
-    assert analysis.limit_violation(2, window(_200=98, _300=100), None, limits, 0) is None
-    complaint = analysis.limit_violation(
-        2, window(_200=98, _300=100), None, dataclasses.replace(limits, p99_milliseconds=240), 0
-    )
-    assert complaint is not None
-    assert "99th percentile latency of about 250 ms" in complaint.message
+    assert figures.Window(0, 0, {}).p99_milliseconds is None
 
 
 def test_figures_of_a_gateway_that_started_anew_count_from_zero() -> None:
-    before = analysis.baseline(
+    before = figures.baseline(
         [GatewayReport("old", 1, {2: VersionReport(True, Counters(100, 7, {"+Inf": 100}))})]
     )
     now = [GatewayReport("new", 1, {2: VersionReport(True, Counters(30, 1, {"+Inf": 30}))})]
-    counted = analysis.window(2, before, now)
+    counted = figures.window(2, before, now)
     assert (counted.requests, counted.errors) == (30, 1)

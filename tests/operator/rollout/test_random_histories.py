@@ -34,8 +34,10 @@ from imageclassifier_operator.observe.types import (
 )
 from imageclassifier_operator.reconcile.memory import Memory
 from imageclassifier_operator.rollout import Goal, decide, goal_of, routing, unusable_candidate
+from imageclassifier_operator.rollout.figures import Window
 from imageclassifier_operator.rollout.guards import pods as pod_guards
 from imageclassifier_operator.rollout.recovery import recover
+from imageclassifier_operator.rollout.reference import Reference
 from imageclassifier_operator.rollout.state import Phase, State
 
 VERSIONS = (1, 2, 3)
@@ -46,6 +48,12 @@ STRATEGIES = {
         progress_deadline_seconds=100,
         steps=(Step(10, 30), Step(50, 30)),
         min_requests=10,
+    ),
+    "in steps, on without a verdict": RolloutSettings(
+        keep_previous_seconds=60,
+        progress_deadline_seconds=100,
+        steps=(Step(10, 30), Step(50, 30)),
+        on_inconclusive="Continue",
     ),
     "in the shadow": RolloutSettings(
         keep_previous_seconds=0,
@@ -505,6 +513,7 @@ def test_the_state_survives_its_json():
         attempt="a",
         percent=10,
         baseline={"g": {"2": {"requests": 1}}},
+        reference=Reference(Window(30, 1, {0.1: 20, float("inf"): 30}), Window(900, 2, {float("inf"): 900})),
     )
     assert State.from_json(json.loads(json.dumps(state.to_json()))) == state
 

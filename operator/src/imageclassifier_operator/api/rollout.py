@@ -5,6 +5,9 @@ from typing import Literal, Self
 
 from imageclassifier_operator.api.json import Json
 
+WAIT: Literal["Wait"] = "Wait"
+CONTINUE: Literal["Continue"] = "Continue"
+
 
 @dataclass(frozen=True)
 class Step:
@@ -126,6 +129,8 @@ class RolloutSettings:
     acceptance: Acceptance = field(default_factory=Acceptance)
     steps: tuple[Step, ...] = ()
     min_requests: int = 50
+    on_inconclusive: Literal["Wait", "Continue"] = WAIT
+    """What a step without a verdict does when its time is over."""
     sticky: Sticky | None = None
     shadow: Shadow | None = None
     limits: Limits = field(default_factory=Limits)
@@ -142,6 +147,7 @@ class RolloutSettings:
             acceptance=Acceptance.parse(rollout.get("acceptance") or {}),
             steps=tuple(Step.parse(step) for step in rollout.get("steps") or ()),
             min_requests=rollout.get("minRequests", cls.min_requests),
+            on_inconclusive=rollout.get("onInconclusive", cls.on_inconclusive),
             sticky=None if sticky is None else Sticky.parse(sticky),
             shadow=None if shadow is None else Shadow.parse(shadow),
             limits=Limits.parse(rollout.get("limits") or {}),

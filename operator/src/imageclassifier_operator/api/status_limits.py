@@ -13,6 +13,9 @@ MAX_CHARACTERS: Mapping[str, int] = {
     "modelDigest": 512,
     "shadow.confusion[].serving": 63,
     "shadow.confusion[].candidate": 63,
+    "analysis.outcome": 64,
+    "analysis.message": 2048,
+    "analysis.versions[].errorRateUpperBound": 16,
     "verification.cases[].name": 63,
     "verification.cases[].expected": 63,
     "verification.cases[].label": 63,
@@ -27,6 +30,7 @@ MAX_CHARACTERS: Mapping[str, int] = {
 MAX_ITEMS: Mapping[str, int] = {
     "traffic": 8,
     "shadow.confusion": 10,
+    "analysis.versions": 2,
     "verification.cases": 32,
     "failedVersions": 10,
     "conditions": 8,

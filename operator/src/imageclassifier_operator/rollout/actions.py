@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from imageclassifier_operator.rollout import analysis
+from imageclassifier_operator.rollout import figures
 from imageclassifier_operator.rollout.context import RolloutContext
+from imageclassifier_operator.rollout.reference import Reference
 from imageclassifier_operator.rollout.state import FailedVersion, State
 
 
@@ -34,7 +35,7 @@ def roll_back(context: RolloutContext) -> State:
     """Return all traffic to the previous version, and record why the serving version failed."""
     assert context.state.serving is not None
     state = _with_failure(context, context.state.serving.version)
-    return replace(state, serving=state.previous, previous=None, attempt="", baseline={})
+    return replace(state, serving=state.previous, previous=None, attempt="", **_NO_WINDOW)
 
 
 def return_to_previous(context: RolloutContext) -> State:
@@ -44,7 +45,12 @@ def return_to_previous(context: RolloutContext) -> State:
     """
     state = context.state
     return replace(
-        state, serving=state.previous, previous=state.serving, attempt="", baseline=_reading(context)
+        state,
+        serving=state.previous,
+        previous=state.serving,
+        attempt="",
+        baseline=_reading(context),
+        reference=Reference(),
     )
 
 
@@ -62,6 +68,11 @@ def update_in_place(context: RolloutContext) -> State:
 def keep_state(context: RolloutContext) -> State:
     """Change only the phase."""
     return context.state
+
+
+def start_verification(context: RolloutContext) -> State:
+    """Count the serving version's requests from now on: with them the candidate will be compared."""
+    return replace(context.state, baseline=_reading(context), reference=Reference())
 
 
 def start_shadow(context: RolloutContext) -> State:
@@ -84,24 +95,33 @@ def promote_first(context: RolloutContext) -> State:
 
 def promote(context: RolloutContext) -> State:
     """Give all traffic to the candidate. The previous version stays warm, so one write can roll back."""
-    state = context.state
+    state, window = context.state, _new_window(context)
+    if state.serving is not None:
+        since_start = figures.window(state.serving.version, {}, context.snapshot.reports)
+        window["reference"] = window["reference"].with_older(since_start)
     return replace(
         _without_candidate(state),
         serving=state.candidate,
         attempt=state.attempt,
         previous=state.serving,
-        **_new_window(context),
+        **window,
     )
 
 
 def release_previous(context: RolloutContext) -> State:
     """Stop keeping the previous version warm."""
-    return replace(context.state, previous=None, attempt="", baseline={})
+    return replace(context.state, previous=None, attempt="", **_NO_WINDOW)
 
 
 def _without_candidate(state: State) -> State:
     return replace(
-        state, candidate=None, attempt="", percent=0, shadow_percent=0, clock_stopped_since=None, baseline={}
+        state,
+        candidate=None,
+        attempt="",
+        percent=0,
+        shadow_percent=0,
+        clock_stopped_since=None,
+        **_NO_WINDOW,
     )
 
 
@@ -118,10 +138,24 @@ def _with_failure(context: RolloutContext, version: int) -> State:
     )
 
 
+_NO_WINDOW: dict[str, Any] = {"baseline": {}, "reference": Reference()}
+
+
 def _reading(context: RolloutContext) -> dict[str, Any]:
-    return analysis.baseline(context.snapshot.reports)
+    return figures.baseline(context.snapshot.reports)
 
 
 def _new_window(context: RolloutContext) -> dict[str, Any]:
-    """Start a new analysis window, and use up the promotion that led to it."""
-    return {"baseline": _reading(context), "promoted": context.goal.promote or context.state.promoted}
+    """Start a new analysis window, and use up the promotion that led to it.
+
+    What the serving version did in the window that ends is added to the reference.
+    """
+    state, reports = context.state, context.snapshot.reports
+    reference = state.reference
+    if state.serving is not None:
+        reference = reference.with_recent(figures.window(state.serving.version, state.baseline, reports))
+    return {
+        "baseline": _reading(context),
+        "reference": reference,
+        "promoted": context.goal.promote or state.promoted,
+    }

@@ -1,150 +1,177 @@
-"""The analysis: errors and latency of a version in a window, compared with the serving version's.
+"""The analysis: is the version under analysis worse than the serving version? Pure.
 
-Gateways count from the start of their process. A window is therefore the difference between two readings of
-the same process. A process that started within the window counts from zero. A process that ended takes its
-counts with it: the window becomes smaller, and the analysis waits for enough requests again.
+A version is worse when two hypotheses are rejected: that its failures exceed the serving version's by the
+limit at most, and that they do not exceed them at all. The first gives `spec.rollout.limits.errorRate` its
+meaning, the second keeps equal versions from being rolled back: `FALSE_ROLLBACKS` bounds them over all steps,
+Settle, errors and latency together. A version has passed when the hypothesis is rejected that its failures
+exceed the serving version's by the limit or more. `sequential` has the tests, which may be repeated at will.
 """
 
-from collections.abc import Iterable, Mapping
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
 
-from imageclassifier_operator.api import Limits
+from imageclassifier_operator.api import RolloutSettings
 from imageclassifier_operator.api.reasons import Reason
-from imageclassifier_operator.observe.types import Counters, GatewayReport, Problem, ShadowReport
+from imageclassifier_operator.observe.types import Problem
+from imageclassifier_operator.rollout.figures import Window
+from imageclassifier_operator.rollout.likelihoods import Counts
+from imageclassifier_operator.rollout.reference import Reference
+from imageclassifier_operator.rollout.sequential import (
+    against_at_most,
+    against_not_above,
+    against_not_below,
+    rejects,
+)
 
-Baseline = Mapping[str, Any]
+FALSE_ROLLBACKS = 0.01
+"""The largest share of rollouts of equal versions that end with a rollback because of figures."""
+LIMIT_ERROR = 0.05
+"""The probability of the error that a difference is taken to be beyond the limit, or within it."""
+SLOW_SHARE = 0.01
+"""A 99th percentile is above a time when more than this share of requests takes longer."""
+
+
+class Outcome(StrEnum):
+    """The outcome of an analysis, as `status.analysis.outcome` shows it."""
+
+    PASSED = "Passed"
+    WORSE = "Worse"
+    INCONCLUSIVE = "Inconclusive"
 
 
 @dataclass(frozen=True)
-class Window:
-    """The figures of one version in a window, summed over all gateways."""
+class Analysis:
+    """The figures of a version in its window, those of the serving version, and the rules to compare them."""
 
-    requests: int
-    errors: int
-    buckets: Mapping[float, int]
-
-    @property
-    def error_rate(self) -> float:
-        """The share of failed requests; 0 without requests."""
-        return self.errors / self.requests if self.requests else 0.0
+    version: int
+    figures: Window
+    serving_version: int
+    reference: Reference
+    rules: RolloutSettings
 
     @property
-    def p99_milliseconds(self) -> float | None:
-        """The 99th percentile, interpolated within its bucket like Prometheus' histogram_quantile.
+    def outcome(self) -> Outcome:
+        """What the counts show so far."""
+        if self.problem is not None:
+            return Outcome.WORSE
+        return Outcome.PASSED if self._passed(self._failures, self._others) else Outcome.INCONCLUSIVE
 
-        Beyond the last bound it is that bound. None without requests.
+    @property
+    def problem(self) -> Problem | None:
+        """Why the version is worse than the serving version; None if that is not shown."""
+        return self._too_many_errors() or self._too_slow()
+
+    @property
+    def message(self) -> str:
+        """The outcome in words: the figures, and what they show."""
+        if (problem := self.problem) is not None:
+            return problem.message
+        failures, others, limit = self._failures, self._others, percent(self.rules.limits.error_rate)
+        compared = (
+            f"Version {self.version} failed {self.figures.errors:,} of {self.figures.requests:,} requests "
+            f"({percent(failures.rate)}), version {self.serving_version} {percent(others.rate)} of "
+            f"{others.trials:,.0f}{'' if self.reference.concurrent else ' before'}."
+        )
+        if self.outcome is Outcome.PASSED:
+            if self.rules.limits.error_rate <= 0:
+                return f"{compared} Nothing shows that it fails more often."
+            return f"{compared} It fails at most {limit} more, with {percent(1 - LIMIT_ERROR)} confidence."
+        needed = self.requests_needed()
+        if needed is None:
+            return f"{compared} At these rates more requests will hardly show whether it keeps to the limit."
+        return f"{compared} About {rounded(needed)} more requests are needed to show that it is not worse."
+
+    def requests_needed(self) -> int | None:
+        """About how many more requests the version needs to pass, if it goes on like this.
+
+        None if it is not going to pass.
         """
-        rank = 0.99 * self.buckets.get(float("inf"), 0)
-        if rank == 0:
-            return None
-        below, counted = 0.0, 0
-        for bound, count in sorted(self.buckets.items()):
-            if count >= rank:
-                share = 0.0 if bound == float("inf") else (rank - counted) / (count - counted)
-                return 1000 * (below + (bound - below) * share if share else below)
-            below, counted = bound, count
-        return None
+        failures, others = self._failures, self._others
+        expected = (failures.events + _EXPECTED * others.rate) / (failures.trials + _EXPECTED)
+        growth = others.trials / failures.trials if self.reference.concurrent and failures.trials else 0.0
 
-
-def baseline(reports: Iterable[GatewayReport]) -> dict[str, Any]:
-    """A reading at the start of a window, in the form that the state stores."""
-    return {
-        report.start_id: {
-            **{
-                str(version): {
-                    "requests": found.counters.requests,
-                    "errors": found.counters.errors,
-                    "buckets": dict(found.counters.buckets),
-                }
-                for version, found in report.versions.items()
-            },
-            "shadow": None
-            if report.shadow is None
-            else {
-                "version": report.shadow.version,
-                "compared": report.shadow.compared,
-                "agreed": report.shadow.agreed,
-            },
-        }
-        for report in reports
-    }
-
-
-def window(version: int, since: Baseline, reports: Iterable[GatewayReport]) -> Window:
-    """The figures of `version` since the reading `since`."""
-    requests = errors = 0
-    buckets: dict[float, int] = {}
-    for report in reports:
-        found = report.versions.get(version)
-        if found is None:
-            continue
-        before = _before(since, report.start_id, version)
-        requests += max(0, found.counters.requests - before.requests)
-        errors += max(0, found.counters.errors - before.errors)
-        for bound, count in found.counters.buckets.items():
-            buckets[float(bound)] = buckets.get(float(bound), 0) + max(
-                0, count - before.buckets.get(bound, 0)
+        def passes(more: int) -> bool:
+            return self._passed(
+                failures + Counts(more, more * expected),
+                others + Counts(more * growth, more * growth * others.rate),
             )
-    return Window(requests, errors, buckets)
 
+        fails, more = 0, 16
+        while not passes(more):
+            fails, more = more, 2 * more
+            if more > _MOST_NEEDED:
+                return None
+        for _ in range(4):
+            middle = (fails + more) // 2
+            fails, more = (fails, middle) if passes(middle) else (middle, more)
+        return more
 
-def _before(since: Baseline, start_id: str, version: int) -> Counters:
-    stored = (since.get(start_id) or {}).get(str(version)) or {}
-    return Counters(stored.get("requests", 0), stored.get("errors", 0), stored.get("buckets", {}))
+    @property
+    def _failures(self) -> Counts:
+        return self.figures.failures
 
+    @property
+    def _others(self) -> Counts:
+        return self.reference.failures
 
-def shadow_window(version: int, since: Baseline, reports: Iterable[GatewayReport]) -> ShadowReport:
-    """How often `version` agreed with the serving version since the reading `since`.
+    @property
+    def _alpha(self) -> float:
+        """Each test's part of `FALSE_ROLLBACKS`: of errors, and of latency, in each step and in Settle."""
+        tests = 1 if self.rules.limits.p99_milliseconds is None else 2
+        return FALSE_ROLLBACKS / (tests * (len(self.rules.steps) + 1))
 
-    `dropped`, `failed` and `confusion` count from the start of the gateways.
-    """
-    compared = agreed = dropped = failed = 0
-    confusion: dict[tuple[str, str], int] = {}
-    for report in reports:
-        found = report.shadow
-        if found is None or found.version != version:
-            continue
-        stored = (since.get(report.start_id) or {}).get("shadow") or {}
-        before = stored if stored.get("version") == version else {}
-        compared += max(0, found.compared - before.get("compared", 0))
-        agreed += max(0, found.agreed - before.get("agreed", 0))
-        dropped += found.dropped
-        failed += found.failed
-        for serving, candidate, count in found.confusion:
-            confusion[serving, candidate] = confusion.get((serving, candidate), 0) + count
-    most = sorted(
-        ((s, c, n) for (s, c), n in confusion.items()), key=lambda cell: (-cell[2], cell[0], cell[1])
-    )
-    return ShadowReport(version, compared, agreed, dropped, failed, tuple(most))
+    def _passed(self, failures: Counts, others: Counts) -> bool:
+        """A limit of 0 cannot be shown to be kept: then it is enough that nothing speaks against it."""
+        margin = self.rules.limits.error_rate
+        if failures.trials < self.rules.min_requests:
+            return False
+        return not 0 < margin < 1 or rejects(against_not_below(failures, others, margin), LIMIT_ERROR)
 
-
-def limit_violation(
-    version: int, figures: Window, against: Window | None, limits: Limits, min_requests: int
-) -> Problem | None:
-    """The limit that `version` violates; None if it violates none, or had too few requests.
-
-    `against`: the serving version in the same window. What is as bad there is not the version's fault.
-    """
-    if figures.requests < max(1, min_requests):
-        return None
-    compared = against if against is not None and against.requests >= max(1, min_requests) else None
-    other_rate = compared.error_rate if compared else 0.0
-    if figures.error_rate > other_rate + limits.error_rate:
-        beside = f"; the serving version failed {other_rate:.1%}" if compared else ""
+    def _too_many_errors(self) -> Problem | None:
+        limit, failures, others = self.rules.limits.error_rate, self._failures, self._others
+        beyond = rejects(against_not_above(failures, others, limit), LIMIT_ERROR)
+        if not beyond or not rejects(against_not_above(failures, others, 0.0), self._alpha):
+            return None
         return Problem(
             Reason.TOO_MANY_ERRORS,
-            f"Version {version} failed {figures.errors} of {figures.requests} requests "
-            f"({figures.error_rate:.1%}{beside}). "
-            f"spec.rollout.limits.errorRate allows {limits.error_rate:.1%} more than the serving version.",
+            f"Version {self.version} failed {self.figures.errors:,} of {self.figures.requests:,} requests "
+            f"({percent(failures.rate)}), version {self.serving_version} {percent(others.rate)} of "
+            f"{others.trials:,.0f}. "
+            f"spec.rollout.limits.errorRate allows {percent(limit)} more than the serving version.",
         )
-    p99, limit = figures.p99_milliseconds, limits.p99_milliseconds
-    if limit is not None and p99 is not None and p99 > limit:
-        other_p99 = compared.p99_milliseconds if compared else None
-        if other_p99 is None or p99 > other_p99:
-            return Problem(
-                Reason.TOO_SLOW,
-                f"Version {version} has a 99th percentile latency of about {p99:.0f} ms over "
-                f"{figures.requests} requests. spec.rollout.limits.p99Milliseconds allows {limit} ms.",
-            )
-    return None
+
+    def _too_slow(self) -> Problem | None:
+        limit = self.rules.limits.p99_milliseconds
+        if limit is None:
+            return None
+        slow, others = self.figures.slower_than(limit), self.reference.slower_than(limit)
+        beyond = rejects(against_at_most(slow, SLOW_SHARE), LIMIT_ERROR)
+        if not beyond or not rejects(against_not_above(slow, others, 0.0), self._alpha):
+            return None
+        return Problem(
+            Reason.TOO_SLOW,
+            f"Version {self.version} has a 99th percentile latency of about "
+            f"{self.figures.p99_milliseconds or 0:.0f} ms over {slow.trials:,.0f} requests: "
+            f"{percent(slow.rate)} of them were too slow, of version {self.serving_version} "
+            f"{percent(others.rate)}. spec.rollout.limits.p99Milliseconds allows {limit} ms.",
+        )
+
+
+_EXPECTED = 50
+"""How many requests at the serving version's rate the forecast adds to the version's own."""
+_MOST_NEEDED = 1_000_000
+
+
+def rounded(number: int) -> str:
+    """A number to two digits: a forecast is not more exact."""
+    size = 10 ** max(0, len(str(number)) - 2)
+    return f"{(number + size - 1) // size * size:,}"
+
+
+def percent(share: float) -> str:
+    """A share as people read it: 0.13 %, 2.5 %, 31 %."""
+    value = 100 * share
+    digits = 0 if value >= 10 else 1 if value >= 1 else 2
+    return f"{float(f'{value:.{digits}f}'):g} %"

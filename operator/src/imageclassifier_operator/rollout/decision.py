@@ -90,8 +90,12 @@ def decide(goal: Goal, state: State, snapshot: Snapshot, now: float) -> Decision
 
 
 def needs_reports(state: State, acknowledged: bool) -> bool:
-    """Whether `decide` needs reports of the gateways."""
-    return not acknowledged or state.phase in (Phase.VERIFY, Phase.SHIFT, Phase.SETTLE)
+    """Whether `decide` needs reports of the gateways.
+
+    In Load it does for the serving version's counters: they are the baseline when the verification starts.
+    """
+    in_rollout = state.phase in (Phase.VERIFY, Phase.SHIFT, Phase.SETTLE)
+    return not acknowledged or in_rollout or (state.phase is Phase.LOAD and state.serving is not None)
 
 
 def unusable_candidate(state: State, snapshot: Snapshot) -> int | None:

@@ -19,6 +19,7 @@ serving versions have small ones.
 """
 
 from bisect import bisect_left
+from functools import lru_cache
 from math import inf, log
 
 from imageclassifier_operator.rollout.likelihoods import (
@@ -58,6 +59,7 @@ def against_at_least(counts: Counts, bound: float) -> float:
     return mixtures_to(counts)[bisect_left(RATES, bound)] - log_likelihood(counts, bound)
 
 
+@lru_cache(maxsize=1024)
 def against_not_above(candidate: Counts, serving: Counts, margin: float) -> float:
     """Evidence against: the candidate's rate is at most the serving version's plus `margin`."""
     if candidate.rate <= serving.rate + margin:
@@ -73,6 +75,7 @@ def against_not_above(candidate: Counts, serving: Counts, margin: float) -> floa
     return lowest
 
 
+@lru_cache(maxsize=1024)
 def against_not_below(candidate: Counts, serving: Counts, margin: float) -> float:
     """Evidence against: the candidate's rate is at least the serving version's plus `margin`."""
     if candidate.rate >= serving.rate + margin:

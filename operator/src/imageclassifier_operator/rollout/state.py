@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from imageclassifier_operator.api import ModelVersion, Sticky
+from imageclassifier_operator.rollout.reference import Reference
 
 SCHEMA = 1
 MAX_FAILED_VERSIONS = 10
@@ -72,6 +73,8 @@ class State:
     """Since when the rollout's clock is stopped."""
     baseline: Mapping[str, Any] = field(default_factory=dict)
     """The gateways' counters at the start of the analysis window: start id -> version -> counters."""
+    reference: Reference = field(default_factory=Reference)
+    """The serving version's figures since the rollout began; in Settle those of the previous version."""
     failed: tuple[FailedVersion, ...] = ()
 
     @property
@@ -121,6 +124,7 @@ class State:
             "sticky": None if self.sticky is None else {self.sticky.kind: self.sticky.name},
             "clockStoppedSince": self.clock_stopped_since,
             "baseline": self.baseline,
+            "reference": self.reference.to_json(),
             "failed": [dataclasses.asdict(failed) for failed in self.failed],
         }
 
@@ -151,5 +155,6 @@ class State:
             sticky=None if document.get("sticky") is None else Sticky.parse(document["sticky"]),
             clock_stopped_since=document["clockStoppedSince"],
             baseline=dict(document["baseline"]),
+            reference=Reference.from_json(document["reference"]) if "reference" in document else Reference(),
             failed=tuple(FailedVersion(**failed) for failed in document["failed"]),
         )

@@ -115,7 +115,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         actions.start_rollout, "Started rollout of version {version}.",
     ),
     Transition(
-        "CandidateLoaded", (LOAD,), load.candidate_is_loaded, VERIFY, actions.keep_state,
+        "CandidateLoaded", (LOAD,), load.candidate_is_loaded, VERIFY, actions.start_verification,
         "Version {version} is loaded on all pods.",
     ),
     Transition(
@@ -142,6 +142,16 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(
         "TookOver", (SHIFT,), shift.last_step_is_complete, SETTLE, actions.promote,
         "Version {version} completed the last step and now serves all traffic.",
+    ),
+    Transition(
+        "ShareChanged", (SHIFT,), shift.next_step_is_due_without_verdict, SHIFT, actions.start_next_step,
+        "Version {version} ended a step without a verdict, as spec.rollout.onInconclusive allows. It now "
+        "gets {percent} % of the traffic.",
+    ),
+    Transition(
+        "TookOver", (SHIFT,), shift.last_step_is_over_without_verdict, SETTLE, actions.promote,
+        "Version {version} ended the last step without a verdict, as spec.rollout.onInconclusive allows. It "
+        "now serves all traffic.",
     ),
     Transition(
         "PreviousReleased", (SETTLE,), settle.keep_previous_time_is_over, RETIRE, actions.release_previous,

@@ -10,12 +10,13 @@ from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.status_limits import within_limits
 from imageclassifier_operator.observe.types import Problem, Snapshot
-from imageclassifier_operator.rollout import Goal, analysis, routing
+from imageclassifier_operator.rollout import Goal, figures, routing
 from imageclassifier_operator.rollout.state import State
+from imageclassifier_operator.status.analysis import analysis_document
 from imageclassifier_operator.status.conditions import conditions
 from imageclassifier_operator.status.phase_table import Condition
 
-_OF_A_VALID_SPEC = ("url", "modelDigest", "shadow", "verification")
+_OF_A_VALID_SPEC = ("url", "modelDigest", "shadow", "analysis", "verification")
 """These fields need a valid spec. While it is invalid they stay as they are."""
 
 
@@ -71,6 +72,8 @@ def status(facts: Facts, goal: Goal | None, state: State, snapshot: Snapshot) ->
             }
             for failed in state.failed
         ]
+    if goal is not None and (found := analysis_document(goal, state, snapshot)) is not None:
+        document["analysis"] = found
     if goal is None:
         document |= {name: facts.live[name] for name in _OF_A_VALID_SPEC if name in facts.live}
     return within_limits(document)
@@ -118,7 +121,7 @@ def is_urgent(status: Json, live: Json) -> bool:
 
 
 def _shadow(candidate: int, state: State, snapshot: Snapshot) -> dict[str, Any]:
-    window = analysis.shadow_window(candidate, state.baseline, snapshot.reports)
+    window = figures.shadow_window(candidate, state.baseline, snapshot.reports)
     document: dict[str, Any] = {"compared": window.compared, "agreed": window.agreed}
     if window.confusion:
         document["confusion"] = [

@@ -3,7 +3,14 @@
 from imageclassifier_operator.api import ModelVersion
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.types import Problem, Snapshot
-from imageclassifier_operator.rollout import PROMOTE_ANNOTATION, RETRY_ANNOTATION, Goal, gateway_problems
+from imageclassifier_operator.rollout import (
+    PROMOTE_ANNOTATION,
+    RETRY_ANNOTATION,
+    Goal,
+    current_analysis,
+    gateway_problems,
+)
+from imageclassifier_operator.rollout.analysis import Outcome
 from imageclassifier_operator.rollout.state import FailedVersion, Phase, State
 from imageclassifier_operator.status.phase_table import PHASE_CONDITIONS, Condition
 
@@ -26,6 +33,8 @@ def progressing(goal: Goal | None, state: State, snapshot: Snapshot, blocked: Pr
         return Condition("Progressing", True, problem.reason, problem.message)
     if state.candidate is not None and state.serving is not None:
         reason, message = _candidate_details(state.candidate, state, snapshot, (reason, message))
+        if goal is not None and _is_inconclusive(goal, state, snapshot):
+            message += " There are too few requests for a verdict so far: see status.analysis."
     return Condition("Progressing", row.progressing, reason, message)
 
 
@@ -109,6 +118,11 @@ def _candidate_details(
             f" The rollout is paused. To continue, give the annotation {PROMOTE_ANNOTATION} a new value."
         )
     return reason, message
+
+
+def _is_inconclusive(goal: Goal, state: State, snapshot: Snapshot) -> bool:
+    found = current_analysis.of(goal, state, snapshot)
+    return found is not None and found.outcome is Outcome.INCONCLUSIVE
 
 
 def _has_passed(snapshot: Snapshot) -> bool:

@@ -1,7 +1,7 @@
 """Guards of the phases Settle and Retire: does the new version fail, and may the others be removed?"""
 
 from imageclassifier_operator.observe.types import Problem
-from imageclassifier_operator.rollout import analysis
+from imageclassifier_operator.rollout import current_analysis
 from imageclassifier_operator.rollout.context import RolloutContext
 from imageclassifier_operator.rollout.guards.pods import fatal_problem, is_warm, unavailable_too_long
 
@@ -18,9 +18,8 @@ def serving_version_fails(context: RolloutContext) -> Problem | None:
         return None
     if (problem := fatal_problem(context, serving) or unavailable_too_long(context)) is not None:
         return problem
-    window = analysis.window(serving.version, context.state.baseline, context.snapshot.reports)
-    rollout = context.goal.rollout
-    return analysis.limit_violation(serving.version, window, None, rollout.limits, rollout.min_requests)
+    comparison = current_analysis.comparison(context.goal, context.state, context.snapshot)
+    return None if comparison is None else comparison.problem
 
 
 def keep_previous_time_is_over(context: RolloutContext) -> bool:

@@ -1,9 +1,10 @@
 """Guards of the phase Shift: does the candidate fail under traffic, and is its step complete?"""
 
-from imageclassifier_operator.api import ModelVersion
-from imageclassifier_operator.api.reasons import Reason
+from imageclassifier_operator.api.rollout import CONTINUE
 from imageclassifier_operator.observe.types import Problem
-from imageclassifier_operator.rollout import analysis
+from imageclassifier_operator.rollout import current_analysis
+from imageclassifier_operator.rollout.agreement import Agreement
+from imageclassifier_operator.rollout.analysis import Analysis, Outcome
 from imageclassifier_operator.rollout.context import RolloutContext
 from imageclassifier_operator.rollout.guards.pods import (
     fatal_problem,
@@ -11,7 +12,7 @@ from imageclassifier_operator.rollout.guards.pods import (
     unavailable_too_long,
     unreachable_too_long,
 )
-from imageclassifier_operator.rollout.guards.verify import may_proceed
+from imageclassifier_operator.rollout.guards.verify import is_promoted
 
 
 def candidate_fails_under_traffic(context: RolloutContext) -> Problem | None:
@@ -26,55 +27,47 @@ def candidate_fails_under_traffic(context: RolloutContext) -> Problem | None:
     )
     if problem is not None:
         return problem
-    rollout, since, reports = context.goal.rollout, context.state.baseline, context.snapshot.reports
-    if context.state.shadow_percent:
-        return _disagreement(context, candidate)
-    return analysis.limit_violation(
-        candidate.version,
-        analysis.window(candidate.version, since, reports),
-        analysis.window(serving.version, since, reports),
-        rollout.limits,
-        rollout.min_requests,
-    )
+    found = _analysis(context)
+    return None if found is None else found.problem
 
 
-def _disagreement(context: RolloutContext, candidate: ModelVersion) -> Problem | None:
-    """In shadow the candidate agreed with the serving version too rarely."""
-    shadow = context.goal.rollout.shadow
-    if shadow is None or shadow.min_agreement is None:
-        return None
-    window = analysis.shadow_window(candidate.version, context.state.baseline, context.snapshot.reports)
-    enough = window.compared >= max(1, shadow.min_compared)
-    if not enough or window.agreed >= shadow.min_agreement * window.compared:
-        return None
-    most = ""
-    if window.confusion:
-        serving_class, candidate_class, _ = window.confusion[0]
-        most = f" The most frequent difference is {candidate_class} instead of {serving_class}."
-    return Problem(
-        Reason.DISAGREES,
-        f"Version {candidate.version} agreed with the serving version on {window.agreed} of "
-        f"{window.compared} "
-        f"requests; spec.rollout.shadow.minAgreement requires {shadow.min_agreement:g}.{most}",
-    )
+def _analysis(context: RolloutContext) -> Agreement | Analysis | None:
+    return current_analysis.of(context.goal, context.state, context.snapshot)
 
 
 def step_is_complete(context: RolloutContext) -> bool:
-    """The step has lasted long enough and had enough requests, and all gateways can use the candidate."""
-    candidate, state, rollout = context.state.candidate, context.state, context.goal.rollout
-    if candidate is None or not may_proceed(context) or not is_usable(context.snapshot, candidate):
+    """The analysis passed and the step has lasted long enough, or the user promotes the candidate.
+
+    A user who promotes by hand has decided that it was long enough.
+    """
+    if not _may_change_share(context):
         return False
-    reports = context.snapshot.reports
-    if state.shadow_percent:
-        compared = analysis.shadow_window(candidate.version, state.baseline, reports).compared
-        return rollout.shadow is None or compared >= rollout.shadow.min_compared
-    step = context.goal.step(state.percent)
-    if step is None:
-        return True  # the spec has no steps any more
-    requests = analysis.window(candidate.version, state.baseline, reports).requests
-    # The clock stops while the rollout is paused, and a user who promotes it decides that it was long enough.
-    long_enough = rollout.pause or context.seconds_in_phase >= step.duration_seconds
-    return long_enough and requests >= rollout.min_requests
+    if is_promoted(context):
+        return True
+    if context.goal.rollout.pause:
+        return False
+    found = _analysis(context)
+    return _has_lasted(context) and (found is None or found.outcome is Outcome.PASSED)
+
+
+def _step_is_over_without_verdict(context: RolloutContext) -> bool:
+    rollout = context.goal.rollout
+    if rollout.pause or rollout.on_inconclusive != CONTINUE or not _may_change_share(context):
+        return False
+    found = _analysis(context)
+    enough = not isinstance(found, Agreement) or found.figures.compared >= found.rules.min_compared
+    return enough and _has_lasted(context)
+
+
+def _may_change_share(context: RolloutContext) -> bool:
+    candidate = context.state.candidate
+    return candidate is not None and is_usable(context.snapshot, candidate)
+
+
+def _has_lasted(context: RolloutContext) -> bool:
+    """A shadow has no duration; nor has a step when the spec has none any more."""
+    step = None if context.state.shadow_percent else context.goal.step(context.state.percent)
+    return step is None or context.seconds_in_phase >= step.duration_seconds
 
 
 def next_step_is_due(context: RolloutContext) -> bool:
@@ -85,3 +78,13 @@ def next_step_is_due(context: RolloutContext) -> bool:
 def last_step_is_complete(context: RolloutContext) -> bool:
     """The step is complete, and it was the last."""
     return step_is_complete(context) and context.goal.next_percent(context.state.percent) == 100
+
+
+def next_step_is_due_without_verdict(context: RolloutContext) -> bool:
+    """The step's time is over, `onInconclusive` allows to continue, and another step follows."""
+    return _step_is_over_without_verdict(context) and context.goal.next_percent(context.state.percent) < 100
+
+
+def last_step_is_over_without_verdict(context: RolloutContext) -> bool:
+    """The step's time is over, `onInconclusive` allows to continue, and no other step follows."""
+    return _step_is_over_without_verdict(context) and context.goal.next_percent(context.state.percent) == 100

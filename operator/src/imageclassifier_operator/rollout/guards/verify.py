@@ -42,10 +42,14 @@ def candidate_failed_before_traffic(context: RolloutContext) -> Problem | None:
     return overdue(context, what, cause)
 
 
+def is_promoted(context: RolloutContext) -> bool:
+    """The user has given the promote annotation a value that has not taken effect yet."""
+    return context.goal.promote not in ("", context.state.promoted)
+
+
 def may_proceed(context: RolloutContext) -> bool:
     """The rollout is not paused, or the user has promoted it since."""
-    goal = context.goal
-    return not goal.rollout.pause or goal.promote not in ("", context.state.promoted)
+    return not context.goal.rollout.pause or is_promoted(context)
 
 
 def candidate_may_take_traffic(context: RolloutContext) -> bool:
