@@ -26,7 +26,7 @@ from google.protobuf import descriptor_pb2
 from grpc_tools import protoc
 
 PACKAGE = "imageclassifier.tfserving"
-FILE_NAME = "imageclassifier_gateway/tfserving.proto"
+FILE_NAME = "imageclassifier_gateway/versions/tfserving.proto"
 SOURCE_ROOT = Path(__file__).parent / "src"
 
 # Module that defines it -> message or enum -> the fields we keep ("*": all of them).

@@ -17,7 +17,8 @@ def ensure(versions: tuple[int, ...] = (1, 2, 3)) -> Path:
     """The directory with `pizza-model/<version>` for each version; exports what is missing."""
     sources = [
         *(places.REPOSITORY / "training/src").rglob("*.py"),
-        *(places.REPOSITORY / "gateway/src/imageclassifier_gateway").glob("[ci]*.py"),
+        *(places.REPOSITORY / "gateway/src/imageclassifier_gateway/contract").rglob("*.py"),
+        *(places.REPOSITORY / "gateway/src/imageclassifier_gateway/pixels").rglob("*.py"),
         *(path for path in (places.REPOSITORY / "examples/pizza").rglob("*") if path.is_file()),
         places.REPOSITORY / "requirements/training.txt",
     ]

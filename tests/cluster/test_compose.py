@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import yaml
 from free_ports import free_port
+
 from gateway_testbed import eventually, picture, request
 
 pytestmark = pytest.mark.cluster

@@ -26,7 +26,7 @@ from cluster_testbed import (
     tiny_classifier,
 )
 from imageclassifier_gateway.contract import Decision, parse_contract
-from imageclassifier_gateway.images import prepare
+from imageclassifier_gateway.pixels.images import prepare
 from laptop import models, places
 from laptop.traffic import predict
 

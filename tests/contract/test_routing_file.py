@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imageclassifier_gateway.contract import parse_contract
-from imageclassifier_gateway.routing import parse_routing
+from imageclassifier_gateway.versions.routing import parse_routing
 from imageclassifier_operator.api import ImageSource, ModelVersion, ServingSettings, Sticky, parse
 from imageclassifier_operator.rollout import routing
 from imageclassifier_operator.rollout.state import Phase, State

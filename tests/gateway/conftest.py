@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_testbed import FakeModel, GatewayProcess, routing
 from playwright.sync_api import Browser, sync_playwright
+
+from gateway_testbed import FakeModel, GatewayProcess, routing
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from fuzzing import children
 from gateway_testbed import FakeModel, GatewayProcess, routing
 

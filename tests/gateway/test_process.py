@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
 from gateway_testbed import (
     Answer,
     FakeModel,
@@ -26,8 +28,6 @@ from gateway_testbed import (
     routing,
     write_atomically,
 )
-from PIL import Image
-
 from imageclassifier_gateway import __main__
 from imageclassifier_gateway.config import Settings
 

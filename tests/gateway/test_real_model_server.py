@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from gateway_testbed import (
     CONTRACT,
     FakeModel,
@@ -25,15 +26,14 @@ from gateway_testbed import (
     routing_document,
 )
 from gateway_testbed import request as http_request
-from real_model_server import make_models, running
-
 from imageclassifier_gateway.contract import parse_contract
-from imageclassifier_gateway.model_failures import (
+from imageclassifier_gateway.versions.model_failures import (
     MissingSignatureError,
     ModelServerError,
     ModelUnavailableError,
 )
-from imageclassifier_gateway.modelserver import ModelServer
+from imageclassifier_gateway.versions.model_server_client import ModelServer
+from real_model_server import make_models, running
 
 LEGACY_CONTRACT = {
     "schema": 1,

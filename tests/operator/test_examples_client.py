@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from free_ports import free_port
+
 from gateway_testbed import FakeModel, GatewayProcess, picture, routing
 
 CLIENT = Path(__file__).parents[2] / "examples/predict_test.py"

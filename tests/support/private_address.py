@@ -5,7 +5,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from imageclassifier_gateway.addresses import is_allowed
+from imageclassifier_gateway.fetching.addresses import is_allowed
 
 
 def private_address() -> str:

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from . import images
-from .admission import Admission
 from .config import Settings
-from .decoding import Decoder
-from .fetch import Fetcher
-from .predictor import Predictor, shadow_labels
-from .shadow import ShadowSender
-from .slow import SlowRequests
+from .fetching.fetcher import Fetcher
+from .limits.admission import Admission
+from .limits.decoding import Decoder
+from .limits.slow_requests import SlowRequests
+from .pixels import images
 from .stats import Stats
-from .watcher import RoutingWatcher
+from .versions.predictor import Predictor, shadow_labels
+from .versions.shadow import ShadowSender
+from .versions.watcher import RoutingWatcher
 
 
 @dataclass

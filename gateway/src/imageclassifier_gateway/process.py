@@ -12,10 +12,10 @@ import os
 import sys
 from typing import NoReturn
 
-from .accesslog import configure_logging
 from .config import Settings
-from .logwriter import LOG
-from .server import HttpServer, bind
+from .http.access_log import configure_logging
+from .http.log_writer import LOG
+from .http.server import HttpServer, bind
 
 #: How long the last log lines may take.
 _LOG_SECONDS = 1.0
@@ -32,9 +32,9 @@ def run(settings: Settings) -> NoReturn:
             file=sys.stderr,
         )
         sys.exit(1)
-    from .app import create_app, wants_body
+    from .api.app import create_app, wants_body
     from .gateway import build_gateway
-    from .internal import InternalServer
+    from .http.internal_server import InternalServer
 
     configure_logging()
     status = 0

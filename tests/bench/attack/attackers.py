@@ -22,9 +22,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 TESTS = Path(__file__).parents[2]
-sys.path += [str(TESTS / "support"), str(TESTS / "gateway")]
+sys.path += [str(TESTS / "support"), str(TESTS / "gateway" / "support")]
 
 from adversarial import BODIES, Body  # noqa: E402
+
 from hostile_server import HostileServer  # noqa: E402
 
 #: Bytes of a costly body: large enough to cost, small enough for many of them each second.

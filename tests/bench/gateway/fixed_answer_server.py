@@ -12,7 +12,7 @@ from concurrent import futures
 
 import grpc
 
-from imageclassifier_gateway import tfserving_pb2 as pb
+from imageclassifier_gateway.versions import tfserving_pb2 as pb
 
 CONTRACT = {
     "schema": 1,

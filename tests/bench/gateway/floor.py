@@ -15,10 +15,10 @@ from pathlib import Path
 import grpc
 import numpy as np
 
-from imageclassifier_gateway import images
-from imageclassifier_gateway import tfserving_pb2 as pb
 from imageclassifier_gateway.contract import ModelInput
-from imageclassifier_gateway.modelserver import put
+from imageclassifier_gateway.pixels import images
+from imageclassifier_gateway.versions import tfserving_pb2 as pb
+from imageclassifier_gateway.versions.model_server_client import put
 
 
 def main() -> None:

@@ -11,11 +11,12 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
-sys.path.insert(0, str(Path(__file__).parents[2] / "gateway"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "gateway" / "support"))
+
+from servers import GATEWAY_ENVIRONMENT
 
 from fuzzing import Outcome, resident_megabytes, run, seed_of_the_moment
 from gateway_testbed import FakeModel, GatewayProcess, routing
-from servers import GATEWAY_ENVIRONMENT
 
 
 def main() -> int:

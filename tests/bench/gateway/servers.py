@@ -46,7 +46,7 @@ def use_bytecode(folder: Path) -> None:
     """Let Python use compiled modules, as in the images, and compile them."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
-    for modules in ("imageclassifier_gateway.app, imageclassifier_gateway.process", "reference_gateway"):
+    for modules in ("imageclassifier_gateway.api.app, imageclassifier_gateway.process", "reference_gateway"):
         subprocess.run([sys.executable, "-c", f"import {modules}"], cwd=HERE, check=True, capture_output=True)
 
 

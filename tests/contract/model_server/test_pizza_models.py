@@ -15,7 +15,7 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from imageclassifier_gateway.contract import Contract, parse_contract, parse_golden
-from imageclassifier_gateway.images import prepare
+from imageclassifier_gateway.pixels.images import prepare
 from laptop import models
 
 REPOSITORY = Path(__file__).parents[3]

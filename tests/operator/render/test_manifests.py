@@ -195,7 +195,7 @@ def test_a_gateway_is_given_time_to_drain(body: dict[str, Any]) -> None:
     environment = {entry["name"]: entry.get("value") for entry in pod["containers"][0]["env"]}
     drain = int(environment["GATEWAY_DRAIN_SECONDS"])
     timeout = int(environment["GATEWAY_TIMEOUT_SECONDS"])
-    # What the gateway takes at most: HttpServer._drain in imageclassifier_gateway.server.
+    # What the gateway takes at most: HttpServer._drain in imageclassifier_gateway.http.server.
     assert pod["terminationGracePeriodSeconds"] > drain + 2 * timeout + 5
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from imageclassifier_gateway.contract import Golden, GoldenCase, ModelInput, parse_contract
-from imageclassifier_gateway.images import prepare
+from imageclassifier_gateway.pixels.images import prepare
 from imageclassifier_training.errors import ModelError, TrainingError
 from imageclassifier_training.exporting import export, golden, saved_model
 from imageclassifier_training.networks import learned

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from imageclassifier_gateway.contract import ModelInput
-from imageclassifier_gateway.images import prepare
+from imageclassifier_gateway.pixels.images import prepare
 from imageclassifier_training.pictures import views
 from imageclassifier_training.pictures.dataset import read
 

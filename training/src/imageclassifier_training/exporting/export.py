@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imageclassifier_gateway.contract import Contract, Golden, ModelInput
-from imageclassifier_gateway.images import prepare
+from imageclassifier_gateway.pixels.images import prepare
 
 from ..errors import ModelError, TrainingError
 from ..networks.learned import Training

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from imageclassifier_gateway.contract import Golden, GoldenCase, ModelInput
-from imageclassifier_gateway.images import prepare
+from imageclassifier_gateway.pixels.images import prepare
 
 #: CPUs and their kernels differ in the last bits of a sum. The tolerance is far above that.
 TOLERANCE = 1e-3

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from imageclassifier_gateway.contract import Decision
-from imageclassifier_gateway.images import PictureError, prepare
+from imageclassifier_gateway.pixels.images import PictureError, prepare
 
 from .saved_model import ServedModel
 

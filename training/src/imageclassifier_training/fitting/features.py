@@ -21,7 +21,7 @@ import PIL
 import tensorflow as tf
 from numpy.typing import NDArray
 
-import imageclassifier_gateway.images as images
+import imageclassifier_gateway.pixels.images as images
 
 from ..files import write_atomically
 from ..networks.network import Network

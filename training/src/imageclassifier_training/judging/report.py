@@ -8,7 +8,7 @@ import io
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from imageclassifier_gateway.contract import ModelInput
-from imageclassifier_gateway.images import decode, fit
+from imageclassifier_gateway.pixels.images import decode, fit
 
 from . import plots
 from .evaluate import Evaluation, Mistake, worst

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imageclassifier_gateway.contract import ModelInput
-from imageclassifier_gateway.images import Limits, PictureError, prepare
+from imageclassifier_gateway.pixels.images import Limits, PictureError, prepare
 
 from ..errors import DataError
 from ..progress import Progress, no_progress

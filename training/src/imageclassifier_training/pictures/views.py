@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from imageclassifier_gateway.contract import ModelInput
-from imageclassifier_gateway.images import decode, fit, prepare
+from imageclassifier_gateway.pixels.images import decode, fit, prepare
 
 from .dataset import LIMITS, Picture
 

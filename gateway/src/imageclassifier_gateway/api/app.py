@@ -1,0 +1,142 @@
+"""The Flask application: what holds for every request, whatever its route.
+
+Request ids, one place where failures become problem documents, security headers, metrics and the access log.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+from flask import Flask, Request, Response, g, request
+from werkzeug.exceptions import ClientDisconnected, HTTPException
+from werkzeug.wrappers import Response as BaseResponse
+
+from ..gateway import Gateway
+from ..http.access_log import Trace, log_access, request_id_of
+from ..http.refusals import SAFETY_HEADERS, problem_document
+from ..limits.admission import BEGAN
+from ..problems import MEDIA_TYPE, Problem, internal_error
+from . import cors
+from .routes import page_routes, predict_routes
+from .tfserving_rest import tfserving_routes
+
+#: W3C Trace Context: version, trace id, parent id, flags.
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
+
+_CAUSE_OF_STATUS = {404: "not-found", 405: "method-not-allowed"}
+
+
+class _App(Flask):
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Flask looks at each call whether a function is a coroutine; none is here."""
+        return func
+
+
+def create_app(gateway: Gateway) -> Flask:
+    """The WSGI application for a gateway."""
+    settings = gateway.settings
+    app = _App("imageclassifier_gateway", static_folder=None)
+    app.register_blueprint(predict_routes(gateway, gateway.admission))
+    app.register_blueprint(tfserving_routes(gateway, gateway.admission))
+    app.register_blueprint(page_routes(gateway))
+
+    @app.before_request
+    def identify() -> None:
+        environ = request.environ
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        traceparent = environ.get("HTTP_TRACEPARENT", "")
+        g.trace = Trace(
+            began=environ.get(BEGAN) or time.monotonic(),
+            request_id=request_id_of(given),
+            traceparent=traceparent if _TRACEPARENT.match(traceparent) else None,
+        )
+
+    cors.install(app, settings.cors_allowed_origins)
+
+    @app.errorhandler(Exception)
+    def fail(error: Exception) -> BaseResponse:
+        if isinstance(error, HTTPException) and error.response is None and (error.code or 500) < 400:
+            return error.get_response(request.environ)
+        problem = _as_problem(error)
+        gateway.stats.problems.labels(problem.cause).inc()
+        trace: Trace = g.trace
+        trace.log_fields["problem"] = problem.cause
+        document = problem_document(problem, trace.request_id, request.path.startswith("/v1/"))
+        response = Response(document, problem.status, mimetype=MEDIA_TYPE)
+        response.headers.update(problem.headers)
+        response.headers["Link"] = problem.link(request.path)
+        return response
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        trace: Trace = g.trace
+        headers = response.headers
+        headers.add("X-Request-ID", trace.request_id)
+        headers.extend(SAFETY_HEADERS)
+        headers.setdefault("Cache-Control", "no-store")
+        asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+        rule = asked.url_rule.rule if asked.url_rule else "none"
+        gateway.stats.requests.labels(rule, response.status_code).inc()
+        if trace.seconds:
+            trace.seconds["total"] = time.monotonic() - trace.began
+            for stage, seconds in trace.seconds.items():
+                gateway.stats.stages[stage].observe(seconds)
+        _log(trace, asked, response, rule)
+        return response
+
+    return app
+
+
+def wants_body(app: Flask) -> Callable[[str, str], bool]:
+    """Whether a request of this method and path reads its body: false where no route takes it."""
+    routes = app.url_map.bind("")
+
+    def asks(method: str, path: str) -> bool:
+        try:
+            routes.match(unquote(path), method)
+        except HTTPException:
+            return False
+        return method == "POST"
+
+    return asks
+
+
+def _as_problem(error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, ClientDisconnected):
+        return Problem("bad-request", "The request's body is not sent as HTTP wants it.")
+    if isinstance(error, HTTPException) and (error.code or 500) < 500:
+        cause = _CAUSE_OF_STATUS.get(error.code or 400, "bad-request")
+        headers = {name: value for name, value in error.get_headers() if name == "Allow"}
+        return Problem(
+            cause, _SENTENCES.get(cause, error.description or "The request cannot be understood."), headers
+        )
+    logging.getLogger(__name__).error("request %s failed", g.trace.request_id, exc_info=error)
+    return internal_error(g.trace.request_id)
+
+
+_SENTENCES = {
+    "not-found": "There is nothing at this path. POST pictures to /predict; /openapi.json describes the API.",
+    "method-not-allowed": "This path does not take this method; the Allow header names those it takes.",
+}
+
+
+def _log(trace: Trace, asked: Request, response: Response, rule: str) -> None:
+    fields = {
+        "method": asked.method,
+        "route": rule,
+        "status": response.status_code,
+        "duration_ms": round((time.monotonic() - trace.began) * 1000, 1),
+        "request_bytes": asked.content_length,
+        "response_bytes": response.calculate_content_length(),
+        "request_id": trace.request_id,
+    }
+    if trace.traceparent:
+        fields["trace_id"] = trace.traceparent.split("-")[1]
+    log_access(fields | trace.log_fields)

@@ -1,0 +1,41 @@
+"""Cross-origin resource sharing: lets pages of the origins that the owner names read the gateway's answers
+(https://fetch.spec.whatwg.org/#http-cors-protocol)."""
+
+from __future__ import annotations
+
+import re
+
+from flask import Flask, Response, request
+
+from ..http.origins import is_allowed, response_headers
+
+#: Chromium caps it at two hours.
+_PREFLIGHT_SECONDS = 7200
+#: Names of HTTP headers, separated by commas, as a browser lists them.
+_HEADER_NAMES = re.compile(r"[A-Za-z0-9-]{1,64}(, ?[A-Za-z0-9-]{1,64}){0,31}\Z")
+
+
+def install(app: Flask, allowed: tuple[str, ...]) -> None:
+    """Answers preflight requests, and marks answers for pages of the allowed origins. No cookies are sent
+    along: the gateway knows no logins."""
+    if not allowed:
+        return
+
+    @app.before_request
+    def answer_preflight() -> Response | None:
+        if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
+            return None
+        answer = Response(status=204)
+        if is_allowed(request.headers.get("Origin"), allowed):
+            answer.headers["Access-Control-Allow-Methods"] = "GET, POST"
+            answer.headers["Access-Control-Max-Age"] = str(_PREFLIGHT_SECONDS)
+            wanted = request.headers.get("Access-Control-Request-Headers", "")
+            if _HEADER_NAMES.match(wanted):
+                # All of them: a header only matters where the gateway or the owner's `sticky` reads it.
+                answer.headers["Access-Control-Allow-Headers"] = wanted
+        return answer
+
+    @app.after_request
+    def mark(answer: Response) -> Response:
+        answer.headers.extend(response_headers(request.headers.get("Origin"), allowed))
+        return answer

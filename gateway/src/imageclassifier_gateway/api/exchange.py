@@ -1,0 +1,226 @@
+"""What prediction routes share: reading the pictures of a request, and having them classified."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from flask import g, request
+
+from ..contract import Decision
+from ..fetching.fetcher import FETCHES_PER_REQUEST
+from ..fetching.urls import FetchError
+from ..gateway import Gateway
+from ..http import origins
+from ..http.access_log import Trace
+from ..limits.admission import ARRIVED, Admission, Ticket
+from ..limits.deadline import Deadline
+from ..pixels import images
+from ..problems import Problem
+from ..versions.batches import Metadata
+from ..versions.predictor import ClassifyRequest
+from ..versions.routing import Sticky
+from .forms import read_form
+from .payload import Payload, Picture, Reference, read_json
+
+_CAUSE_OF_PICTURE_ERROR = {
+    images.NotAPicture: "not-a-picture",
+    images.BrokenPicture: "broken-picture",
+    images.UnsupportedPicture: "unsupported-picture",
+    images.PictureTooLarge: "too-large",
+}
+#: The share of a request's time in which its URLs must have been fetched: one that drips in is that picture's
+#: own error, and the others can still be classified.
+_FETCH_SHARE = 0.6
+#: Reading JSON holds its text, the picture's part of that, the same as bytes, and what they decode to.
+_JSON_COPIES = 4
+
+
+@dataclass
+class Answers:
+    """One outcome for each picture of a request, who decided, and how long each stage took."""
+
+    outcomes: list[Decision | Problem]
+    model: str
+    version: int
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def timings_ms(self) -> dict[str, float]:
+        return {stage: round(seconds * 1000, 1) for stage, seconds in self.seconds.items()}
+
+
+class Exchange:
+    """Turns the current Flask request into answers."""
+
+    def __init__(self, gateway: Gateway, admission: Admission) -> None:
+        self._gateway = gateway
+        self._settings = gateway.settings
+        self._admission = admission
+
+    def read_body(self, ticket: Ticket) -> bytes:
+        """The whole body. Raises Problem when it is too large."""
+        length, limit = request.content_length, self._settings.max_body_bytes
+        if length is not None and length > limit:
+            raise Problem("too-large", f"The body has {length:,} bytes; at most {limit:,} are accepted.")
+        arrived = request.environ.get(ARRIVED)
+        if arrived is not None:
+            g.trace.seconds["receive"] = arrived - g.trace.began
+        # By way of Werkzeug's streams a large picture would be copied.
+        stream = request.environ["wsgi.input"]
+        body: bytes = stream.read(limit + 1 if length is None else length)
+        if len(body) > limit:
+            raise Problem("too-large", f"The body has more than the accepted {limit:,} bytes.")
+        if arrived is None:  # another server, which did not count the bytes as they arrived
+            ticket.hold(len(body))
+        return body
+
+    def admit_json(self, body: bytes, ticket: Ticket) -> bytes:
+        """`body`, with room made for the copies of it that reading it as JSON makes. Raises Problem when
+        there is none."""
+        limit = self._settings.max_json_bytes
+        if len(body) > limit:
+            raise Problem(
+                "too-large",
+                f"The JSON body has {len(body):,} bytes; at most {limit:,} are accepted. Send large pictures "
+                "as the body itself, or as a form.",
+            )
+        ticket.hold(_JSON_COPIES * len(body))
+        return body
+
+    def read_payload(self, ticket: Ticket) -> Payload:
+        """The pictures of a `/predict` request, in whichever form they came."""
+        body = self.read_body(ticket)
+        if request.mimetype == "multipart/form-data":
+            boundary = request.mimetype_params.get("boundary")
+            ticket.hold(len(body))  # reading the form copies its files
+            return read_form(body, boundary, self._settings.max_pictures)
+        # No picture format begins with a brace.
+        if request.is_json or body[:64].lstrip()[:1] == b"{":
+            _check_json_type()
+            return read_json(self.admit_json(body, ticket), self._settings.max_pictures)
+        if not body:
+            raise Problem(
+                "bad-request",
+                "The request has no body. Send a picture, a multipart form with one, or JSON with a URL.",
+            )
+        return Payload([Picture(body)])
+
+    def answer(
+        self, sources: Sequence[Picture | Reference], ticket: Ticket, *, version: int | None = None
+    ) -> Answers:
+        """Fetches what is a reference, and classifies everything, by that version alone if one is named.
+        Raises Problem when no picture can have an answer for a reason that is not the picture's own."""
+        gateway = self._gateway
+        self._check_origin(sources)
+        trace: Trace = g.trace
+        timeout_seconds = self._settings.timeout_seconds
+        deadline = Deadline(trace.began + timeout_seconds)
+        fleet = gateway.predictor.fleet()
+        pictures = self._fetch(sources, Deadline(trace.began + timeout_seconds * _FETCH_SHARE), ticket)
+        classified = gateway.predictor.classify(
+            fleet,
+            ClassifyRequest(
+                [each for each in pictures if isinstance(each, bytes)],
+                deadline,
+                ticket.hold,
+                sticky_value=_sticky_value(fleet.routing.sticky),
+                version=version,
+                metadata=_metadata(trace),
+                seconds=trace.seconds,
+            ),
+        )
+        decided = iter(classified.outcomes)
+        outcomes = [each if isinstance(each, Problem) else _outcome(next(decided)) for each in pictures]
+        seconds = trace.seconds | {"total": time.monotonic() - trace.began}
+        trace.log_fields |= {"version": classified.version, "pictures": len(sources)}
+        return Answers(outcomes, classified.model, classified.version, seconds)
+
+    def _check_origin(self, sources: Sequence[Picture | Reference]) -> None:
+        """Raises Problem when a page of another site gives a URL, unless the owner allows its origin."""
+        origin = request.headers.get("Origin")
+        if (
+            any(isinstance(source, Reference) for source in sources)
+            and origins.is_foreign(request.headers.get)
+            and not origins.is_allowed(origin, self._settings.cors_allowed_origins)
+        ):
+            raise Problem(
+                "cross-site-url",
+                f"A page of {(origin or 'another site')[:200]} may not have URLs fetched by this gateway. "
+                "Send the picture itself, or have the owner add the origin to "
+                "spec.gateway.cors.allowedOrigins.",
+            )
+
+    def _fetch(
+        self, sources: Sequence[Picture | Reference], deadline: Deadline, ticket: Ticket
+    ) -> list[bytes | Problem]:
+        urls = [source.url for source in sources if isinstance(source, Reference)]
+        if not urls:
+            return [source.data for source in sources if isinstance(source, Picture)]
+        trace: Trace = g.trace
+        place = self._gateway.fetcher.place(urls)
+        with trace.stage("fetch"), self._gateway.slow.fetching(), place as refusal:
+
+            def one(source: Picture | Reference) -> bytes | Problem:
+                if isinstance(source, Picture):
+                    return source.data
+                return self._fetch_one(source.url, refusal(source.url), deadline, ticket)
+
+            if len(sources) == 1:
+                return [one(sources[0])]
+            with ThreadPoolExecutor(
+                min(len(sources), FETCHES_PER_REQUEST), thread_name_prefix="fetch"
+            ) as pool:
+                return list(pool.map(one, sources))
+
+    def _fetch_one(
+        self, url: str, refusal: FetchError | None, deadline: Deadline, ticket: Ticket
+    ) -> bytes | Problem:
+        try:
+            if refusal is not None:
+                raise refusal
+            data = self._gateway.fetcher.fetch(url, deadline, ticket.hold)
+        except FetchError as error:
+            self._gateway.stats.fetches.labels(error.outcome).inc()
+            return Problem(error.cause, str(error))
+        except Problem as problem:
+            return problem
+        self._gateway.stats.fetches.labels("fetched").inc()
+        return data
+
+
+def _check_json_type() -> None:
+    """Raises Problem for JSON that is not announced as such: a page of another site can send any text, but a
+    JSON type only after the gateway has allowed its origin."""
+    if request.is_json:
+        return
+    # curl --data calls every body a form; other programs send no type at all.
+    usual = request.mimetype in ("", "application/x-www-form-urlencoded")
+    if not usual or origins.is_from_browser(request.headers.get):
+        raise Problem(
+            "bad-request",
+            f"The body looks like JSON, and its Content-Type is '{request.mimetype[:60]}'. Send it with "
+            "Content-Type: application/json.",
+        )
+
+
+def _outcome(outcome: Decision | images.PictureError) -> Decision | Problem:
+    if isinstance(outcome, Decision):
+        return outcome
+    return Problem(_CAUSE_OF_PICTURE_ERROR[type(outcome)], str(outcome))
+
+
+def _sticky_value(sticky: Sticky | None) -> str | None:
+    """The user's value that the version is chosen by; None where the request has none."""
+    if sticky is None:
+        return None
+    if sticky.header is not None:
+        return request.headers.get(sticky.header) or None
+    return request.cookies.get(sticky.cookie or "") or None
+
+
+def _metadata(trace: Trace) -> Metadata:
+    metadata = (("x-request-id", trace.request_id),)
+    return (*metadata, ("traceparent", trace.traceparent)) if trace.traceparent else metadata

@@ -1,0 +1,116 @@
+"""What a prediction request holds: pictures, or references to them, in any of the accepted forms. No I/O."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..problems import Problem
+
+#: More than 32 pictures need, were their URLs of 2,048 characters all commas. Base64 has none of these.
+_MAX_JSON_VALUES = 70_000
+#: Python keeps a text with one character beyond Latin-1 in two or four bytes for each of its characters.
+_LONG_JSON_BYTES = 1024 * 1024
+_WIDE_ESCAPE = re.compile(rb"\\u(?!00)")
+_DATA_URL = re.compile(r"data:[^,;]*(;[^,;]*)*?;base64,", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that came with the request; `name` is the file's, where it has one."""
+
+    data: bytes
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The URL of a picture."""
+
+    url: str
+
+    @property
+    def name(self) -> str:
+        return self.url
+
+
+@dataclass(frozen=True)
+class Payload:
+    """The pictures of one request. `many`: the answer is a list, even for one picture."""
+
+    sources: Sequence[Picture | Reference]
+    many: bool = False
+
+
+def read_json(body: bytes, max_pictures: int) -> Payload:
+    """Reads `{"url"}`, `{"urls"}` or `{"image"}`. Raises Problem when it is none of these."""
+    document = parse_json_object(body)
+    given = [name for name in ("url", "urls", "image") if name in document]
+    unknown = sorted(set(document) - {"url", "urls", "image"})
+    if len(given) != 1 or unknown:
+        several = "several of them" if given else "none of them"
+        what = f"the unknown key {unknown[0]!r:.60}" if unknown else several
+        raise Problem(
+            "bad-request", f"Send exactly one of 'url', 'urls' and 'image'; the request has {what}."
+        )
+    value = document[given[0]]
+    if given[0] == "image":
+        return Payload([Picture(decode_base64(_string(value, "image"), "image"))])
+    if given[0] == "url":
+        return Payload([Reference(_string(value, "url"))])
+    if not isinstance(value, list) or not value:
+        raise Problem("bad-request", "'urls' must be a list of at least one URL.")
+    check_count(len(value), max_pictures)
+    return Payload([Reference(_string(url, f"urls[{index}]")) for index, url in enumerate(value)], many=True)
+
+
+def parse_json_object(body: bytes) -> dict[str, Any]:
+    """A JSON object from a request's body. Raises Problem when it is anything else.
+
+    What would take many times its size in memory is refused before it is parsed.
+    """
+    if sum(body.count(each) for each in b"[{,") > _MAX_JSON_VALUES:
+        raise Problem("bad-request", f"The JSON body has more than {_MAX_JSON_VALUES:,} values.")
+    if len(body) > _LONG_JSON_BYTES and (not body.isascii() or _WIDE_ESCAPE.search(body)):
+        raise Problem(
+            "bad-request",
+            f"A JSON body of more than {_LONG_JSON_BYTES:,} bytes may hold nothing but ASCII: base64 is.",
+        )
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Problem("bad-request", "The body is not valid JSON.") from None
+    if not isinstance(document, dict):
+        raise Problem("bad-request", "The body must be a JSON object.")
+    return document
+
+
+def decode_base64(text: str, where: str) -> bytes:
+    """The bytes of plain base64 or of a data URL. Raises Problem when it is neither."""
+    if prefix := _DATA_URL.match(text[:256]):
+        text = text[prefix.end() :]
+    elif text[:5].lower() == "data:":
+        raise Problem("bad-request", f"'{where}' is a data URL that is not base64.")
+    try:
+        # validate=True refuses line breaks, which many encoders put in; nothing else is let through.
+        data = text.encode("ascii")
+        return base64.b64decode(data.translate(None, b" \t\r\n\f\v"), validate=True)
+    except (binascii.Error, ValueError):
+        raise Problem("bad-request", f"'{where}' is not valid base64.") from None
+
+
+def check_count(count: int, max_pictures: int) -> None:
+    """Raises Problem when a request holds more pictures than one request may."""
+    if count > max_pictures:
+        raise Problem("too-large", f"The request has {count} pictures; send at most {max_pictures} at once.")
+
+
+def _string(value: Any, where: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise Problem("bad-request", f"'{where}' must be a non-empty string.")
+    return value

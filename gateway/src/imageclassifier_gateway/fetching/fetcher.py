@@ -1,0 +1,248 @@
+"""Fetches pictures from users' URLs without letting the users reach what only this pod can reach.
+
+What is checked, and when:
+- the URL: http or https, no credentials, one clear host name or address (no decimal, octal or hexadecimal
+forms);
+- every address the name resolves to, before anything is connected; one that is not allowed refuses all of
+them;
+- the connection goes to exactly an address that was checked: a name that changes its answer changes nothing;
+- each redirect, from the start again;
+- one deadline over everything, resolution and TLS included, not for each read;
+- the bytes on the wire: no content coding is accepted, so nothing can inflate, and what surrounds the body
+(headers, sizes of chunks, trailers) has a limit of its own (pinned.py).
+
+HTTP_PROXY and HTTPS_PROXY of the environment are not used: URLs are fetched directly. A proxy would resolve
+the name again, so that the address that was checked would not be the one that is connected.
+
+Own code, on the standard library's HTTP client: of the two kept libraries, requests-hardened checks the first
+of the resolved addresses only and microsoft-antissrf knows nothing of deadlines or sizes; both would need all
+of the rest of this module around them, and `requests` below them.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import ipaddress
+import ssl
+import urllib.parse
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+
+from ..limits.deadline import Deadline
+from .addresses import Address, is_allowed
+from .connecting import Begin, begin_connecting, connect
+from .pinned_connection import PinnedConnection
+from .resolver import Lookup, Resolver, ResolverBusy
+from .sites import SitePlaces, site_of
+from .urls import FetchError, Target, parse_url, refused
+
+#: Pictures of one request that are fetched at the same time.
+FETCHES_PER_REQUEST = 4
+_MAX_REDIRECTS = 3
+_CHUNK_BYTES = 64 * 1024
+_REDIRECTS = (301, 302, 303, 307, 308)
+#: Types under which servers hand out pictures; those of pages, scripts and data are refused before the body
+#: is read.
+_OPAQUE_TYPES = ("application/octet-stream", "binary/octet-stream", "")
+
+
+def _failed(sentence: str) -> FetchError:
+    return FetchError("url-not-fetched", "failed", sentence)
+
+
+def _late(host: str) -> FetchError:
+    return FetchError("url-not-fetched", "timeout", f"{host} did not send the whole picture in time.")
+
+
+def _busy(host: str) -> FetchError:
+    return FetchError(
+        "overloaded", "busy", f"Many pictures are being fetched from {site_of(host)} already. Try again soon."
+    )
+
+
+class Fetcher:
+    """Fetches pictures over http and https. May be used by many threads at once.
+
+    `max_requests` is how many requests may fetch at the same time.
+    `lookup` and `begin` are the two ways out of the process; tests put a hostile world in their place.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_bytes: int,
+        allowed_hosts: tuple[str, ...] = (),
+        allow_private_networks: bool = False,
+        max_requests: int = 32,
+        lookup: Lookup | None = None,
+        begin: Begin = begin_connecting,
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._allowed_hosts = allowed_hosts
+        self._allow_private_networks = allow_private_networks
+        self._places = SitePlaces(max_requests)
+        self._resolver = Resolver(lookup, max_requests * FETCHES_PER_REQUEST)
+        self._begin = begin
+
+    @contextmanager
+    def place(self, urls: Sequence[str]) -> Iterator[Callable[[str], FetchError | None]]:
+        """One request's place, as a context manager. It says which of the request's URLs cannot be fetched
+        now, since other requests fetch too many from the same site."""
+        hosts = {url: host for url in urls if (host := _host_of(url)) is not None}
+        granted = self._places.take({site_of(host) for host in hosts.values()})
+
+        def refusal(url: str) -> FetchError | None:
+            host = hosts.get(url)
+            return None if host is None or site_of(host) in granted else _busy(host)
+
+        try:
+            yield refusal
+        finally:
+            self._places.give_back(granted)
+
+    def fetch(self, url: str, deadline: Deadline, hold: Callable[[int], None] = lambda _: None) -> bytes:
+        """The bytes behind a URL. Raises FetchError.
+
+        `hold` is called with the number of bytes each time some more are kept in memory, and may raise to
+        stop it.
+        """
+        target = parse_url(url)
+        for _ in range(_MAX_REDIRECTS + 1):
+            answer = self._get(target, deadline, hold)
+            if isinstance(answer, bytes):
+                return answer
+            target = answer
+        raise _failed(f"The URL redirects more than {_MAX_REDIRECTS} times.")
+
+    def check(self, target: Target, deadline: Deadline) -> list[Address]:
+        """The addresses a target may be connected at. Raises FetchError when one of them is not allowed."""
+        if self._allowed_hosts and not any(_matches(target.host, pattern) for pattern in self._allowed_hosts):
+            raise refused(f"The host {target.host} is not one that pictures are fetched from here.")
+        try:
+            addresses = [ipaddress.ip_address(target.host)]
+        except ValueError:
+            addresses = self._resolve_in_time(target, deadline)
+        if not all(
+            is_allowed(each, allow_private_networks=self._allow_private_networks) for each in addresses
+        ):
+            raise refused(
+                f"{target.host} leads to an address that is not public; pictures are not fetched from there."
+            )
+        return addresses
+
+    def _resolve_in_time(self, target: Target, deadline: Deadline) -> list[Address]:
+        try:
+            addresses = self._resolver.resolve(self._name(target.host), target.port, deadline)
+        except TimeoutError:
+            raise _late(target.host) from None
+        except ResolverBusy:
+            raise _busy(target.host) from None
+        if not addresses:
+            raise _failed(f"The name {target.host} is not known.")
+        return addresses
+
+    def _name(self, host: str) -> str:
+        """What the resolver is asked for: a public name ends in a dot, or a pod's resolver would first look
+        for it under each of the cluster's own domains (ndots:5)."""
+        return host if self._allow_private_networks or "." not in host else f"{host}."
+
+    def _get(self, target: Target, deadline: Deadline, hold: Callable[[int], None]) -> bytes | Target:
+        """One request: the body, or where it redirects to."""
+        try:
+            with self._open(target, deadline) as connection:
+                connection.putrequest("GET", target.path, skip_host=True, skip_accept_encoding=True)
+                for name, value in (
+                    ("Host", target.host_header),
+                    ("User-Agent", "imageclassifier-gateway"),
+                    ("Accept", "image/*"),
+                    ("Accept-Encoding", "identity"),
+                    ("Connection", "close"),
+                ):
+                    connection.putheader(name, value)
+                connection.endheaders()
+                response = connection.getresponse()
+                if response.status in _REDIRECTS:
+                    return self._redirect(target, response)
+                return self._body(target, response, deadline, hold)
+        except ssl.SSLError as error:
+            raise _failed(f"No secure connection to {target.host}: {error.reason or 'TLS failed'}.") from None
+        except TimeoutError:
+            raise _late(target.host) from None
+        except (OSError, http.client.HTTPException, ValueError):
+            raise _failed(f"{target.host} could not be reached, or its answer is not HTTP.") from None
+
+    def _open(self, target: Target, deadline: Deadline) -> PinnedConnection:
+        """A connection to one of the checked addresses, the first that takes it."""
+        plain = connect(self.check(target, deadline), target.port, deadline, self._begin)
+        try:
+            # For the whole handshake, however small its pieces are.
+            plain.settimeout(max(deadline.remaining_seconds(), 0.001))
+            secure = (
+                self._tls.wrap_socket(plain, server_hostname=target.host)
+                if target.scheme == "https"
+                else plain
+            )
+        except BaseException:
+            plain.close()
+            raise
+        return PinnedConnection(target, secure, deadline)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context()
+
+    @staticmethod
+    def _redirect(target: Target, response: http.client.HTTPResponse) -> Target:
+        location = response.getheader("Location")
+        if not location:
+            raise _failed(f"{target.host} redirects to nowhere.")
+        return parse_url(urllib.parse.urljoin(target.url, location))
+
+    def _body(
+        self,
+        target: Target,
+        response: http.client.HTTPResponse,
+        deadline: Deadline,
+        hold: Callable[[int], None],
+    ) -> bytes:
+        if response.status != 200:
+            raise _failed(f"{target.host} answered {response.status}.")
+        if response.getheader("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+            raise _failed(f"{target.host} sent the picture compressed, which was not asked for.")
+        media_type = response.getheader("Content-Type", "").partition(";")[0].strip().lower()
+        if not media_type.startswith("image/") and media_type not in _OPAQUE_TYPES:
+            raise _failed(f"The URL leads to '{media_type[:60]}', not to a picture.")
+        if response.length is not None and response.length > self._max_bytes:
+            raise self._too_large()
+        # Its value is handed over without a copy: no more is in memory than `hold` knows of.
+        body = io.BytesIO()
+        while chunk := response.read(_CHUNK_BYTES):
+            if body.tell() + len(chunk) > self._max_bytes:
+                raise self._too_large()
+            hold(len(chunk))
+            body.write(chunk)
+            if deadline.remaining_seconds() <= 0:
+                raise TimeoutError
+        if response.length:
+            raise _failed(f"{target.host} sent less than it announced.")
+        return body.getvalue()
+
+    def _too_large(self) -> FetchError:
+        sentence = f"The picture behind the URL is larger than {self._max_bytes:,} bytes."
+        return FetchError("too-large", "too-large", sentence)
+
+
+def _matches(host: str, pattern: str) -> bool:
+    """Whether a host is the pattern's, `example.org` or `*.example.org` (which is not example.org itself)."""
+    if pattern.startswith("*."):
+        return host.endswith(pattern[1:])
+    return host == pattern
+
+
+def _host_of(url: str) -> str | None:
+    try:
+        return parse_url(url).host
+    except FetchError:
+        return None

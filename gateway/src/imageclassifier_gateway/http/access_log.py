@@ -1,0 +1,93 @@
+"""Logs as JSON lines on stdout. No query strings, no request bodies, no URLs of users: they may hold
+secrets."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from .log_writer import LOG
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}\Z")
+
+ACCESS_LOGGER = "imageclassifier_gateway.access"
+
+
+def request_id_of(given: str) -> str:
+    """The client's X-Request-ID where it can be used, else a new one."""
+    return given if _REQUEST_ID.match(given) else uuid.uuid4().hex
+
+
+@dataclass
+class Trace:
+    """What is known about a request from its beginning to its line in the log (`flask.g.trace`)."""
+
+    began: float
+    request_id: str
+    traceparent: str | None
+    log_fields: dict[str, Any] = field(default_factory=dict)
+    #: What each stage has taken so far (stats.STAGES), also when the request fails in it.
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
+
+
+#: Made once: `json.dumps` makes a new one for each line that is not all ASCII.
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object for each record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": _timestamp(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return _encode(line)
+
+
+def log_access(fields: dict[str, Any]) -> None:
+    """Writes the line of one answered request, in the form of all others.
+
+    Straight to stdout: by way of `logging`, with its records and locks, it costs more than twice as much.
+    """
+    line = {"time": _timestamp(time.time()), "level": "info", "logger": ACCESS_LOGGER, "message": "request"}
+    LOG.write(_encode(line | fields))
+
+
+def _timestamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+class QueueHandler(logging.Handler):
+    """Hands the lines of `logging` to the same writer."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        LOG.write(self.format(record))
+
+
+def configure_logging() -> None:
+    """Everything to stdout, one JSON object a line."""
+    handler = QueueHandler()
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.captureWarnings(True)  # Pillow's, of damaged pictures, would be plain text on stderr

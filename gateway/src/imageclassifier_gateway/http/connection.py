@@ -1,0 +1,340 @@
+"""One client's connection: read a request, have it answered, keep the connection or close it.
+
+Everything here runs in the event loop, so a slow or silent client costs a few kilobytes and no thread. Only a
+request that has arrived whole gets a request thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from ..limits.admission import Ticket
+from ..problems import Problem
+from .request_parser import RequestHead, RequestParser
+
+#: A connection that never sent a byte. No client needs longer, and such connections cost an attacker nothing.
+_FRESH_SECONDS = 5.0
+#: Longer than the idle timeouts of the usual proxies (60 s): the side that keeps a connection longer never
+#: closes it while a request is on its way.
+_IDLE_SECONDS = 75.0
+#: The head of a request is one packet or two.
+_HEAD_SECONDS = 5.0
+#: How long, and for how many bytes, a client may go on sending after its answer. Closing at once would send a
+#: reset, which can take the answer away from the client (RFC 9112, 9.6).
+_LINGER_SECONDS = 3.0
+_LINGER_BYTES = 64 * 1024 * 1024
+#: Bodies are read in larger steps. Outside a body the step bounds what a client can send ahead.
+_BODY_STEP_BYTES = 64 * 1024
+_HEAD_STEP_BYTES = 16 * 1024
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class State(Enum):
+    """What a connection waits for."""
+
+    FRESH = "never used"
+    IDLE = "the next request"
+    HEAD = "the rest of a head"
+    BODY = "the rest of a body"
+    WORKING = "a request thread"
+    ANSWERING = "the client to read its answer"
+    LINGERING = "the client to close"
+    CLOSED = "nothing"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that has arrived as far as it will be read."""
+
+    head: RequestHead
+    body: bytes
+    began: float
+    """When its first byte arrived, in monotonic seconds. The request's deadline counts from here."""
+    peer: str
+    ticket: Ticket
+
+
+class Server(Protocol):
+    """What a connection needs of its server."""
+
+    timeout_seconds: float
+    max_body_bytes: int
+    buffer: bytearray
+    """The receive buffer of all connections: the event loop fills it for one connection at a time."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether connections are closed after their answer."""
+
+    def open_ticket(self) -> Ticket: ...
+
+    def make_room(self, upload: Connection, count_bytes: int) -> None:
+        """Makes room for so many bytes of a body that is arriving. Raises Problem."""
+
+    def release(self, count_bytes: int) -> None:
+        """Gives back room that `make_room` made."""
+
+    def wants_body(self, head: RequestHead) -> bool:
+        """False when the request will be refused whatever its body is."""
+
+    def answer(self, connection: Connection, request: Request) -> None:
+        """Has the request answered by `Connection.send`. Raises Problem when there is no place for it."""
+
+    def refuse(self, problem: Problem, head: RequestHead, began: float, keep: bool) -> bytes:
+        """The response that tells the problem."""
+
+    def added(self, connection: Connection) -> None: ...
+
+    def changed(self, connection: Connection, before: State) -> None: ...
+
+
+class Connection(asyncio.BufferedProtocol):
+    """The protocol of one connection."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._transport: asyncio.Transport = None  # type: ignore[assignment]  # set when connected
+        self.state = State.FRESH
+        self.since = time.monotonic()
+        self.deadline = self.since + _FRESH_SECONDS
+        #: Bytes of the body that is arriving.
+        self.arriving_bytes = 0
+        self._parser: RequestParser | None = None
+        self._ticket: Ticket | None = None
+        self._began = 0.0
+        self._ahead = b""
+        self._keep = False
+        self._writing_paused = False
+        self._client_is_done = False
+        self._discarded_bytes = 0
+
+    # What asyncio calls:
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=0)  # so that `resume_writing` means that all is sent
+        self._server.added(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        size = _HEAD_STEP_BYTES
+        if self.state is State.BODY and self._parser is not None:
+            missing = self._parser.missing_bytes
+            size = _BODY_STEP_BYTES if missing is None else min(missing, _BODY_STEP_BYTES)
+        elif self.state is State.LINGERING:
+            size = _BODY_STEP_BYTES
+        return memoryview(self._server.buffer)[:size]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self.state is State.LINGERING:
+            self._discarded_bytes += nbytes
+            if self._discarded_bytes > _LINGER_BYTES:
+                self.abort()
+            return
+        self._received(memoryview(self._server.buffer)[:nbytes])
+
+    def eof_received(self) -> bool:
+        self._client_is_done = True
+        if self.state is State.BODY:
+            self._refuse(Problem("bad-request", "The request's body ended before its announced length."))
+        return self.state in (State.WORKING, State.ANSWERING)
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        if self.state is State.ANSWERING:
+            self._sent()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.state is not State.CLOSED:
+            self._close()
+
+    # What the server calls:
+
+    def send(self, response: bytes, keep: bool) -> None:
+        """Sends the response to the request that was handed out, in the event loop."""
+        if self.state is not State.WORKING:
+            return  # the client has gone
+        self._send(response, keep)
+
+    def expire(self) -> None:
+        """The deadline of the present state has passed."""
+        if self.state is State.BODY:
+            self._refuse(
+                Problem(
+                    "body-too-slow",
+                    f"The request did not arrive within {self._server.timeout_seconds:g} seconds. "
+                    "Send a smaller picture, or use a faster line.",
+                )
+            )
+        else:
+            self.abort()
+
+    def stop_upload(self) -> None:
+        """Makes room for the uploads of others."""
+        self._refuse(
+            Problem(
+                "body-too-slow",
+                "The upload was stopped because it was slow and others need its memory. "
+                "Try again, or send a smaller picture.",
+            )
+        )
+
+    def close_if_unused(self) -> None:
+        """Ends a connection on which no request is under way."""
+        if self.state in (State.FRESH, State.IDLE):
+            self._linger()
+
+    def abort(self) -> None:
+        """Ends the connection now, whatever it waits for."""
+        self._close()
+        self._transport.abort()
+
+    # Reading:
+
+    def _received(self, data: memoryview) -> None:
+        try:
+            self._read(data)
+        except Problem as problem:
+            self._refuse(problem)
+
+    def _read(self, data: memoryview) -> None:
+        if self._parser is None:
+            self._parser, self._began = RequestParser(), time.monotonic()
+            self._enter(State.HEAD, _HEAD_SECONDS)
+        parser = self._parser
+        if self.state is State.HEAD:
+            data = parser.feed_head(data)
+            if not parser.head_complete:
+                return
+            self._ticket = self._server.open_ticket()
+            parser.start_body(self._server.max_body_bytes, self)
+        if data and not parser.complete:
+            data = parser.feed_body(data)
+        if parser.complete:
+            self._hand_out(bytes(data))
+        elif self.state is State.HEAD:
+            self._wait_for_body(parser.head)
+
+    def _wait_for_body(self, head: RequestHead) -> None:
+        if not self._server.wants_body(head):
+            self._hand_out(b"")
+            return
+        self._enter(State.BODY, self._began + self._server.timeout_seconds - time.monotonic())
+        if head.expects_continue:
+            self._transport.write(_CONTINUE)
+
+    def receive(self, count_bytes: int) -> None:
+        """Counts bytes of the body before they are kept (RequestParser's budget). Raises Problem."""
+        assert self._ticket is not None
+        if self.state is State.BODY:  # what comes along with the head is little, and may be all
+            self._server.make_room(self, count_bytes)
+            self.arriving_bytes += count_bytes
+        self._ticket.hold(count_bytes)
+
+    def _hand_out(self, ahead: bytes) -> None:
+        assert self._parser is not None
+        assert self._ticket is not None
+        parser, ticket = self._parser, self._ticket
+        if ahead:
+            ticket.hold(len(ahead))
+        self._ahead = ahead
+        self._pause_reading()
+        self._release()
+        peer = self._transport.get_extra_info("peername")
+        request = Request(parser.head, parser.body, self._began, peer[0] if peer else "", ticket)
+        self._enter(State.WORKING, None)
+        self._server.answer(self, request)
+        self._ticket = None  # it is the server's until the request thread has ended
+
+    # Answering:
+
+    def _refuse(self, problem: Problem) -> None:
+        head = self._parser.head if self._parser is not None else RequestHead()
+        keep = self.may_be_kept
+        self._send(self._server.refuse(problem, head, self._began, keep), keep)
+
+    @property
+    def may_be_kept(self) -> bool:
+        """Whether the connection can carry another request after this one's response."""
+        parser = self._parser
+        return parser is not None and parser.complete and parser.head.keep_alive and not self._server.draining
+
+    def _send(self, response: bytes, keep: bool) -> None:
+        self._keep = keep
+        self._drop_request()
+        self._pause_reading()
+        self._enter(State.ANSWERING, self._server.timeout_seconds)
+        self._transport.write(response)
+        if not self._writing_paused:
+            self._sent()
+            return
+        self._ticket = self._server.open_ticket()
+        try:
+            self._ticket.hold(self._transport.get_write_buffer_size())
+        except Problem:  # too many clients that do not read
+            self.abort()
+
+    def _sent(self) -> None:
+        if not self._keep or self._client_is_done:
+            self._linger()
+            return
+        self._drop_request()
+        self._enter(State.IDLE, _IDLE_SECONDS)
+        self._resume_reading()
+        if self._ahead:
+            ahead, self._ahead = self._ahead, b""
+            self._received(memoryview(ahead))
+
+    def _linger(self) -> None:
+        """Closes our side, and leaves the client time to read the response and to close its own."""
+        if self._client_is_done or self._transport.is_closing():
+            self._close()
+            self._transport.close()
+            return
+        self._drop_request()
+        self._enter(State.LINGERING, _LINGER_SECONDS)
+        self._ahead = b""
+        self._transport.write_eof()
+        self._resume_reading()
+
+    # Both:
+
+    def _close(self) -> None:
+        self._drop_request()
+        self._enter(State.CLOSED, None)
+
+    def _drop_request(self) -> None:
+        """Frees what the request holds."""
+        self._release()
+        if self._parser is not None:
+            self._parser.close()
+            self._parser = None
+        if self._ticket is not None:
+            self._ticket.close()
+            self._ticket = None
+
+    def _release(self) -> None:
+        self._server.release(self.arriving_bytes)
+        self.arriving_bytes = 0
+
+    def _pause_reading(self) -> None:
+        if self._transport.is_reading():
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if not self._transport.is_closing() and not self._transport.is_reading():
+            self._transport.resume_reading()
+
+    def _enter(self, state: State, seconds: float | None) -> None:
+        before, self.state = self.state, state
+        self.since = time.monotonic()
+        self.deadline = float("inf") if seconds is None else self.since + seconds
+        self._server.changed(self, before)

@@ -1,0 +1,101 @@
+"""All connections of the public port: their number is limited, and each waits for a limited time.
+
+A new client always gets in. When there are as many connections as allowed, one is closed that waits for its
+client: first one that was never used, the oldest of its kind, as nginx does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from ..problems import Problem
+from ..stats import Stats
+from .connection import Connection, State
+
+#: What is closed first when there are too many connections. A request thread is never at work for nothing.
+_EVICTION_ORDER = (State.FRESH, State.LINGERING, State.IDLE, State.HEAD, State.ANSWERING, State.BODY)
+#: A connection gets so long to show what it is for, unless most of them show nothing.
+_GRACE_SECONDS = 1.0
+_FRESH_SHARE = 0.25
+
+
+class Connections:
+    """The registry of connections. Used in the event loop only."""
+
+    def __init__(self, limit: int, max_arriving_bytes: int, stats: Stats) -> None:
+        self._limit = limit
+        self._max_arriving_bytes = max_arriving_bytes
+        self._arriving_bytes = 0
+        self._none: asyncio.Event | None = None
+        self._stats = stats
+        #: For each state its connections, in the order in which they entered it.
+        self._by_state: dict[State, dict[Connection, None]] = {
+            state: {} for state in State if state is not State.CLOSED
+        }
+        stats.connections.set_function(lambda: len(self))
+
+    def __len__(self) -> int:
+        return sum(len(each) for each in self._by_state.values())
+
+    def add(self, connection: Connection) -> None:
+        if len(self) >= self._limit:
+            self._evict()
+        self._by_state[connection.state][connection] = None
+
+    def change(self, connection: Connection, before: State) -> None:
+        """The connection is in another state than before."""
+        self._by_state[before].pop(connection, None)
+        if connection.state is not State.CLOSED:
+            self._by_state[connection.state][connection] = None
+
+        if self._none is not None and not len(self):
+            self._none.set()
+
+    async def wait_for_none(self) -> None:
+        """Waits until all connections are closed."""
+        if len(self):
+            self._none = asyncio.Event()
+            await self._none.wait()
+
+    def of(self, *states: State) -> list[Connection]:
+        return [connection for state in states for connection in self._by_state[state]]
+
+    def expire(self) -> None:
+        """Ends what has waited for too long. To be called several times a second."""
+        now = time.monotonic()
+        for connection in self.of(*_EVICTION_ORDER):
+            if connection.deadline <= now:
+                connection.expire()
+
+    def make_room(self, upload: Connection, count_bytes: int) -> None:
+        """Keeps bodies that are still arriving within their share of the memory: slow ones make room.
+
+        Raises Problem when the share is full of uploads that are quick.
+        """
+        while self._arriving_bytes + count_bytes > self._max_arriving_bytes:
+            victim = next(iter(self._by_state[State.BODY]), None)
+            if victim is None or victim is upload or time.monotonic() - victim.since < _GRACE_SECONDS:
+                raise Problem("overloaded", "Too many large pictures are arriving already. Try again soon.")
+            victim.stop_upload()  # which releases its bytes
+        self._arriving_bytes += count_bytes
+
+    def release(self, count_bytes: int) -> None:
+        """Bytes that are no longer those of a body that is arriving."""
+        self._arriving_bytes -= count_bytes
+
+    def _evict(self) -> None:
+        victim = self._victim()
+        if victim is not None:
+            self._stats.evicted_connections.labels(victim.state.name.lower()).inc()
+            victim.abort()
+
+    def _victim(self) -> Connection | None:
+        fresh = self._by_state[State.FRESH]
+        if len(fresh) > _FRESH_SHARE * self._limit:
+            return next(iter(fresh))
+        oldest = [next(iter(self._by_state[state]), None) for state in _EVICTION_ORDER]
+        waiting = [each for each in oldest if each is not None]
+        now = time.monotonic()
+        settled = [each for each in waiting if now - each.since >= _GRACE_SECONDS]
+        return next(iter(settled or waiting), None)

@@ -1,0 +1,109 @@
+"""The internal port: probes, metrics and `/rollout`, on a server and threads of its own.
+
+It shares nothing with the public port but the process, so it answers while every request thread there is
+busy.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import socket
+import sys
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from ..gateway import Gateway
+
+_JSON = "application/json"
+_TEXT = "text/plain; charset=utf-8"
+#: A client that says nothing for so long is cut off.
+_IDLE_SECONDS = 30
+#: How long the public port may take to answer a ping: less than the probes' timeouts of 2 and 5 seconds.
+_READY_SECONDS = 1.5
+_ALIVE_SECONDS = 4.0
+_DEAF = "The public port does not answer."
+
+
+def is_answering(port: int, seconds: float) -> bool:
+    """Whether the public port accepts a connection and answers on it: `OPTIONS *` is HTTP's own ping.
+
+    Without this question a pod whose public port is dead would stay in the Service's endpoints.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+    try:
+        connection.request("OPTIONS", "*")
+        return connection.getresponse().status == HTTPStatus.NO_CONTENT
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+class InternalServer(ThreadingHTTPServer):
+    """Serves `/livez`, `/readyz`, `/metrics` and `/rollout` for one gateway."""
+
+    daemon_threads = True
+
+    def __init__(self, gateway: Gateway, port: int, host: str = "") -> None:
+        self.gateway = gateway
+        if not host and socket.has_dualstack_ipv6():
+            self.address_family = socket.AF_INET6
+            host = "::"
+        super().__init__((host, port), _Handler)
+
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """One JSON line, where the standard library prints a traceback; none for a client that has gone."""
+        if not isinstance(sys.exception(), OSError):
+            logging.getLogger(__name__).exception("a request to the internal port failed")
+
+    def start(self) -> None:
+        threading.Thread(target=self.serve_forever, name="internal", daemon=True).start()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: InternalServer
+    protocol_version = "HTTP/1.1"
+    timeout = _IDLE_SECONDS
+
+    def do_GET(self) -> None:
+        status, media_type, body = self._answer(self.path.partition("?")[0])
+        self.send_response(status)
+        self.send_header("Content-Type", media_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _answer(self, path: str) -> tuple[int, str, bytes]:
+        gateway = self.server.gateway
+        if path == "/livez":
+            # It may be slow under load; a restart is for an event loop that is stuck.
+            alive = gateway.draining or is_answering(gateway.settings.port, _ALIVE_SECONDS)
+            return (200, _TEXT, b"alive\n") if alive else (503, _TEXT, f"{_DEAF}\n".encode())
+        if path == "/readyz":
+            reason = gateway.unready_reason()
+            if reason is None and not is_answering(gateway.settings.port, _READY_SECONDS):
+                reason = _DEAF
+            return (200, _TEXT, b"ready\n") if reason is None else (503, _TEXT, f"{reason}\n".encode())
+        if path == "/metrics":
+            return 200, CONTENT_TYPE_LATEST, gateway.stats.exposition()
+        if path == "/rollout":
+            return 200, _JSON, json.dumps(gateway.rollout_document()).encode()
+        return 404, _TEXT, b"There are /livez, /readyz, /metrics and /rollout.\n"
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing: probes and scrapes come all the time."""

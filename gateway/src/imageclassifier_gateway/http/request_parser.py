@@ -1,0 +1,219 @@
+"""HTTP/1.1 requests from bytes as they arrive, with limits. Knows no sockets.
+
+llhttp, the parser of Node.js, decides what is valid (by way of httptools). It refuses the shapes that smuggle
+requests past a proxy: Transfer-Encoding beside Content-Length, repeated lengths, folded headers, bare line
+feeds.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import httptools
+
+from ..problems import Problem
+
+#: As gunicorn, Apache and nginx have it: the request line, one header, how many, and all of them together.
+_MAX_TARGET_BYTES = 8190
+_MAX_HEADER_BYTES = 8190
+_MAX_HEADERS = 100
+MAX_HEAD_BYTES = 32 * 1024
+
+_NOT_HTTP = "This is not a valid HTTP/1.1 request. Use an HTTP client to send it."
+_NO_LENGTH = (
+    "The body must have a Content-Length, or be sent with 'Transfer-Encoding: chunked' and nothing else."
+)
+
+
+class Budget(Protocol):
+    """Where the bytes of a body are counted before they are kept."""
+
+    def receive(self, count_bytes: int) -> None:
+        """Makes room for so many bytes more. Raises Problem when there is none."""
+
+
+@dataclass
+class RequestHead:
+    """The request line and the headers of one request."""
+
+    method: str = ""
+    target: bytes = b""
+    version: str = "1.1"
+    #: Names in lower case, in the order in which they came.
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    keep_alive: bool = False
+    content_length: int = 0
+    chunked: bool = False
+
+    @property
+    def has_body(self) -> bool:
+        return self.chunked or self.content_length > 0
+
+    def values(self, name: bytes) -> list[bytes]:
+        return [value for each, value in self.headers if each == name]
+
+    def value(self, name: bytes) -> str:
+        """The header's value; empty when the header is missing."""
+        values = self.values(name)
+        return values[0].decode("latin-1") if values else ""
+
+    @property
+    def expects_continue(self) -> bool:
+        return self.version == "1.1" and self.value(b"expect").lower() == "100-continue"
+
+
+class RequestParser:
+    """Parses one request. Feed it until `complete`; bytes beyond the request are given back."""
+
+    def __init__(self) -> None:
+        self.head = RequestHead()
+        self.head_complete = False
+        self.complete = False
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+        self._head_bytes = 0
+        self._tail = b""
+        self._body = io.BytesIO()
+        self._received = 0
+        self._budget: Budget | None = None
+        self._max_body_bytes = 0
+
+    @property
+    def body(self) -> bytes:
+        """The body that has arrived. No copy is made."""
+        return self._body.getvalue()
+
+    @property
+    def missing_bytes(self) -> int | None:
+        """How much of the body is still to come; None when only the client knows."""
+        return None if self.head.chunked else self.head.content_length - self._received
+
+    def feed_head(self, data: memoryview) -> memoryview:
+        """Takes the bytes of the head and returns those behind it. Raises Problem.
+
+        The parser gets the bytes in pieces that end where a head may end, since it cannot stop by itself.
+        """
+        while data and not self.head_complete:
+            end = _end_of_head(self._tail, data)
+            piece, data = data[:end], data[end:]
+            self._tail = (self._tail + bytes(piece[-3:]))[-3:]
+            self._head_bytes += len(piece)
+            self._parse(piece)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                raise _too_large(in_target=False)
+        return data
+
+    def start_body(self, max_bytes: int, budget: Budget) -> None:
+        """From now on `feed_body` may be called. Raises Problem when the announced body is too large."""
+        self._max_body_bytes, self._budget = max_bytes, budget
+        if self.head.content_length > max_bytes:
+            raise Problem(
+                "too-large",
+                f"The body has {self.head.content_length:,} bytes; at most {max_bytes:,} are accepted.",
+            )
+        if not self.head.has_body:
+            self.complete = True
+
+    def feed_body(self, data: memoryview) -> memoryview:
+        """Takes the bytes of the body and returns those behind it. Raises Problem."""
+        if self.head.chunked:
+            self._parse(data)
+            return data[:0]
+        taken = data[: self.head.content_length - self._received]
+        self.on_body(taken)
+        self.complete = self._received == self.head.content_length
+        return data[len(taken) :]
+
+    def close(self) -> None:
+        """Frees what has arrived, at once: the parser and this object refer to each other."""
+        self._parser = None
+        self._body = io.BytesIO()
+
+    def _parse(self, data: memoryview) -> None:
+        assert self._parser is not None
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # Nothing is upgraded here: a client that offers HTTP/2 (as Java's does) gets HTTP/1.1.
+            if self.head.method == "CONNECT":
+                raise Problem("bad-request", _NOT_HTTP) from None
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            raise cause if isinstance(cause, Problem) else error from None
+        except httptools.HttpParserError:
+            raise Problem("bad-request", _NOT_HTTP) from None
+
+    # What httptools calls:
+
+    def on_message_begin(self) -> None:
+        if self.complete:  # pipelined behind a chunked body; the connection ends after this request
+            self.head.keep_alive = False
+
+    def on_url(self, target: bytes) -> None:
+        if self.complete:
+            return
+        self.head.target += target
+        if len(self.head.target) > _MAX_TARGET_BYTES:
+            raise _too_large(in_target=True)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.complete:
+            return
+        self._head_bytes += len(name) + len(value) if self.head_complete else 0  # trailers
+        if len(name) + len(value) > _MAX_HEADER_BYTES or len(self.head.headers) >= _MAX_HEADERS:
+            raise _too_large(in_target=False)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise _too_large(in_target=False)
+        if not self.head_complete:  # what trails a chunked body is of no use here
+            self.head.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        if self.complete:
+            return
+        assert self._parser is not None
+        head = self.head
+        head.method = self._parser.get_method().decode("ascii")
+        head.version = self._parser.get_http_version()
+        head.keep_alive = self._parser.should_keep_alive()
+        if head.version not in ("1.0", "1.1"):
+            raise Problem("bad-request", _NOT_HTTP)
+        if len(head.values(b"host")) != 1 and (head.version == "1.1" or head.values(b"host")):
+            raise Problem("bad-request", "An HTTP/1.1 request must have exactly one Host header.")
+        encodings = head.values(b"transfer-encoding")
+        if encodings and (head.version == "1.0" or [each.lower() for each in encodings] != [b"chunked"]):
+            raise Problem("bad-request", _NO_LENGTH)
+        head.chunked = bool(encodings)
+        head.content_length = int(head.value(b"content-length") or 0)
+        self.head_complete = True
+
+    def on_body(self, data: bytes | memoryview) -> None:
+        if self.complete:
+            return
+        assert self._budget is not None
+        if self._received + len(data) > self._max_body_bytes:
+            raise Problem("too-large", f"The body has more than the accepted {self._max_body_bytes:,} bytes.")
+        self._budget.receive(len(data))
+        self._received += len(data)
+        self._body.write(data)
+
+    def on_message_complete(self) -> None:
+        if self.head.chunked:
+            self.complete = True
+
+
+def _end_of_head(before: bytes, data: memoryview) -> int:
+    """Where in `data` the first empty line ends that may end a head; its length when there is none."""
+    found = (before + bytes(data)).find(b"\r\n\r\n")
+    return len(data) if found < 0 else found + 4 - len(before)
+
+
+def _too_large(*, in_target: bool) -> Problem:
+    if in_target:
+        return Problem(
+            "url-too-long", "The request's path and query are too long. Send what is long in the body."
+        )
+    return Problem(
+        "headers-too-large",
+        "The request's headers are too many or too long. Send fewer cookies and headers.",
+    )

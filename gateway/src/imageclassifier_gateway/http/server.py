@@ -1,0 +1,175 @@
+"""The HTTP server of the public port: an event loop reads requests and sends responses, threads answer.
+
+A request gets a thread when it has arrived whole. There are as many threads as places for requests, so none
+waits in a queue: one more is refused at once, by the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import signal
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from ..gateway import Gateway
+from ..limits.admission import ARRIVED, BEGAN, TICKET, Ticket
+from ..problems import Problem, internal_error
+from .connection import Connection, Request, State
+from .connections import Connections
+from .refusals import refusal
+from .request_parser import RequestHead
+from .wsgi import Response, WsgiApp, call, make_environ, split_target
+
+#: A connection costs a file descriptor and about 4 KB.
+_CONNECTIONS = 2000
+#: File descriptors for everything else: model servers, fetches, the internal port.
+_OTHER_DESCRIPTORS = 512
+_BACKLOG = 1024
+_SWEEP_SECONDS = 0.25
+#: The response to `OPTIONS *`, HTTP's own ping: it shows that this port answers, and costs no thread.
+_PONG = Response("204 No Content", [("Allow", "GET, HEAD, POST, OPTIONS")], b"")
+
+
+def bind(port: int) -> socket.socket:
+    """A listening socket on every address of this machine. Raises OSError."""
+    if socket.has_dualstack_ipv6():
+        with suppress(OSError):  # IPv6 may be switched off
+            return socket.create_server(
+                ("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG
+            )
+    return socket.create_server(("", port), backlog=_BACKLOG)
+
+
+def raise_descriptor_limit() -> int:
+    """Raises the soft limit of open files to the hard one, and returns it.
+
+    Each connection is a file descriptor, and the usual soft limit of 1,024 is less than our connections.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+class HttpServer:
+    """Serves one WSGI application until SIGTERM."""
+
+    def __init__(self, gateway: Gateway, app: WsgiApp, wants_body: Callable[[str, str], bool]) -> None:
+        """`wants_body(method, path)` is false for a request that `app` refuses whatever its body is."""
+        settings = gateway.settings
+        self.timeout_seconds = settings.timeout_seconds
+        self.max_body_bytes = settings.max_body_bytes
+        self.buffer = bytearray(64 * 1024)
+        self.draining = False
+        self._gateway = gateway
+        self._app = app
+        self._wants_body = wants_body
+        limit = max(64, min(_CONNECTIONS, raise_descriptor_limit() - _OTHER_DESCRIPTORS))
+        self._connections = Connections(limit, settings.max_buffered_bytes // 2, gateway.stats)
+        self._threads = ThreadPoolExecutor(settings.max_requests_in_flight, thread_name_prefix="request")
+        self._loop: asyncio.AbstractEventLoop
+        self._told_to_end: asyncio.Event
+
+    # What its connections call (connection.Server):
+
+    def open_ticket(self) -> Ticket:
+        return self._gateway.admission.open()
+
+    def added(self, connection: Connection) -> None:
+        self._connections.add(connection)
+
+    def changed(self, connection: Connection, before: State) -> None:
+        self._connections.change(connection, before)
+
+    def make_room(self, upload: Connection, count_bytes: int) -> None:
+        self._connections.make_room(upload, count_bytes)
+
+    def release(self, count_bytes: int) -> None:
+        self._connections.release(count_bytes)
+
+    def wants_body(self, head: RequestHead) -> bool:
+        return self._wants_body(head.method, split_target(head.target)[0])
+
+    def refuse(self, problem: Problem, head: RequestHead, began: float, keep: bool) -> bytes:
+        return self._refusal(problem, head, began).serialise(head, keep)
+
+    def _refusal(self, problem: Problem, head: RequestHead, began: float) -> Response:
+        gateway = self._gateway
+        return refusal(problem, head, began, gateway.stats, gateway.settings.cors_allowed_origins)
+
+    def answer(self, connection: Connection, request: Request) -> None:
+        if request.head.method == "OPTIONS" and request.head.target == b"*":
+            request.ticket.close()
+            self._send(connection, request, _PONG)
+            return
+        environ = make_environ(
+            request.head,
+            request.body,
+            request.peer,
+            self._gateway.settings.port,
+            {TICKET: request.ticket, BEGAN: request.began, ARRIVED: time.monotonic()},
+        )
+        request.ticket.take_place()
+        self._threads.submit(self._work, connection, request, environ)
+
+    def _work(self, connection: Connection, request: Request, environ: dict[str, object]) -> None:
+        """Answers one request, in a request thread."""
+        try:
+            response = call(self._app, environ)
+        except Exception:
+            logging.getLogger(__name__).exception("A request failed outside of the application.")
+            problem = internal_error("the time of its log line")
+            response = self._refusal(problem, request.head, request.began)
+        finally:
+            environ.clear()
+            request.ticket.close()
+        with suppress(RuntimeError):  # the event loop has ended
+            self._loop.call_soon_threadsafe(self._send, connection, request, response)
+
+    def _send(self, connection: Connection, request: Request, response: Response) -> None:
+        keep = connection.may_be_kept
+        connection.send(response.serialise(request.head, keep), keep)
+
+    # The process:
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Runs until SIGTERM and the drain after it, or SIGINT."""
+        self._loop = asyncio.get_running_loop()
+        self._told_to_end = asyncio.Event()
+        drained = asyncio.Event()
+        self._loop.add_signal_handler(signal.SIGTERM, self._told_to_end.set)
+        self._loop.add_signal_handler(signal.SIGINT, drained.set)
+        server = await self._loop.create_server(lambda: Connection(self), sock=listener, backlog=_BACKLOG)
+        sweep = asyncio.create_task(self._sweep())
+        drain = asyncio.create_task(self._drain(server, drained))
+        waiting = asyncio.create_task(drained.wait())
+        # A failure of either task ends the process: the container must not live on without them.
+        done, _ = await asyncio.wait({sweep, drain, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+        server.close()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            self._connections.expire()
+
+    async def _drain(self, server: asyncio.Server, drained: asyncio.Event) -> None:
+        """Not ready at once; go on answering until the endpoints have noticed; only then stop."""
+        await self._told_to_end.wait()
+        self.draining = True
+        self._gateway.begin_draining()
+        settings = self._gateway.settings
+        await asyncio.sleep(settings.drain_seconds)
+        server.close()
+        for connection in self._connections.of(State.FRESH, State.IDLE):
+            connection.close_if_unused()
+        # A request that is arriving and one that is being answered may take this long each.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2 * settings.timeout_seconds + 5):
+                await self._connections.wait_for_none()
+        drained.set()

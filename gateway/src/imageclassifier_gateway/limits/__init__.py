@@ -1,0 +1,1 @@
+"""What requests may use: places, bytes in memory, cores and time."""

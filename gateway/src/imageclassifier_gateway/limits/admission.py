@@ -1,0 +1,113 @@
+"""How much the gateway takes on at once. What is over the limit is refused at once, so that the rest stays on
+time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import Gauge
+
+from ..problems import Problem
+
+#: Where the server puts things into a request's WSGI environment: its ticket, and when its first and its last
+#: byte arrived, in monotonic seconds.
+TICKET = "imageclassifier.ticket"
+BEGAN = "imageclassifier.began"
+ARRIVED = "imageclassifier.arrived"
+
+
+class Admission:
+    """Counts the requests in flight and the bytes of pictures they hold, against a limit for each."""
+
+    def __init__(self, max_requests: int, max_bytes: int, in_flight: Gauge, held_bytes: Gauge) -> None:
+        self._max_requests = max_requests
+        self._max_bytes = max_bytes
+        self._requests = 0
+        self._bytes = 0
+        self._lock = threading.Lock()
+        in_flight.set_function(lambda: self._requests)
+        held_bytes.set_function(lambda: self._bytes)
+
+    def open(self) -> Ticket:
+        """A ticket for a request that is still arriving: it may hold bytes, and has no place yet."""
+        return Ticket(self)
+
+    def enter(self) -> Ticket:
+        """A place for one request, as a context manager: until the end of its block. Raises Problem when
+        there is none."""
+        ticket = Ticket(self)
+        self.take_place(ticket)
+        return ticket
+
+    @contextmanager
+    def place_of(self, environ: Mapping[str, Any]) -> Iterator[Ticket]:
+        """The ticket of a WSGI request: the server's, or for other servers one of its own."""
+        given = environ.get(TICKET)
+        if isinstance(given, Ticket):
+            yield given  # the server closes it
+            return
+        with self.enter() as ticket:
+            yield ticket
+
+    def take_place(self, ticket: Ticket) -> None:
+        with self._lock:
+            if self._requests >= self._max_requests:
+                raise Problem(
+                    "overloaded", f"{self._requests} requests are being worked on already. Try again soon."
+                )
+            self._requests += 1
+            ticket.has_place = True
+
+    def leave(self, ticket: Ticket) -> None:
+        with self._lock:
+            self._requests -= ticket.has_place
+            self._bytes -= ticket.held_bytes
+            ticket.has_place, ticket.held_bytes = False, 0
+
+    def hold(self, ticket: Ticket, count_bytes: int) -> None:
+        if ticket.held_bytes + count_bytes > self._max_bytes:
+            # Another try could not succeed either.
+            raise Problem(
+                "too-large",
+                f"The request needs {ticket.held_bytes + count_bytes:,} bytes of memory, and the gateway has "
+                f"{self._max_bytes:,} for all requests. Send fewer or smaller pictures, each as the body "
+                "itself. The owner of the gateway can raise spec.gateway.maxImageBytes.",
+            )
+        with self._lock:
+            if self._bytes + count_bytes > self._max_bytes:
+                raise Problem(
+                    "overloaded", "Too many large pictures are being worked on already. Try again soon."
+                )
+            self._bytes += count_bytes
+            ticket.held_bytes += count_bytes
+
+
+@dataclass
+class Ticket:
+    """One request's place, and the bytes it holds."""
+
+    admission: Admission
+    held_bytes: int = 0
+    has_place: bool = False
+
+    def __enter__(self) -> Ticket:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives back the place and the bytes. Later calls do nothing."""
+        self.admission.leave(self)
+
+    def take_place(self) -> None:
+        """Takes one of the places for requests. Raises Problem when there is none."""
+        self.admission.take_place(self)
+
+    def hold(self, count_bytes: int) -> None:
+        """Makes room for so many bytes more. Raises Problem when there is not enough."""
+        self.admission.hold(self, count_bytes)

@@ -1,0 +1,291 @@
+"""From the bytes of any picture to the pixels a model wants: the one pixel preparation, for serving and for
+training.
+
+Limits are checked on the header, before any pixel is decoded. Only numpy and Pillow are needed; HEIC is read
+where pillow-heif is installed. Every function may be called from any number of threads at once.
+
+What it does not do: colour profiles are not applied (pixels are taken as sRGB), and of pictures with several
+frames or pages only the first is looked at.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The plugins are imported by name, so that Pillow never loads all its others while a request waits.
+from PIL import (  # noqa: F401
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from ..contract import ModelInput
+from .decoder_memory import BYTES_PER_COEFFICIENT_PIXEL, bytes_per_pixel
+from .fileformats import Damaged, Structure, TooCostly, inspect
+
+try:
+    import pillow_heif
+except ImportError:
+    _HEIF: tuple[str, ...] = ()
+else:
+    pillow_heif.register_heif_opener()
+    _HEIF = ("HEIF",)
+
+#: Pillow's names of the formats that are read; no other decoder sees a user's bytes.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *_HEIF)
+
+_RESAMPLE = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+#: EXIF orientation -> what turns the stored pixels upright (CIPA DC-008, tag 0x0112).
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_TURNED_SIDEWAYS = (5, 6, 7, 8)
+#: A JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that leaves at least this many pixels per wanted
+#: pixel and axis: the antialiased resize after it then hides that the first step was a box average.
+_DRAFT_MARGIN = 2
+#: Pillow reads Exif data whole, 7 us an entry; cameras write up to 100 of them.
+_MAX_EXIF_ENTRIES = 1_000
+#: Transparent pictures are laid on white in strips of so many pixels: whole copies take 12 bytes for each.
+_STRIP_PIXELS = 256 * 1024
+
+
+class PictureError(ValueError):
+    """A picture cannot be used; the message is the sentence its sender reads."""
+
+
+class NotAPicture(PictureError):  # noqa: N818
+    """The bytes are of no picture format that is read here."""
+
+
+class BrokenPicture(PictureError):  # noqa: N818
+    """The bytes begin like a picture, and are truncated or damaged."""
+
+
+class UnsupportedPicture(PictureError):  # noqa: N818
+    """A whole picture, in a form whose colours cannot be told."""
+
+
+class PictureTooLarge(PictureError):  # noqa: N818
+    """More bytes or more pixels than allowed."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is refused before decoding.
+
+    `max_pixels` bounds the size that the header tells; `max_decoded_pixels` and `max_decoded_bytes` what is
+    held in memory at once: less than the former only for JPEGs of one scan, which are decoded at reduced
+    scale.
+    """
+
+    max_bytes: int = 20 * 1024 * 1024
+    # Below Pillow's own limit (89 million, where it warns), so that ours always speaks first.
+    max_pixels: int = 80_000_000
+    max_decoded_pixels: int = 25_000_000
+    max_decoded_bytes: int = 200_000_000
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def prepare(data: bytes, wanted: ModelInput, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
+    """Decode a picture and bring it to the wanted size: RGB pixels, uint8 `(height, width, 3)`.
+
+    Raises NotAPicture, BrokenPicture, UnsupportedPicture or PictureTooLarge, all of them PictureError.
+    """
+    return np.array(fit(decode(data, wanted, limits), wanted), dtype=np.uint8)
+
+
+def decode(data: bytes, wanted: ModelInput | None = None, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
+    """Decode a picture, upright and in mode RGB, at its full size, or (large JPEGs) not much above the wanted
+    one.
+
+    Raises as `prepare` does.
+    """
+    if not data:
+        raise NotAPicture("The picture is empty (0 bytes).")
+    if len(data) > limits.max_bytes:
+        raise PictureTooLarge(
+            f"The picture has {len(data):,} bytes; at most {limits.max_bytes:,} are accepted."
+        )
+    try:
+        structure = inspect(data)
+        with Image.open(io.BytesIO(structure.data), formats=FORMATS) as picture:
+            stored = picture.size
+            _check_size(stored, limits.max_pixels, "accepted")
+            _check_same_size(stored, structure)
+            if wanted is not None and isinstance(picture, JpegImagePlugin.JpegImageFile):
+                sideways = _orientation(picture) in _TURNED_SIDEWAYS
+                width, height = _scaled(stored[::-1] if sideways else stored, wanted)
+                least = (_DRAFT_MARGIN * width, _DRAFT_MARGIN * height)
+                picture.draft(None, least[::-1] if sideways else least)
+            _check_memory(picture, stored, structure, limits)
+            picture.load()
+            orientation = _orientation(picture)
+            return _upright(_rgb(picture), orientation)
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        raise NotAPicture(_what_it_is_not(data)) from None
+    except TooCostly as reason:
+        raise PictureTooLarge(f"The picture {reason}") from None
+    except Damaged as reason:
+        raise BrokenPicture(f"The picture is damaged ({reason}).") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise PictureTooLarge(
+            f"The picture has more than the accepted {limits.max_pixels:,} pixels."
+        ) from None
+    except MemoryError:
+        raise PictureTooLarge("The picture needs more memory to decode than there is.") from None
+    except Exception as error:
+        # Pillow's decoders report damage with nearly any built-in exception (OSError, SyntaxError,
+        # ValueError, struct.error, IndexError, EOFError, zlib.error, ...): to the sender they all mean the
+        # same.
+        raise BrokenPicture(f"The picture is truncated or damaged ({_one_line(error)}).") from None
+
+
+def fit(picture: Image.Image, wanted: ModelInput) -> Image.Image:
+    """Bring an RGB picture to the wanted size, antialiased (but for `nearest`).
+
+    `squash` gives up the aspect ratio, `crop` cuts the centre out, `pad` adds black evenly around.
+    """
+    resample = _RESAMPLE[wanted.resize]
+    size = (wanted.width, wanted.height)
+    if wanted.fit == "squash":
+        return picture.resize(size, resample)
+    if wanted.fit == "crop":
+        scale = min(picture.width / wanted.width, picture.height / wanted.height)
+        # Rounding must not push the box over the edge by the last bit.
+        width = min(float(picture.width), wanted.width * scale)
+        height = min(float(picture.height), wanted.height * scale)
+        left, top = (picture.width - width) / 2, (picture.height - height) / 2
+        return picture.resize(size, resample, box=(left, top, left + width, top + height))
+    scaled = _scaled(picture.size, wanted)
+    padded = Image.new("RGB", size)
+    padded.paste(
+        picture.resize(scaled, resample), ((wanted.width - scaled[0]) // 2, (wanted.height - scaled[1]) // 2)
+    )
+    return padded
+
+
+def _scaled(size: tuple[int, int], wanted: ModelInput) -> tuple[int, int]:
+    """Width and height that the whole upright picture has once it is scaled as `wanted.fit` says."""
+    if wanted.fit == "squash":
+        return wanted.width, wanted.height
+    scales = (wanted.width / size[0], wanted.height / size[1])
+    scale = max(scales) if wanted.fit == "crop" else min(scales)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _check_size(size: tuple[int, int], most: int, what: str) -> None:
+    if size[0] * size[1] > most:
+        raise PictureTooLarge(
+            f"The picture has {size[0]:,} x {size[1]:,} pixels; at most {most:,} in all can be {what}."
+        )
+
+
+def _check_same_size(stored: tuple[int, int], structure: Structure) -> None:
+    if structure.size not in (None, stored):
+        raise BrokenPicture("The picture is damaged (it gives two sizes).")
+
+
+def _check_memory(
+    picture: Image.Image, stored: tuple[int, int], structure: Structure, limits: Limits
+) -> None:
+    """Raises PictureTooLarge when decoding would hold too much at once; `stored` is the size in the file."""
+    size, each = picture.size, bytes_per_pixel(picture)
+    if structure.several_scans:
+        size, each = stored, BYTES_PER_COEFFICIENT_PIXEL
+    left = max(0, limits.max_decoded_bytes - structure.held_bytes)
+    _check_size(size, min(limits.max_decoded_pixels, left // each), "decoded at once")
+
+
+def _orientation(picture: Image.Image) -> int:
+    try:
+        if _exif_entries(picture.info.get("exif", b"")) > _MAX_EXIF_ENTRIES:
+            return 1
+        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:
+        # Damaged EXIF data raises nearly anything in Pillow, and is no reason to refuse whole pixels.
+        return 1
+
+
+def _exif_entries(exif: bytes) -> int:
+    """Entries of the first directory of Exif data (CIPA DC-008, 4.6.2)."""
+    exif = exif.removeprefix(b"Exif\0\0")
+    order: Literal["little", "big"] = "little" if exif[:2] == b"II" else "big"
+    start = int.from_bytes(exif[4:8], order)
+    return int.from_bytes(exif[start : start + 2], order)
+
+
+def _upright(picture: Image.Image, orientation: int) -> Image.Image:
+    method = _UPRIGHT.get(orientation)
+    return picture if method is None else picture.transpose(method)
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode == "RGB" and "transparency" not in picture.info:
+        return picture
+    if picture.mode in ("I", "F"):
+        raise UnsupportedPicture(
+            f"The picture's pixels are 32-bit {'numbers' if picture.mode == 'I' else 'fractions'} without "
+            "a defined white; save it with 8 or 16 bits a channel."
+        )
+    if picture.mode.startswith("I;16"):
+        # Pillow's own conversion clips at 255 instead of scaling; the high byte is what it keeps of 16-bit
+        # colour.
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
+    if picture.has_transparency_data:
+        return _on_white(picture)
+    try:
+        return picture.convert("RGB")
+    except ValueError:
+        raise UnsupportedPicture(
+            f"The picture's colours ({picture.mode}) cannot be turned into RGB; save it as RGB."
+        ) from None
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    opaque = Image.new("RGB", picture.size)
+    rows = max(1, _STRIP_PIXELS // picture.width)
+    for top in range(0, picture.height, rows):
+        strip = picture.crop((0, top, picture.width, min(top + rows, picture.height))).convert("RGBA")
+        white = Image.new("RGBA", strip.size, "white")
+        opaque.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
+    return opaque
+
+
+def _what_it_is_not(data: bytes) -> str:
+    start = data[:512].lstrip()
+    if start.startswith(b"<"):
+        return "This is not a picture but HTML, XML or SVG text."
+    if start.startswith(b"%PDF"):
+        return "This is not a picture but a PDF document."
+    known = ", ".join("HEIC" if name == "HEIF" else name for name in FORMATS)
+    return f"This is not a picture in a format that is read here ({known})."
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

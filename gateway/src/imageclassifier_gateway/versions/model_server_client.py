@@ -1,0 +1,248 @@
+"""A client of TensorFlow Serving's gRPC API for one version of a model, spread over all pods behind a target.
+
+Only slim stubs are used (`generate_stubs.py`): importing TensorFlow for its protobufs would cost 2 s and 640
+MB.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+import numpy as np
+from google.protobuf import wrappers_pb2
+from numpy.typing import NDArray
+
+from ..contract import IGNORED_TENSOR, JSON_TENSOR
+from . import tfserving_pb2 as pb
+from .model_failures import (
+    MissingSignatureError,
+    ModelDisconnectedError,
+    ModelOverloadedError,
+    ModelServerError,
+    ModelUnavailableError,
+    error_class,
+)
+
+Values = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.int32]
+
+_PREDICTION_SERVICE = "/tensorflow.serving.PredictionService/"
+_MODEL_SERVICE = "/tensorflow.serving.ModelService/"
+
+_CHANNEL_OPTIONS = [
+    # A headless Service resolves to every pod; requests go round.
+    ("grpc.lb_policy_name", "round_robin"),
+    # Pods that come and go must be seen within a second (gRPC's default is 30 s).
+    ("grpc.dns_min_time_between_resolutions_ms", 500),
+    # Otherwise each resolution also asks for a TXT record that never exists.
+    ("grpc.service_config_disable_resolution", 1),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # More often than every 300 s is answered with GOAWAY "too many pings".
+    ("grpc.keepalive_time_ms", 310_000),
+    # Also TCP_USER_TIMEOUT (gRPC proposal A18): a node that is gone without a word costs a call so long, not
+    # 20 s.
+    ("grpc.keepalive_timeout_ms", 3_000),
+    ("grpc.max_send_message_length", -1),
+    # An answer is a few floats for each picture, or the contract and the golden pictures.
+    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+    # Channels of the same target must not share connections: a version that is dropped closes its own.
+    ("grpc.use_local_subchannel_pool", 1),
+]
+
+#: How long the second try may wait for a connection to another pod: longer than a resolution and a connect
+#: take.
+_RECONNECT_SECONDS = 2.5
+#: How long the second try waits, at most, after a server that had no thread or no place in its queue free for
+#: the first.
+_OVERLOADED_SECONDS = 0.2
+
+#: TensorFlow Serving refuses a call with one of these before it begins with it.
+_WORTH_ANOTHER_TRY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+#: What a client reads about a failure whose details say no more than this.
+_SENTENCES = {
+    "model-timeout": "The model did not answer in time",
+    "overloaded": "The model server is overloaded",
+    "model-unavailable": "The model server cannot be reached",
+}
+
+_TO_NUMPY: dict[int, Any] = {
+    pb.DT_FLOAT: np.dtype("<f4"),
+    pb.DT_DOUBLE: np.dtype("<f8"),
+    pb.DT_HALF: np.dtype("<f2"),
+}
+
+
+class ModelServer:
+    """One version of one model, by its number, wherever its pods are. May be used by many threads at once."""
+
+    def __init__(self, target: str, model: str, version: int) -> None:
+        self.target = target
+        self._spec = pb.ModelSpec(name=model, version=wrappers_pb2.Int64Value(value=version))
+        self._name = f"version {version} of {model}"
+        self._channel = grpc.insecure_channel(target, options=_CHANNEL_OPTIONS)
+        self._predict = self._channel.unary_unary(
+            _PREDICTION_SERVICE + "Predict",
+            request_serializer=pb.PredictRequest.SerializeToString,
+            response_deserializer=pb.PredictResponse.FromString,
+        )
+        self._metadata = self._channel.unary_unary(
+            _PREDICTION_SERVICE + "GetModelMetadata",
+            request_serializer=pb.GetModelMetadataRequest.SerializeToString,
+            response_deserializer=pb.GetModelMetadataResponse.FromString,
+        )
+        self._status = self._channel.unary_unary(
+            _MODEL_SERVICE + "GetModelStatus",
+            request_serializer=pb.GetModelStatusRequest.SerializeToString,
+            response_deserializer=pb.GetModelStatusResponse.FromString,
+        )
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def predict(
+        self,
+        signature: str,
+        inputs: Mapping[str, Values],
+        output: str,
+        *,
+        timeout_seconds: float,
+        retry: bool = False,
+        metadata: tuple[tuple[str, str], ...] = (),
+    ) -> pb.TensorProto:
+        """Calls Predict with a tensor for each input, and returns the tensor named `output`.
+
+        With `retry`, a call that found a pod unavailable or overloaded is made once more, on another pod
+        where there is one (Predict has no side effects). Raises ModelUnavailableError, ModelTimeoutError or
+        ModelServerError.
+        """
+        request = pb.PredictRequest(model_spec=self._spec)
+        request.model_spec.signature_name = signature
+        for name, values in inputs.items():
+            put(values, request.inputs[name])  # in place: a tensor made before would be copied
+        deadline = time.monotonic() + timeout_seconds
+        try:
+            response = self._call(self._predict, request, timeout=timeout_seconds, metadata=metadata)
+        except grpc.RpcError as error:
+            failure = self._error(error)
+            if not retry or error.code() not in _WORTH_ANOTHER_TRY:
+                raise failure from None
+            if isinstance(failure, ModelOverloadedError):
+                time.sleep(random.uniform(0.25, 1.0) * _OVERLOADED_SECONDS)  # noqa: S311 - jitter is no secret
+            response = self._predict_again(request, deadline - time.monotonic(), metadata)
+        if output not in response.outputs:
+            names = ", ".join(sorted(response.outputs)) or "nothing"
+            raise ModelServerError(f"The model answered {names} instead of '{output}' ({self._name}).")
+        answer: pb.TensorProto = response.outputs[output]
+        return answer
+
+    def _predict_again(
+        self, request: pb.PredictRequest, remaining_seconds: float, metadata: tuple[tuple[str, str], ...]
+    ) -> pb.PredictResponse:
+        timeout = min(remaining_seconds, _RECONNECT_SECONDS) if remaining_seconds > 0 else 0.001
+        try:
+            # Waits for a connection: the pods may just have been replaced, and their new addresses be on the
+            # way.
+            response: pb.PredictResponse = self._call(
+                self._predict, request, timeout=timeout, metadata=metadata, wait_for_ready=True
+            )
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED and timeout < remaining_seconds:
+                raise ModelUnavailableError(f"No connection to the model server ({self._name}).") from None
+            raise self._error(error) from None
+        return response
+
+    def text(self, signature: str, *, timeout_seconds: float) -> str:
+        """What the `contract` or `golden` signature answers. Raises as `predict` does."""
+        ignored = {IGNORED_TENSOR: np.zeros(1, dtype=np.int32)}
+        try:
+            answer = self.predict(signature, ignored, JSON_TENSOR, timeout_seconds=timeout_seconds)
+        except ModelServerError as error:
+            # TensorFlow Serving (predict_util.cc): `Serving signature key "contract" not found.`
+            if "Serving signature key" in str(error):
+                raise MissingSignatureError(
+                    f"The model does not describe itself: it has no signature '{signature}'. Export it with "
+                    f"imageclassifier-training, or say `classes` and `input` in the spec ({self._name})."
+                ) from None
+            raise
+        if not answer.string_val:
+            raise ModelServerError(f"The signature '{signature}' answered no string ({self._name}).")
+        try:
+            return answer.string_val[0].decode("utf-8")
+        except UnicodeDecodeError:
+            raise ModelServerError(
+                f"The signature '{signature}' answered no UTF-8 text ({self._name})."
+            ) from None
+
+    def status(self, *, timeout_seconds: float) -> pb.ModelVersionStatus:
+        """The version's state as the server tells it. Raises as `predict` does."""
+        try:
+            request = pb.GetModelStatusRequest(model_spec=self._spec)
+            response = self._call(self._status, request, timeout=timeout_seconds)
+        except grpc.RpcError as error:
+            raise self._error(error) from None
+        if not response.model_version_status:
+            raise ModelServerError(f"The model server knows nothing about {self._name}.")
+        status: pb.ModelVersionStatus = response.model_version_status[0]
+        return status
+
+    def signatures(self, *, timeout_seconds: float) -> pb.SignatureDefMap:
+        """The model's signatures. Raises as `predict` does."""
+        request = pb.GetModelMetadataRequest(model_spec=self._spec, metadata_field=["signature_def"])
+        try:
+            response = self._call(self._metadata, request, timeout=timeout_seconds)
+        except grpc.RpcError as error:
+            raise self._error(error) from None
+        return pb.SignatureDefMap.FromString(response.metadata["signature_def"].value)
+
+    def _call(self, method: Any, request: Any, **options: Any) -> Any:
+        try:
+            return method(request, **options)
+        except ValueError as error:
+            # gRPC raises it for a channel that was closed: the version left the routing meanwhile.
+            raise ModelDisconnectedError(
+                f"The connection to the model server was closed ({self._name}): {error}"
+            ) from None
+
+    def _error(self, error: grpc.RpcError) -> ModelServerError:
+        code, details = error.code(), (error.details() or "").strip()
+        kind = error_class(code, details)
+        sentence = _SENTENCES.get(kind.cause)
+        if sentence is None:
+            return kind(f"The model server answered {code.name}: {details[:300]} ({self._name}).")
+        return kind(f"{sentence} ({self._name}).")
+
+
+def put(values: Values, tensor: pb.TensorProto) -> None:
+    """Puts values into a tensor as raw bytes: a quarter of float lists, and nothing to encode for each
+    number."""
+    tensor.dtype = {"uint8": pb.DT_UINT8, "float32": pb.DT_FLOAT, "int32": pb.DT_INT32}[values.dtype.name]
+    for size in values.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    tensor.tensor_content = values.tobytes()
+
+
+def array(values: pb.TensorProto) -> NDArray[Any]:
+    """The floating-point values of a tensor in its shape. Raises ModelServerError when it has none, or too
+    few."""
+    shape = tuple(dim.size for dim in values.tensor_shape.dim)
+    if values.dtype not in _TO_NUMPY:
+        raise ModelServerError(
+            f"The model answered {pb.DataType.Name(values.dtype)}; it must answer DT_FLOAT."
+        )
+    if values.tensor_content:
+        flat = np.frombuffer(values.tensor_content, dtype=_TO_NUMPY[values.dtype])
+    elif values.float_val:
+        flat = np.array(values.float_val, dtype=np.float32)
+    else:
+        flat = np.array(values.double_val, dtype=np.float64)
+    if flat.size != math.prod(shape):
+        raise ModelServerError(f"The model answered {flat.size} values for the shape {shape}.")
+    return flat.reshape(shape)

@@ -1,0 +1,293 @@
+"""From the pictures of a request to decisions: choose the version, prepare the pixels, ask the version, and
+ask another one when it fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ..contract import Contract, Decision, ModelInput
+from ..limits.deadline import Deadline
+from ..limits.decoding import Decoder, Pixels
+from ..pixels import images
+from ..problems import Problem
+from ..stats import Stats
+from . import batches
+from .batches import Metadata
+from .fleet import Fleet, Version
+from .model_failures import Failure, ModelServerError, ModelTimeoutError, ModelUnavailableError
+from .routing import bucket, choose_version, random_bucket, stand_in
+from .shadow import ShadowJob, ShadowSender
+from .watcher import RoutingWatcher
+
+#: How long a request waits for the contract of a serving version that was only just named.
+_CONTRACT_SECONDS = 5.0
+#: The share of the time left that a version on trial gets; the rest is for the version that stands in for it.
+_TRIAL_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Classified:
+    """The outcome for one request: for each picture a decision or why it cannot be used, and who decided."""
+
+    model: str
+    version: int
+    outcomes: list[Decision | images.PictureError]
+
+
+@dataclass
+class ClassifyRequest:
+    """The pictures of one request, and under which conditions they are classified."""
+
+    pictures: Sequence[bytes]
+    deadline: Deadline
+    #: Makes room for so many bytes, or raises Problem.
+    hold: Callable[[int], None]
+    #: The user's value that the version is chosen by; None: by chance.
+    sticky_value: str | None = None
+    #: The only version that may answer.
+    version: int | None = None
+    metadata: Metadata = ()
+    #: What the stages `decode` and `model` have taken so far, also when it was for nothing.
+    seconds: dict[str, float] = field(default_factory=dict)
+    #: The pixels of the last call, by their input and the place of the first picture: another version may
+    #: want the same. More would take memory for each picture of the request.
+    _prepared: tuple[ModelInput, int, list[Pixels | images.PictureError]] | None = None
+    _held: set[ModelInput] = field(default_factory=set)
+
+    def spend(self, stage: str, began: float) -> None:
+        """Adds the time since `began` to a stage."""
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - began
+
+    def hold_once(self, wanted: ModelInput, pictures: int) -> None:
+        """Makes room for the pixels of one call; the next call of the request uses the same room."""
+        if wanted not in self._held:
+            self.hold(pictures * batches.picture_bytes(wanted))
+            self._held.add(wanted)
+
+    def prepared(self, wanted: ModelInput, first: int) -> list[Pixels | images.PictureError] | None:
+        """The pixels from picture `first` on, where they are those of the last call."""
+        if self._prepared is not None and self._prepared[:2] == (wanted, first):
+            return self._prepared[2]
+        return None
+
+    def keep(self, wanted: ModelInput, first: int, pixels: list[Pixels | images.PictureError] | None) -> None:
+        self._prepared = None if pixels is None else (wanted, first, pixels)
+
+
+@dataclass
+class _Call:
+    """A version and its answers to a request so far."""
+
+    version: Version
+    contract: Contract
+    on_trial: bool
+    #: The time that the version that stands in must find; known when the first pixels are prepared.
+    reserved_seconds: float | None = None
+    seconds: float = 0.0
+    pictures: int = 0
+
+
+class _VersionFailedError(Exception):
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(str(failure.error))
+        self.failure = failure
+
+
+class Predictor:
+    """Answers requests with the versions of the routing file. May be used by many threads at once."""
+
+    def __init__(
+        self,
+        watcher: RoutingWatcher,
+        stats: Stats,
+        shadow: ShadowSender,
+        decoder: Decoder,
+        *,
+        timeout_seconds: float,
+        max_pixel_bytes: int,
+    ) -> None:
+        self._watcher = watcher
+        self._stats = stats
+        self._shadow = shadow
+        self._decoder = decoder
+        self._timeout_seconds = timeout_seconds
+        self._max_pixel_bytes = max_pixel_bytes
+
+    def fleet(self) -> Fleet:
+        """The versions to work with now. Raises Problem while there is no routing file."""
+        if self._watcher.fleet is None:
+            raise Problem("not-ready", "The operator has not named a version to serve yet. Try again soon.")
+        return self._watcher.fleet
+
+    def classify(self, fleet: Fleet, request: ClassifyRequest) -> Classified:
+        """Classifies the pictures of one request, all by the same version.
+
+        When a version on trial fails, the version that stands in for it answers, and the failure counts as
+        model_failures.py says. A version that the client names is the only one that may answer. Raises
+        Problem when there is no answer.
+        """
+        number, other = _choose(fleet, request)
+        failure: Failure | None = None
+        if other is not None:
+            try:
+                return self._ask(fleet.versions[number], request, on_trial=True)
+            except _VersionFailedError as failed:
+                failure, number = failed.failure, other
+        try:
+            answer = self._ask(fleet.versions[number], request, on_trial=False, beside=failure)
+        except _VersionFailedError as failed:
+            if failed.failure.counts_alone(self._timeout_seconds):
+                self._stats.failed(number, failed.failure.seconds)
+            error = failed.failure.error
+            raise Problem(
+                error.cause, f"{error} Try again. If this error stays, check the pods of the model."
+            ) from None
+        self._offer_to_shadow(fleet, request, answer)
+        return answer
+
+    def _ask(
+        self, version: Version, request: ClassifyRequest, *, on_trial: bool, beside: Failure | None = None
+    ) -> Classified:
+        """`beside` is the failure of the version on trial, which counts or not by how this one fares."""
+        call = self._begin(version, request, on_trial=on_trial)
+        wanted = call.contract.input
+        count = batches.pictures_per_call(wanted, self._max_pixel_bytes)
+        outcomes: list[Decision | images.PictureError] = []
+        for first in range(0, len(request.pictures), count):
+            prepared = self._prepare(request, wanted, first, count)
+            good = [each for each in prepared if not isinstance(each, images.PictureError)]
+            decisions = iter(self._decide(call, good, request))
+            outcomes += [
+                each if isinstance(each, images.PictureError) else next(decisions) for each in prepared
+            ]
+        self._count(call, outcomes)
+        if beside is not None and beside.counts_beside(call.seconds, self._timeout_seconds):
+            self._stats.failed(beside.version, beside.seconds)
+        return Classified(version.model, version.number, outcomes)
+
+    def _begin(self, version: Version, request: ClassifyRequest, *, on_trial: bool) -> _Call:
+        remaining = request.deadline.remaining_seconds()
+        contract = version.wait_for_contract(0.0 if on_trial else min(remaining, _CONTRACT_SECONDS))
+        if contract is None:
+            error = ModelUnavailableError(
+                f"Version {version.number} of {version.model} is not available: {version.state.error}"
+            )
+            raise _VersionFailedError(Failure(version.number, error, remaining, None))
+        return _Call(version, contract, on_trial)
+
+    def _prepare(
+        self, request: ClassifyRequest, wanted: ModelInput, first: int, count: int
+    ) -> list[Pixels | images.PictureError]:
+        prepared = request.prepared(wanted, first)
+        if prepared is None:
+            began = time.monotonic()
+            pictures = request.pictures[first : first + count]
+            request.keep(wanted, first, None)  # its memory is needed for the next ones
+            request.hold_once(wanted, len(pictures))
+            try:
+                prepared = self._decoder.prepare(pictures, wanted, request.deadline)
+            finally:
+                request.spend("decode", began)
+            request.keep(wanted, first, prepared)
+        return prepared
+
+    def _decide(self, call: _Call, pixels: Sequence[Pixels], request: ClassifyRequest) -> list[Decision]:
+        if not pixels:
+            return []
+        remaining = request.deadline.remaining_seconds()
+        if remaining <= 0:
+            raise Problem("timeout", "No time was left to ask the model. Send fewer or smaller pictures.")
+        if call.reserved_seconds is None:
+            call.reserved_seconds = remaining * (1 - _TRIAL_SHARE) if call.on_trial else 0.0
+        timeout_seconds = remaining - call.reserved_seconds
+        began = time.monotonic()
+        try:
+            if timeout_seconds <= 0:
+                raise ModelTimeoutError("The pictures before took all the time of the version on trial.")
+            rows = batches.predict(
+                call.version.server,
+                call.contract,
+                pixels,
+                timeout_seconds,
+                retry=not call.on_trial,
+                metadata=request.metadata,
+            )
+        except ModelServerError as error:
+            call.seconds += time.monotonic() - began
+            seconds = call.seconds / (call.pictures + len(pixels))
+            raise _VersionFailedError(Failure(call.version.number, error, timeout_seconds, seconds)) from None
+        finally:
+            request.spend("model", began)
+        call.seconds += time.monotonic() - began
+        call.pictures += len(pixels)
+        return [call.contract.decide(row) for row in rows]
+
+    def _count(self, call: _Call, outcomes: Sequence[Decision | images.PictureError]) -> None:
+        if not call.pictures:
+            return
+        # Otherwise clients that send many pictures would make a version look slow.
+        self._stats.answered(call.version.number, call.seconds / call.pictures)
+        for outcome in outcomes:
+            if isinstance(outcome, Decision):
+                self._stats.predictions.labels(call.version.number, outcome.label).inc()
+
+    def _offer_to_shadow(self, fleet: Fleet, request: ClassifyRequest, answer: Classified) -> None:
+        shadow = fleet.routing.shadow
+        if shadow is None or shadow.version == answer.version:
+            return
+        candidate = fleet.versions[shadow.version]
+        contract = candidate.state.contract
+        usable = [
+            (index, outcome.label)
+            for index, outcome in enumerate(answer.outcomes)
+            if isinstance(outcome, Decision)
+        ]
+        if not usable:
+            return
+        prepared = request.prepared(contract.input, 0) if contract else None
+        if prepared is not None and len(prepared) < len(request.pictures):
+            prepared = None
+        self._shadow.offer(
+            shadow,
+            ShadowJob(
+                version=candidate,
+                labels=tuple(label for _, label in usable),
+                pictures=tuple(prepared[i] if prepared else request.pictures[i] for i, _ in usable),  # type: ignore[misc]
+            ),
+        )
+
+
+def _choose(fleet: Fleet, request: ClassifyRequest) -> tuple[int, int | None]:
+    """The version that answers, and the one that stands in when it fails."""
+    serving = fleet.routing.serving
+    if request.version is None:
+        place = random_bucket() if request.sticky_value is None else bucket(request.sticky_value)
+        number = choose_version(fleet.routing, place)
+        return number, stand_in(fleet.routing, number)
+    # Any other version has not passed its trial, or is no longer wanted.
+    if request.version != serving:
+        raise Problem(
+            "not-found",
+            f"Version {request.version} does not serve; version {serving} does. "
+            "Name no version to get an answer from the one that serves.",
+        )
+    return serving, None
+
+
+def shadow_labels(job: ShadowJob, *, decoder: Decoder, timeout_seconds: float) -> list[str]:
+    """The labels that the shadow version gives to the pictures of a job. Raises ModelServerError or
+    PictureError."""
+    contract = job.version.state.contract
+    if contract is None:
+        raise ModelUnavailableError(f"Version {job.version.number} of {job.version.model} is not available.")
+    labels: list[str] = []
+    for first in range(0, len(job.pictures), batches.MAX_PICTURES):
+        pixels = [
+            decoder.prepare_when_idle(each, contract.input) if isinstance(each, bytes) else each
+            for each in job.pictures[first : first + batches.MAX_PICTURES]
+        ]
+        rows = batches.predict(job.version.server, contract, pixels, timeout_seconds, retry=False)
+        labels += [contract.decide(row).label for row in rows]
+    return labels

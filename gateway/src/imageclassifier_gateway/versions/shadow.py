@@ -1,0 +1,89 @@
+"""Copies of requests for the shadow version: off the user's path, behind a bounded queue that drops when
+full."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..stats import Stats
+from .fleet import Version
+from .routing import Shadow, is_shadowed, random_bucket
+
+#: Requests that wait for the shadow version, and what they may hold in memory together.
+_MAX_WAITING = 64
+_MAX_WAITING_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ShadowJob:
+    """The pictures of one request that the serving version has answered with `labels`.
+
+    A picture is either bytes as they were sent, or, where the shadow version wants the same input, prepared
+    pixels.
+    """
+
+    version: Version
+    labels: tuple[str, ...]
+    pictures: tuple[bytes | NDArray[np.uint8], ...]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(len(p) if isinstance(p, bytes) else p.nbytes for p in self.pictures)
+
+
+#: Classifies the pictures of a job with its version, giving the labels. Raises when it cannot.
+Labeller = Callable[[ShadowJob], Sequence[str]]
+
+
+class ShadowSender:
+    """Sends jobs to the shadow version, one after the other, and counts how often it agrees."""
+
+    def __init__(self, stats: Stats, labeller: Labeller) -> None:
+        self._stats = stats
+        self._labeller = labeller
+        self._jobs: queue.Queue[ShadowJob | None] = queue.Queue(_MAX_WAITING)
+        self._waiting_bytes = 0
+        self._lock = threading.Lock()
+        threading.Thread(target=self._work, name="shadow", daemon=True).start()
+
+    def offer(self, shadow: Shadow, job: ShadowJob) -> None:
+        """Queues a copy of the shadow's share of requests, chosen by chance. Never waits: a full queue drops
+        it."""
+        if not is_shadowed(shadow, random_bucket()):
+            return
+        with self._lock:
+            fits = self._waiting_bytes + job.size_bytes <= _MAX_WAITING_BYTES
+            if fits:
+                try:
+                    self._jobs.put_nowait(job)
+                    self._waiting_bytes += job.size_bytes
+                except queue.Full:
+                    fits = False
+        if not fits:
+            self._stats.shadow_dropped(shadow.version, len(job.labels))
+
+    def stop(self) -> None:
+        self._jobs.put(None)
+
+    def _work(self) -> None:
+        if hasattr(os, "setpriority"):
+            # Linux schedules threads by their own niceness: users' requests go first on a busy core.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+        while (job := self._jobs.get()) is not None:
+            try:
+                labels = self._labeller(job)
+            except Exception:  # whatever the candidate did, it must not end the shadowing
+                self._stats.shadow_failed(job.version.number, len(job.labels))
+            else:
+                for serving, candidate in zip(job.labels, labels, strict=True):
+                    self._stats.shadow_compared(job.version.number, serving, candidate)
+            finally:
+                with self._lock:
+                    self._waiting_bytes -= job.size_bytes

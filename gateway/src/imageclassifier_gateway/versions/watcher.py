@@ -1,0 +1,81 @@
+"""Follows the routing file: what is in it is in use within half a second, and a broken one changes
+nothing."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+from ..stats import Stats
+from .fleet import Fleet, Version, follow
+from .routing import RoutingError, parse_routing
+
+#: The kubelet swaps the `..data` symlink of the mounted directory, so the file behind the path is a new one
+#: each time. Looking at it five times a second costs nothing and needs no inotify, which not every file
+#: system has.
+_LOOK_SECONDS = 0.2
+
+
+class RoutingWatcher:
+    """Holds the fleet of the last good routing file. `fleet` and `error` may be read from any thread."""
+
+    def __init__(self, path: Path, stats: Stats, close_after_seconds: float) -> None:
+        self.fleet: Fleet | None = None
+        self.error: str | None = f"There is no routing file at {path}."
+        self._path = path
+        self._stats = stats
+        self._close_after_seconds = close_after_seconds
+        self._seen: tuple[int, int, int, int] | None = None
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="routing", daemon=True)
+
+    def start(self) -> None:
+        self.look()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self.fleet:
+            for version in self.fleet.versions.values():
+                version.close()
+
+    def look(self) -> None:
+        """Reads the file if it is another one than last time."""
+        try:
+            status = self._path.stat()
+            seen = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+            if seen == self._seen:
+                return
+            routing = parse_routing(self._path.read_bytes())
+        except (OSError, RoutingError) as error:
+            if isinstance(error, RoutingError):
+                self._seen = seen
+                self.error = str(error)
+            elif isinstance(error, FileNotFoundError):
+                self._seen = None
+                self.error = f"There is no routing file at {self._path}."
+            else:
+                self._seen = None
+                self.error = f"The routing file {self._path} cannot be read: {error.strerror}."
+            self._stats.routing_broken.set(1)
+            return
+        self._seen = seen
+        self.fleet = follow(self.fleet, routing, self._close_later)
+        self.error = None
+        self._stats.routing_broken.set(0)
+        self._stats.routing_revision.set(routing.revision)
+
+    def _close_later(self, version: Version) -> None:
+        timer = threading.Timer(self._close_after_seconds, version.close)
+        timer.daemon = True
+        timer.start()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(_LOOK_SECONDS):
+            try:
+                self.look()
+            except Exception as error:  # a watcher that ended would never see the next, good file
+                logging.getLogger(__name__).exception("the routing file could not be put to use")
+                self.error = f"The routing file could not be put to use: {error!r}."
+                self._stats.routing_broken.set(1)
