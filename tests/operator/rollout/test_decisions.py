@@ -275,6 +275,13 @@ def test_other_settings_leave_the_version_that_serves_its_model_server() -> None
     assert goal_of(classifier(), "tf:2", replace(SERVING, serving=wanted)).wanted.server_image == "tf:2"
 
 
+def test_a_failed_version_is_not_retried_because_steps_may_now_end_without_a_verdict() -> None:
+    def attempt(**rollout: Any) -> str:
+        return goal_of(classifier(rollout=rollout), "tf:1", State()).attempt
+
+    assert attempt(onInconclusive="Continue") == attempt() != attempt(minRequests=7)
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_another_model_name_is_refused_while_a_version_serves(version: int) -> None:
     other = {"model": {"name": "salad", "version": version, "image": "pizza:{version}"}}
