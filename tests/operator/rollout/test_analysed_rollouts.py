@@ -105,6 +105,11 @@ def test_a_promotion_by_hand_ends_a_step_that_waits_for_a_verdict() -> None:
     assert names(decide(goal(promote="now"), after.state, few, NOW + 20)) == []
 
 
+def test_a_candidate_whose_spec_has_no_steps_any_more_gets_all_traffic_at_once() -> None:
+    after = decide(goal(steps=()), SHIFTING, counted((9, 0), (1, 0)), NOW + 1)
+    assert after.state.phase is Phase.SETTLE
+
+
 @pytest.mark.parametrize("on_inconclusive", ["Wait", "Continue"])
 def test_a_candidate_that_is_shown_to_be_worse_is_rolled_back_at_any_moment(on_inconclusive: str) -> None:
     worse = counted((90, 0), (10, 8))

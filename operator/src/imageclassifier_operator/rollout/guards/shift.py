@@ -46,6 +46,8 @@ def step_is_complete(context: RolloutContext) -> bool:
         return True
     if context.goal.rollout.pause:
         return False
+    if not context.state.shadow_percent and context.goal.step(context.state.percent) is None:
+        return True  # the spec has no steps any more
     found = _analysis(context)
     return _has_lasted(context) and (found is None or found.outcome is Outcome.PASSED)
 
@@ -65,7 +67,7 @@ def _may_change_share(context: RolloutContext) -> bool:
 
 
 def _has_lasted(context: RolloutContext) -> bool:
-    """A shadow has no duration; nor has a step when the spec has none any more."""
+    """The step's duration is over. A shadow has none."""
     step = None if context.state.shadow_percent else context.goal.step(context.state.percent)
     return step is None or context.seconds_in_phase >= step.duration_seconds
 
