@@ -36,6 +36,7 @@ async def run(
     client = await KubernetesClient.connect(settings.watch_namespace)
     identity = f"{settings.pod_name}_{uuid.uuid4().hex[:8]}"
     election = LeaderElection(client, settings.pod_namespace, identity, timing)
+    client.may_write = election.may_write
     await _wait_for_crd(client)
     kopf_stop = asyncio.Event()
     leading = asyncio.create_task(_lead(_Process(informer, client, gateways, settings, stop), election))

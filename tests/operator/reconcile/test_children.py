@@ -45,7 +45,7 @@ class Refusing:
 def written(status: int, message: str) -> Problem | None:
     cache = Cache({kind.plural: {} for kind in WATCHED})
     children = Children(cache, Refusing(status, message), render.Installation("gateway", "default"))  # type: ignore[arg-type]
-    view = ValidRequest(KEY, BODY, Objects([], [], []), Memory("u"), 5.0, api.parse(BODY))
+    view = ValidRequest(KEY, BODY, Objects([], [], []), Memory("u"), 5.0, None, api.parse(BODY))
     return asyncio.run(children.ensure(view, DEPLOYMENT))
 
 

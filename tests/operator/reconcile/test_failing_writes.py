@@ -63,7 +63,10 @@ class PlayedApiServer:
     async def read(self, *_: Any) -> None:
         return None
 
-    async def apply(self, kind: Kind, manifest: dict[str, Any]) -> dict[str, Any]:
+    async def create(self, kind: Kind, _: str, manifest: dict[str, Any]) -> dict[str, Any]:
+        return await self.apply(kind, manifest)
+
+    async def apply(self, kind: Kind, manifest: dict[str, Any], basis: Any = None) -> dict[str, Any]:
         name = f"{kind.kind} {manifest['metadata']['name']}"
         self._answer("apply", name)
         self.written.append(name)
@@ -80,7 +83,7 @@ class PlayedApiServer:
         self._answer("event", event["reason"])
         self.events.append(event["reason"])
 
-    async def apply_status(self, _: str, __: str, status: dict[str, Any]) -> dict[str, Any]:
+    async def apply_status(self, _: Any, status: dict[str, Any]) -> dict[str, Any]:
         self._answer("status", "")
         self._version += 1
         self.status = status

@@ -33,7 +33,7 @@ class Listening:
         }
         self.events: list[dict[str, Any]] = []
 
-    async def apply_status(self, _: str, __: str, status: dict[str, Any]) -> dict[str, Any]:
+    async def apply_status(self, _: Any, status: dict[str, Any]) -> dict[str, Any]:
         self.body = {**self.body, "status": status}
         return self.body
 
@@ -48,7 +48,7 @@ def test_an_invalid_spec_posts_one_event_and_removes_nothing_from_the_status() -
 
     async def passes(*sentences: str) -> None:
         for sentence in sentences:
-            found = Request(KEY, server.body, Objects([], [], []), memory, 5.0)
+            found = Request(KEY, server.body, Objects([], [], []), memory, 5.0, None)
             await teller.write_invalid_status(found, State(), Snapshot(), sentence)
 
     asyncio.run(passes("give one source", "give one source", "give a version"))

@@ -116,6 +116,15 @@ class RunningOperator:
     def is_running(self) -> bool:
         return self._thread.is_alive()
 
+    @property
+    def thread(self) -> threading.Thread:
+        return self._thread
+
+    def freeze_until(self, wake: threading.Event) -> None:
+        """Stop its event loop, with everything that runs on it, as when its node gives it no CPU time."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(wake.wait)
+
     def stop(self) -> None:
         """End it as SIGTERM does."""
         self.__exit__()

@@ -19,8 +19,12 @@ from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.reconcile.children import Children
 from imageclassifier_operator.reconcile.memory import Memory
 from imageclassifier_operator.reconcile.request import Request, ValidRequest
-from imageclassifier_operator.reconcile.routing_writer import RoutingWriter
-from imageclassifier_operator.reconcile.schedule import ANALYSIS_RETRY_SECONDS, requeue_seconds
+from imageclassifier_operator.reconcile.routing_writer import OutdatedStateError, RoutingWriter
+from imageclassifier_operator.reconcile.schedule import (
+    ANALYSIS_RETRY_SECONDS,
+    OUTDATED_RETRY_SECONDS,
+    requeue_seconds,
+)
 from imageclassifier_operator.reconcile.snapshot import Snapshotter
 from imageclassifier_operator.reconcile.status_writer import StatusWriter
 from imageclassifier_operator.rollout import Decision, Goal, decide, goal_of
@@ -45,10 +49,10 @@ class Reconciler:
         clock: Callable[[], float] = time.time,
     ) -> None:
         installation = render.Installation(settings.gateway_image, settings.pod_namespace)
-        self._cache, self._settings, self._clock = cache, settings, clock
+        self._cache, self._client, self._settings, self._clock = cache, client, settings, clock
         self._snapshotter = Snapshotter(cache, gateways, installation, clock)
         self._children = Children(cache, client, installation)
-        self._routing_writer = RoutingWriter(cache, client, self._children, clock)
+        self._routing_writer = RoutingWriter(cache, client, clock)
         self._status_writer = StatusWriter(cache, client, settings.pod_name)
         self._memories: dict[Key, Memory] = {}
 
@@ -67,19 +71,26 @@ class Reconciler:
         if body["metadata"].get("deletionTimestamp") is not None:
             return None
         try:
-            return await self._reconcile(self._request(key, body))
+            return await self._reconcile(await self._request(key, body))
+        except OutdatedStateError as error:
+            raise RetrySoonError(str(error), OUTDATED_RETRY_SECONDS) from error
         except ApiError as error:
             if error.namespace_is_terminating or self._cache.image_classifier(key) is None:
                 return None
-            state = self._memories[key].state
+            memory = self._memories.get(key)
+            state = None if memory is None else memory.state
             if state is not None and state.under_analysis is not None:
                 raise RetrySoonError(str(error), ANALYSIS_RETRY_SECONDS) from error
             raise
 
-    def _request(self, key: Key, body: Json) -> Request:
-        uid, now = body["metadata"]["uid"], self._clock()
+    async def _request(self, key: Key, body: Json) -> Request:
+        uid, now, routing_name = body["metadata"]["uid"], self._clock(), names.routing_name(key.name)
         memory = self._memories.get(key)
         if memory is None or memory.uid != uid:
+            # The last leader may have written the state after the watch of this replica fell behind.
+            routing = await self._client.read(CONFIG_MAPS, key.namespace, routing_name)
+            if routing is None or is_controlled_by(routing, uid):
+                self._cache.record_read(CONFIG_MAPS, key, routing_name, routing)
             memory = self._memories[key] = Memory(uid, started=now)
         deployments = self._cache.objects_of(DEPLOYMENTS, key)
         objects = Objects(
@@ -87,7 +98,7 @@ class Reconciler:
             pods=self._cache.objects_of(PODS, key),
             warnings=self._cache.objects_of(WARNINGS, key),
         )
-        return Request(key, body, objects, memory, now)
+        return Request(key, body, objects, memory, now, self._cache.get(CONFIG_MAPS, key, routing_name))
 
     async def _reconcile(self, stored: Request) -> float | None:
         state = self._load_state(stored)
@@ -97,7 +108,7 @@ class Reconciler:
             snapshot = self._snapshotter.take_invalid(stored, state)
             await self._status_writer.write_invalid_status(stored, state, snapshot, str(error))
             return None
-        request = ValidRequest(stored.key, stored.body, stored.objects, stored.memory, stored.now, ic)
+        request = ValidRequest(**vars(stored), ic=ic)
         goal = goal_of(ic, self._settings.serving_image, state)
         snapshot = await self._snapshotter.take(request, goal, state)
         decision = decide(goal, state, snapshot, request.now)
@@ -135,7 +146,7 @@ class Reconciler:
         return problem
 
     def _load_state(self, request: Request) -> State:
-        config_map = self._cache.get(CONFIG_MAPS, request.key, names.routing_name(request.key.name))
+        config_map = request.routing_config_map
         if config_map is not None and not is_controlled_by(config_map, request.memory.uid):
             config_map = None
         status = request.body.get("status") or {}

@@ -11,13 +11,17 @@ from imageclassifier_operator.runtime.work_queue import Key
 
 @dataclass(frozen=True)
 class Request:
-    """One ImageClassifier as it is stored, whether its spec is valid or not. `now`: when the work began."""
+    """One ImageClassifier as it is stored, whether its spec is valid or not. `now`: when the work began.
+
+    `routing_config_map`: the ConfigMap from which the state is read. It may belong to another owner.
+    """
 
     key: Key
     body: Json
     objects: Objects
     memory: Memory
     now: float
+    routing_config_map: Json | None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ BLOCKED_RETRY_SECONDS = 10.0
 """An object that blocks a write is not watched, so the write is retried this often."""
 ANALYSIS_RETRY_SECONDS = 5.0
 """The longest back-off while a version under analysis gets traffic: a bad one must be rolled back soon."""
+OUTDATED_RETRY_SECONDS = 0.1
+"""The back-off after a write that failed because the state had changed: the newer one is in the cache now."""
 POLL_SECONDS = 0.1
 MAX_POLL_SECONDS = 5.0
 """Gateways are polled this often until they acknowledge a routing; the longer it takes, the less often."""

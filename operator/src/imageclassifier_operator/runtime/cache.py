@@ -76,6 +76,14 @@ class Cache:
         """Record the response to a write, or to a read of an object that the watch does not have."""
         self._written.setdefault((kind.plural, key), {})[body["metadata"]["name"]] = body
 
+    def record_read(self, kind: Kind, key: Key, name: str, body: dict[str, Any] | None) -> None:
+        """Record what a read from the API server has returned, None if there is no such object."""
+        if body is not None:
+            self.record_write(kind, key, body)
+            self._deleted_uids[kind.plural].discard(body["metadata"]["uid"])
+        elif (cached := self.get(kind, key, name)) is not None:
+            self.record_deletion(kind, key, name, cached["metadata"]["uid"])
+
     def record_deletion(self, kind: Kind, key: Key, name: str, uid: str) -> None:
         """Record that an object is deleted, by us, by an event of the watch, or by its absence in a list."""
         written = self._written.get((kind.plural, key), {})

@@ -6,7 +6,7 @@ message.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from imageclassifier_operator.api.kinds import (
     EVENTS,
     FIELD_MANAGER,
     IMAGE_CLASSIFIERS,
+    LEASES,
     PODS,
     STATUS_FIELD_MANAGER,
     Kind,
@@ -81,12 +82,24 @@ def _apply(verb: str, path: str, kind: Kind, body: Json, field_manager: str) -> 
     )
 
 
+def _precondition(basis: Json) -> dict[str, str]:
+    """The metadata with which an apply fails if the object is not `basis` any more.
+
+    Both fields are needed. An apply with a resourceVersion alone creates an object that does not exist, and
+    a uid alone is ignored by an apply of the status.
+    """
+    metadata = basis["metadata"]
+    return {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+
+
 class KubernetesClient:
     """The client of the API server. `namespace`: the one that is watched, None for all."""
 
     def __init__(self, client: ApiClient, namespace: str | None) -> None:
         self._client = client
         self.namespace = namespace
+        self.may_write: Callable[[], bool] = lambda: True
+        """Asked before every write, except of the Lease: False once another replica may lead."""
 
     @classmethod
     async def connect(cls, namespace: str | None) -> Self:
@@ -105,19 +118,25 @@ class KubernetesClient:
         """Close all connections."""
         await self._client.close()  # type: ignore[no-untyped-call]
 
-    async def apply(self, kind: Kind, manifest: Json) -> dict[str, Any]:
-        """Apply one child with server-side apply. Fields of other managers are overwritten."""
+    async def apply(self, kind: Kind, manifest: Json, basis: Json | None = None) -> dict[str, Any]:
+        """Apply one child with server-side apply. Fields of other managers are overwritten.
+
+        With a `basis`, the apply raises ApiError 409 unless the live object is still exactly that one.
+        """
         metadata = manifest["metadata"]
         path = kind.path(metadata["namespace"], metadata["name"])
+        if basis is not None:
+            manifest = {**manifest, "metadata": {**metadata, **_precondition(basis)}}
         return await self._send(_apply("apply", path, kind, manifest, FIELD_MANAGER))
 
-    async def apply_status(self, namespace: str, name: str, status: Json) -> dict[str, Any]:
-        """Apply the status of an ImageClassifier with server-side apply."""
-        kind = IMAGE_CLASSIFIERS
+    async def apply_status(self, basis: Json, status: Json) -> dict[str, Any]:
+        """Apply the status of an ImageClassifier. Raises ApiError 409 unless it is still exactly `basis`."""
+        kind, metadata = IMAGE_CLASSIFIERS, basis["metadata"]
+        name, namespace = metadata["name"], metadata["namespace"]
         body = {
             "apiVersion": kind.api_version,
             "kind": kind.kind,
-            "metadata": {"name": name, "namespace": namespace},
+            "metadata": {"name": name, "namespace": namespace, **_precondition(basis)},
             "status": status,
         }
         path = kind.path(namespace, name, "status")
@@ -163,8 +182,11 @@ class KubernetesClient:
             raise
 
     async def create(self, kind: Kind, namespace: str, body: Json) -> dict[str, Any]:
-        """Create an object. Raises ApiError 409 if it exists."""
-        return await self._send(_Request("POST", kind.path(namespace), kind, "create", body=body))
+        """Create an object. Raises ApiError 409 if one of this name exists."""
+        query = {"fieldManager": FIELD_MANAGER}
+        return await self._send(
+            _Request("POST", kind.path(namespace), kind, "create", body=body, query=query)
+        )
 
     async def replace(self, kind: Kind, namespace: str, body: Json) -> dict[str, Any]:
         """Replace an object. Raises ApiError 409 if it has changed since `body` was read."""
@@ -198,6 +220,8 @@ class KubernetesClient:
             body=request.body,
             auth_settings=["BearerToken"],
         )
+        if request.method != "GET" and request.kind is not LEASES and not self.may_write():
+            raise ApiError(0, "LeaseExpired", "nothing was written, because another replica may lead now")
         try:
             response = await self._client.call_api(*serialized, _request_timeout=REQUEST_TIMEOUT_SECONDS)
             data = await response.read()  # type: ignore[no-untyped-call]

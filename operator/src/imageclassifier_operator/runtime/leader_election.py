@@ -46,6 +46,14 @@ class LeaderElection:
         self._timing = timing or Timing()
         # The resourceVersion of another replica's Lease, and when we first observed it.
         self._observed: tuple[str, float] = ("", 0.0)
+        self._expires = 0.0
+
+    def may_write(self) -> bool:
+        """Whether no other replica can lead now: the Lease, as renewed last, has not expired.
+
+        A process that stood still for longer finds out only so, before its next attempt to renew.
+        """
+        return _clock() < self._expires
 
     async def acquire(self) -> None:
         """Wait until this replica holds the Lease."""
@@ -56,18 +64,18 @@ class LeaderElection:
 
     async def hold(self) -> None:
         """Renew the Lease until that fails. Raises LeaseLostError."""
-        renewed = time.monotonic()
+        renewed = _clock()
         while True:
             await asyncio.sleep(self._timing.retry_seconds)
-            left = renewed + self._timing.deadline_seconds - time.monotonic()
-            began = time.monotonic()
+            left = renewed + self._timing.deadline_seconds - _clock()
+            began = _clock()
             try:
                 held = await asyncio.wait_for(self._acquire_or_renew(), timeout=max(0.1, left))
             except TimeoutError:
                 held = False
             if held:
                 renewed = began
-            elif self._observed[0] or time.monotonic() - renewed >= self._timing.deadline_seconds:
+            elif self._observed[0] or _clock() - renewed >= self._timing.deadline_seconds:
                 metrics.LEADER.set(0)
                 raise LeaseLostError(f"Cannot renew the Lease {self._namespace}/{LEASE_NAME}")
 
@@ -83,6 +91,7 @@ class LeaderElection:
 
     async def _acquire_or_renew(self) -> bool:
         """Acquire or renew the Lease. Returns whether this replica holds it now."""
+        began = _clock()
         try:
             lease = await self._client.read(LEASES, self._namespace, LEASE_NAME)
             if lease is None:
@@ -96,6 +105,7 @@ class LeaderElection:
                 logger.warning("Cannot acquire or renew the Lease: %s", error)
             return False
         self._observed = ("", 0.0)
+        self._expires = began + self._timing.duration_seconds
         return True
 
     def _may_acquire(self, lease: dict[str, Any]) -> bool:
@@ -105,9 +115,9 @@ class LeaderElection:
             return True
         version = lease["metadata"]["resourceVersion"]
         if version != self._observed[0]:
-            self._observed = (version, time.monotonic())
+            self._observed = (version, _clock())
         duration = spec.get("leaseDurationSeconds") or self._timing.duration_seconds
-        return time.monotonic() - self._observed[1] >= float(duration)
+        return _clock() - self._observed[1] >= float(duration)
 
     def _new_lease(self) -> dict[str, Any]:
         now = _now()
@@ -138,6 +148,11 @@ class LeaderElection:
                 "leaseTransitions": int(spec.get("leaseTransitions") or 0) + (0 if ours else 1),
             },
         }
+
+
+def _clock() -> float:
+    """A monotonic clock that also runs while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _now() -> str:

@@ -1,0 +1,150 @@
+"""An operator whose knowledge is old never brings back a routing that a newer one has replaced."""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from kopf._cogs.clients import watching
+
+from bare_apiserver import ControlPlane
+from imageclassifier_operator.observe.types import Counters
+from imageclassifier_operator.runtime.leader_election import LEASE_NAME, Timing
+from operator_process import CLASSIFIERS, Bench, PlayedGateways, RunningOperator, install_crd
+
+pytestmark = pytest.mark.apiserver
+
+BRIEF = Timing(duration_seconds=4, deadline_seconds=3, retry_seconds=0.5)
+CONFIG_MAPS = "/api/v1/namespaces/{}/configmaps"
+
+
+class HeldBackWatches:
+    """Keeps the events of ConfigMaps from some operators, as a connection does whose other end is gone."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._watch_objects = watching.watch_objs
+        self._held: set[threading.Thread] = set()
+        self._watching: set[threading.Thread] = set()
+        monkeypatch.setattr(watching, "watch_objs", self._watch)
+
+    def hold(self, operator: RunningOperator) -> None:
+        self._held.add(operator.thread)
+
+    def has_listed(self, operator: RunningOperator) -> bool:
+        return operator.thread in self._watching
+
+    async def _watch(self, *, resource: Any, **arguments: Any) -> AsyncIterator[Any]:
+        thread = threading.current_thread()
+        if resource.plural == "configmaps":
+            self._watching.add(thread)
+        async for event in self._watch_objects(resource=resource, **arguments):
+            if resource.plural == "configmaps" and thread in self._held:
+                await asyncio.Event().wait()
+            yield event
+
+
+@pytest.fixture
+def watches(monkeypatch: pytest.MonkeyPatch) -> HeldBackWatches:
+    return HeldBackWatches(monkeypatch)
+
+
+@pytest.fixture
+def bench(apiserver: ControlPlane, namespace: str) -> Iterator[Bench]:
+    apiserver.ensure_nodes(1)
+    install_crd(apiserver)
+    yield Bench(apiserver, namespace, PlayedGateways(apiserver))
+    apiserver.request("DELETE", CLASSIFIERS.format(namespace))
+
+
+def operator(bench: Bench, name: str, timing: Timing | None = None) -> RunningOperator:
+    return RunningOperator(
+        bench.apiserver.kubeconfig, bench.gateways, name, timing=timing, namespace=bench.namespace
+    )
+
+
+def start_canary(bench: Bench) -> str:
+    """Version 2 has half of the traffic. Returns the resourceVersion from when it got it."""
+    steps = [{"percent": 50, "durationSeconds": 3600}]
+    bench.create(1, rollout={"steps": steps, "minRequests": 10}, gateway={"timeoutSeconds": 1})
+    bench.verify(1)
+    bench.wait_ready(1)
+    bench.bump(2)
+    bench.verify(2)
+    bench.wait_phase("Shift")
+    version: str = bench.get(f"{CONFIG_MAPS}/pizza-routing")["metadata"]["resourceVersion"]
+    return version
+
+
+def let_the_canary_fail(bench: Bench) -> None:
+    """Version 2 is rolled back and removed."""
+    bench.gateways.counters = {2: Counters(1000, 1000, {"+Inf": 1000})}
+    bench.wait(lambda: bench.status().get("failedVersions"), "the failure in the status")
+    bench.wait(lambda: "pizza-serving-v2" not in bench.deployments(), "version 2 to be removed")
+    bench.gateways.counters = {}
+
+
+def leads(bench: Bench, name: str) -> bool:
+    leases = bench.get("/apis/coordination.k8s.io/v1/namespaces/{}/leases")["items"]
+    lease = next((each for each in leases if each["metadata"]["name"] == LEASE_NAME), None)
+    if lease is None:
+        return False
+    return bool(lease["spec"]["holderIdentity"].startswith(f"{name}_"))
+
+
+def revisions_since(bench: Bench, version: str) -> list[int]:
+    """Every revision of the routing that was ever written since this resourceVersion, in order."""
+    path = f"{CONFIG_MAPS}?watch=true&resourceVersion={version}&timeoutSeconds=1".format(bench.namespace)
+    events = map(json.loads, bench.apiserver.kubectl("get", "--raw", path).splitlines())
+    return [
+        json.loads(event["object"]["data"]["routing.json"])["revision"]
+        for event in events
+        if event["object"]["metadata"]["name"] == "pizza-routing"
+    ]
+
+
+def assert_version_2_stays_rolled_back(bench: Bench, since: str) -> None:
+    revisions = revisions_since(bench, since)
+    assert revisions == sorted(revisions)
+    assert {each["version"]: each["percent"] for each in bench.routing()["versions"]} == {1: 100}
+    assert [failed["version"] for failed in bench.status()["failedVersions"]] == [2]
+    assert "pizza-serving-v2" not in bench.deployments()
+
+
+def test_a_new_leader_whose_watch_fell_behind_goes_on_from_the_stored_state(
+    bench: Bench, watches: HeldBackWatches
+) -> None:
+    with operator(bench, "first") as first:
+        since = start_canary(bench)
+        with operator(bench, "second") as second:
+            watches.hold(second)
+            bench.wait(lambda: watches.has_listed(second), "the second operator to have listed")
+            let_the_canary_fail(bench)
+            first.stop()
+            bench.wait(lambda: leads(bench, "second"), "the second operator to lead")
+            bench.patch({"spec": {"replicas": 2}})
+            bench.wait(
+                lambda: bench.deployments()["pizza-serving-v1"]["spec"]["replicas"] == 2,
+                "the second operator to act",
+            )
+            assert_version_2_stays_rolled_back(bench, since)
+
+
+def test_a_leader_that_stood_still_while_another_led_writes_nothing_old(
+    bench: Bench, watches: HeldBackWatches
+) -> None:
+    wake = threading.Event()
+    with operator(bench, "first", BRIEF) as first:
+        bench.wait(lambda: leads(bench, "first"), "the first operator to lead")
+        with operator(bench, "second", BRIEF):
+            try:
+                since = start_canary(bench)
+                watches.hold(first)
+                first.freeze_until(wake)
+                bench.wait(lambda: leads(bench, "second"), "the second operator to lead")
+                let_the_canary_fail(bench)
+            finally:
+                wake.set()
+            bench.wait(lambda: not first.is_running, "the first operator to end")
+            assert_version_2_stays_rolled_back(bench, since)
