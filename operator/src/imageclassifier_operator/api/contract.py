@@ -64,3 +64,12 @@ def parse_contract(spec: Mapping[str, Any], *, model_name: str) -> dict[str, Any
     if output.get("tensor"):
         contract["output"]["tensor"] = output["tensor"]
     return contract
+
+
+def without_defaults(contract: Mapping[str, Any]) -> dict[str, Any]:
+    """The contract without the values that `parse_contract` fills in, for hashes: see `digest`."""
+    pixels, output = dict(contract["input"]), dict(contract["output"])
+    if output.get("activation") == ACTIVATION:
+        del output["activation"]
+    pixels = {key: value for key, value in pixels.items() if key not in INPUT or value != INPUT[key]}
+    return {**contract, "input": pixels, "output": output}

@@ -4,19 +4,42 @@ The state of a rollout contains the ModelVersion of each version whose pods exis
 be rendered unchanged when the spec already describes the next one.
 """
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from imageclassifier_operator.api.serving import ModelSource, ServingSettings, parse_source
+from imageclassifier_operator.api.contract import without_defaults
+from imageclassifier_operator.api.serving import ImageSource, ModelSource, ServingSettings, parse_source
 
 
 def digest(value: Any) -> str:
-    """A hash of a JSON value, as 12 hexadecimal digits."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """A hash of a value, as 12 hexadecimal digits. Settings that have their default do not enter it.
+
+    So a release that adds a setting changes no hash: it restarts no pods, and retries no failed version.
+    """
+    text = json.dumps(_without_defaults(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _without_defaults(value: Any) -> Any:
+    """`value` as JSON, without the fields of dataclasses that have their default."""
+    if dataclasses.is_dataclass(value):
+        fields = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
+        return {field.name: _without_defaults(item) for field, item in fields if item != _default(field)}
+    if isinstance(value, Mapping):
+        return {key: _without_defaults(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_defaults(item) for item in value]
+    return value
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    """The default of a field. A field without one gets a value that equals nothing."""
+    factory = field.default_factory
+    return field.default if factory is dataclasses.MISSING else factory()
 
 
 @dataclass(frozen=True)
@@ -47,26 +70,23 @@ class ModelVersion:
     @property
     def input_hash(self) -> str:
         """The hash of all inputs. A version that failed is retried when this changes."""
-        return digest(
-            [self.version, self.model_name, self.source.to_json(), self.serving.to_json(), self.contract]
-        )
+        contract = None if self.contract is None else without_defaults(self.contract)
+        return digest([self.version, self.model_name, self.source, self.serving, contract])
 
     @property
     def pod_hash(self) -> str:
         """The hash of what the model server's pods are made from, without the contract."""
-        return digest(
-            [self.version, self.model_name, self.source.to_json(), self.serving.to_json(), self.server_image]
-        )
+        return digest([self.version, self.model_name, self.source, self.serving, self.server_image])
 
     def _files(self) -> Any:
-        origin = self.source.to_json()
-        return origin.get("image") or origin["persistentVolumeClaim"]
+        source = self.source
+        return source.image if isinstance(source, ImageSource) else [source.claim_name, source.path]
 
     def _meaning(self) -> Any:
         if self.contract is None:
             return None
-        classes = [each["name"] for each in self.contract["classes"]]
-        return [self.contract["input"], self.contract["output"], classes]
+        contract = without_defaults(self.contract)
+        return [contract["input"], contract["output"], [each["name"] for each in contract["classes"]]]
 
     def to_json(self) -> dict[str, Any]:
         """A JSON form that `from_json` reads."""

@@ -73,8 +73,8 @@ def goal_of(ic: ImageClassifier, default_serving_image: str, state: State) -> Go
     ):
         # A change of settings alone does not change the model server's image.
         wanted = dataclasses.replace(wanted, server_image=serving.server_image)
-    rules = dataclasses.asdict(dataclasses.replace(ic.rollout, pause=False))
-    del rules["on_inconclusive"]  # it ends a wait, and no version fails by it
+    # A pause only stops the clock, and `on_inconclusive` only ends a wait: no version fails by them.
+    rules = dataclasses.replace(ic.rollout, pause=False, on_inconclusive=RolloutSettings.on_inconclusive)
     return Goal(
         wanted=wanted,
         attempt=digest([wanted.input_hash, rules, ic.annotations.get(RETRY_ANNOTATION, "")]),
