@@ -81,6 +81,19 @@ def test_at_rest_nothing_is_written(serving: Bench) -> None:
     assert writes_of_operator(serving, mark) == []
 
 
+def test_a_network_policy_that_somebody_opened_is_closed_again(serving: Bench) -> None:
+    path = f"/apis/networking.k8s.io/v1/namespaces/{serving.namespace}/networkpolicies/pizza-serving"
+    before = serving.get(path)["spec"]
+    port = {"port": 22, "protocol": "TCP"}
+    for opened in (
+        {"egress": [{}]},
+        {"ingress": [{}]},
+        {"ingress": [{**before["ingress"][0], "ports": [*before["ingress"][0]["ports"], port]}]},
+    ):
+        serving.apiserver.request("PATCH", path, {"spec": opened}, "application/merge-patch+json")
+        serving.wait(lambda: serving.get(path)["spec"] == before, f"{opened} to be taken back")
+
+
 def test_a_bump_moves_all_traffic_and_removes_the_old_version(serving: Bench) -> None:
     serving.bump(2)
     serving.wait(lambda: "pizza-serving-v2" in serving.deployments(), "the Deployment of version 2")

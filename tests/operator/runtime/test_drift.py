@@ -52,3 +52,35 @@ def test_a_field_that_is_not_rendered_any_more_is_removed():
     assert needs_apply({"spec": {"containers": [{"name": "a", "image": "i"}]}}, live, "us")
     assert needs_apply({"spec": {"replicas": 1, "containers": [{"name": "a"}]}}, live, "us")
     assert not needs_apply({"spec": {"replicas": 1}}, live, "someone-else")
+
+
+POLICY = {
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "pizza-serving"},
+    "spec": {
+        "podSelector": {"matchLabels": {"app": "pizza"}},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [{"podSelector": {}}], "ports": [{"port": 8500, "protocol": "TCP"}]}],
+        "egress": [],
+    },
+}
+RULE = POLICY["spec"]["ingress"][0]
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        {"egress": [{}]},
+        {"ingress": [RULE, {}]},
+        {"ingress": [{**RULE, "ports": [*RULE["ports"], {"port": 22, "protocol": "TCP"}]}]},
+        {"ingress": [{**RULE, "ports": [{**RULE["ports"][0], "endPort": 9000}]}]},
+        {"ingress": [{**RULE, "ports": []}]},
+        {"ingress": [{**RULE, "from": [*RULE["from"], {"ipBlock": {"cidr": "0.0.0.0/0"}}]}]},
+        {"policyTypes": ["Ingress"]},
+    ],
+)
+def test_a_network_policy_that_allows_more_than_its_manifest_is_a_difference(opened):
+    stored = {**POLICY["spec"]}
+    del stored["egress"]  # the API server drops an empty list
+    assert not needs_apply(POLICY, {**POLICY, "spec": stored}, "us")
+    assert needs_apply(POLICY, {**POLICY, "spec": {**stored, **opened}}, "us")

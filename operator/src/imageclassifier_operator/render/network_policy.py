@@ -101,16 +101,13 @@ def _policy(
     ingress: list[Manifest],
     egress: list[Manifest],
 ) -> Manifest:
+    # An empty list allows nothing. It is rendered, so that an apply removes the rules of others.
     spec: dict[str, Any] = {
         "podSelector": {"matchLabels": names.selector(ic.name, component)},
         "policyTypes": ["Ingress", "Egress"],
+        "ingress": ingress,
+        "egress": egress,
     }
-    # The API server drops an empty list, which would look like a change. Without rules, `policyTypes` alone
-    # forbids both directions.
-    if ingress:
-        spec["ingress"] = ingress
-    if egress:
-        spec["egress"] = egress
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",

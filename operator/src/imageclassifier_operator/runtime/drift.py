@@ -20,6 +20,9 @@ _ATOMIC = frozenset(
     {"selector", "matchLabels", "podSelector", "namespaceSelector", "labelSelector", "nodeSelector"}
 )
 
+# The kinds whose whole spec is compared: in a NetworkPolicy an additional rule, port or peer allows more.
+_WHOLE_KINDS = frozenset({"NetworkPolicy"})
+
 # The keys by which the API merges the elements of a list (`x-kubernetes-list-map-keys`, in the order of its
 # schema). Other lists are compared as a whole.
 # https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
@@ -40,7 +43,22 @@ _LIST_KEYS: Mapping[str, Sequence[tuple[str, ...]]] = {
 
 def needs_apply(wanted: Json, live: Json, field_manager: str, subresource: str | None = None) -> bool:
     """Whether applying `wanted` under `field_manager` would change `live`."""
+    if wanted.get("kind") in _WHOLE_KINDS and not is_same(live.get("spec"), wanted.get("spec")):
+        return True
     return not contains(live, wanted) or drops_owned_fields(wanted, live, field_manager, subresource)
+
+
+def is_same(live: Any, wanted: Any) -> bool:
+    """Whether two values are equal. An empty value equals a missing one, as the API drops it.
+
+    >>> is_same({"a": [1], "b": {}}, {"a": [1]}), is_same({"a": [1], "b": [{}]}, {"a": [1]})
+    (True, False)
+    """
+    if isinstance(live, Mapping) and isinstance(wanted, Mapping):
+        return all(is_same(live.get(key), wanted.get(key)) for key in live.keys() | wanted.keys())
+    if isinstance(live, list) and isinstance(wanted, list):
+        return len(live) == len(wanted) and all(map(is_same, live, wanted))
+    return bool(live == wanted or (not live and not wanted and None in (live, wanted)))
 
 
 def contains(live: Any, wanted: Any, field: str = "") -> bool:
