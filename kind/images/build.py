@@ -20,7 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from images import docker, nodes, packages, recipes
+from images import docker, load_into_nodes, packages, recipes
 from images.recipes import Program
 from images.trees import File, files_below, installed_files
 from laptop import places, registry
@@ -115,10 +115,10 @@ def exported_models(directory: Path) -> list[Path]:
 
 def load(cluster: str, images: dict[str, tuple[str, tuple[str, ...]]]) -> None:
     """Load the images into each node of the cluster, with their names and aliases."""
-    targets = nodes.of_cluster(cluster)
+    targets = load_into_nodes.of_cluster(cluster)
     for name, (reference, aliases) in images.items():
         with step(f"Load {name} into the cluster") as current:
-            carried_bytes = nodes.load(targets, reference, aliases)
+            carried_bytes = load_into_nodes.load(targets, reference, aliases)
             current.found(f"{carried_bytes / 1e6:.1f} MB of layers" if carried_bytes else "already loaded")
 
 

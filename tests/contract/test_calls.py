@@ -1,7 +1,7 @@
 """How many pictures one call to a model server holds: gateway, operator and training agree."""
 
 from imageclassifier_gateway.versions.batches import MAX_PICTURES
-from imageclassifier_operator.render.model_server import MAX_PICTURES_PER_CALL
+from imageclassifier_operator.render.tensorflow_serving import MAX_PICTURES_PER_CALL
 from imageclassifier_training.exporting.saved_model import WARMUP_BATCHES
 
 

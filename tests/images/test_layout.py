@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from images import layout, nodes
+from images import layout, load_into_nodes
 
 BASE, PACKAGES, CODE = b"base " * 1000, b"packages " * 1000, b"code"
 CONFIG = json.dumps({"os": "linux", "rootfs": {"diff_ids": []}}).encode()
@@ -133,7 +133,7 @@ def test_the_nodes_listing_gives_each_images_digest() -> None:
         "docker.io/library/a:1      application/x sha256:0f  119.0 MiB linux/amd64 a=b\n"
         "docker.io/x/b:dev          application/x sha256:1e  1.0 GiB   linux/amd64 -\n"
     )
-    assert nodes.parse_image_list(listing) == {
+    assert load_into_nodes.parse_image_list(listing) == {
         "docker.io/library/a:1": "sha256:0f",
         "docker.io/x/b:dev": "sha256:1e",
     }

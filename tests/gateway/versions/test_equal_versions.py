@@ -27,11 +27,13 @@ from PIL import Image
 from private_address import private_address
 
 from gateway_testbed import Answer, GatewayProcess, picture, request
-from imageclassifier_operator.api import Limits
+from imageclassifier_operator.api import Limits, RolloutSettings
 from imageclassifier_operator.api.serving import Batching
 from imageclassifier_operator.observe.gateway_client import parse_report
-from imageclassifier_operator.render.model_server import batching_config
-from imageclassifier_operator.rollout.analysis import baseline, limit_violation, window
+from imageclassifier_operator.render.tensorflow_serving import batching_config
+from imageclassifier_operator.rollout.analysis import Analysis
+from imageclassifier_operator.rollout.figures import baseline, window
+from imageclassifier_operator.rollout.reference import Reference
 from real_model_server import make_models, running
 
 TIMEOUT_SECONDS = 4
@@ -270,4 +272,6 @@ def test_a_canary_of_equal_quality_is_not_rolled_back_by(
         assert document["versions"][version]["requests"] >= answered.count(int(version))
     report = parse_report(document)
     candidate, serving = window(2, before, [report]), window(1, before, [report])
-    assert limit_violation(2, candidate, serving, Limits(error_rate=0.0), min_requests=10) is None
+    rules = RolloutSettings(limits=Limits(error_rate=0.0), min_requests=10)
+    analysis = Analysis(2, candidate, 1, Reference(recent=serving, concurrent=True), rules)
+    assert analysis.problem is None

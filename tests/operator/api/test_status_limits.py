@@ -18,7 +18,7 @@ from imageclassifier_operator.observe.types import (
     Snapshot,
     VersionSnapshot,
 )
-from imageclassifier_operator.observe.verdict import verdict
+from imageclassifier_operator.observe.verification_verdict import verdict
 from imageclassifier_operator.rollout import Goal
 from imageclassifier_operator.rollout.state import FailedVersion, Phase, State
 from imageclassifier_operator.status.document import Facts, status

@@ -21,7 +21,7 @@ def test_acknowledgement_counts_from_the_last_ready_gateway():
 def test_a_gateway_is_annotated_again_only_after_a_while_and_never_after_its_acknowledgement():
     memory = Memory("u")
     assert memory.needs_annotation(pod("a"), 3, 10.0)
-    memory.record_annotation(pod("a"), 3, 10.0)
+    memory.annotation_retries.record("a", 3, 10.0)
     assert not memory.needs_annotation(pod("a"), 3, 10.3)
     assert memory.needs_annotation(pod("a"), 3, 10.5)
     assert memory.needs_annotation(pod("a"), 4, 10.1)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from imageclassifier_operator import api
-from imageclassifier_operator.observe import verdict
+from imageclassifier_operator.observe import verification_verdict
 from imageclassifier_operator.render import verification_plan
 
 LEGACY: dict[str, Any] = {
@@ -38,7 +38,7 @@ def failed_pod(said: str, code: int, **status: str) -> dict[str, Any]:
 def test_the_reason_of_a_missing_verdict_is_reported(pods: list[dict[str, Any]], message: str) -> None:
     failed = {"type": "Failed", "status": "True", "message": "it was too late"}
     job = {"metadata": {"name": "pizza-verify-v2-a"}, "status": {"conditions": [failed]}}
-    told = verdict.verdict(job, pods)
+    told = verification_verdict.verdict(job, pods)
     assert told is not None
     assert not told.conclusive
     assert told.message == message
@@ -46,7 +46,7 @@ def test_the_reason_of_a_missing_verdict_is_reported(pods: list[dict[str, Any]],
 
 def test_a_verdict_stands_even_when_the_pod_was_evicted_after_it() -> None:
     text = json.dumps({"passed": True, "message": ""})
-    told = verdict.verdict(
+    told = verification_verdict.verdict(
         {"metadata": {"name": "j"}}, [failed_pod(text, 0, reason="Evicted", message="late")]
     )
     assert told is not None

@@ -1,4 +1,8 @@
-"""The moment by which a request must be answered."""
+"""The moment by which a request must be answered.
+
+The clock starts at the first byte of the request, in `http/connection.py`. `api/exchange.py` makes the
+Deadline.
+"""
 
 from __future__ import annotations
 

@@ -10,20 +10,8 @@ from typing import Any
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.observe.gateway_health import GatewayHealth
 from imageclassifier_operator.observe.types import GatewayReport, Problem
+from imageclassifier_operator.reconcile.annotation_retries import AnnotationRetries
 from imageclassifier_operator.rollout.state import State
-
-ANNOTATE_AGAIN_SECONDS = 0.4
-QUICK_ANNOTATIONS = 10
-MAX_ANNOTATE_AGAIN_SECONDS = 30.0
-
-
-@dataclass
-class PodAnnotation:
-    """How often a gateway pod was annotated for `revision`, and when it was last."""
-
-    revision: int
-    count: int
-    at: float
 
 
 @dataclass
@@ -54,7 +42,7 @@ class Memory:
     """The newest revision that this process wrote, and when."""
     measured_revision: int = 0
     """The last revision whose time to acknowledgement is in the metrics."""
-    pod_annotations: dict[str, PodAnnotation] = field(default_factory=dict)
+    annotation_retries: AnnotationRetries = field(default_factory=AnnotationRetries)
     posted_problem: Problem | None = None
     """The problem of the last Event."""
     blocked: Problem | None = None
@@ -76,7 +64,7 @@ class Memory:
         """Keep the hints about these gateway pods, and drop those about all others."""
         existing = {pod["metadata"]["uid"] for pod in pods}
         self.acknowledged = {uid: value for uid, value in self.acknowledged.items() if uid in existing}
-        self.pod_annotations = {uid: value for uid, value in self.pod_annotations.items() if uid in existing}
+        self.annotation_retries.forget_other_pods(existing)
         self.gateway_health.forget_other_pods(existing)
 
     def acknowledged_seconds(self, revision: int, ready: Iterable[Json], now: float) -> float | None:
@@ -99,26 +87,8 @@ class Memory:
         return now - self.unusable[1]
 
     def needs_annotation(self, pod: Json, revision: int, now: float) -> bool:
-        """Whether to annotate a gateway pod (again), so that its kubelet refreshes the routing file.
-
-        One annotation is not always enough: it can overtake the kubelet's own watch of the ConfigMap. After
-        some quick retries the interval doubles each time.
-        """
+        """Whether to annotate a gateway pod (again), so that its kubelet refreshes the routing file."""
         uid = pod["metadata"]["uid"]
         if self.acknowledged.get(uid) == revision:
             return False
-        last = self.pod_annotations.get(uid)
-        if last is None or last.revision != revision:
-            return True
-        wait = ANNOTATE_AGAIN_SECONDS * 2 ** max(0, last.count - QUICK_ANNOTATIONS)
-        return bool(now - last.at >= min(MAX_ANNOTATE_AGAIN_SECONDS, wait))
-
-    def annotation_count(self, pod: Json, revision: int) -> int:
-        """How often the pod was annotated for this revision."""
-        last = self.pod_annotations.get(pod["metadata"]["uid"])
-        return last.count if last is not None and last.revision == revision else 0
-
-    def record_annotation(self, pod: Json, revision: int, now: float) -> None:
-        """Record that the pod was annotated for this revision."""
-        count = self.annotation_count(pod, revision) + 1
-        self.pod_annotations[pod["metadata"]["uid"]] = PodAnnotation(revision, count, now)
+        return self.annotation_retries.is_due(uid, revision, now)

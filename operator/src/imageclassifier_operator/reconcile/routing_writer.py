@@ -100,7 +100,8 @@ class RoutingWriter:
         await gather_all(self._annotate(request, pod, state.revision) for pod in pods)
 
     async def _annotate(self, request: ValidRequest, pod: Json, revision: int) -> None:
-        metadata, count = pod["metadata"], request.memory.annotation_count(pod, revision) + 1
+        metadata = pod["metadata"]
+        count = request.memory.annotation_retries.count(metadata["uid"], revision) + 1
         try:
             await self._client.annotate_pod(
                 metadata["namespace"], metadata["name"], {ROUTING_ANNOTATION: f"{revision}.{count}"}
@@ -108,4 +109,4 @@ class RoutingWriter:
         except ApiError as error:
             if error.status != 404:
                 raise
-        request.memory.record_annotation(pod, revision, request.now)
+        request.memory.annotation_retries.record(metadata["uid"], revision, request.now)

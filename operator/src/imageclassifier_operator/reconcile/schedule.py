@@ -1,4 +1,8 @@
-"""When an ImageClassifier is reconciled again by time alone, and how often its gateways are polled."""
+"""When an ImageClassifier is reconciled again by time alone, and how often its gateways are polled.
+
+Two more intervals of polling: `rollout/decision.py` during an analysis, `observe/gateway_health.py` while a
+gateway reports an error.
+"""
 
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.reconcile.children import VERIFY_AGAIN_SECONDS

@@ -7,7 +7,7 @@ from imageclassifier_operator import metrics, render
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import DEPLOYMENTS, JOBS, SERVICES
-from imageclassifier_operator.observe import objects, verdict
+from imageclassifier_operator.observe import objects, verification_verdict
 from imageclassifier_operator.observe.gateway_client import GatewayClient
 from imageclassifier_operator.observe.pod_problems import diagnose_job, is_ready
 from imageclassifier_operator.observe.types import (
@@ -50,7 +50,7 @@ class Snapshotter:
         wanted_gateway = render.gateway_deployment(request.ic, self._installation)
         name = names.verify_name(request.ic.name, goal.wanted.version, goal.attempt)
         job = self._cache.get(JOBS, request.key, name)
-        found = None if job is None else verdict.verdict(job, request.objects.pods_of(job))
+        found = None if job is None else verification_verdict.verdict(job, request.objects.pods_of(job))
         snapshot = Snapshot(
             versions=objects.versions(request.objects, wanted),
             gateways=_gateways(request, state, reports),

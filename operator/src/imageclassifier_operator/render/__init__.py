@@ -9,9 +9,9 @@ from imageclassifier_operator.render.gateway import (
     gateway_service,
 )
 from imageclassifier_operator.render.manifest import Installation, Manifest
+from imageclassifier_operator.render.model_server import serving_children
 from imageclassifier_operator.render.network_policy import network_policies
 from imageclassifier_operator.render.routing_config_map import routing_config_map
-from imageclassifier_operator.render.serving import serving_children
 from imageclassifier_operator.render.verification import picture_file, verify_job
 
 __all__ = [

@@ -1,100 +1,199 @@
-"""The configuration of TensorFlow Serving for one version: flags and configuration files."""
+"""The model server of one version: its Deployment, headless Service and PodDisruptionBudget.
+
+The model files come from an image or from a PersistentVolumeClaim. From an image, an init container copies
+them into a volume with the image's own `cp`. The command names saved_model.pb beside its directory, so `cp`
+fails with one line when that file is missing, and the image needs no shell. From a PersistentVolumeClaim they
+are mounted read-only, and the init container checks them with a `cp` of that file to /dev/null. The init
+container has the server's resources; it runs before the server, so this costs nothing.
+
+The server's configuration files are annotations of its pod, mounted through the downward API. That needs no
+further object, and a changed file replaces the pods.
+"""
 
 import json
 import math
 
-from imageclassifier_operator.api import ImageSource, ModelVersion, names
-from imageclassifier_operator.api.quantity import cores
-from imageclassifier_operator.api.serving import Batching
+from imageclassifier_operator.api import ImageClassifier, ImageSource, ModelVersion, names
+from imageclassifier_operator.render.manifest import (
+    TMP_MOUNT,
+    TMP_VOLUME,
+    Manifest,
+    container,
+    cpu_limit,
+    deployment,
+    disruption_budget,
+    metadata,
+    pod_spec,
+    pull_secrets,
+)
+from imageclassifier_operator.render.tensorflow_serving import (
+    CONFIG_DIRECTORY,
+    MAX_CONNECTION_AGE_SECONDS,
+    MODEL_ROOT,
+    base_path,
+    config_files,
+    flags,
+)
 
-CONFIG_DIRECTORY = "/etc/model-server"
-MODEL_ROOT = "/models"
+CONTAINER = "model-server"
+INIT_CONTAINER = "model-files"
 
-MAX_CONNECTION_AGE_SECONDS = 10
-"""How often the server asks its clients to reconnect, and so to resolve its name again. gRPC adds up to 10 %
-of jitter.
+_COPY_ROOT = "/model-copy"
+
+DNS_CACHE_SECONDS = 30
+"""How long a cluster's DNS may return the address of a pod that is gone (the usual TTL of CoreDNS and
+NodeLocal DNSCache).
 """
-MAX_PICTURES_PER_CALL = 8
-"""The most pictures that a gateway sends in one call, and that an exported model is warmed up with."""
-MAX_CALLS = 64
-"""Calls that a server answers at once: as many as a gateway with one core has in progress. A further call is
-refused with RESOURCE_EXHAUSTED; the gateway then tries another pod, and at last answers 503. TensorFlow
-Serving's own limit is four for each core of the node, whatever the pod's limit, minus one thread that
-listens: 7 on two cores.
-"""
 
 
-def config_files(served: ModelVersion) -> dict[str, str]:
-    """Pod annotations that are mounted as the server's configuration files, both in protobuf text."""
-    files = {
-        names.ANNOTATION_MODEL_CONFIG: (
-            "model_config_list { config { "
-            f"name: {json.dumps(served.model_name)} base_path: {json.dumps(base_path(served))} "
-            'model_platform: "tensorflow" '
-            f"model_version_policy {{ specific {{ versions: {served.version} }} }} "
-            "} }\n"
-        )
-    }
-    if served.serving.batching is not None:
-        cpu_limit = served.serving.resources.get("limits", {}).get("cpu")
-        files[names.ANNOTATION_BATCHING_CONFIG] = batching_config(served.serving.batching, cpu_limit)
-    return files
+def termination_grace_seconds(timeout_seconds: int) -> int:
+    """How long a terminating model server goes on serving.
 
-
-def batching_config(batching: Batching, cpu_limit: str | None) -> str:
-    """TensorFlow Serving's BatchingParameters as protobuf text.
-
-    TensorFlow Serving refuses a call with more pictures than `max_batch_size`, and fails to load a model
-    whose warm-up has such a call. So a run may be smaller than MAX_PICTURES_PER_CALL, but a call may not: the
-    server then splits it. The queue always has room for the parts of one call.
+    TensorFlow Serving ignores SIGTERM and serves until it is killed. The time covers the DNS cache, the age
+    of the oldest connection, and the last request on it.
     """
-    run = batching.max_batch_size
-    splitting, batches = "", batching.max_enqueued_batches
-    if run < MAX_PICTURES_PER_CALL:
-        splitting = (
-            f" enable_large_batch_splitting {{ value: true }} max_execution_batch_size {{ value: {run} }}"
-        )
-        batches = max(batches, math.ceil(MAX_PICTURES_PER_CALL / run))
-    # Without a limit the server starts one thread for each core of the node.
-    threads = "" if cpu_limit is None else f"num_batch_threads {{ value: {math.ceil(cores(cpu_limit))} }} "
+    return DNS_CACHE_SECONDS + math.ceil(MAX_CONNECTION_AGE_SECONDS * 1.1) + timeout_seconds + 4
+
+
+def serving_children(
+    ic: ImageClassifier, served: ModelVersion, replicas: int, *, has_served: bool = False
+) -> tuple[Manifest, ...]:
+    """The three children of one version.
+
+    The Deployment's annotations contain its inputs, so that a lost state can be recovered from it.
+    `has_served` marks a version that has had traffic.
+    """
+    name = names.serving_name(ic.name, served.version)
+    selector = names.selector(ic.name, "serving", served.version)
+    annotations = {
+        names.ANNOTATION_INPUT_HASH: served.input_hash,
+        names.ANNOTATION_SOURCE_HASH: served.source_hash,
+        names.ANNOTATION_SERVED_VERSION: json.dumps(served.to_json(), sort_keys=True, ensure_ascii=False),
+    }
+    if has_served:
+        annotations[names.ANNOTATION_HAS_SERVED] = "true"
+
+    def meta(**extra: dict[str, str]) -> Manifest:
+        return metadata(ic, name, component="serving", version=served.version, **extra)
+
+    pod, files = _pod(ic, served, selector), config_files(served)
     return (
-        f"max_batch_size {{ value: {max(run, MAX_PICTURES_PER_CALL)} }} "
-        f"batch_timeout_micros {{ value: {batching.timeout_microseconds} }} "
-        f"{threads}"
-        f"max_enqueued_batches {{ value: {batches} }}{splitting}\n"
+        deployment(
+            meta(annotations=annotations),
+            replicas=replicas,
+            selector=selector,
+            pod=pod,
+            # Tells these pods from earlier ones of the same version number with other inputs.
+            pod_annotations={**files, names.ANNOTATION_POD_HASH: served.pod_hash},
+        ),
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": meta(),
+            "spec": {
+                "type": "ClusterIP",
+                "clusterIP": "None",
+                "selector": selector,
+                "ports": [
+                    {
+                        "name": "grpc",
+                        "port": names.MODEL_GRPC_PORT,
+                        "targetPort": "grpc",
+                        "protocol": "TCP",
+                        "appProtocol": "kubernetes.io/h2c",
+                    }
+                ],
+            },
+        },
+        disruption_budget(meta(), selector),
     )
 
 
-def base_path(served: ModelVersion) -> str:
-    """The directory in the pod that contains the version directories."""
+def _pod(ic: ImageClassifier, served: ModelVersion, selector: dict[str, str]) -> Manifest:
+    settings = served.serving
+    mount, volume, init = _model_files(served)
+    pod = pod_spec(
+        init_containers=[init],
+        containers=[_server(ic, served, mount)],
+        volumes=[volume, _config_volume(served), TMP_VOLUME],
+        selector=selector,
+        termination_grace_seconds=termination_grace_seconds(ic.gateway.timeout_seconds),
+    )
+    if served.source.pull_secrets:
+        pod["imagePullSecrets"] = pull_secrets(served.source.pull_secrets)
+    if settings.node_selector:
+        pod["nodeSelector"] = dict(settings.node_selector)
+    if settings.tolerations:
+        pod["tolerations"] = [dict(toleration) for toleration in settings.tolerations]
+    if settings.affinity:
+        pod["affinity"] = settings.affinity
+    if settings.priority_class_name:
+        pod["priorityClassName"] = settings.priority_class_name
+    return pod
+
+
+def _model_files(served: ModelVersion) -> tuple[Manifest, Manifest, Manifest]:
+    """How the server gets its model: the volume mount, the volume, and the init container."""
+    settings = served.serving
+    mount: Manifest = {"name": "model", "mountPath": MODEL_ROOT, "readOnly": True}
     if isinstance(served.source, ImageSource):
-        return f"{MODEL_ROOT}/{served.model_name}"
-    return f"{MODEL_ROOT}/{served.source.path}".rstrip("/")
+        mount["mountPath"] = base_path(served)
+        origin = f"{MODEL_ROOT}/{served.model_name}/{served.version}"
+        init = container(
+            INIT_CONTAINER,
+            served.source.image,
+            served.source.pull_policy,
+            command=["cp", "-Rf", origin, f"{origin}/saved_model.pb", f"{_COPY_ROOT}/"],
+            volumeMounts=[{"name": "model", "mountPath": _COPY_ROOT}],
+            resources=settings.resources,
+        )
+        return mount, {"name": "model", "emptyDir": {}}, init
+    init = container(
+        INIT_CONTAINER,
+        served.server_image,
+        settings.image_pull_policy,
+        command=["cp", f"{base_path(served)}/{served.version}/saved_model.pb", "/dev/null"],
+        volumeMounts=[mount],
+        resources=settings.resources,
+    )
+    claim = {"claimName": served.source.claim_name, "readOnly": True}
+    return mount, {"name": "model", "persistentVolumeClaim": claim}, init
 
 
-def flags(served: ModelVersion, timeout_seconds: int) -> list[str]:
-    """The command line flags of tensorflow_model_server."""
-    age_ms = MAX_CONNECTION_AGE_SECONDS * 1000
-    result = [
-        f"--port={names.MODEL_GRPC_PORT}",
-        f"--model_config_file={CONFIG_DIRECTORY}/models.config",
-        # The model is there from the start: look for it once, and fail at once if it cannot be loaded.
-        "--file_system_poll_wait_seconds=0",
-        "--max_num_load_retries=0",
-        "--enable_grpc_healthcheck_service=true",
-        f"--grpc_max_threads={MAX_CALLS + 1}",
-        "--grpc_channel_arguments="
-        f"grpc.max_connection_age_ms={age_ms},grpc.max_connection_age_grace_ms={timeout_seconds * 1000}",
+def _config_volume(served: ModelVersion) -> Manifest:
+    """The server's configuration files, from the pod's annotations."""
+    items = [
+        {
+            "path": annotation.split("/", 1)[1],
+            "fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{annotation}']"},
+        }
+        for annotation in config_files(served)
     ]
-    if served.serving.batching is not None:
-        result += [
-            "--enable_batching=true",
-            f"--batching_parameters_file={CONFIG_DIRECTORY}/batching.config",
-        ]
-    if "cpu" in served.serving.resources.get("limits", {}):
-        # TensorFlow sizes its thread pools by the node's cores, for which a smaller pod would be throttled.
-        result += [
-            "--tensorflow_intra_op_parallelism=$(CPU_LIMIT)",
-            "--tensorflow_inter_op_parallelism=$(CPU_LIMIT)",
-        ]
-    return result
+    return {"name": "config", "downwardAPI": {"items": items}}
+
+
+def _server(ic: ImageClassifier, served: ModelVersion, model_mount: Manifest) -> Manifest:
+    settings = served.serving
+    probe = {"grpc": {"port": names.MODEL_GRPC_PORT, "service": ""}}
+    server = container(
+        CONTAINER,
+        served.server_image,
+        settings.image_pull_policy,
+        # Not the image's entry point, which is a shell script that stays the parent of the server.
+        command=["tensorflow_model_server"],
+        args=flags(served, ic.gateway.timeout_seconds),
+        ports=[{"name": "grpc", "containerPort": names.MODEL_GRPC_PORT, "protocol": "TCP"}],
+        # The port opens after the model is loaded. The rollout's progress deadline limits the time for that.
+        startupProbe={**probe, "periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": 3600},
+        readinessProbe={**probe, "periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 3},
+        livenessProbe={**probe, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
+        resources=settings.resources,
+        volumeMounts=[
+            model_mount,
+            {"name": "config", "mountPath": CONFIG_DIRECTORY, "readOnly": True},
+            TMP_MOUNT,
+        ],
+    )
+    if "cpu" in settings.resources.get("limits", {}):
+        server["env"] = [{"name": "CPU_LIMIT", "valueFrom": cpu_limit(CONTAINER)}]
+    return server

@@ -77,7 +77,8 @@ def _add_network(group: Any) -> None:
         "--fit",
         default="squash",
         choices=FITS,
-        help="how an image of another aspect ratio fits the input (default: squash)",
+        help="what to do if the aspect ratio differs: squash the image, crop its centre, or pad it with "
+        "black (default: squash)",
     )
 
 
@@ -102,7 +103,8 @@ def _add_fine_tuning(group: Any) -> None:
         "--fine-tune",
         type=arguments.blocks,
         metavar="BLOCKS",
-        help="train the last BLOCKS blocks of the backbone too, or 'all' (default: train the head only)",
+        help="number of blocks at the end of the backbone to train together with the head, or 'all' "
+        "(default: train the head only)",
     )
     group.add_argument(
         "--epochs",
@@ -153,7 +155,8 @@ def _add_predictions(group: Any) -> None:
         type=arguments.probability,
         default=0.5,
         metavar="P",
-        help="with two classes: predict the second class from this probability on, 0 to 1 (default: 0.5)",
+        help="only with two classes: predict the class whose folder name sorts second if its probability is "
+        "at least this, 0 to 1 (default: 0.5)",
     )
     group.add_argument(
         "--message",
@@ -179,7 +182,7 @@ def run(options: argparse.Namespace) -> None:
         validation = datasets.read(options.validation, progress) if options.validation else None
         messages = _messages(options.message, dataset.classes)
 
-        from ..fitting import train as fitting
+        from ..fitting import training_run as fitting
 
         result = fitting.train(
             dataset,
@@ -199,7 +202,7 @@ def run(options: argparse.Namespace) -> None:
         )
     if result.metrics:
         arguments.out.print(_table(result, f"{architecture}, {len(dataset.pictures)} images"))
-    arguments.out.print(f"Saved the training in {options.out}. Next, export it:")
+    arguments.out.print(f"Saved the result in {options.out}. Next, export it:")
     command = f"  imageclassifier-training export {options.out} --name NAME --version 1"
     arguments.out.print(command, markup=False)
 

@@ -1,4 +1,7 @@
-"""Backbones by name: networks that turn pixels into features, with ImageNet weights and their own scaling."""
+"""Backbones by name: networks that turn pixels into features, with ImageNet weights and their own scaling.
+
+To add a backbone, add it here and to `architecture.BACKBONES`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guards of the phase Shift: does the candidate fail under traffic, and is its step complete?"""
+"""Guards of the phase Shift, the canary: does the candidate fail under traffic, and is its step complete?"""
 
 from imageclassifier_operator.api.rollout import CONTINUE
 from imageclassifier_operator.observe.types import Problem

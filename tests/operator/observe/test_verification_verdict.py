@@ -3,7 +3,7 @@
 import json
 
 from imageclassifier_operator.api.reasons import Reason
-from imageclassifier_operator.observe.verdict import verdict
+from imageclassifier_operator.observe.verification_verdict import verdict
 
 JOB = {"metadata": {"name": "pizza-verify-v2-a"}}
 
