@@ -102,6 +102,8 @@ SIGNATURES = [
     b"RIFF....WEBP",
     b"II*\0\x08\0\0\0",
     b"BM",
+    b"\0\0\0\x0cftypheic\0\0\0\0meta\0\0\0\0",
+    b"\0\0\0\x0cftypheic\0\0\0\0meta\0\0\0\0\0\0\0\0iref\0\0\0\0",
 ]
 
 

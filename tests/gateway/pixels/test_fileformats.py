@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from adversarial import (
     tiff_of_tiles,
     with_segments,
 )
+from heif_boxes import Item, box, coded, file, grid, overlay
 from PIL import Image
 
 from imageclassifier_gateway.pixels import images
@@ -150,6 +152,62 @@ def test_a_picture_that_would_take_long_is_refused_with_what_to_do(data: bytes, 
 def test_a_file_that_no_program_writes_is_refused_as_damaged(name: str, sentence: str) -> None:
     with pytest.raises(images.BrokenPicture, match=sentence):
         images.decode(BODIES[name](1_000_000).data)
+
+
+@pytest.mark.parametrize("name", ["heic-grid-of-one-tile", "heic-rotations", "heic-nested-grids"])
+def test_a_heic_file_that_has_the_same_pixels_decoded_again_and_again_is_refused(name: str) -> None:
+    """At most 10 KB that a decoder works on for up to minutes."""
+    with pytest.raises(images.PictureTooLarge, match="its tiles or rotations repeat"):
+        images.decode(BODIES[name](0).data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        file([grid(8, 8, (2048, 2048), [*range(2, 66)]), *[coded(256, 256)] * 64]),
+        file([grid(3, 3, (600, 600), [2] * 9), coded(256, 256)]),
+        file([Item(b"iden", b"", (64, 64), [box(b"irot", b"\1")], [2]), coded(64, 64)]),
+    ],
+    ids=["grid", "grid that repeats a tile", "rotation"],
+)
+def test_a_heic_image_that_is_derived_from_others_is_read(data: bytes) -> None:
+    assert images.decode(data).mode == "RGB"
+
+
+def test_a_heic_overlay_is_refused_since_its_data_may_ask_for_gigabytes() -> None:
+    """475 bytes took 1.2 GB: libheif allocates the size in the data, and then compares it with the item's."""
+    lying = replace(overlay((20_000, 20_000), [2]), size=(64, 64))
+    with pytest.raises(images.PictureTooLarge, match="an image of type 'iovl'"):
+        images.decode(file([lying, coded(64, 64)]))
+    with pytest.raises(images.PictureTooLarge, match="an image of type 'iovl'"):
+        images.decode(file([grid(1, 1, (64, 64), [2]), lying, coded(64, 64)]))
+
+
+def test_a_heic_file_with_an_image_of_no_size_is_refused() -> None:
+    unsized = replace(coded(64, 64), size=None)
+    with pytest.raises(images.BrokenPicture, match="an image in it has no size"):
+        images.decode(file([grid(1, 1, (64, 64), [2]), unsized]))
+
+
+@pytest.mark.parametrize("kind", [b"meta", b"pitm", b"iprp", b"ipco"])
+def test_a_heic_file_with_two_boxes_where_decoders_expect_one_is_refused(kind: bytes) -> None:
+    whole = file([coded(64, 64)])
+    at = whole.index(kind) - 4
+    size = int.from_bytes(whole[at : at + 4], "big")
+    again = bytearray(whole[: at + size] + whole[at : at + size] + whole[at + size :])
+    for outer in (b"meta", b"iprp"):
+        start = whole.index(outer) - 4
+        if start < at and kind != outer:
+            length = int.from_bytes(again[start : start + 4], "big") + size
+            again[start : start + 4] = length.to_bytes(4, "big")
+    with pytest.raises(images.BrokenPicture, match=f"two '{kind.decode()}' boxes"):
+        images.decode(bytes(again))
+
+
+@pytest.mark.parametrize("length", range(0, 260, 7))
+def test_a_heic_file_that_was_cut_off_is_told_as_damaged(length: int) -> None:
+    with pytest.raises((images.BrokenPicture, images.NotAPicture)):
+        images.decode(file([coded(64, 64)])[: 12 + length])
 
 
 def test_exif_data_of_too_many_entries_do_not_turn_a_picture() -> None:

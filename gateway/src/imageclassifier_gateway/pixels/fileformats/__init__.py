@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import bmp, gif, jpeg, png, tiff, webp
+from . import bmp, gif, heif, jpeg, png, tiff, webp
 from .structure import Damaged, Structure, TooCostly
 
 __all__ = ["Damaged", "Structure", "TooCostly", "inspect"]
@@ -29,4 +29,6 @@ def inspect(data: bytes) -> Structure:
     for signatures, read in _READERS:
         if data.startswith(signatures):
             return read(data)
+    if data.startswith(heif.SIGNATURES, 4):
+        return heif.inspect(data)
     return Structure(data)
