@@ -12,8 +12,12 @@ import logging
 import socket
 import sys
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -21,8 +25,10 @@ from ..gateway import Gateway
 
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
-#: A client that says nothing for so long is cut off.
+#: A connection that waits for its client for so long is closed.
 _IDLE_SECONDS = 30
+#: The kubelet and a few scrapers need fewer. Each has a thread while it is open.
+_MAX_CONNECTIONS = 32
 #: How long the public port may take to answer a ping: less than the probes' timeouts of 2 and 5 seconds.
 _READY_SECONDS = 1.5
 _ALIVE_SECONDS = 4.0
@@ -44,6 +50,56 @@ def is_answering(port: int, seconds: float) -> bool:
         connection.close()
 
 
+class OpenConnections:
+    """The connections of the internal port: where there are too many, the one that waited longest is closed.
+
+    So a client that is silent, or that sends or reads a byte at a time, keeps neither a thread nor the probes
+    waiting.
+    """
+
+    def __init__(self, limit: int, seconds: float) -> None:
+        self._limit = limit
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        #: Since when each waits for its client, the oldest first.
+        self._waiting: dict[socket.socket, float] = {}
+        self._answering: set[socket.socket] = set()
+
+    def add(self, connection: socket.socket) -> bool:
+        """False when there is no room, since all others are being answered."""
+        now = time.monotonic()
+        with self._lock:
+            for oldest, since in list(self._waiting.items()):
+                full = len(self._waiting) + len(self._answering) >= self._limit
+                if not full and now - since < self._seconds:
+                    break
+                del self._waiting[oldest]
+                with suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)  # which ends its thread
+            if len(self._answering) >= self._limit:
+                return False
+            self._waiting[connection] = now
+            return True
+
+    @contextmanager
+    def answering(self, connection: socket.socket) -> Iterator[None]:
+        """While the block runs, the connection does not wait for its client."""
+        with self._lock:
+            self._waiting.pop(connection, None)
+            self._answering.add(connection)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._answering.discard(connection)
+                self._waiting[connection] = time.monotonic()
+
+    def remove(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._waiting.pop(connection, None)
+            self._answering.discard(connection)
+
+
 class InternalServer(ThreadingHTTPServer):
     """Serves `/livez`, `/readyz`, `/metrics` and `/rollout` for one gateway."""
 
@@ -51,6 +107,7 @@ class InternalServer(ThreadingHTTPServer):
 
     def __init__(self, gateway: Gateway, port: int, host: str = "") -> None:
         self.gateway = gateway
+        self.connections = OpenConnections(_MAX_CONNECTIONS, _IDLE_SECONDS)
         if not host and socket.has_dualstack_ipv6():
             self.address_family = socket.AF_INET6
             host = "::"
@@ -60,6 +117,16 @@ class InternalServer(ThreadingHTTPServer):
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         super().server_bind()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self.connections.add(request):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.connections.remove(request)
+        super().shutdown_request(request)
 
     @property
     def port(self) -> int:
@@ -80,7 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _IDLE_SECONDS
 
     def do_GET(self) -> None:
-        status, media_type, body = self._answer(self.path.partition("?")[0])
+        with self.server.connections.answering(self.connection):
+            status, media_type, body = self._answer(self.path.partition("?")[0])
         self.send_response(status)
         self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(body)))
