@@ -113,6 +113,9 @@ CAUSES: dict[str, Cause] = {
         504, "The request took too long", "Try again, with fewer or smaller pictures in one request."
     ),
 }
+#: Paths of the gateway have at most 6 segments. Proxies and clients refuse long headers in a response.
+_MAX_PATH_DEPTH = 16
+
 #: Problems that pass by themselves: the answer says after how many seconds to try again.
 RETRY_AFTER_SECONDS = {"overloaded": 1, "not-ready": 2, "model-unavailable": 2}
 
@@ -137,7 +140,10 @@ class Problem(Exception):  # noqa: N818  RFC 9457's term
     def link(self, path: str) -> str:
         """The Link header of an answer to a request for this path: the problem's paragraph on the page
         `/problems`, relative to the path, so that it holds behind any path prefix."""
-        return f'<{"../" * (path.count("/") - 1)}problems#{self.cause}>; rel="help"'
+        above = path.count("/") - 1
+        if above > _MAX_PATH_DEPTH:  # no path of ours: right where no prefix stands before them
+            return f'</problems#{self.cause}>; rel="help"'
+        return f'<{"../" * above}problems#{self.cause}>; rel="help"'
 
     def document(self, request_id: str) -> dict[str, Any]:
         """The problem as JSON values."""

@@ -506,6 +506,12 @@ def test_tensorflow_servings_clients_find_their_error_message(client: FlaskClien
     problem(client.get("/v1/models/other"), 404, "not-found")
 
 
+def test_the_link_of_a_problem_is_short_however_many_slashes_a_path_has(client: FlaskClient) -> None:
+    refused = client.get("/x" + "/" * 8_000)
+    assert refused.status_code == 404
+    assert refused.headers["Link"] == '</problems#not-found>; rel="help"'
+
+
 @pytest.mark.parametrize("prefix", ["", "/pizza"])
 @pytest.mark.parametrize(
     "path", ["/predict", "/v1/models/pizza-model:predict", "/v1/models/pizza-model/versions/1:predict"]
