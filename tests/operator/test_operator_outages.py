@@ -3,6 +3,8 @@
 import asyncio
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -50,6 +52,15 @@ def holder(bench: Bench) -> str:
     return name
 
 
+def is_ready(running: RunningOperator) -> bool:
+    """What the kubelet's readiness probe finds."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{running.settings.probe_port}/readyz") as response:
+            return bool(response.status == 200)
+    except urllib.error.HTTPError:
+        return False
+
+
 def serve(bench: Bench) -> None:
     bench.create(1)
     bench.verify(1)
@@ -92,7 +103,7 @@ def test_an_operator_that_is_killed_in_mid_rollout_is_carried_on_by_the_next(ben
         bench.wait_ready(2)
 
 
-def test_a_leader_that_has_not_every_kind_listed_yet_touches_nothing(
+def test_a_replica_that_has_not_every_kind_listed_yet_does_not_take_the_lease(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In mid-rollout, with the Lease free: the state is in the ConfigMaps, and their list is late."""
@@ -110,10 +121,11 @@ def test_a_leader_that_has_not_every_kind_listed_yet_touches_nothing(
 
     monkeypatch.setattr(fetching, "fetch_objs", list_config_maps_late)
     before, mark = bench.deployments(), bench.apiserver.audit_mark()
-    with operator(bench, "second"):
+    with operator(bench, "second") as second:
         try:
-            bench.wait(lambda: holder(bench) == "second", "the second operator to lead")
-            time.sleep(3)  # the other kinds are listed meanwhile
+            time.sleep(5)  # the other kinds are listed meanwhile
+            assert holder(bench) != "second", "it could not reconcile anything"
+            assert not is_ready(second)
             assert [
                 (event.verb, event.resource, event.name)
                 for event in bench.apiserver.audit_events(since=mark)
@@ -124,6 +136,7 @@ def test_a_leader_that_has_not_every_kind_listed_yet_touches_nothing(
             ] == []
         finally:
             arrived.set()
+        bench.wait(lambda: is_ready(second), "the second operator to be ready")
         bench.verify(2)
         bench.wait_ready(2)
         assert "pizza-serving-v1" in bench.deployments(), "version 1 is kept warm"
@@ -181,3 +194,12 @@ def test_when_state_and_status_are_both_lost_the_version_that_has_served_goes_on
         assert bench.routing()["revision"] > before["revision"]
         bench.verify(2)
         bench.wait_ready(2)
+
+
+def test_a_replica_with_nothing_to_list_is_ready_and_leads(breakable: Bench) -> None:
+    with RunningOperator(breakable.apiserver.kubeconfig, breakable.gateways, "only") as running:
+        breakable.wait(lambda: is_ready(running), "the operator to be ready")
+        lease = f"/apis/coordination.k8s.io/v1/namespaces/default/leases/{LEASE_NAME}"
+        breakable.wait(
+            lambda: breakable.get(lease)["spec"]["holderIdentity"].startswith("only_"), "it to lead"
+        )

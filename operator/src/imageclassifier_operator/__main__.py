@@ -1,6 +1,7 @@
 """The operator process: every replica runs the informer, and the leader also runs the workers."""
 
 import asyncio
+import contextlib
 import logging
 import signal
 import threading
@@ -10,9 +11,10 @@ from dataclasses import dataclass
 import kopf
 
 from imageclassifier_operator import logs, metrics
-from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS
+from imageclassifier_operator.api.kinds import CHILDREN, IMAGE_CLASSIFIERS
 from imageclassifier_operator.observe.gateway_client import GatewayClient, HttpGatewayClient
 from imageclassifier_operator.reconcile.reconciler import Reconciler
+from imageclassifier_operator.runtime import probes
 from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
 from imageclassifier_operator.runtime.informer import Informer
 from imageclassifier_operator.runtime.leader_election import LeaderElection, LeaseLostError, Timing
@@ -25,12 +27,25 @@ logger = logging.getLogger(__name__)
 
 CRD_TRIES = 30
 CRD_RETRY_SECONDS = 2.0
+LIST_AGAIN_SECONDS = 5.0
 
 
 async def run(
     settings: Settings, stop: asyncio.Event, gateways: GatewayClient, timing: Timing | None = None
 ) -> None:
     """Run until `stop` is set or a signal arrives. Raises LeaseLostError when another replica may lead."""
+    ready = asyncio.Event()
+    async with probes.serve(settings.probe_port, ready.is_set):
+        await _run_until_stopped(settings, stop, gateways, timing, ready)
+
+
+async def _run_until_stopped(
+    settings: Settings,
+    stop: asyncio.Event,
+    gateways: GatewayClient,
+    timing: Timing | None,
+    ready: asyncio.Event,
+) -> None:
     queue = WorkQueue()
     informer = Informer(queue)
     client = await KubernetesClient.connect(settings.watch_namespace)
@@ -39,14 +54,14 @@ async def run(
     client.may_write = election.may_write
     await _wait_for_crd(client)
     kopf_stop = asyncio.Event()
-    leading = asyncio.create_task(_lead(_Process(informer, client, gateways, settings, stop), election))
+    process = _Process(informer, client, gateways, settings, stop, ready)
+    leading = asyncio.create_task(_lead(process, election))
     watching = asyncio.create_task(
         kopf.operator(
             registry=informer.registry,
             clusterwide=settings.watch_namespace is None,
             namespaces=[] if settings.watch_namespace is None else [settings.watch_namespace],
             standalone=True,
-            liveness_endpoint=f"http://0.0.0.0:{settings.probe_port}/healthz",
             stop_flag=kopf_stop,
         )
     )
@@ -95,16 +110,36 @@ class _Process:
     gateways: GatewayClient
     settings: Settings
     stop: asyncio.Event
+    ready: asyncio.Event
+    """Set once this replica could lead at once."""
 
 
 async def _lead(process: _Process, election: LeaderElection) -> None:
     """Wait for the Lease, and run the workers as long as it is held."""
     await process.informer.started.wait()
     _stop_on_signals(process.stop)
+    await _wait_until_listed(process)
+    process.ready.set()
     await election.acquire()
     async with asyncio.TaskGroup() as group:
         group.create_task(election.hold())
         group.create_task(_work(process))
+
+
+async def _wait_until_listed(process: _Process) -> None:
+    """Wait until the cache is complete, or there is nothing to be cached, of which no event would come.
+
+    A leader with an incomplete cache could do nothing, and a replica that has one would keep it from leading.
+    """
+    listed = process.informer.listed
+    while not listed.is_set():
+        try:
+            if not any([await process.client.list_uids(kind) for kind in (IMAGE_CLASSIFIERS, *CHILDREN)]):
+                return
+        except ApiError as error:
+            logger.warning("Cannot list the watched objects yet: %s", error)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(listed.wait(), LIST_AGAIN_SECONDS)
 
 
 async def _work(process: _Process) -> None:
@@ -132,7 +167,7 @@ def main() -> None:
     """The command `imageclassifier-operator`."""
     logs.set_up()
     settings = Settings.from_environment()
-    metrics.serve(settings.metrics_port)
+    metrics.serve(settings.metrics_port, probes.every_address())
     try:
         asyncio.run(_run(settings))
     except* LeaseLostError as lost:

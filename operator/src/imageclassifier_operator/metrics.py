@@ -52,9 +52,9 @@ ROUTING_SECONDS = Histogram(
 )
 
 
-def serve(port: int) -> None:
-    """Serve the metrics on `port`, in a thread."""
-    start_http_server(port, registry=REGISTRY)
+def serve(port: int, address: str) -> None:
+    """Serve the metrics on `port` of `address`, in a thread."""
+    start_http_server(port, addr=address, registry=REGISTRY)
 
 
 _LABELS_SET: dict[tuple[str, str], set[tuple[str, str, str]]] = {}

@@ -69,7 +69,8 @@ def test_a_new_leader_reconciles_nothing_before_every_kind_is_listed(
             informer.listed.set()
         leading = asyncio.create_task(
             program._lead(
-                program._Process(informer, NothingThere(), None, SETTINGS, asyncio.Event()), FirstInLine()
+                program._Process(informer, NothingThere(), None, SETTINGS, asyncio.Event(), asyncio.Event()),
+                FirstInLine(),
             )  # type: ignore[arg-type]
         )
         await asyncio.sleep(0.05)

@@ -30,7 +30,6 @@ class Informer:
         self._cache: Cache | None = None
         kopf.on.login(registry=self.registry)(_login)
         kopf.on.startup(registry=self.registry)(self._startup)
-        kopf.on.probe(registry=self.registry, id="queue")(self._probe)
         for kind in WATCHED:
             resource = (kind.group, kind.version, kind.plural)
             kopf.index(*resource, registry=self.registry, id=kind.plural)(_indexer(kind))
@@ -56,9 +55,6 @@ class Informer:
         settings.watching.field_selectors[WARNINGS.group, WARNINGS.version, WARNINGS.plural] = "type=Warning"
         self._cache = Cache({kind.plural: arguments[kind.plural] for kind in WATCHED})
         self.started.set()
-
-    def _probe(self, **_: Any) -> int:
-        return len(self.queue)
 
     def _event_handler(self, kind: Kind) -> Any:
         async def handle(type: str | None, body: kopf.Body, **_: Any) -> None:
