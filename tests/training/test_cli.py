@@ -100,7 +100,7 @@ def test_predict_classifies_each_image_and_fails_for_unreadable_ones(
     assert run("predict", exported, red, tmp_path / "notes.txt") == 3
     shown = capsys.readouterr()
     assert f"{red}: It is red! (red " in shown.out
-    assert f"error: {tmp_path / 'notes.txt'}: This is not a picture" in shown.err
+    assert f"error: {tmp_path / 'notes.txt'}: The file is not a picture" in shown.err
 
 
 def test_evaluation_on_the_training_images_is_not_called_accuracy(

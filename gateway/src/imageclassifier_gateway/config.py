@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-#: More than one process can use: Python runs one thread at a time, and only decoding and waiting let others
-#: run.
+#: One process cannot use more: Python runs one thread at a time, except while threads decode or wait.
 _MAX_CORES = 8
-#: However small pictures must be, what a model reads of one may be large.
+#: Even if pictures must be small, the input of a model can be large.
 _MIN_BUFFERED_BYTES = 64 * 1024 * 1024
 #: An origin as browsers write it in the Origin header.
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9]([-a-z0-9.]*[a-z0-9])?)(:[0-9]{1,5})?\Z")
@@ -23,7 +22,7 @@ class SettingError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """How one gateway process runs. The defaults are those of a gateway started by hand."""
+    """The settings of one gateway process; the defaults are for a gateway started by hand."""
 
     routing_file: Path = Path("/etc/imageclassifier/routing/routing.json")
     port: int = 9696
@@ -41,21 +40,20 @@ class Settings:
 
     @property
     def decoding_threads(self) -> int:
-        """Pictures decoded at the same time: one for each core, more would only push each other aside.
+        """The number of pictures decoded at the same time: one for each core.
 
-        Without a limit the downward API gives all the cores of the node.
+        Without a CPU limit the downward API gives all cores of the node.
         """
         return max(1, min(math.ceil(self.cpu_limit), _MAX_CORES))
 
     @property
     def max_requests_in_flight(self) -> int:
-        """Requests worked on or waiting; the next one is refused with 503 instead of making all others
-        late."""
+        """The number of requests in progress, including waiting ones; further ones are refused with 503."""
         return 32 + 32 * self.decoding_threads
 
     @property
     def max_slow_requests(self) -> int:
-        """Requests of those that may wait for a URL."""
+        """The number of requests that may wait for a URL at the same time."""
         return self.max_requests_in_flight // 2
 
     @property

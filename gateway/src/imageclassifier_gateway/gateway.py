@@ -1,4 +1,4 @@
-"""One gateway process put together: everything but HTTP."""
+"""The parts of one gateway process, without HTTP, and its readiness and `/rollout` document."""
 
 from __future__ import annotations
 
@@ -36,27 +36,30 @@ class Gateway:
     _was_ready: bool = False
 
     def start(self) -> None:
+        """Start to follow the routing file."""
         self.watcher.start()
 
     def stop(self) -> None:
+        """Stop the threads and close the connections."""
         self.watcher.stop()
         self.shadow.stop()
         self.decoder.close()
 
     def begin_draining(self) -> None:
-        """From now on not ready, so that the Service's endpoints drop this pod; requests are still
-        answered."""
+        """Report not ready, so that the Service drops this pod; requests are still answered."""
         self._draining.set()
 
     @property
     def draining(self) -> bool:
+        """Whether the gateway is shutting down."""
         return self._draining.is_set()
 
     def unready_reason(self) -> str | None:
-        """Why this pod should get no requests; None when it should.
+        """Why this pod is not ready; None if it is ready.
 
-        Ready from the first contract of a serving version on. A later outage of the model is answered with
-        503 and does not make all gateways unready at once, which would leave nobody to say what is wrong.
+        The gateway is ready once it has read the contract of a serving version, and stays ready. If the model
+        fails later, the gateway answers with 503. If all gateways became unready instead, clients would get
+        no response that explains the failure.
         """
         if self.draining:
             return "The gateway is shutting down."
@@ -66,12 +69,12 @@ class Gateway:
         if fleet is None:
             return self.watcher.error
         if fleet.serving.state.contract is None:
-            return f"Version {fleet.serving.number} is not there: {fleet.serving.state.error}"
+            return f"Version {fleet.serving.number} is not available: {fleet.serving.state.error}"
         self._was_ready = True
         return None
 
     def rollout_document(self) -> dict[str, Any]:
-        """What `GET /rollout` answers (docs/architecture.md)."""
+        """The response to `GET /rollout` (docs/architecture.md)."""
         fleet = self.watcher.fleet
         document: dict[str, Any] = {
             "schema": 1,
@@ -97,7 +100,7 @@ class Gateway:
 
 
 def build_gateway(settings: Settings) -> Gateway:
-    """Puts the parts together; nothing runs before `start`."""
+    """Build the parts of a gateway; nothing runs before `start`."""
     stats = Stats()
     # A connection that is no longer routed to is closed when the last request that may use it has ended.
     watcher = RoutingWatcher(settings.routing_file, stats, close_after_seconds=settings.timeout_seconds + 1)

@@ -1,4 +1,4 @@
-"""Every way a request can fail, as an RFC 9457 problem document: what is wrong, and what to do."""
+"""Problem documents (RFC 9457): every way in which a request can fail, and what to do about it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Cause(NamedTuple):
-    """What is the same in all problems of one cause."""
+    """The status, title and advice that all problems of one cause share."""
 
     status: int
     title: str
     advice: str
-    """What its sender, or the one who runs the gateway, can do about it."""
+    """What the client, or the owner of the gateway, can do about it."""
 
 
 #: What a problem's `type` begins with. It is a tag URI (RFC 4151), as RFC 9457 section 3.1.1 proposes where
@@ -25,104 +25,105 @@ TYPE_PREFIX = "tag:imageclassifier.dev,2026:"
 CAUSES: dict[str, Cause] = {
     "bad-request": Cause(
         400,
-        "The request cannot be understood",
+        "The request is invalid",
         "Send a picture as the body, a multipart form with pictures as files, or JSON. `/openapi.json` "
         "describes each of them.",
     ),
     "cross-site-url": Cause(
         403,
-        "A page of another site may not have URLs fetched",
-        "Send the picture itself. The owner of the gateway can allow the page's origin in "
+        "Pages of other sites may not send URLs",
+        "Send the picture itself. The owner of the gateway can add the origin of the page to "
         "`spec.gateway.cors.allowedOrigins`.",
     ),
-    "not-found": Cause(
-        404, "There is nothing here", "Look at the path, and at the model's name and version in it."
-    ),
-    "method-not-allowed": Cause(
-        405, "This method is not allowed here", "Use one of the methods that the Allow header names."
-    ),
+    "not-found": Cause(404, "Not found", "Check the path, and the name and version of the model in it."),
+    "method-not-allowed": Cause(405, "Method not allowed", "Use a method that the Allow header lists."),
     "body-too-slow": Cause(
-        408, "The body did not arrive in time", "Send smaller pictures, or use a faster line."
+        408, "The body did not arrive in time", "Send smaller pictures, or use a faster connection."
     ),
     "too-large": Cause(
         413,
         "The request or the picture is too large",
-        "Send a smaller picture, or fewer in one request: 512 pixels on a side are plenty for a classifier.",
+        "Send a smaller picture, or fewer pictures in one request. Most classifiers need no more than 512 "
+        "pixels on a side.",
     ),
     "url-too-long": Cause(
         414, "The request's path is too long", "Send the picture or its URL in the request's body."
     ),
     "not-a-picture": Cause(
         415,
-        "This is not a picture that can be read",
-        "Send JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC. For a URL, look whether it leads to the picture "
-        "itself or to a page around it.",
+        "The file is not a supported picture",
+        "Send JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC. If you sent a URL, check that it points to the "
+        "picture "
+        "itself and not to a page that shows it.",
     ),
     "broken-picture": Cause(
-        422, "The picture is damaged", "Save it anew, or send it again: it may have been cut off on its way."
+        422,
+        "The picture is damaged",
+        "Send it again, in case the upload was cut off. If that fails, save the picture again.",
     ),
     "headers-too-large": Cause(431, "The request's headers are too large", "Send fewer or shorter headers."),
     "unsupported-picture": Cause(
-        422, "The picture's form is not supported", "Save it as an ordinary JPEG or PNG."
+        422, "The encoding of the picture is not supported", "Save it as an ordinary JPEG or PNG."
     ),
     "url-refused": Cause(
         422,
-        "The URL may not be fetched",
-        "Use http or https and a host with a public address, or send the picture itself. Who runs the "
+        "The URL is not allowed",
+        "Use http or https and a host with a public address, or send the picture itself. The owner of the "
         "gateway can change `spec.gateway.urls`.",
     ),
     "url-not-fetched": Cause(
         422,
         "The URL could not be fetched",
-        "Open it in a browser to see whether it is there for everybody, or send the picture itself.",
+        "Check in a private browser window that everyone can open it, or send the picture itself.",
     ),
     "internal-error": Cause(
         500,
-        "The gateway made a mistake",
-        "Report it with the request's id, under which the gateway's log says more.",
+        "The gateway has a bug",
+        "Report it with the request id. The log of the gateway has the details under this id.",
     ),
     "model-error": Cause(
         502,
-        "The model gave no usable answer",
-        "Look at the model server's log, and at how the model was exported.",
+        "The model returned no usable prediction",
+        "Check the log of the model server, and how the model was exported.",
     ),
     "overloaded": Cause(
         503,
         "Too many requests at once",
-        "Try again after the seconds in Retry-After. If it goes on, raise `spec.gateway.replicas`, "
+        "Retry after the number of seconds in Retry-After. If the problem persists, raise "
+        "`spec.gateway.replicas`, "
         "`spec.replicas` or their resources.",
     ),
     "not-ready": Cause(
         503,
         "The gateway has no model yet",
-        "Try again after the seconds in Retry-After. If it goes on, `kubectl describe imageclassifier` "
-        "says why.",
+        "Retry after the number of seconds in Retry-After. If the problem persists, `kubectl describe "
+        "imageclassifier` shows the cause.",
     ),
     "model-unavailable": Cause(
         503,
         "The model cannot be reached",
-        "Try again after the seconds in Retry-After. If it goes on, `kubectl describe imageclassifier` "
-        "says why.",
+        "Retry after the number of seconds in Retry-After. If the problem persists, `kubectl describe "
+        "imageclassifier` shows the cause.",
     ),
     "model-timeout": Cause(
         504,
-        "The model took too long",
-        "Try again, with fewer pictures in one request; or give the model more CPU.",
+        "The model did not answer in time",
+        "Retry with fewer pictures in one request, or give the model more CPU.",
     ),
     "timeout": Cause(
-        504, "The request took too long", "Try again, with fewer or smaller pictures in one request."
+        504, "The request took too long", "Retry with fewer or smaller pictures in one request."
     ),
 }
 #: Paths of the gateway have at most 6 segments. Proxies and clients refuse long headers in a response.
 _MAX_PATH_DEPTH = 16
 
-#: Problems that pass by themselves: the answer says after how many seconds to try again.
+#: Temporary problems, and the seconds after which a client should retry.
 RETRY_AFTER_SECONDS = {"overloaded": 1, "not-ready": 2, "model-unavailable": 2}
 
 
 @dataclass(eq=False)
 class Problem(Exception):  # noqa: N818  RFC 9457's term
-    """A failure with the sentence its sender reads. `cause` is a key of CAUSES."""
+    """A failure of a request, with the sentence that the client reads. `cause` is a key of CAUSES."""
 
     cause: str
     detail: str
@@ -135,18 +136,21 @@ class Problem(Exception):  # noqa: N818  RFC 9457's term
 
     @property
     def status(self) -> int:
+        """The HTTP status of the cause."""
         return CAUSES[self.cause].status
 
     def link(self, path: str) -> str:
-        """The Link header of an answer to a request for this path: the problem's paragraph on the page
-        `/problems`, relative to the path, so that it holds behind any path prefix."""
+        """The Link header of the response to a request for this path: the paragraph in `/problems`.
+
+        The link is relative to the path, so it also works behind a path prefix.
+        """
         above = path.count("/") - 1
-        if above > _MAX_PATH_DEPTH:  # no path of ours: right where no prefix stands before them
+        if above > _MAX_PATH_DEPTH:  # not a path of the gateway: the link is right if there is no prefix
             return f'</problems#{self.cause}>; rel="help"'
         return f'<{"../" * above}problems#{self.cause}>; rel="help"'
 
     def document(self, request_id: str) -> dict[str, Any]:
-        """The problem as JSON values."""
+        """The problem document as JSON values."""
         cause = CAUSES[self.cause]
         return {
             "type": TYPE_PREFIX + self.cause,
@@ -159,4 +163,6 @@ class Problem(Exception):  # noqa: N818  RFC 9457's term
 
 def internal_error(request_id: str) -> Problem:
     """The problem of a request whose failure is a bug of the gateway."""
-    return Problem("internal-error", f"This is a bug of the gateway. Its log says more, under {request_id}.")
+    return Problem(
+        "internal-error", f"This is a bug of the gateway. Its log has the details under {request_id}."
+    )

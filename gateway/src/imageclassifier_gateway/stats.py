@@ -1,7 +1,7 @@
-"""What the gateway counts: for Prometheus, and for the operator's judgement of a rollout (`GET /rollout`).
+"""The counters of the gateway, for Prometheus and for the operator's analysis of a rollout (`GET /rollout`).
 
-All counters are cumulative since the process started. The operator takes differences; `start_id` tells it
-when they began anew.
+All counters are cumulative since the process started. The operator takes differences. A new `start_id` means
+that the counters started again at zero.
 """
 
 from __future__ import annotations
@@ -62,15 +62,19 @@ class Stats:
         def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
             return Counter(f"{prefix}_{name}", text, labels, registry=self._registry)
 
-        self.requests = counter("requests", "HTTP requests answered.", ("route", "status"))
+        self.requests = counter("requests", "HTTP responses sent, by route and status.", ("route", "status"))
         self.problems = counter(
-            "errors", "Problem documents sent, by cause; those of single pictures in a list too.", ("cause",)
+            "errors",
+            "Problem documents sent, by cause, including those of single pictures in a list.",
+            ("cause",),
         )
-        self.predictions = counter("predictions", "Pictures classified.", ("version", "label"))
-        self.fetches = counter("url_fetches", "Pictures fetched from URLs, by outcome.", ("outcome",))
+        self.predictions = counter(
+            "predictions", "Pictures classified, by version and label.", ("version", "label")
+        )
+        self.fetches = counter("url_fetches", "Fetches of pictures from URLs, by outcome.", ("outcome",))
         stages = Histogram(
             f"{prefix}_stage_duration_seconds",
-            "Time of one stage of a prediction request.",
+            "Time that a prediction request spent in each stage.",
             ("stage",),
             buckets=LATENCY_BUCKETS_SECONDS,
             registry=self._registry,
@@ -78,22 +82,26 @@ class Stats:
         #: By name; looked up once, since several are observed for each request.
         self.stages = {stage: stages.labels(stage) for stage in STAGES}
         self.in_flight = Gauge(
-            f"{prefix}_requests_in_flight", "Requests worked on or waiting.", registry=self._registry
+            f"{prefix}_requests_in_flight",
+            "Requests in progress, including waiting ones.",
+            registry=self._registry,
         )
         self.held_bytes = Gauge(
-            f"{prefix}_held_bytes", "Bytes of pictures that requests hold in memory.", registry=self._registry
+            f"{prefix}_held_bytes",
+            "Bytes of bodies and pixels that requests hold in memory.",
+            registry=self._registry,
         )
         self.decodes_waiting = Gauge(
             f"{prefix}_decodes_waiting",
-            "Requests that wait for their turn to decode.",
+            "Pictures that wait for a core to be decoded.",
             registry=self._registry,
         )
         self.connections = Gauge(
-            f"{prefix}_connections", "Connections of clients that are open.", registry=self._registry
+            f"{prefix}_connections", "Open connections of clients.", registry=self._registry
         )
         self.evicted_connections = counter(
             "evicted_connections",
-            "Connections closed to let new clients in, by what they were waiting for.",
+            "Connections closed to make room for new clients, by what they were waiting for.",
             ("state",),
         )
         self.dropped_log_lines = counter("dropped_log_lines", "Log lines dropped because stdout was blocked.")
@@ -103,26 +111,32 @@ class Stats:
         self.routing_broken = Gauge(
             f"{prefix}_routing_broken", "1 while the routing file cannot be read.", registry=self._registry
         )
-        self._model_requests = counter("model_requests", "Requests sent to a version.", ("version",))
-        self._model_errors = counter("model_errors", "Requests a version failed to answer.", ("version",))
+        self._model_requests = counter("model_requests", "Requests sent to each version.", ("version",))
+        self._model_errors = counter(
+            "model_errors",
+            "Requests that each version failed to answer, without those that a client can cause.",
+            ("version",),
+        )
         self._model_latency = Histogram(
             f"{prefix}_model_latency_seconds",
-            "Time a version took to answer, for each picture of a request.",
+            "Time that each version took to answer, per picture of a request.",
             ("version",),
             buckets=LATENCY_BUCKETS_SECONDS,
             registry=self._registry,
         )
         self._shadowed = counter(
-            "shadow", "Pictures for the shadow version, by outcome.", ("version", "outcome")
+            "shadow", "Pictures copied to the shadow version, by outcome.", ("version", "outcome")
         )
 
     def answered(self, version: int, latency_seconds: float) -> None:
-        """A version answered a request. The latency is that for each picture."""
+        """Count a request that a version answered; the latency is per picture."""
         self._count(version, latency_seconds)
 
     def failed(self, version: int, latency_seconds: float | None) -> None:
-        """A version failed to answer a request, by its own fault; counts as a request too. No latency where
-        the version could not be asked at all."""
+        """Count a request that a version failed to answer, as an error and as a request.
+
+        The latency is None if the version could not be called at all.
+        """
         self._count(version, latency_seconds)
         with self._lock:
             self._versions[version].errors += 1
@@ -140,6 +154,7 @@ class Stats:
         self._model_latency.labels(version).observe(latency_seconds)
 
     def shadow_compared(self, version: int, serving_label: str, candidate_label: str) -> None:
+        """Count a picture that both the serving version and the shadow version classified."""
         with self._lock:
             shadow = self._shadows.setdefault(version, _ShadowCounters())
             shadow.compared += 1
@@ -151,18 +166,19 @@ class Stats:
         self._shadowed.labels(version, outcome).inc()
 
     def shadow_dropped(self, version: int, pictures: int) -> None:
+        """Count pictures that were dropped because the queue was full."""
         with self._lock:
             self._shadows.setdefault(version, _ShadowCounters()).dropped += pictures
         self._shadowed.labels(version, "dropped").inc(pictures)
 
     def shadow_failed(self, version: int, pictures: int) -> None:
+        """Count pictures that the shadow version failed to classify."""
         with self._lock:
             self._shadows.setdefault(version, _ShadowCounters()).failed += pictures
         self._shadowed.labels(version, "failed").inc(pictures)
 
     def version_document(self, version: int) -> dict[str, Any]:
-        """The counters of one version as `/rollout` shows them; bucket counts are cumulative as Prometheus'
-        are."""
+        """The counters of one version as `/rollout` shows them, with cumulative bucket counts."""
         with self._lock:
             counters = self._versions.get(version, _VersionCounters())
             buckets, total = {}, 0
@@ -177,8 +193,10 @@ class Stats:
             }
 
     def shadow_document(self, version: int) -> dict[str, Any]:
-        """The agreement counters of one shadow version as `/rollout` shows them, the commonest confusions
-        first."""
+        """The agreement counters of one shadow version as `/rollout` shows them.
+
+        The most common confusions come first.
+        """
         with self._lock:
             shadow = self._shadows.get(version, _ShadowCounters())
             return {

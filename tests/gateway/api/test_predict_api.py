@@ -165,7 +165,7 @@ def test_base64_and_data_urls_are_read(client: FlaskClient, prefix: str) -> None
 def test_urls_are_fetched(client: FlaskClient, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     def fetch(url: str, deadline: object, hold: Callable[[int], None]) -> bytes:
         if "missing" in url:
-            raise FetchError("url-not-fetched", "failed", "example.org answered 404.")
+            raise FetchError("url-not-fetched", "failed", "example.org answered with status 404.")
         return picture("red")
 
     monkeypatch.setattr(gateway.fetcher, "fetch", fetch)
@@ -176,7 +176,7 @@ def test_urls_are_fetched(client: FlaskClient, gateway: Gateway, monkeypatch: py
     results = client.post("/predict", json={"urls": urls}).get_json()["results"]
     assert [result["name"] for result in results] == urls
     assert results[0]["label"] == "pizza"
-    assert results[1]["error"]["detail"] == "example.org answered 404."
+    assert results[1]["error"]["detail"] == "example.org answered with status 404."
     assert "404" in problem(client.post("/predict", json={"url": urls[1]}), 422, "url-not-fetched")
 
 
@@ -251,7 +251,7 @@ def test_half_a_character_in_a_url_spoils_that_url_only(
         (b'{"urls": []}', "at least one URL"),
         (b'{"urls": [1]}', "urls[0]"),
         (b'{"image": "?"}', "not valid base64"),
-        (b'{"image": "data:image/png,abc"}', "data URL that is not base64"),
+        (b'{"image": "data:image/png,abc"}', "data URL without base64"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_told_why(client: FlaskClient, body: bytes, sentence: str) -> None:
@@ -359,7 +359,7 @@ def test_without_a_routing_file_requests_are_told_to_wait(gateway: Gateway) -> N
     client = create_app(gateway).test_client()
     gateway.start()
     answer = client.post("/predict", data=picture())
-    assert "not named a version" in problem(answer, 503, "not-ready")
+    assert "not yet chosen a version" in problem(answer, 503, "not-ready")
     assert answer.headers["Retry-After"]
     assert gateway.unready_reason() is not None
 
@@ -416,7 +416,9 @@ def test_a_model_that_does_not_describe_itself_says_so(
     write_atomically(gateway.settings.routing_file, routing(make_model(contract=None)))
     gateway.start()
     document = eventually(
-        lambda: (gateway.rollout_document()["versions"]["1"]["error"] or "").startswith("The model does not"),
+        lambda: (gateway.rollout_document()["versions"]["1"]["error"] or "").startswith(
+            "The model has no signature"
+        ),
         "the reason is shown",
     )
     assert document
@@ -458,7 +460,9 @@ def test_tensorflow_servings_clients_may_name_the_version_that_serves_and_no_oth
         client.get("/v1/models/pizza-model/versions/2"),
         client.get("/v1/models/pizza-model/versions/2/metadata"),
     ):
-        assert "Version 2 of 'pizza-model' is not here; there is 1." in problem(answer, 404, "not-found")
+        assert "Version 2 of 'pizza-model' was not found; the gateway has 1." in problem(
+            answer, 404, "not-found"
+        )
 
 
 @pytest.mark.parametrize("path", ["/v1/models/pizza-model", "/v1/models/pizza-model/metadata"])
@@ -484,7 +488,7 @@ def test_no_client_can_send_pictures_to_a_version_on_trial(
     for _ in range(20):
         assert client.post("/v1/models/pizza-model/versions/1:predict", json=body).status_code == 200
     refused = client.post("/v1/models/pizza-model/versions/2:predict", json=body)
-    assert "version 1 does" in problem(refused, 404, "not-found")
+    assert "version 1 is" in problem(refused, 404, "not-found")
     assert len(serving.requests) == 20
     assert not trial.requests
     assert client.get("/v1/models/pizza-model/versions/2").status_code == 200

@@ -363,7 +363,7 @@ def test_proxies_of_the_environment_are_not_used(world: World, monkeypatch: pyte
 
 
 def test_a_name_that_does_not_resolve_is_a_sentence(world: World) -> None:
-    with pytest.raises(FetchError, match="not known"):
+    with pytest.raises(FetchError, match="was not found"):
         world.fetch("http://nowhere.example/")
 
 
@@ -573,7 +573,7 @@ def test_a_fetch_holds_no_more_memory_than_it_counts(world: World) -> None:
 
 
 def test_a_server_without_tls_is_no_https_server(world: World) -> None:
-    with pytest.raises(FetchError, match="No secure connection"):
+    with pytest.raises(FetchError, match="The TLS connection to"):
         world.fetch("https://pictures.example/not-http")
 
 
@@ -593,9 +593,9 @@ def test_the_certificate_must_be_valid_for_the_name(
 
     world.names["other.example"] = [PUBLIC]
     assert fetch("pictures.example", trusted=True) == world.server.picture
-    with pytest.raises(FetchError, match="No secure connection"):
+    with pytest.raises(FetchError, match="The TLS connection to"):
         fetch("pictures.example", trusted=False)
-    with pytest.raises(FetchError, match="No secure connection"):
+    with pytest.raises(FetchError, match="The TLS connection to"):
         fetch("other.example", trusted=True)
 
 
@@ -621,7 +621,7 @@ def test_only_allowed_hosts_are_asked_when_there_is_a_list(world: World, host: s
     if allowed:
         assert world.fetch(f"http://{host}/", allowed_hosts=hosts) == world.server.picture
     else:
-        with pytest.raises(FetchError, match="not one that pictures are fetched from"):
+        with pytest.raises(FetchError, match="allowedHosts"):
             world.fetch(f"http://{host}/", allowed_hosts=hosts)
         assert world.resolved == []
 

@@ -48,7 +48,7 @@ def test_each_unusable_file_has_its_own_line(data_dir: Path) -> None:
     (data_dir / "blue" / "nothing.jpg").write_bytes(b"")
     found = problems(data_dir)
     assert len(found) == 3
-    assert found[0].startswith(f"{data_dir / 'blue' / 'notes.txt'}: This is not a picture")
+    assert found[0].startswith(f"{data_dir / 'blue' / 'notes.txt'}: The file is not a picture")
     assert found[1].startswith(f"{data_dir / 'blue' / 'nothing.jpg'}: The picture is empty")
     assert found[2].startswith(f"{data_dir / 'red' / 'half.png'}: The picture is truncated")
 

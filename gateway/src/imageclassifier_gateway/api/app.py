@@ -110,20 +110,20 @@ def _as_problem(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, ClientDisconnected):
-        return Problem("bad-request", "The request's body is not sent as HTTP wants it.")
+        return Problem("bad-request", "The body of the request is not valid HTTP.")
     if isinstance(error, HTTPException) and (error.code or 500) < 500:
         cause = _CAUSE_OF_STATUS.get(error.code or 400, "bad-request")
         headers = {name: value for name, value in error.get_headers() if name == "Allow"}
-        return Problem(
-            cause, _SENTENCES.get(cause, error.description or "The request cannot be understood."), headers
-        )
-    logging.getLogger(__name__).error("request %s failed", g.trace.request_id, exc_info=error)
+        return Problem(cause, _SENTENCES.get(cause, error.description or "The request is invalid."), headers)
+    logging.getLogger(__name__).error(
+        "The request %s failed because of a bug.", g.trace.request_id, exc_info=error
+    )
     return internal_error(g.trace.request_id)
 
 
 _SENTENCES = {
-    "not-found": "There is nothing at this path. POST pictures to /predict; /openapi.json describes the API.",
-    "method-not-allowed": "This path does not take this method; the Allow header names those it takes.",
+    "not-found": "This path does not exist. POST pictures to /predict; /openapi.json describes the API.",
+    "method-not-allowed": "This path does not accept this method; the Allow header lists those it accepts.",
 }
 
 

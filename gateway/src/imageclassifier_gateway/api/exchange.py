@@ -72,7 +72,7 @@ class Exchange:
         stream = request.environ["wsgi.input"]
         body: bytes = stream.read(limit + 1 if length is None else length)
         if len(body) > limit:
-            raise Problem("too-large", f"The body has more than the accepted {limit:,} bytes.")
+            raise Problem("too-large", f"The body has more than {limit:,} bytes, which is the limit.")
         if arrived is None:  # another server, which did not count the bytes as they arrived
             ticket.hold(len(body))
         return body
@@ -104,7 +104,8 @@ class Exchange:
         if not body:
             raise Problem(
                 "bad-request",
-                "The request has no body. Send a picture, a multipart form with one, or JSON with a URL.",
+                "The request has no body. Send a picture, a multipart form with a picture, or JSON with a "
+                "URL.",
             )
         return Payload([Picture(body)])
 
@@ -148,9 +149,9 @@ class Exchange:
         ):
             raise Problem(
                 "cross-site-url",
-                f"A page of {(origin or 'another site')[:200]} may not have URLs fetched by this gateway. "
-                "Send the picture itself, or have the owner add the origin to "
-                "spec.gateway.cors.allowedOrigins.",
+                f"Pages of {(origin or 'other sites')[:200]} may not send URLs to this gateway. Send the "
+                f"picture "
+                "itself, or ask the owner to add the origin to spec.gateway.cors.allowedOrigins.",
             )
 
     def _fetch(
@@ -201,7 +202,7 @@ def _check_json_type() -> None:
     if not usual or origins.is_from_browser(request.headers.get):
         raise Problem(
             "bad-request",
-            f"The body looks like JSON, and its Content-Type is '{request.mimetype[:60]}'. Send it with "
+            f"The body looks like JSON, but its Content-Type is '{request.mimetype[:60]}'. Send it with "
             "Content-Type: application/json.",
         )
 

@@ -22,7 +22,7 @@ _MAX_HEAD_BYTES = 4 * 1024
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\r\r|\n\n")
 #: RFC 822: a line that begins with white space continues the header before.
 _CONTINUATION = re.compile(rb"(?:\r\n|\n|\r)[ \t]")
-_LET_THE_CLIENT = "Let the HTTP client write the Content-Type header by itself: it knows the boundary."
+_LET_THE_CLIENT = "Let the HTTP client set the Content-Type header: it knows the boundary."
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def read_form(body: bytes, boundary: str | None, max_pictures: int) -> Payload:
     the body is not such a form.
     """
     if not boundary:
-        raise Problem("bad-request", f"The form's Content-Type names no boundary. {_LET_THE_CLIENT}")
+        raise Problem("bad-request", f"The Content-Type of the form has no boundary. {_LET_THE_CLIENT}")
     pictures: list[Picture] = []
     for count, part in enumerate(_parts(body, boundary), 1):
         if count > 2 * max_pictures:
@@ -53,7 +53,7 @@ def read_form(body: bytes, boundary: str | None, max_pictures: int) -> Payload:
             check_count(len(pictures) + 1, max_pictures)
             pictures.append(Picture(body[part.start : part.end], part.filename or None))
     if not pictures:
-        raise Problem("bad-request", "The form holds no file. Add one with a file name.")
+        raise Problem("bad-request", "The form has no file. Add a part with a file name.")
     return Payload(pictures, many=len(pictures) > 1)
 
 
@@ -80,7 +80,9 @@ def _head(body: bytes, start: int) -> tuple[str | None, int]:
     if blank_line is None:
         if len(body) - start > _MAX_HEAD_BYTES:
             raise Problem(
-                "bad-request", f"The headers of a part of the form exceed {_MAX_HEAD_BYTES:,} bytes."
+                "bad-request",
+                f"The headers of a part of the form exceed {_MAX_HEAD_BYTES:,} bytes. Send shorter file "
+                f"names.",
             )
         raise _cut_off()
     for line in _CONTINUATION.sub(b" ", body[start : blank_line.start()]).splitlines():
@@ -100,7 +102,7 @@ def _head(body: bytes, start: int) -> tuple[str | None, int]:
 def _malformed(body: bytes, boundary: str) -> Problem:
     if b"--" + boundary.encode("ascii", "replace") not in body:
         return Problem(
-            "bad-request", f"The boundary that its Content-Type names is not in the form. {_LET_THE_CLIENT}"
+            "bad-request", f"The form does not contain the boundary of its Content-Type. {_LET_THE_CLIENT}"
         )
     return _cut_off()
 

@@ -1,5 +1,4 @@
-"""`/openapi.json`: the public API, described. A test lets schemathesis look for anything that is not true in
-it."""
+"""The OpenAPI document of the public API (`/openapi.json`); schemathesis checks it in a test."""
 
 from __future__ import annotations
 
@@ -33,7 +32,8 @@ def openapi_document(settings: Settings) -> _Json:
         "info": {
             "title": "ImageClassifier gateway",
             "version": __version__,
-            "description": "Send a picture, or the URL of one, and get the class that the model gives it.",
+            "description": "Send a picture, or the URL of a picture, and get the class that the model "
+            "predicts.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -43,11 +43,11 @@ def openapi_document(settings: Settings) -> _Json:
             **_tfserving_paths("/v1/models/{model}/versions/{version}", [_MODEL, _VERSION], settings),
             "/openapi.json": {"get": _get("This document", "AnyObject", ())},
             "/problems": {
-                "get": _file("What each problem means, and what to do", "text/html; charset=utf-8")
+                "get": _file("The meaning of each problem, and what to do", "text/html; charset=utf-8")
             },
-            "/": {"get": _file("The page to try it on", "text/html; charset=utf-8")},
-            "/page.js": {"get": _file("The page's program", "text/javascript; charset=utf-8")},
-            "/page.css": {"get": _file("The page's style", "text/css; charset=utf-8")},
+            "/": {"get": _file("The page to try the model", "text/html; charset=utf-8")},
+            "/page.js": {"get": _file("The script of the page", "text/javascript; charset=utf-8")},
+            "/page.css": {"get": _file("The style sheet of the page", "text/css; charset=utf-8")},
         },
         "components": {"schemas": _schemas(settings), "headers": _HEADERS},
     }
@@ -57,36 +57,39 @@ _MODEL: _Json = {
     "name": "model",
     "in": "path",
     "required": True,
-    "description": "The model's name; any other gets 404.",
+    "description": "The name of the model. Any other name gets 404.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_.-]+$"},
 }
 _VERSION: _Json = {
     "name": "version",
     "in": "path",
     "required": True,
-    "description": "The version's number. Pictures are for the version that serves; any other gets 404.",
+    "description": "The number of a version. Only the serving version classifies pictures; others get 404.",
     "schema": {"type": "integer", "minimum": 0},
 }
 _REQUEST_ID_PARAMETER: _Json = {
     "name": "X-Request-ID",
     "in": "header",
-    "description": "Comes back in the answer and stands in the logs; made up where it is no plain word.",
+    "description": "Identifies the request in the response and in the logs. The gateway generates an id if "
+    "this one is "
+    "missing or has unusual characters.",
     "schema": {"type": "string"},
 }
 _TRACEPARENT_PARAMETER: _Json = {
     "name": "traceparent",
     "in": "header",
-    "description": "W3C Trace Context; passed on to the model server.",
+    "description": "W3C Trace Context. The gateway passes it on to the model server.",
     "schema": {"type": "string"},
 }
 _HEADERS: _Json = {
-    "RequestId": {"description": "The request's id.", "required": True, "schema": {"type": "string"}},
+    "RequestId": {"description": "The id of the request.", "required": True, "schema": {"type": "string"}},
     "Help": {
-        "description": "The paragraph of `/problems` about this problem, relative to the request's path.",
+        "description": "The paragraph of `/problems` about this problem, relative to the path of the "
+        "request.",
         "schema": {"type": "string"},
     },
     "RetryAfter": {
-        "description": "Seconds to wait before another try.",
+        "description": "Seconds to wait before a retry.",
         "required": True,
         "schema": {"type": "string"},
     },
@@ -102,8 +105,11 @@ def _predict(settings: Settings) -> _Json:
         "description": (
             f"At most {settings.max_pictures} pictures of {settings.max_image_bytes:,} bytes each, and "
             f"{settings.max_body_bytes:,} bytes in all. JPEG, PNG, WebP, GIF (first frame), BMP, TIFF and "
-            "HEIC are read. Several pictures are answered with a list, in which each has its answer or its "
-            "own error. A body of any other media type is taken as a raw picture."
+            "HEIC are supported. A form with several files, or `urls` with any number of URLs, gets a "
+            "list: each "
+            "picture has its own prediction or its own problem. A form with one file, a raw picture, `url` "
+            "and "
+            "`image` get one prediction. A body of any other media type is read as a raw picture."
         ),
         "parameters": [_REQUEST_ID_PARAMETER, _TRACEPARENT_PARAMETER],
         "requestBody": {
@@ -119,14 +125,17 @@ def _predict(settings: Settings) -> _Json:
                         "properties": {
                             "file": {"type": "array", "items": {"type": "string", "format": "binary"}}
                         },
-                        "description": "One file or several; the names of the fields do not matter.",
+                        "description": "One or more files. The names of the fields do not matter. The "
+                        "response is a list if there are "
+                        "several files.",
                     }
                 },
             },
         },
         "responses": {
             "200": _answer(
-                {"anyOf": [_ref("Prediction"), _ref("Predictions")]}, "The answer, or a list of answers"
+                {"anyOf": [_ref("Prediction"), _ref("Predictions")]},
+                "The prediction; a list of predictions for `urls` and for a form with several files",
             ),
             **_problems((*_PREDICT_CAUSES, "cross-site-url")),
         },
@@ -138,19 +147,23 @@ def _tfserving_paths(base: str, parameters: list[_Json], settings: Settings) -> 
         base + ":predict": {"parameters": parameters, "post": _tfserving_predict(settings)},
         base: {
             "parameters": parameters,
-            "get": _get("Status of the version, in TensorFlow Serving's form", "ModelStatus", _MODEL_CAUSES),
+            "get": _get(
+                "The status of the version, as TensorFlow Serving returns it", "ModelStatus", _MODEL_CAUSES
+            ),
         },
         base + "/metadata": {
             "parameters": parameters,
-            "get": _get("Signatures of the version, in TensorFlow Serving's form", "Metadata", _MODEL_CAUSES),
+            "get": _get(
+                "The signatures of the version, as TensorFlow Serving returns them", "Metadata", _MODEL_CAUSES
+            ),
         },
     }
 
 
 def _tfserving_predict(settings: Settings) -> _Json:
     return {
-        "summary": "Classify pictures in TensorFlow Serving's form",
-        "description": "Answers the probabilities, in the order of the model's classes.",
+        "summary": "Classify pictures with the REST API of TensorFlow Serving",
+        "description": "Returns the probabilities, in the order of the classes of the model.",
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": _ref("TfServingRequest")}},
@@ -220,9 +233,9 @@ def _schemas(settings: Settings) -> _Json:
     picture = {"anyOf": [_ref("Base64"), {"type": "object", "minProperties": 1, "maxProperties": 1}]}
     pictures = {"type": "array", "items": picture, "minItems": 1, "maxItems": settings.max_pictures}
     decision = {
-        "prediction": {**text, "description": "The class's message."},
-        "label": {**text, "description": "The class's name."},
-        "probability": {**probability, "description": "That of the class."},
+        "prediction": {**text, "description": "The message of the predicted class."},
+        "label": {**text, "description": "The name of the predicted class."},
+        "probability": {**probability, "description": "The probability of the predicted class."},
         "probabilities": {"type": "object", "additionalProperties": probability},
     }
     shared = {
@@ -230,11 +243,11 @@ def _schemas(settings: Settings) -> _Json:
         "request_id": text,
         "timings_ms": {
             "type": "object",
-            "description": "Milliseconds of each stage that the request went through, and in all.",
+            "description": "Milliseconds that the request spent in each stage, and in total.",
             "additionalProperties": {"type": "number", "minimum": 0},
         },
     }
-    name = {"type": ["string", "null"], "description": "The file's name, or the URL."}
+    name = {"type": ["string", "null"], "description": "The name of the file, or the URL."}
     return {
         "PredictRequest": {
             "oneOf": [
@@ -249,7 +262,15 @@ def _schemas(settings: Settings) -> _Json:
                         }
                     }
                 ),
-                _object({"image": {**text, "minLength": 1, "description": "Base64, or a data URL of it."}}),
+                _object(
+                    {
+                        "image": {
+                            **text,
+                            "minLength": 1,
+                            "description": "The picture in base64, or a data URL with base64.",
+                        }
+                    }
+                ),
             ],
             "examples": [{"url": "https://example.org/pizza.jpg"}],
         },
@@ -280,7 +301,8 @@ def _schemas(settings: Settings) -> _Json:
                 "request_id": text,
                 "error": {
                     **text,
-                    "description": "The detail again, where TensorFlow Serving's clients look for it.",
+                    "description": "The same text as `detail`, in the field that clients of TensorFlow "
+                    "Serving read.",
                 },
             },
         },

@@ -75,11 +75,13 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
     What would take many times its size in memory is refused before it is parsed.
     """
     if sum(body.count(each) for each in b"[{,") > _MAX_JSON_VALUES:
-        raise Problem("bad-request", f"The JSON body has more than {_MAX_JSON_VALUES:,} values.")
+        raise Problem(
+            "bad-request", f"The JSON body has more than {_MAX_JSON_VALUES:,} values. Send fewer pictures."
+        )
     if len(body) > _LONG_JSON_BYTES and (not body.isascii() or _WIDE_ESCAPE.search(body)):
         raise Problem(
             "bad-request",
-            f"A JSON body of more than {_LONG_JSON_BYTES:,} bytes may hold nothing but ASCII: base64 is.",
+            f"A JSON body of more than {_LONG_JSON_BYTES:,} bytes must be all ASCII, as base64 is.",
         )
     try:
         document = json.loads(body)
@@ -95,7 +97,7 @@ def decode_base64(text: str, where: str) -> bytes:
     if prefix := _DATA_URL.match(text[:256]):
         text = text[prefix.end() :]
     elif text[:5].lower() == "data:":
-        raise Problem("bad-request", f"'{where}' is a data URL that is not base64.")
+        raise Problem("bad-request", f"'{where}' is a data URL without base64. Encode the picture in base64.")
     try:
         # validate=True refuses line breaks, which many encoders put in; nothing else is let through.
         data = text.encode("ascii")

@@ -36,12 +36,14 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
         fleet = gateway.predictor.fleet()
         if model != fleet.routing.model:
             raise Problem(
-                "not-found", f"There is no model '{model[:60]}' here; there is '{fleet.routing.model}'."
+                "not-found", f"There is no model '{model[:60]}'; this gateway serves '{fleet.routing.model}'."
             )
         version = fleet.serving if number is None else fleet.versions.get(number)
         if version is None:
             there = ", ".join(str(each) for each in sorted(fleet.versions))
-            raise Problem("not-found", f"Version {number} of '{model}' is not here; there is {there}.")
+            raise Problem(
+                "not-found", f"Version {number} of '{model}' was not found; the gateway has {there}."
+            )
         return version
 
     @blueprint.post("/<model>:predict", defaults={"version": None})
@@ -70,7 +72,7 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
             try:
                 answer = named.server.status(timeout_seconds=_CALL_SECONDS)
             except ModelServerError as error:
-                raise Problem(error.cause, f"{error} Try again later.") from None
+                raise Problem(error.cause, f"{error} Retry later.") from None
         return _json({"model_version_status": [_as_json(answer)]})
 
     @blueprint.get("/<model>/metadata", defaults={"version": None})
@@ -81,7 +83,7 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
             try:
                 signatures = named.server.signatures(timeout_seconds=_CALL_SECONDS)
             except ModelServerError as error:
-                raise Problem(error.cause, f"{error} Try again later.") from None
+                raise Problem(error.cause, f"{error} Retry later.") from None
         spec = {"name": named.model, "signature_name": "", "version": str(named.number)}
         return _json({"model_spec": spec, "metadata": {"signature_def": _as_json(signatures)}})
 
@@ -92,7 +94,7 @@ def _pictures(document: dict[str, Any], max_pictures: int) -> tuple[bool, list[P
     """The pictures of `instances` (row format) or `inputs` (column format), and whether it was the former."""
     signature = document.get("signature_name", "")
     if signature not in ("", SERVING_SIGNATURE):
-        raise Problem("bad-request", f"'signature_name' may only be '{SERVING_SIGNATURE}' here, or left out.")
+        raise Problem("bad-request", f"'signature_name' must be '{SERVING_SIGNATURE}' or be left out.")
     given = [name for name in ("instances", "inputs") if name in document]
     if len(given) != 1:
         raise Problem("bad-request", "Send exactly one of 'instances' and 'inputs'.")

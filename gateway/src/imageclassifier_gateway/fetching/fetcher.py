@@ -58,7 +58,7 @@ def _late(host: str) -> FetchError:
 
 def _busy(host: str) -> FetchError:
     return FetchError(
-        "overloaded", "busy", f"Many pictures are being fetched from {site_of(host)} already. Try again soon."
+        "overloaded", "busy", f"The gateway already fetches many pictures from {site_of(host)}. Retry soon."
     )
 
 
@@ -119,7 +119,7 @@ class Fetcher:
     def check(self, target: Target, deadline: Deadline) -> list[Address]:
         """The addresses a target may be connected at. Raises FetchError when one of them is not allowed."""
         if self._allowed_hosts and not any(_matches(target.host, pattern) for pattern in self._allowed_hosts):
-            raise refused(f"The host {target.host} is not one that pictures are fetched from here.")
+            raise refused(f"The host {target.host} is not in spec.gateway.urls.allowedHosts.")
         try:
             addresses = [ipaddress.ip_address(target.host)]
         except ValueError:
@@ -128,7 +128,8 @@ class Fetcher:
             is_allowed(each, allow_private_networks=self._allow_private_networks) for each in addresses
         ):
             raise refused(
-                f"{target.host} leads to an address that is not public; pictures are not fetched from there."
+                f"{target.host} resolves to an address that is not public. The gateway does not fetch from "
+                f"it."
             )
         return addresses
 
@@ -140,7 +141,7 @@ class Fetcher:
         except ResolverBusy:
             raise _busy(target.host) from None
         if not addresses:
-            raise _failed(f"The name {target.host} is not known.")
+            raise _failed(f"The host name {target.host} was not found.")
         return addresses
 
     def _name(self, host: str) -> str:
@@ -167,11 +168,15 @@ class Fetcher:
                     return self._redirect(target, response)
                 return self._body(target, response, deadline, hold)
         except ssl.SSLError as error:
-            raise _failed(f"No secure connection to {target.host}: {error.reason or 'TLS failed'}.") from None
+            raise _failed(
+                f"The TLS connection to {target.host} failed: {error.reason or 'no reason given'}."
+            ) from None
         except TimeoutError:
             raise _late(target.host) from None
         except (OSError, http.client.HTTPException, ValueError):
-            raise _failed(f"{target.host} could not be reached, or its answer is not HTTP.") from None
+            raise _failed(
+                f"{target.host} could not be reached, or did not send a valid HTTP response."
+            ) from None
 
     def _open(self, target: Target, deadline: Deadline) -> PinnedConnection:
         """A connection to one of the checked addresses, the first that takes it."""
@@ -208,12 +213,14 @@ class Fetcher:
         hold: Callable[[int], None],
     ) -> bytes:
         if response.status != 200:
-            raise _failed(f"{target.host} answered {response.status}.")
+            raise _failed(f"{target.host} answered with status {response.status}.")
         if response.getheader("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-            raise _failed(f"{target.host} sent the picture compressed, which was not asked for.")
+            raise _failed(
+                f"{target.host} sent the picture with a Content-Encoding, although the request accepts none."
+            )
         media_type = response.getheader("Content-Type", "").partition(";")[0].strip().lower()
         if not media_type.startswith("image/") and media_type not in _OPAQUE_TYPES:
-            raise _failed(f"The URL leads to '{media_type[:60]}', not to a picture.")
+            raise _failed(f"The URL returns '{media_type[:60]}' and not a picture.")
         if response.length is not None and response.length > self._max_bytes:
             raise self._too_large()
         # Its value is handed over without a copy: no more is in memory than `hold` knows of.
@@ -226,7 +233,7 @@ class Fetcher:
             if deadline.remaining_seconds() <= 0:
                 raise TimeoutError
         if response.length:
-            raise _failed(f"{target.host} sent less than it announced.")
+            raise _failed(f"{target.host} sent fewer bytes than its Content-Length.")
         return body.getvalue()
 
     def _too_large(self) -> FetchError:

@@ -53,18 +53,18 @@ def parse_url(url: str) -> Target:
     if len(url) > _MAX_URL_LENGTH:
         raise refused(f"The URL is longer than {_MAX_URL_LENGTH} characters.")
     if any(ord(character) <= 32 or ord(character) == 127 or character == "\\" for character in url):
-        raise refused("The URL holds a space, a control character or a backslash.")
+        raise refused("The URL contains a space, a control character or a backslash.")
     if any("\ud800" <= character <= "\udfff" for character in url):
-        raise refused("The URL holds half a character (a lone surrogate).")
+        raise refused("The URL contains an invalid character (a lone surrogate).")
     try:
         parts = urllib.parse.urlsplit(url)
         port = parts.port
     except ValueError:
         raise refused("The URL is malformed.") from None
     if parts.scheme not in ("http", "https"):
-        raise refused("Only http:// and https:// URLs are fetched.")
+        raise refused("The URL must begin with http:// or https://.")
     if "@" in parts.netloc:
-        raise refused("The URL holds a user name or password; pictures are fetched without.")
+        raise refused("The URL contains a user name or password, which the gateway does not send. Remove it.")
     if port == 0:
         raise refused("The URL's port is 0.")
     path = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
@@ -87,16 +87,16 @@ def _host(netloc: str, host: str | None) -> str:
                 return str(ipaddress.IPv6Address(host))
         except ValueError:
             pass
-        raise refused("The URL's host is not a plain IPv6 address.")
+        raise refused("The host in the URL is not a plain IPv6 address.")
     try:
         # Also turns full-width digits and dots into plain ones, before they are looked at.
         name = host.encode("idna").decode("ascii").lower().removesuffix(".")
     except UnicodeError:
-        raise refused("The URL's host is not a valid name.") from None
+        raise refused("The host in the URL is not a valid name.") from None
     try:
         return str(ipaddress.IPv4Address(name))
     except ValueError:
         pass
     if _ENDS_IN_A_NUMBER.match(name) or not _HOST_NAME.match(name):
-        raise refused("The URL's host is neither a name nor an address in its usual form.")
+        raise refused("The host in the URL is neither a valid name nor an address in its usual form.")
     return name

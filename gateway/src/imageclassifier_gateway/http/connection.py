@@ -1,4 +1,4 @@
-"""One client's connection: read a request, have it answered, keep the connection or close it.
+"""One connection of a client: reads a request, sends the response, then keeps or closes the connection.
 
 Everything here runs in the event loop, so a slow or silent client costs a few kilobytes and no thread. Only a
 request that has arrived whole gets a request thread.
@@ -141,7 +141,7 @@ class Connection(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         self._client_is_done = True
         if self.state is State.BODY:
-            self._refuse(Problem("bad-request", "The request's body ended before its announced length."))
+            self._refuse(Problem("bad-request", "The body is shorter than its Content-Length."))
         return self.state in (State.WORKING, State.ANSWERING)
 
     def pause_writing(self) -> None:
@@ -171,7 +171,7 @@ class Connection(asyncio.BufferedProtocol):
                 Problem(
                     "body-too-slow",
                     f"The request did not arrive within {self._server.timeout_seconds:g} seconds. "
-                    "Send a smaller picture, or use a faster line.",
+                    "Send a smaller picture, or use a faster connection.",
                 )
             )
         else:
@@ -182,8 +182,8 @@ class Connection(asyncio.BufferedProtocol):
         self._refuse(
             Problem(
                 "body-too-slow",
-                "The upload was stopped because it was slow and others need its memory. "
-                "Try again, or send a smaller picture.",
+                "The gateway stopped the upload because it was slow and other requests need its memory. "
+                "Retry, or send a smaller picture.",
             )
         )
 

@@ -76,7 +76,7 @@ class Connections:
         while self._arriving_bytes + count_bytes > self._max_arriving_bytes:
             victim = next(iter(self._by_state[State.BODY]), None)
             if victim is None or victim is upload or time.monotonic() - victim.since < _GRACE_SECONDS:
-                raise Problem("overloaded", "Too many large pictures are arriving already. Try again soon.")
+                raise Problem("overloaded", "Too many large pictures are arriving already. Retry soon.")
             victim.stop_upload()  # which releases its bytes
         self._arriving_bytes += count_bytes
 

@@ -25,7 +25,7 @@ from ..gateway import Gateway
 
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
-#: A connection that waits for its client for so long is closed.
+#: A connection that is idle for so long is closed.
 _IDLE_SECONDS = 30
 #: The kubelet and a few scrapers need fewer. Each has a thread while it is open.
 _MAX_CONNECTIONS = 32
@@ -135,7 +135,7 @@ class InternalServer(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
         """One JSON line, where the standard library prints a traceback; none for a client that has gone."""
         if not isinstance(sys.exception(), OSError):
-            logging.getLogger(__name__).exception("a request to the internal port failed")
+            logging.getLogger(__name__).exception("A request to the internal port failed.")
 
     def start(self) -> None:
         threading.Thread(target=self.serve_forever, name="internal", daemon=True).start()
@@ -171,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, CONTENT_TYPE_LATEST, gateway.stats.exposition()
         if path == "/rollout":
             return 200, _JSON, json.dumps(gateway.rollout_document()).encode()
-        return 404, _TEXT, b"There are /livez, /readyz, /metrics and /rollout.\n"
+        return 404, _TEXT, b"Not found. The paths are /livez, /readyz, /metrics and /rollout.\n"
 
     def log_message(self, format: str, *args: object) -> None:
         """Says nothing: probes and scrapes come all the time."""

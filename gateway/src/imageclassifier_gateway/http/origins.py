@@ -15,7 +15,7 @@ ANY = "*"
 #: Gives a request's header by its name.
 Header = Callable[[str], str | None]
 
-#: What a page reads beside the body: a response's id, when to try again, and what a problem means.
+#: What a page reads beside the body: a response's id, when to retry, and what a problem means.
 _EXPOSED = "X-Request-ID, Retry-After, Link"
 
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}

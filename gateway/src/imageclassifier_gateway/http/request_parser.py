@@ -192,7 +192,9 @@ class RequestParser:
             return
         assert self._budget is not None
         if self._received + len(data) > self._max_body_bytes:
-            raise Problem("too-large", f"The body has more than the accepted {self._max_body_bytes:,} bytes.")
+            raise Problem(
+                "too-large", f"The body has more than {self._max_body_bytes:,} bytes, which is the limit."
+            )
         self._budget.receive(len(data))
         self._received += len(data)
         self._body.write(data)
@@ -211,9 +213,9 @@ def _end_of_head(before: bytes, data: memoryview) -> int:
 def _too_large(*, in_target: bool) -> Problem:
     if in_target:
         return Problem(
-            "url-too-long", "The request's path and query are too long. Send what is long in the body."
+            "url-too-long", "The path and query of the request are too long. Send long values in the body."
         )
     return Problem(
         "headers-too-large",
-        "The request's headers are too many or too long. Send fewer cookies and headers.",
+        "The request has too many headers, or they are too long. Send fewer cookies and headers.",
     )

@@ -121,7 +121,7 @@ class HttpServer:
         try:
             response = call(self._app, environ)
         except Exception:
-            logging.getLogger(__name__).exception("A request failed outside of the application.")
+            logging.getLogger(__name__).exception("A request failed outside of the Flask application.")
             problem = internal_error("the time of its log line")
             response = self._refusal(problem, request.head, request.began)
         finally:

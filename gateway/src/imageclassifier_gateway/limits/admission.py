@@ -57,7 +57,9 @@ class Admission:
         with self._lock:
             if self._requests >= self._max_requests:
                 raise Problem(
-                    "overloaded", f"{self._requests} requests are being worked on already. Try again soon."
+                    "overloaded",
+                    f"The gateway already works on {self._requests} requests, which is its limit. Retry "
+                    f"soon.",
                 )
             self._requests += 1
             ticket.has_place = True
@@ -73,14 +75,14 @@ class Admission:
             # Another try could not succeed either.
             raise Problem(
                 "too-large",
-                f"The request needs {ticket.held_bytes + count_bytes:,} bytes of memory, and the gateway has "
+                f"The request needs {ticket.held_bytes + count_bytes:,} bytes of memory, but the gateway has "
                 f"{self._max_bytes:,} for all requests. Send fewer or smaller pictures, each as the body "
                 "itself. The owner of the gateway can raise spec.gateway.maxImageBytes.",
             )
         with self._lock:
             if self._bytes + count_bytes > self._max_bytes:
                 raise Problem(
-                    "overloaded", "Too many large pictures are being worked on already. Try again soon."
+                    "overloaded", "The gateway already works on too many large pictures. Retry soon."
                 )
             self._bytes += count_bytes
             ticket.held_bytes += count_bytes

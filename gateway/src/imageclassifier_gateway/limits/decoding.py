@@ -82,4 +82,4 @@ class Decoder:
             with self._stats.decodes_waiting.track_inprogress():
                 if self._cores.acquire(timeout=remaining):
                     return
-        raise Problem("timeout", "The gateway was too busy to decode the picture in time. Try again later.")
+        raise Problem("timeout", "The gateway was too busy to decode the picture in time. Retry later.")

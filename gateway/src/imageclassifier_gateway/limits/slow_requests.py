@@ -27,7 +27,7 @@ class SlowRequests:
         with self._lock:
             if self._fetching >= self._limit:
                 raise Problem(
-                    "overloaded", "Too many pictures are being fetched from URLs already. Try again soon."
+                    "overloaded", "The gateway already fetches too many pictures from URLs. Retry soon."
                 )
             self._fetching += 1
         try:

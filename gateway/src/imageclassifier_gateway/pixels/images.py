@@ -158,7 +158,7 @@ def decode(data: bytes, wanted: ModelInput | None = None, limits: Limits = DEFAU
             f"The picture has more than the accepted {limits.max_pixels:,} pixels."
         ) from None
     except MemoryError:
-        raise PictureTooLarge("The picture needs more memory to decode than there is.") from None
+        raise PictureTooLarge("The picture needs more memory to decode than the gateway has.") from None
     except Exception as error:
         # Pillow's decoders report damage with nearly any built-in exception (OSError, SyntaxError,
         # ValueError, struct.error, IndexError, EOFError, zlib.error, ...): to the sender they all mean the
@@ -167,9 +167,9 @@ def decode(data: bytes, wanted: ModelInput | None = None, limits: Limits = DEFAU
 
 
 def fit(picture: Image.Image, wanted: ModelInput) -> Image.Image:
-    """Bring an RGB picture to the wanted size, antialiased (but for `nearest`).
+    """Resize an RGB picture to the wanted size, with antialiasing except for `nearest`.
 
-    `squash` gives up the aspect ratio, `crop` cuts the centre out, `pad` adds black evenly around.
+    `squash` changes the aspect ratio, `crop` cuts out the centre, `pad` adds black borders.
     """
     resample = _RESAMPLE[wanted.resize]
     size = (wanted.width, wanted.height)
@@ -208,7 +208,7 @@ def _check_size(size: tuple[int, int], most: int, what: str) -> None:
 
 def _check_same_size(stored: tuple[int, int], structure: Structure) -> None:
     if structure.size not in (None, stored):
-        raise BrokenPicture("The picture is damaged (it gives two sizes).")
+        raise BrokenPicture("The picture is damaged (it contains two different sizes).")
 
 
 def _check_memory(
@@ -250,8 +250,9 @@ def _rgb(picture: Image.Image) -> Image.Image:
         return picture
     if picture.mode in ("I", "F"):
         raise UnsupportedPicture(
-            f"The picture's pixels are 32-bit {'numbers' if picture.mode == 'I' else 'fractions'} without "
-            "a defined white; save it with 8 or 16 bits a channel."
+            f"The picture has 32-bit {'integers' if picture.mode == 'I' else 'floats'} as pixels, which "
+            f"have no "
+            "defined white. Save it with 8 or 16 bits per channel."
         )
     if picture.mode.startswith("I;16"):
         # Pillow's own conversion clips at 255 instead of scaling; the high byte is what it keeps of 16-bit
@@ -263,7 +264,7 @@ def _rgb(picture: Image.Image) -> Image.Image:
         return picture.convert("RGB")
     except ValueError:
         raise UnsupportedPicture(
-            f"The picture's colours ({picture.mode}) cannot be turned into RGB; save it as RGB."
+            f"The colours of the picture ({picture.mode}) cannot be converted to RGB. Save it as RGB."
         ) from None
 
 
@@ -280,11 +281,11 @@ def _on_white(picture: Image.Image) -> Image.Image:
 def _what_it_is_not(data: bytes) -> str:
     start = data[:512].lstrip()
     if start.startswith(b"<"):
-        return "This is not a picture but HTML, XML or SVG text."
+        return "The file is HTML, XML or SVG text and not a picture."
     if start.startswith(b"%PDF"):
-        return "This is not a picture but a PDF document."
+        return "The file is a PDF document and not a picture."
     known = ", ".join("HEIC" if name == "HEIF" else name for name in FORMATS)
-    return f"This is not a picture in a format that is read here ({known})."
+    return f"The file is not a picture in a supported format ({known})."
 
 
 def _one_line(error: Exception) -> str:

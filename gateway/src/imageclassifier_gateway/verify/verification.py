@@ -92,7 +92,7 @@ class Verification:
         return self.verdict
 
     def _wait_for_contract(self) -> Contract:
-        """The candidate's contract; a candidate that is not there yet is asked again until the deadline."""
+        """The contract of the candidate; retries until the deadline while the candidate is not available."""
         given = self.plan.candidate.contract
         while True:
             try:
@@ -122,13 +122,13 @@ class Verification:
             before = parse_contract(given, default_name=self.plan.model)
         except (ModelServerError, ContractError) as error:
             # A broken serving version must not keep the one from serving that mends it.
-            self.verdict.note(f"The classes could not be compared with the serving version's: {error}")
+            self.verdict.note(f"The classes could not be compared with those of the serving version: {error}")
             return
         if contract.class_names != before.class_names:
             raise RejectedError(
                 "ClassesChanged",
                 f"The classes changed from {_list(before.class_names)} to {_list(contract.class_names)}. "
-                "If that is meant, set spec.rollout.allowClassChange to true.",
+                "If this is intended, set spec.rollout.allowClassChange to true.",
             )
 
     def _check_golden(self, contract: Contract) -> None:
@@ -144,7 +144,7 @@ class Verification:
             got = self._predict([pixels], contract)[0]
             if len(case.probabilities) != len(got):
                 raise RejectedError(
-                    "ContractInvalid", f"Golden picture {index} has not one probability per class."
+                    "ContractInvalid", f"Golden picture {index} does not have one probability per class."
                 )
             worst = max(worst, float(np.abs(got - np.array(case.probabilities)).max()))
         self.verdict.golden = {"cases": len(golden.cases), "worst_difference": round(worst, 6)}

@@ -14,7 +14,7 @@ from .model_failures import ModelRefusedError, ModelServerError
 from .model_server_client import ModelServer, array
 
 #: Pictures in one call. Every model server accepts so many: the operator configures batching for it
-#: (desired/serving.py), and an exported model is warmed up with it (training/saved_model.py). The model's
+#: (render/model_server.py), and training warms an exported model up with it (saved_model.py). The model's
 #: throughput hardly grows beyond it, while the memory of pixels does.
 MAX_PICTURES = 8
 
@@ -86,5 +86,5 @@ def predict_pixels(
     except ContractError as error:
         raise ModelServerError(str(error)) from None
     if len(probabilities) != len(pixels):
-        raise ModelServerError(f"The model answered {len(probabilities)} rows for {len(pixels)} pictures.")
+        raise ModelServerError(f"The model returned {len(probabilities)} rows for {len(pixels)} pictures.")
     return probabilities

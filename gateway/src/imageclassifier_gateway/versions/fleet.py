@@ -63,8 +63,12 @@ class Version:
             try:
                 self.state = self._check()
             except Exception as error:  # a thread that ended would never see the version come back
-                logging.getLogger(__name__).exception("version %s could not be checked", self.number)
-                self.state = VersionState(self.state.contract, f"It could not be checked: {error!r}.")
+                logging.getLogger(__name__).exception(
+                    "The check of version %s failed because of a bug.", self.number
+                )
+                self.state = VersionState(
+                    self.state.contract, f"The check failed because of a bug of the gateway: {error!r}."
+                )
             if self.state.contract is not None:
                 self._known.set()
             self._closed.wait(_CHECK_SECONDS if self.state.ready else _RETRY_SECONDS)
@@ -78,7 +82,9 @@ class Version:
             if status.state != pb.ModelVersionStatus.AVAILABLE:
                 state = pb.ModelVersionStatus.State.Name(status.state)
                 reason = f": {status.status.error_message[:300]}" if status.status.error_message else ""
-                return VersionState(contract, f"The model server says {state}{reason} ({self.route.target}).")
+                return VersionState(
+                    contract, f"The model server reports {state}{reason} ({self.route.target})."
+                )
             if not self.state.ready:
                 contract = self._read_contract()
         except (ModelServerError, ContractError) as error:

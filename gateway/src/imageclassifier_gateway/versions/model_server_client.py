@@ -139,7 +139,9 @@ class ModelServer:
             response = self._predict_again(request, deadline - time.monotonic(), metadata)
         if output not in response.outputs:
             names = ", ".join(sorted(response.outputs)) or "nothing"
-            raise ModelServerError(f"The model answered {names} instead of '{output}' ({self._name}).")
+            raise ModelServerError(
+                f"The model returned {names} instead of the output '{output}' ({self._name})."
+            )
         answer: pb.TensorProto = response.outputs[output]
         return answer
 
@@ -168,17 +170,18 @@ class ModelServer:
             # TensorFlow Serving (predict_util.cc): `Serving signature key "contract" not found.`
             if "Serving signature key" in str(error):
                 raise MissingSignatureError(
-                    f"The model does not describe itself: it has no signature '{signature}'. Export it with "
-                    f"imageclassifier-training, or say `classes` and `input` in the spec ({self._name})."
+                    f"The model has no signature '{signature}', so it does not describe itself. Export it "
+                    f"with "
+                    f"imageclassifier-training, or set `classes` and `input` in the spec ({self._name})."
                 ) from None
             raise
         if not answer.string_val:
-            raise ModelServerError(f"The signature '{signature}' answered no string ({self._name}).")
+            raise ModelServerError(f"The signature '{signature}' returned no string ({self._name}).")
         try:
             return answer.string_val[0].decode("utf-8")
         except UnicodeDecodeError:
             raise ModelServerError(
-                f"The signature '{signature}' answered no UTF-8 text ({self._name})."
+                f"The signature '{signature}' returned no UTF-8 text ({self._name})."
             ) from None
 
     def status(self, *, timeout_seconds: float) -> pb.ModelVersionStatus:
@@ -189,7 +192,7 @@ class ModelServer:
         except grpc.RpcError as error:
             raise self._error(error) from None
         if not response.model_version_status:
-            raise ModelServerError(f"The model server knows nothing about {self._name}.")
+            raise ModelServerError(f"The model server does not know {self._name}.")
         status: pb.ModelVersionStatus = response.model_version_status[0]
         return status
 
@@ -235,7 +238,7 @@ def array(values: pb.TensorProto) -> NDArray[Any]:
     shape = tuple(dim.size for dim in values.tensor_shape.dim)
     if values.dtype not in _TO_NUMPY:
         raise ModelServerError(
-            f"The model answered {pb.DataType.Name(values.dtype)}; it must answer DT_FLOAT."
+            f"The model returned {pb.DataType.Name(values.dtype)}; it must return DT_FLOAT."
         )
     if values.tensor_content:
         flat = np.frombuffer(values.tensor_content, dtype=_TO_NUMPY[values.dtype])
@@ -244,5 +247,5 @@ def array(values: pb.TensorProto) -> NDArray[Any]:
     else:
         flat = np.array(values.double_val, dtype=np.float64)
     if flat.size != math.prod(shape):
-        raise ModelServerError(f"The model answered {flat.size} values for the shape {shape}.")
+        raise ModelServerError(f"The model returned {flat.size} values for the shape {shape}.")
     return flat.reshape(shape)

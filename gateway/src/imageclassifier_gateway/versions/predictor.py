@@ -1,5 +1,5 @@
-"""From the pictures of a request to decisions: choose the version, prepare the pixels, ask the version, and
-ask another one when it fails."""
+"""Classifies the pictures of a request: chooses a version, prepares pixels, calls it, and falls back if "
+"it fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from .watcher import RoutingWatcher
 
 #: How long a request waits for the contract of a serving version that was only just named.
 _CONTRACT_SECONDS = 5.0
-#: The share of the time left that a version on trial gets; the rest is for the version that stands in for it.
+#: The share of the remaining time that a version under analysis gets. The rest is for the version that
+#: answers if it fails.
 _TRIAL_SHARE = 0.5
 
 
@@ -118,15 +119,15 @@ class Predictor:
     def fleet(self) -> Fleet:
         """The versions to work with now. Raises Problem while there is no routing file."""
         if self._watcher.fleet is None:
-            raise Problem("not-ready", "The operator has not named a version to serve yet. Try again soon.")
+            raise Problem("not-ready", "The operator has not yet chosen a version to serve. Retry soon.")
         return self._watcher.fleet
 
     def classify(self, fleet: Fleet, request: ClassifyRequest) -> Classified:
         """Classifies the pictures of one request, all by the same version.
 
-        When a version on trial fails, the version that stands in for it answers, and the failure counts as
-        model_failures.py says. A version that the client names is the only one that may answer. Raises
-        Problem when there is no answer.
+        When a version under analysis fails, the version that stands in for it answers. model_failures.py
+        decides whether the failure counts. If the client names a version, only that version may answer.
+        Raises Problem when no version answers.
         """
         number, other = _choose(fleet, request)
         failure: Failure | None = None
@@ -142,7 +143,7 @@ class Predictor:
                 self._stats.failed(number, failed.failure.seconds)
             error = failed.failure.error
             raise Problem(
-                error.cause, f"{error} Try again. If this error stays, check the pods of the model."
+                error.cause, f"{error} Retry. If the error persists, check the pods of the model."
             ) from None
         self._offer_to_shadow(fleet, request, answer)
         return answer
@@ -150,7 +151,7 @@ class Predictor:
     def _ask(
         self, version: Version, request: ClassifyRequest, *, on_trial: bool, beside: Failure | None = None
     ) -> Classified:
-        """`beside` is the failure of the version on trial, which counts or not by how this one fares."""
+        """`beside` is the failure of the version under analysis; this answer decides whether it counts."""
         call = self._begin(version, request, on_trial=on_trial)
         wanted = call.contract.input
         count = batches.pictures_per_call(wanted, self._max_pixel_bytes)
@@ -198,14 +199,16 @@ class Predictor:
             return []
         remaining = request.deadline.remaining_seconds()
         if remaining <= 0:
-            raise Problem("timeout", "No time was left to ask the model. Send fewer or smaller pictures.")
+            raise Problem("timeout", "No time was left to call the model. Send fewer or smaller pictures.")
         if call.reserved_seconds is None:
             call.reserved_seconds = remaining * (1 - _TRIAL_SHARE) if call.on_trial else 0.0
         timeout_seconds = remaining - call.reserved_seconds
         began = time.monotonic()
         try:
             if timeout_seconds <= 0:
-                raise ModelTimeoutError("The pictures before took all the time of the version on trial.")
+                raise ModelTimeoutError(
+                    "The earlier pictures of the request used all the time of the candidate."
+                )
             rows = batches.predict(
                 call.version.server,
                 call.contract,
@@ -270,8 +273,8 @@ def _choose(fleet: Fleet, request: ClassifyRequest) -> tuple[int, int | None]:
     if request.version != serving:
         raise Problem(
             "not-found",
-            f"Version {request.version} does not serve; version {serving} does. "
-            "Name no version to get an answer from the one that serves.",
+            f"Version {request.version} is not the serving version; version {serving} is. "
+            "Leave the version out of the path to use the serving version.",
         )
     return serving, None
 

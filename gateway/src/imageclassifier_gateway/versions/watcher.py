@@ -1,5 +1,4 @@
-"""Follows the routing file: what is in it is in use within half a second, and a broken one changes
-nothing."""
+"""Watches the routing file: a change is used within half a second; an invalid file is ignored."""
 
 from __future__ import annotations
 
@@ -76,6 +75,6 @@ class RoutingWatcher:
             try:
                 self.look()
             except Exception as error:  # a watcher that ended would never see the next, good file
-                logging.getLogger(__name__).exception("the routing file could not be put to use")
-                self.error = f"The routing file could not be put to use: {error!r}."
+                logging.getLogger(__name__).exception("The routing file could not be used because of a bug.")
+                self.error = f"The routing file could not be used because of a bug of the gateway: {error!r}."
                 self._stats.routing_broken.set(1)

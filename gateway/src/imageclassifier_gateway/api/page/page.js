@@ -74,7 +74,7 @@ function showProblem(card, problem) {
 }
 
 function noResponse(detail) {
-  return { title: "No response", detail: `${detail} Try again in a moment.` };
+  return { title: "No response", detail: `${detail} Retry in a moment.` };
 }
 
 // Sends a request. Returns the response document, or the status and a problem document.

@@ -18,7 +18,7 @@ _MAX_METADATA_BYTES = 64 * 1024
 
 
 def inspect(data: bytes) -> Structure:
-    """Leaves out what stands before the first frame where it is much, but for the frame's transparency.
+    """Leaves out what stands before the first frame where it is much, except for the frame's transparency.
 
     Raises Damaged when it has more sub-blocks than a program writes.
     """

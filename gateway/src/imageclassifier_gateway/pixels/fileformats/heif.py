@@ -65,7 +65,7 @@ class _Items:
         if item in self.refused:
             raise TooCostly(
                 f"has an image of type '{self.refused[item].decode()}', whose memory cannot be told before "
-                "it is decoded. Save it anew, or as a JPEG."
+                "it is decoded. Save it again, or as a JPEG."
             )
         if not self.pixels.get(item):
             raise Damaged("an image in it has no size")
@@ -86,7 +86,7 @@ def inspect(data: bytes) -> Structure:
     if cost > _MAX_TIMES_OF_PIXELS * max(pixels, _SMALL_PIXELS):
         raise TooCostly(
             f"has {pixels:,} pixels, and decoding it works on {cost:,}: its tiles or rotations repeat. "
-            "Save it anew, or as a JPEG."
+            "Save it again, or as a JPEG."
         )
     return Structure(data)
 
