@@ -74,3 +74,19 @@ def test_objects_belong_to_the_classifier_that_their_label_names():
     assert key_of(DEPLOYMENTS, deployment()) == KEY
     assert key_of(IMAGE_CLASSIFIERS, {"metadata": {"name": "pizza", "namespace": "default"}}) == KEY
     assert key_of(PODS, {"metadata": {"name": "x", "namespace": "default"}}) is None
+
+
+def test_an_object_that_lost_its_labels_is_seen_again_once_it_has_them_back():
+    store, _ = cache(deployments=[deployment("5")])
+    store.record_deletion(DEPLOYMENTS, KEY, "pizza-gateway", "u")  # the watch reports a lost label so
+    store.record_event(DEPLOYMENTS, "u")
+    assert store.get(DEPLOYMENTS, KEY, "pizza-gateway") is not None
+
+
+def test_the_only_object_of_a_kind_that_only_our_write_knows_is_dropped_when_a_list_does_not_have_it():
+    store, _ = cache()
+    store.record_write(DEPLOYMENTS, KEY, deployment("7"))
+    before = store.uids(DEPLOYMENTS)
+    assert before == {"u"}
+    assert store.drop_missing(DEPLOYMENTS, before, listed=set()) == {KEY}
+    assert store.objects_of(DEPLOYMENTS, KEY) == []

@@ -84,6 +84,10 @@ class Cache:
         elif (cached := self.get(kind, key, name)) is not None:
             self.record_deletion(kind, key, name, cached["metadata"]["uid"])
 
+    def record_event(self, kind: Kind, uid: str) -> None:
+        """Record that the watch has reported an object that exists, as one that has our labels again."""
+        self._deleted_uids[kind.plural].discard(uid)
+
     def record_deletion(self, kind: Kind, key: Key, name: str, uid: str) -> None:
         """Record that an object is deleted, by us, by an event of the watch, or by its absence in a list."""
         written = self._written.get((kind.plural, key), {})
@@ -93,8 +97,13 @@ class Cache:
 
     def uids(self, kind: Kind) -> set[str]:
         """The uids of all cached objects of `kind`, to be read before the list for `drop_missing`."""
-        index = self._indices[kind.plural]
-        return {body["metadata"]["uid"] for key in list(index) for body in self.objects_of(kind, key)}
+        keys = self._keys(kind)
+        return {body["metadata"]["uid"] for key in keys for body in self.objects_of(kind, key)}
+
+    def _keys(self, kind: Kind) -> set[Key]:
+        """The ImageClassifiers with cached objects of `kind`. Some are known only from our own writes."""
+        written = {key for plural, key in self._written if plural == kind.plural}
+        return written | set(self._indices[kind.plural])
 
     def drop_missing(self, kind: Kind, before: set[str], listed: set[str]) -> set[Key]:
         """Drop the objects that were cached `before` a list of their kind and are not `listed`.
@@ -103,7 +112,7 @@ class Cache:
         """
         index, deleted = self._indices[kind.plural], self._deleted_uids[kind.plural]
         missing, affected = before - listed, set()
-        for key in list(index):
+        for key in self._keys(kind):
             for body in self.objects_of(kind, key):
                 uid = body["metadata"]["uid"]
                 if uid in missing:

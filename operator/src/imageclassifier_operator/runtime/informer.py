@@ -64,6 +64,8 @@ class Informer:
                 return
             if type == "DELETED":
                 self.cache.record_deletion(kind, key, body["metadata"]["name"], body["metadata"]["uid"])
+            else:
+                self.cache.record_event(kind, body["metadata"]["uid"])
             self.queue.add(key)
 
         return handle
