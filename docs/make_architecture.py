@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Generates the picture of the operator's folders in docs/architecture.md: `make reference`."""
+"""Generates the pictures of the packages' folders in docs/architecture.md: `make reference`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,26 +7,34 @@ from pathlib import Path
 import grimp
 
 ARCHITECTURE = Path(__file__).resolve().parents[1] / "docs" / "architecture.md"
-BEGIN, END = "<!-- made by make reference: begin -->\n", "<!-- made by make reference: end -->\n"
-PACKAGE = "imageclassifier_operator"
-FOLDERS = ("reconcile", "status", "rollout", "render", "observe", "runtime", "api")
+BEGIN, END = "<!-- made by make reference: begin {} -->\n", "<!-- made by make reference: end {} -->\n"
+#: The folders of each package, from the highest layer to the lowest.
+FOLDERS = {
+    "imageclassifier_operator": ("reconcile", "status", "rollout", "render", "observe", "runtime", "api"),
+    "imageclassifier_gateway": (
+        "api", "http", "verify", "versions", "fetching", "limits", "pixels", "contract",
+    ),
+}  # fmt: skip
 
 
 def architecture(text: str) -> str:
-    """The page `text`, with the part between the markers generated again."""
-    head, rest = text.split(BEGIN)
-    _, tail = rest.split(END)
-    return head + BEGIN + "\n".join(_picture()) + "\n" + END + tail
+    """The page `text`, with the parts between the markers generated again."""
+    for package, folders in FOLDERS.items():
+        begin, end = BEGIN.format(package), END.format(package)
+        head, rest = text.split(begin)
+        _, tail = rest.split(end)
+        text = head + begin + "\n".join(_picture(package, folders)) + "\n" + end + tail
+    return text
 
 
-def _picture() -> Iterator[str]:
-    graph = grimp.build_graph(PACKAGE, cache_dir=None)
+def _picture(package: str, folders: tuple[str, ...]) -> Iterator[str]:
+    graph = grimp.build_graph(package, cache_dir=None)
     yield "```mermaid"
     yield "flowchart TD"
-    for importer in FOLDERS:
-        for imported in FOLDERS:
+    for importer in folders:
+        for imported in folders:
             if importer != imported and graph.direct_import_exists(
-                importer=f"{PACKAGE}.{importer}", imported=f"{PACKAGE}.{imported}", as_packages=True
+                importer=f"{package}.{importer}", imported=f"{package}.{imported}", as_packages=True
             ):
                 yield f"    {importer} --> {imported}"
     yield "```"
