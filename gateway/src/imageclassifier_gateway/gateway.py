@@ -14,8 +14,9 @@ from .limits.decoding import Decoder
 from .limits.slow_requests import SlowRequests
 from .pixels import images
 from .stats import Stats
-from .versions.predictor import Predictor, shadow_labels
+from .versions.predictor import Predictor
 from .versions.shadow import ShadowSender
+from .versions.shadow_labels import shadow_labels
 from .versions.watcher import RoutingWatcher
 
 

@@ -24,8 +24,8 @@ from imageclassifier_gateway.limits.deadline import Deadline
 from imageclassifier_gateway.pixels import images
 from imageclassifier_gateway.problems import Problem
 from imageclassifier_gateway.versions import batches
+from imageclassifier_gateway.versions.classify_request import ClassifyRequest
 from imageclassifier_gateway.versions.model_failures import ModelTimeoutError
-from imageclassifier_gateway.versions.predictor import ClassifyRequest
 
 MakeModel = Callable[..., FakeModel]
 

@@ -9,7 +9,6 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import unquote
 
 from flask import Flask, Request, Response, g, request
@@ -22,7 +21,8 @@ from ..http.refusals import SAFETY_HEADERS, problem_document
 from ..limits.admission import BEGAN
 from ..problems import MEDIA_TYPE, Problem, internal_error
 from . import cors
-from .routes import page_routes, predict_routes
+from .page_routes import page_routes
+from .predict import predict_routes
 from .tfserving_rest import tfserving_routes
 
 #: W3C Trace Context: version, trace id, parent id, flags.
@@ -31,16 +31,10 @@ _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-
 _CAUSE_OF_STATUS = {404: "not-found", 405: "method-not-allowed"}
 
 
-class _App(Flask):
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Flask looks at each call whether a function is a coroutine; none is here."""
-        return func
-
-
 def create_app(gateway: Gateway) -> Flask:
     """The WSGI application for a gateway."""
     settings = gateway.settings
-    app = _App("imageclassifier_gateway", static_folder=None)
+    app = Flask("imageclassifier_gateway", static_folder=None)
     app.register_blueprint(predict_routes(gateway, gateway.admission))
     app.register_blueprint(tfserving_routes(gateway, gateway.admission))
     app.register_blueprint(page_routes(gateway))

@@ -20,7 +20,7 @@ from ..limits.deadline import Deadline
 from ..pixels import images
 from ..problems import Problem
 from ..versions.batches import Metadata
-from ..versions.predictor import ClassifyRequest
+from ..versions.classify_request import ClassifyRequest
 from ..versions.routing import Sticky
 from .forms import read_form
 from .payload import Payload, Picture, Reference, read_json

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from imageclassifier_gateway import __version__
 
 from ..config import Settings
-from ..contract import SERVING_SIGNATURE
-from ..problems import CAUSES, MEDIA_TYPE, TYPE_PREFIX
-
-_Json = dict[str, Any]
+from ..problems import CAUSES, MEDIA_TYPE
+from .openapi_schemas import Json, ref, schemas
 
 _PREDICT_CAUSES = (
     "bad-request", "body-too-slow", "too-large", "not-a-picture", "broken-picture", "unsupported-picture",
@@ -25,7 +22,7 @@ _MODEL_CAUSES = (
 )  # fmt: skip
 
 
-def openapi_document(settings: Settings) -> _Json:
+def openapi_document(settings: Settings) -> Json:
     """The OpenAPI 3.1 document for a gateway with these limits."""
     return {
         "openapi": "3.1.0",
@@ -49,25 +46,25 @@ def openapi_document(settings: Settings) -> _Json:
             "/page.js": {"get": _file("The script of the page", "text/javascript; charset=utf-8")},
             "/page.css": {"get": _file("The style sheet of the page", "text/css; charset=utf-8")},
         },
-        "components": {"schemas": _schemas(settings), "headers": _HEADERS},
+        "components": {"schemas": schemas(settings), "headers": _HEADERS},
     }
 
 
-_MODEL: _Json = {
+_MODEL: Json = {
     "name": "model",
     "in": "path",
     "required": True,
     "description": "The name of the model. Any other name gets 404.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_.-]+$"},
 }
-_VERSION: _Json = {
+_VERSION: Json = {
     "name": "version",
     "in": "path",
     "required": True,
     "description": "The number of a version. Only the serving version classifies pictures; others get 404.",
     "schema": {"type": "integer", "minimum": 0},
 }
-_REQUEST_ID_PARAMETER: _Json = {
+_REQUEST_ID_PARAMETER: Json = {
     "name": "X-Request-ID",
     "in": "header",
     "description": "Identifies the request in the response and in the logs. The gateway generates an id if "
@@ -75,13 +72,13 @@ _REQUEST_ID_PARAMETER: _Json = {
     "missing or has unusual characters.",
     "schema": {"type": "string"},
 }
-_TRACEPARENT_PARAMETER: _Json = {
+_TRACEPARENT_PARAMETER: Json = {
     "name": "traceparent",
     "in": "header",
     "description": "W3C Trace Context. The gateway passes it on to the model server.",
     "schema": {"type": "string"},
 }
-_HEADERS: _Json = {
+_HEADERS: Json = {
     "RequestId": {"description": "The id of the request.", "required": True, "schema": {"type": "string"}},
     "Help": {
         "description": "The paragraph of `/problems` about this problem, relative to the path of the "
@@ -94,10 +91,10 @@ _HEADERS: _Json = {
         "schema": {"type": "string"},
     },
 }
-_REQUEST_ID: _Json = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
+_REQUEST_ID: Json = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
 
 
-def _predict(settings: Settings) -> _Json:
+def _predict(settings: Settings) -> Json:
     picture = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
     return {
         "operationId": "predict",
@@ -115,7 +112,7 @@ def _predict(settings: Settings) -> _Json:
         "requestBody": {
             "required": True,
             "content": {
-                "application/json": {"schema": _ref("PredictRequest")},
+                "application/json": {"schema": ref("PredictRequest")},
                 "application/octet-stream": picture,
                 "image/jpeg": picture,
                 "multipart/form-data": {
@@ -134,7 +131,7 @@ def _predict(settings: Settings) -> _Json:
         },
         "responses": {
             "200": _answer(
-                {"anyOf": [_ref("Prediction"), _ref("Predictions")]},
+                {"anyOf": [ref("Prediction"), ref("Predictions")]},
                 "The prediction; a list of predictions for `urls` and for a form with several files",
             ),
             **_problems((*_PREDICT_CAUSES, "cross-site-url")),
@@ -142,7 +139,7 @@ def _predict(settings: Settings) -> _Json:
     }
 
 
-def _tfserving_paths(base: str, parameters: list[_Json], settings: Settings) -> _Json:
+def _tfserving_paths(base: str, parameters: list[Json], settings: Settings) -> Json:
     return {
         base + ":predict": {"parameters": parameters, "post": _tfserving_predict(settings)},
         base: {
@@ -160,32 +157,32 @@ def _tfserving_paths(base: str, parameters: list[_Json], settings: Settings) -> 
     }
 
 
-def _tfserving_predict(settings: Settings) -> _Json:
+def _tfserving_predict(settings: Settings) -> Json:
     return {
         "summary": "Classify pictures with the REST API of TensorFlow Serving",
         "description": "Returns the probabilities, in the order of the classes of the model.",
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": _ref("TfServingRequest")}},
+            "content": {"application/json": {"schema": ref("TfServingRequest")}},
         },
         "responses": {
-            "200": _answer(_ref("TfServingResponse"), "The probabilities"),
+            "200": _answer(ref("TfServingResponse"), "The probabilities"),
             **_problems((*_PREDICT_CAUSES, "not-found")),
         },
     }
 
 
-def _get(summary: str, schema: str, causes: Iterable[str]) -> _Json:
-    return {"summary": summary, "responses": {"200": _answer(_ref(schema), summary), **_problems(causes)}}
+def _get(summary: str, schema: str, causes: Iterable[str]) -> Json:
+    return {"summary": summary, "responses": {"200": _answer(ref(schema), summary), **_problems(causes)}}
 
 
-def _file(summary: str, media_type: str) -> _Json:
+def _file(summary: str, media_type: str) -> Json:
     content = {media_type: {"schema": {"type": "string"}}}
     file = {"description": summary, "headers": _REQUEST_ID, "content": content}
     return {"summary": summary, "responses": {"200": file, **_problems(())}}
 
 
-def _answer(schema: _Json, description: str) -> _Json:
+def _answer(schema: Json, description: str) -> Json:
     return {
         "description": description,
         "headers": _REQUEST_ID,
@@ -193,13 +190,13 @@ def _answer(schema: _Json, description: str) -> _Json:
     }
 
 
-def _problems(causes: Iterable[str]) -> _Json:
+def _problems(causes: Iterable[str]) -> Json:
     """One response for each status, naming its causes, and those that any request may have."""
     titles: dict[int, list[str]] = {}
     for cause in dict.fromkeys((*causes, *_UNREADABLE_CAUSES)):
         status, title, _ = CAUSES[cause]
         titles.setdefault(status, []).append(f"{title} (`{cause}`)")
-    responses: _Json = {}
+    responses: Json = {}
     for status, texts in sorted(titles.items()):
         headers = {**_REQUEST_ID, "Link": {"$ref": "#/components/headers/Help"}}
         if status == 503:
@@ -207,124 +204,6 @@ def _problems(causes: Iterable[str]) -> _Json:
         responses[str(status)] = {
             "description": ". ".join(texts) + ".",
             "headers": headers,
-            "content": {MEDIA_TYPE: {"schema": _ref("Problem")}},
+            "content": {MEDIA_TYPE: {"schema": ref("Problem")}},
         }
     return responses
-
-
-def _ref(name: str) -> _Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _object(properties: _Json, optional: tuple[str, ...] = (), **more: Any) -> _Json:
-    required = [name for name in properties if name not in optional]
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": required,
-        "additionalProperties": False,
-        **more,
-    }
-
-
-def _schemas(settings: Settings) -> _Json:
-    text, probability = {"type": "string"}, {"type": "number", "minimum": 0, "maximum": 1}
-    url = {"type": "string", "format": "uri", "minLength": 1, "maxLength": 2048}
-    picture = {"anyOf": [_ref("Base64"), {"type": "object", "minProperties": 1, "maxProperties": 1}]}
-    pictures = {"type": "array", "items": picture, "minItems": 1, "maxItems": settings.max_pictures}
-    decision = {
-        "prediction": {**text, "description": "The message of the predicted class."},
-        "label": {**text, "description": "The name of the predicted class."},
-        "probability": {**probability, "description": "The probability of the predicted class."},
-        "probabilities": {"type": "object", "additionalProperties": probability},
-    }
-    shared = {
-        "model": _object({"name": text, "version": {"type": "integer", "minimum": 1}}),
-        "request_id": text,
-        "timings_ms": {
-            "type": "object",
-            "description": "Milliseconds that the request spent in each stage, and in total.",
-            "additionalProperties": {"type": "number", "minimum": 0},
-        },
-    }
-    name = {"type": ["string", "null"], "description": "The name of the file, or the URL."}
-    return {
-        "PredictRequest": {
-            "oneOf": [
-                _object({"url": url}),
-                _object(
-                    {
-                        "urls": {
-                            "type": "array",
-                            "items": url,
-                            "minItems": 1,
-                            "maxItems": settings.max_pictures,
-                        }
-                    }
-                ),
-                _object(
-                    {
-                        "image": {
-                            **text,
-                            "minLength": 1,
-                            "description": "The picture in base64, or a data URL with base64.",
-                        }
-                    }
-                ),
-            ],
-            "examples": [{"url": "https://example.org/pizza.jpg"}],
-        },
-        "Prediction": _object({**decision, **shared}),
-        "Predictions": _object(
-            {
-                "results": {
-                    "type": "array",
-                    "items": {
-                        "anyOf": [
-                            _object({"name": name, **decision}),
-                            _object({"name": name, "error": _ref("Problem")}),
-                        ]
-                    },
-                },
-                **shared,
-            }
-        ),
-        "Problem": {
-            "type": "object",
-            "description": "RFC 9457.",
-            "required": ["type", "title", "status", "detail", "request_id"],
-            "properties": {
-                "type": {"enum": [TYPE_PREFIX + cause for cause in CAUSES]},
-                "title": text,
-                "status": {"type": "integer"},
-                "detail": {**text, "description": "What is wrong, and what to do."},
-                "request_id": text,
-                "error": {
-                    **text,
-                    "description": "The same text as `detail`, in the field that clients of TensorFlow "
-                    "Serving read.",
-                },
-            },
-        },
-        "Base64": _object({"b64": {**text, "description": "A picture in base64."}}),
-        "TfServingRequest": {
-            "type": "object",
-            "properties": {
-                "signature_name": {"enum": ["", SERVING_SIGNATURE]},
-                "instances": pictures,
-                "inputs": {"anyOf": [pictures, {"type": "object", "minProperties": 1, "maxProperties": 1}]},
-            },
-            "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
-        },
-        "TfServingResponse": {
-            "type": "object",
-            "properties": {
-                name: {"type": "array", "items": {"type": "array", "items": probability}}
-                for name in ("predictions", "outputs")
-            },
-            "oneOf": [{"required": ["predictions"]}, {"required": ["outputs"]}],
-        },
-        "ModelStatus": _object({"model_version_status": {"type": "array", "items": {"type": "object"}}}),
-        "Metadata": _object({"model_spec": {"type": "object"}, "metadata": {"type": "object"}}),
-        "AnyObject": {"type": "object"},
-    }

@@ -1,8 +1,44 @@
-"""`python -m imageclassifier_gateway.verify`: run one verification, as its Job does."""
+"""`python -m imageclassifier_gateway.verify --plan FILE`: runs one verification, as its Job does.
 
+Exit code: 0 passed, 1 failed, 2 could not be carried out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
 import sys
+from pathlib import Path
 
-from .verification import main
+from ..config import read_settings
+from .verdict import Verdict
+from .verification import verify
+
+
+def main() -> int:
+    """Runs the plan, writes the verdict, and returns the exit code."""
+    parser = argparse.ArgumentParser(description="Verify a version of a model before it gets traffic.")
+    parser.add_argument("--plan", type=Path, required=True, help="the plan, a JSON file")
+    parser.add_argument(
+        "--termination-log",
+        type=Path,
+        default=Path("/dev/termination-log"),
+        help="where Kubernetes reads the verdict",
+    )
+    arguments = parser.parse_args()
+    try:
+        document = json.loads(arguments.plan.read_text())
+        verdict = verify(document, read_settings(os.environ))
+    except (OSError, ValueError, RecursionError) as error:
+        verdict = Verdict()
+        verdict.give_up(f"The plan {arguments.plan} cannot be used: {error}")
+    text = verdict.text()
+    print(text)
+    if arguments.termination_log.exists():
+        arguments.termination_log.write_text(text)
+    return verdict.exit_code
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,16 +1,12 @@
-"""`python -m imageclassifier_gateway.verify --plan FILE`: checks a candidate before any request reaches it.
+"""The checks of a candidate before any request reaches it: contract, classes, golden and acceptance pictures.
 
-It goes the way requests go: the same pixel preparation, the same client, the same decision.
-docs/architecture.md describes the plan and the verdict. Exit code: 0 passed, 1 failed, 2 could not be carried
-out.
+They use the same preprocessing, the same client and the same decision as requests. docs/architecture.md
+describes the plan and the verdict.
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
-import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..config import Settings, read_settings
+from ..config import Settings
 from ..contract import (
     CONTRACT_SIGNATURE,
     GOLDEN_SIGNATURE,
@@ -269,27 +265,3 @@ def verify(document: Any, settings: Settings) -> Verdict:
         verdict.give_up(f"The plan cannot be used: {error}")
         return verdict
     return Verification(plan, settings).run()
-
-
-def main() -> int:
-    """Runs the plan, writes the verdict, and returns the exit code."""
-    parser = argparse.ArgumentParser(description="Verify a version of a model before it gets traffic.")
-    parser.add_argument("--plan", type=Path, required=True, help="the plan, a JSON file")
-    parser.add_argument(
-        "--termination-log",
-        type=Path,
-        default=Path("/dev/termination-log"),
-        help="where Kubernetes reads the verdict",
-    )
-    arguments = parser.parse_args()
-    try:
-        document = json.loads(arguments.plan.read_text())
-        verdict = verify(document, read_settings(os.environ))
-    except (OSError, ValueError, RecursionError) as error:
-        verdict = Verdict()
-        verdict.give_up(f"The plan {arguments.plan} cannot be used: {error}")
-    text = verdict.text()
-    print(text)
-    if arguments.termination_log.exists():
-        arguments.termination_log.write_text(text)
-    return verdict.exit_code

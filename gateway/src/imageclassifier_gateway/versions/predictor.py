@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..contract import Contract, Decision, ModelInput
-from ..limits.deadline import Deadline
 from ..limits.decoding import Decoder, Pixels
 from ..pixels import images
 from ..problems import Problem
 from ..stats import Stats
 from . import batches
-from .batches import Metadata
+from .classify_request import Classified, ClassifyRequest
 from .fleet import Fleet, Version
 from .model_failures import Failure, ModelServerError, ModelTimeoutError, ModelUnavailableError
 from .routing import bucket, choose_version, random_bucket, stand_in
@@ -26,55 +25,6 @@ _CONTRACT_SECONDS = 5.0
 #: The share of the remaining time that a version under analysis gets. The rest is for the version that
 #: answers if it fails.
 _TRIAL_SHARE = 0.5
-
-
-@dataclass(frozen=True)
-class Classified:
-    """The outcome for one request: for each picture a decision or why it cannot be used, and who decided."""
-
-    model: str
-    version: int
-    outcomes: list[Decision | images.PictureError]
-
-
-@dataclass
-class ClassifyRequest:
-    """The pictures of one request, and under which conditions they are classified."""
-
-    pictures: Sequence[bytes]
-    deadline: Deadline
-    #: Makes room for so many bytes, or raises Problem.
-    hold: Callable[[int], None]
-    #: The user's value that the version is chosen by; None: by chance.
-    sticky_value: str | None = None
-    #: The only version that may answer.
-    version: int | None = None
-    metadata: Metadata = ()
-    #: What the stages `decode` and `model` have taken so far, also when it was for nothing.
-    seconds: dict[str, float] = field(default_factory=dict)
-    #: The pixels of the last call, by their input and the place of the first picture: another version may
-    #: want the same. More would take memory for each picture of the request.
-    _prepared: tuple[ModelInput, int, list[Pixels | images.PictureError]] | None = None
-    _held: set[ModelInput] = field(default_factory=set)
-
-    def spend(self, stage: str, began: float) -> None:
-        """Adds the time since `began` to a stage."""
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - began
-
-    def hold_once(self, wanted: ModelInput, pictures: int) -> None:
-        """Makes room for the pixels of one call; the next call of the request uses the same room."""
-        if wanted not in self._held:
-            self.hold(pictures * batches.picture_bytes(wanted))
-            self._held.add(wanted)
-
-    def prepared(self, wanted: ModelInput, first: int) -> list[Pixels | images.PictureError] | None:
-        """The pixels from picture `first` on, where they are those of the last call."""
-        if self._prepared is not None and self._prepared[:2] == (wanted, first):
-            return self._prepared[2]
-        return None
-
-    def keep(self, wanted: ModelInput, first: int, pixels: list[Pixels | images.PictureError] | None) -> None:
-        self._prepared = None if pixels is None else (wanted, first, pixels)
 
 
 @dataclass
@@ -277,20 +227,3 @@ def _choose(fleet: Fleet, request: ClassifyRequest) -> tuple[int, int | None]:
             "Leave the version out of the path to use the serving version.",
         )
     return serving, None
-
-
-def shadow_labels(job: ShadowJob, *, decoder: Decoder, timeout_seconds: float) -> list[str]:
-    """The labels that the shadow version gives to the pictures of a job. Raises ModelServerError or
-    PictureError."""
-    contract = job.version.state.contract
-    if contract is None:
-        raise ModelUnavailableError(f"Version {job.version.number} of {job.version.model} is not available.")
-    labels: list[str] = []
-    for first in range(0, len(job.pictures), batches.MAX_PICTURES):
-        pixels = [
-            decoder.prepare_when_idle(each, contract.input) if isinstance(each, bytes) else each
-            for each in job.pictures[first : first + batches.MAX_PICTURES]
-        ]
-        rows = batches.predict(job.version.server, contract, pixels, timeout_seconds, retry=False)
-        labels += [contract.decide(row).label for row in rows]
-    return labels

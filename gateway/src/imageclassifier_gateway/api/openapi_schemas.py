@@ -1,0 +1,131 @@
+"""The JSON schemas of requests and responses in the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..config import Settings
+from ..contract import SERVING_SIGNATURE
+from ..problems import CAUSES, TYPE_PREFIX
+
+Json = dict[str, Any]
+
+
+def ref(name: str) -> Json:
+    """A reference to a schema of the document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(properties: Json, optional: tuple[str, ...] = (), **more: Any) -> Json:
+    required = [name for name in properties if name not in optional]
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+        **more,
+    }
+
+
+def schemas(settings: Settings) -> Json:
+    """The schemas of a gateway with these limits, by name."""
+    text, probability = {"type": "string"}, {"type": "number", "minimum": 0, "maximum": 1}
+    url = {"type": "string", "format": "uri", "minLength": 1, "maxLength": 2048}
+    picture = {"anyOf": [ref("Base64"), {"type": "object", "minProperties": 1, "maxProperties": 1}]}
+    pictures = {"type": "array", "items": picture, "minItems": 1, "maxItems": settings.max_pictures}
+    decision = {
+        "prediction": {**text, "description": "The message of the predicted class."},
+        "label": {**text, "description": "The name of the predicted class."},
+        "probability": {**probability, "description": "The probability of the predicted class."},
+        "probabilities": {"type": "object", "additionalProperties": probability},
+    }
+    shared = {
+        "model": _object({"name": text, "version": {"type": "integer", "minimum": 1}}),
+        "request_id": text,
+        "timings_ms": {
+            "type": "object",
+            "description": "Milliseconds that the request spent in each stage, and in total.",
+            "additionalProperties": {"type": "number", "minimum": 0},
+        },
+    }
+    name = {"type": ["string", "null"], "description": "The name of the file, or the URL."}
+    return {
+        "PredictRequest": {
+            "oneOf": [
+                _object({"url": url}),
+                _object(
+                    {
+                        "urls": {
+                            "type": "array",
+                            "items": url,
+                            "minItems": 1,
+                            "maxItems": settings.max_pictures,
+                        }
+                    }
+                ),
+                _object(
+                    {
+                        "image": {
+                            **text,
+                            "minLength": 1,
+                            "description": "The picture in base64, or a data URL with base64.",
+                        }
+                    }
+                ),
+            ],
+            "examples": [{"url": "https://example.org/pizza.jpg"}],
+        },
+        "Prediction": _object({**decision, **shared}),
+        "Predictions": _object(
+            {
+                "results": {
+                    "type": "array",
+                    "items": {
+                        "anyOf": [
+                            _object({"name": name, **decision}),
+                            _object({"name": name, "error": ref("Problem")}),
+                        ]
+                    },
+                },
+                **shared,
+            }
+        ),
+        "Problem": {
+            "type": "object",
+            "description": "RFC 9457.",
+            "required": ["type", "title", "status", "detail", "request_id"],
+            "properties": {
+                "type": {"enum": [TYPE_PREFIX + cause for cause in CAUSES]},
+                "title": text,
+                "status": {"type": "integer"},
+                "detail": {**text, "description": "What is wrong, and what to do."},
+                "request_id": text,
+                "error": {
+                    **text,
+                    "description": "The same text as `detail`, in the field that clients of TensorFlow "
+                    "Serving read.",
+                },
+            },
+        },
+        "Base64": _object({"b64": {**text, "description": "A picture in base64."}}),
+        "TfServingRequest": {
+            "type": "object",
+            "properties": {
+                "signature_name": {"enum": ["", SERVING_SIGNATURE]},
+                "instances": pictures,
+                "inputs": {"anyOf": [pictures, {"type": "object", "minProperties": 1, "maxProperties": 1}]},
+            },
+            "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
+        },
+        "TfServingResponse": {
+            "type": "object",
+            "properties": {
+                name: {"type": "array", "items": {"type": "array", "items": probability}}
+                for name in ("predictions", "outputs")
+            },
+            "oneOf": [{"required": ["predictions"]}, {"required": ["outputs"]}],
+        },
+        "ModelStatus": _object({"model_version_status": {"type": "array", "items": {"type": "object"}}}),
+        "Metadata": _object({"model_spec": {"type": "object"}, "metadata": {"type": "object"}}),
+        "AnyObject": {"type": "object"},
+    }
