@@ -26,7 +26,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_testbed import picture
+from gateway_testbed import eventually, picture
 from hostile_server import HostileServer
 from imageclassifier_gateway.fetching.addresses import Address, is_allowed
 from imageclassifier_gateway.fetching.connecting import begin_connecting, interleaved
@@ -549,6 +549,57 @@ def test_a_site_gets_at_most_as_many_places_as_it_leaves_free(requests: list[set
     for granted in taken:
         places.give_back(granted)
     assert places.take({"a.example"}) == {"a.example"}
+
+
+def test_what_several_servers_send_is_worked_on_by_one_thread_at_a_time(world: World) -> None:
+    working, most, started = 0, 0, threading.Barrier(4)
+
+    def hold(_: int) -> None:
+        nonlocal working, most
+        working += 1
+        most = max(most, working)
+        time.sleep(0.001)  # lets other threads run
+        working -= 1
+
+    fetcher = Fetcher(max_bytes=2_000_000, lookup=world.lookup, begin=world.begin)
+
+    def fetch(_: int) -> None:
+        started.wait(60)
+        with pytest.raises(FetchError, match="larger than"):
+            fetcher.fetch("http://pictures.example/endless-chunks", Deadline.after(60), hold)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(fetch, range(4)))
+    assert most == 1
+
+
+def test_a_silent_server_keeps_no_other_fetch_waiting(world: World) -> None:
+    opened: list[socket.socket] = []
+
+    def begin(address: Address, port: int) -> socket.socket:
+        opened.append(world.begin(address, port))
+        return opened[-1].dup()
+
+    fetcher = Fetcher(max_bytes=2_000_000, lookup=world.lookup, begin=begin)
+    deadline = Deadline.after(60)
+    with ThreadPoolExecutor(1) as pool:
+        silent = pool.submit(fetcher.fetch, "http://pictures.example/silence", deadline)
+        eventually(lambda: world.server.requests, "the silent server has its request")
+        assert fetcher.fetch("http://pictures.example/picture", deadline) == world.server.picture
+        assert not silent.done()
+        opened[0].shutdown(socket.SHUT_RDWR)
+        with pytest.raises(FetchError):
+            silent.result(60)
+    for each in opened:
+        each.close()
+
+
+def test_a_body_in_chunks_of_one_byte_is_refused_after_a_thousand_of_them(world: World) -> None:
+    held: list[int] = []
+    fetcher = Fetcher(max_bytes=2_000_000, lookup=world.lookup, begin=world.begin)
+    with pytest.raises(FetchError):
+        fetcher.fetch("http://pictures.example/one-byte-chunks", Deadline.after(60), held.append)
+    assert sum(held) < 1_100
 
 
 def test_a_fetch_holds_no_more_memory_than_it_counts(world: World) -> None:

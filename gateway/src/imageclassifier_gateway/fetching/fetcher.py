@@ -25,6 +25,7 @@ import http.client
 import io
 import ipaddress
 import ssl
+import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -85,6 +86,9 @@ class Fetcher:
         self._places = SitePlaces(max_requests)
         self._resolver = Resolver(lookup, max_requests * FETCHES_PER_REQUEST)
         self._begin = begin
+        #: Held by the one thread that works on what a server has sent. Many threads that work on small pieces
+        #: at once would keep everybody else from Python's global lock for 5 ms each.
+        self._turn = threading.Lock()
 
     @contextmanager
     def place(self, urls: Sequence[str]) -> Iterator[Callable[[str], FetchError | None]]:
@@ -152,7 +156,7 @@ class Fetcher:
     def _get(self, target: Target, deadline: Deadline, hold: Callable[[int], None]) -> bytes | Target:
         """One request: the body, or where it redirects to."""
         try:
-            with self._open(target, deadline) as connection:
+            with self._open(target, deadline) as connection, self._turn:
                 connection.putrequest("GET", target.path, skip_host=True, skip_accept_encoding=True)
                 for name, value in (
                     ("Host", target.host_header),
@@ -192,7 +196,7 @@ class Fetcher:
         except BaseException:
             plain.close()
             raise
-        return PinnedConnection(target, secure, deadline)
+        return PinnedConnection(target, secure, deadline, self._turn)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:

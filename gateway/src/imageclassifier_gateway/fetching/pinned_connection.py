@@ -5,14 +5,16 @@ from __future__ import annotations
 import http.client
 import io
 import socket
+import threading
 
 from ..limits.deadline import Deadline
 from .urls import Target
 
 #: Status lines and headers, 1xx responses included. A hundred headers are usual at most.
 _HEAD_BYTES = 256 * 1024
-#: What a line costs at least, so that there cannot be a million of empty ones.
-_LINE_BYTES = 64
+#: What a line costs at least, so that there cannot be many of empty ones: a body that begins with a thousand
+#: chunks of a byte has taken 30 ms of CPU time, and is refused.
+_LINE_BYTES = 256
 #: So small may the chunks of a body be on average.
 _CHUNK_BYTES = 512
 
@@ -26,10 +28,13 @@ class PinnedConnection(http.client.HTTPConnection):
     as much CPU time as many kilobytes.
     """
 
-    def __init__(self, target: Target, connected: socket.socket, deadline: Deadline) -> None:
+    def __init__(
+        self, target: Target, connected: socket.socket, deadline: Deadline, turn: threading.Lock
+    ) -> None:
+        """`turn` is held by the thread that uses this connection; it is given back while the thread waits."""
         super().__init__(target.host, target.port)
         self._connected = connected
-        self.sock = _DeadlineSocket(connected, deadline)
+        self.sock = _DeadlineSocket(connected, deadline, turn)
         self.auto_open = 0
 
     def __enter__(self) -> PinnedConnection:
@@ -43,9 +48,10 @@ class PinnedConnection(http.client.HTTPConnection):
 class _DeadlineSocket:
     """What http.client needs of a socket; each operation may take what is left of the deadline."""
 
-    def __init__(self, connected: socket.socket, deadline: Deadline) -> None:
+    def __init__(self, connected: socket.socket, deadline: Deadline, turn: threading.Lock) -> None:
         self._connected = connected
         self._deadline = deadline
+        self._turn = turn
 
     def sendall(self, data: bytes) -> None:
         self._connected.settimeout(self._left())
@@ -57,7 +63,11 @@ class _DeadlineSocket:
 
     def recv_into(self, buffer: memoryview) -> int:
         self._connected.settimeout(self._left())
-        return self._connected.recv_into(buffer)
+        self._turn.release()
+        try:
+            return self._connected.recv_into(buffer)
+        finally:
+            self._turn.acquire()
 
     def close(self) -> None:
         """Nothing: the response may still be read; `PinnedConnection` closes the socket at its end."""
