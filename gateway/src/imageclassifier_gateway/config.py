@@ -52,11 +52,6 @@ class Settings:
         return 32 + 32 * self.decoding_threads
 
     @property
-    def max_slow_requests(self) -> int:
-        """The number of requests that may wait for a URL at the same time."""
-        return self.max_requests_in_flight // 2
-
-    @property
     def max_body_bytes(self) -> int:
         """Bytes of one request body: two pictures of the largest size, or one and a half in base64."""
         return 2 * self.max_image_bytes + 64 * 1024

@@ -9,9 +9,8 @@ from typing import Any
 
 from .config import Settings
 from .fetching.fetcher import Fetcher
-from .limits.admission import Admission
+from .limits.admission import Admission, Slow
 from .limits.decoding import Decoder
-from .limits.slow_requests import SlowRequests
 from .pixels import images
 from .stats import Stats
 from .versions.predictor import Predictor
@@ -31,7 +30,6 @@ class Gateway:
     decoder: Decoder
     fetcher: Fetcher
     shadow: ShadowSender
-    slow: SlowRequests
     admission: Admission
     _draining: threading.Event
     _was_ready: bool = False
@@ -126,10 +124,9 @@ def build_gateway(settings: Settings) -> Gateway:
             max_bytes=settings.max_image_bytes,
             allowed_hosts=settings.url_allowed_hosts,
             allow_private_networks=settings.url_allow_private_networks,
-            max_requests=settings.max_slow_requests,
+            max_requests=Slow.URLS.most_of(settings.max_requests_in_flight),
         ),
         shadow=shadow,
-        slow=SlowRequests(settings.max_slow_requests),
         admission=Admission(
             settings.max_requests_in_flight, settings.max_buffered_bytes, stats.in_flight, stats.held_bytes
         ),

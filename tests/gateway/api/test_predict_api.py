@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import itertools
 import json
 import threading
 import time
@@ -26,7 +25,7 @@ from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.contract import ModelInput
 from imageclassifier_gateway.fetching.urls import FetchError
 from imageclassifier_gateway.gateway import Gateway, build_gateway
-from imageclassifier_gateway.limits.admission import Admission
+from imageclassifier_gateway.limits.admission import Admission, Slow
 from imageclassifier_gateway.limits.deadline import Deadline
 from imageclassifier_gateway.pixels import images
 from imageclassifier_gateway.problems import CAUSES
@@ -207,25 +206,50 @@ def test_slow_urls_leave_places_to_requests_that_are_all_there(
         assert released.wait(60)
         return picture("red")
 
-    sites = itertools.count()  # one site may not have all of the places
-
-    def ask() -> Any:
-        url = f"https://site-{next(sites)}.example/"
+    def ask(site: int) -> Any:
+        url = f"https://site-{site}.example/"
         return client.application.test_client().post("/predict", json={"url": url})
 
     monkeypatch.setattr(gateway.fetcher, "fetch", fetch)
     half = gateway.settings.max_requests_in_flight // 2
     with ThreadPoolExecutor(half) as pool:
-        slow = [pool.submit(ask) for _ in range(half)]
+        slow = [pool.submit(ask, site) for site in range(half)]
         try:
             assert all(fetching.acquire(timeout=60) for _ in range(half))
-            problem(ask(), 503, "overloaded")
+            assert "with URLs" in problem(ask(half), 503, "overloaded")
             assert client.post("/predict", data=picture("red")).status_code == 200
         finally:
             released.set()
         # Their places are free again, and they were late for nothing but the model.
         assert {answer.result().status_code for answer in slow} <= {200, 504}
-    assert ask().status_code == 200
+    assert ask(0).status_code == 200
+
+
+def test_small_uploads_are_answered_while_large_ones_have_all_the_places_they_may(
+    client: FlaskClient, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, fit, size = threading.Event(), images.fit, (3_000, 3_000)
+    large = io.BytesIO()
+    Image.new("RGB", size).save(large, "PNG")
+
+    def slow_fit(decoded: Image.Image, wanted: ModelInput) -> Image.Image:
+        assert decoded.size != size or released.wait(60)
+        return fit(decoded, wanted)
+
+    def post(data: bytes) -> Any:
+        return client.application.test_client().post("/predict", data=data)
+
+    monkeypatch.setattr(images, "fit", slow_fit)
+    quarter = Slow.COSTLY.most_of(gateway.settings.max_requests_in_flight)
+    with ThreadPoolExecutor(2 * quarter) as pool:
+        flood = [pool.submit(post, large.getvalue()) for _ in range(2 * quarter)]
+        try:
+            eventually(lambda: sum(each.done() for each in flood) >= quarter, "the others are refused")
+            assert {each.result().status_code for each in flood if each.done()} == {503}
+            assert post(picture("red")).status_code == 200
+        finally:
+            released.set()
+    assert post(large.getvalue()).status_code == 200
 
 
 def test_half_a_character_in_a_url_spoils_that_url_only(

@@ -153,7 +153,7 @@ def test_a_version_that_fails_after_it_took_over_is_counted_and_the_fallback_ans
 
 def classify(gateway: Gateway, deadline: Deadline) -> int:
     """The version that answers a request of which so much time is left."""
-    request = ClassifyRequest([picture()], deadline, hold=lambda _: None)
+    request = ClassifyRequest([picture()], deadline, hold=lambda _: None, admit_costly=lambda: None)
     return gateway.predictor.classify(gateway.predictor.fleet(), request).version
 
 

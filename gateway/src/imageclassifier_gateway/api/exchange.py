@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from flask import g, request
 
@@ -15,7 +16,7 @@ from ..fetching.urls import FetchError
 from ..gateway import Gateway
 from ..http import origins
 from ..http.access_log import Trace
-from ..limits.admission import ARRIVED, Admission, Ticket
+from ..limits.admission import ARRIVED, Admission, Slow, Ticket
 from ..limits.deadline import Deadline
 from ..pixels import images
 from ..problems import Problem
@@ -127,6 +128,7 @@ class Exchange:
                 [each for each in pictures if isinstance(each, bytes)],
                 deadline,
                 ticket.hold,
+                partial(ticket.become_slow, Slow.COSTLY),
                 sticky_value=_sticky_value(fleet.routing.sticky),
                 version=version,
                 metadata=_metadata(trace),
@@ -161,8 +163,8 @@ class Exchange:
         if not urls:
             return [source.data for source in sources if isinstance(source, Picture)]
         trace: Trace = g.trace
-        place = self._gateway.fetcher.place(urls)
-        with trace.stage("fetch"), self._gateway.slow.fetching(), place as refusal:
+        ticket.become_slow(Slow.URLS)
+        with trace.stage("fetch"), self._gateway.fetcher.place(urls) as refusal:
 
             def one(source: Picture | Reference) -> bytes | Problem:
                 if isinstance(source, Picture):

@@ -4,9 +4,11 @@ time."""
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from prometheus_client import Gauge
@@ -20,6 +22,31 @@ BEGAN = "imageclassifier.began"
 ARRIVED = "imageclassifier.arrived"
 
 
+class Slow(Enum):
+    """Why a request may keep its place for long, and the share of the places for such requests.
+
+    A quarter of the places is left for requests that are neither: small uploads always find one.
+    """
+
+    URLS = 1 / 2, "Too many requests with URLs are being worked on already. Retry soon."
+    COSTLY = (
+        1 / 4,
+        "Too many large pictures are being worked on already. Send smaller ones, or retry.",
+    )
+
+    def __init__(self, share: float, refusal: str) -> None:
+        self.share = share
+        self.refusal = refusal
+
+    def most_of(self, places: int) -> int:
+        """How many of so many places such requests may take."""
+        return max(1, int(places * self.share))
+
+
+#: The share of the bytes that slow requests may hold together: they hold them for long.
+_SLOW_BYTES_SHARE = 0.5
+
+
 class Admission:
     """Counts the requests in flight and the bytes of pictures they hold, against a limit for each."""
 
@@ -28,6 +55,8 @@ class Admission:
         self._max_bytes = max_bytes
         self._requests = 0
         self._bytes = 0
+        self._slow = Counter[Slow]()
+        self._slow_bytes = 0
         self._lock = threading.Lock()
         in_flight.set_function(lambda: self._requests)
         held_bytes.set_function(lambda: self._bytes)
@@ -68,7 +97,31 @@ class Admission:
         with self._lock:
             self._requests -= ticket.has_place
             self._bytes -= ticket.held_bytes
+            self._slow.subtract(ticket.slow)
+            if ticket.slow:
+                self._slow_bytes -= ticket.held_bytes
             ticket.has_place, ticket.held_bytes = False, 0
+            ticket.slow.clear()
+
+    def become_slow(self, ticket: Ticket, reason: Slow) -> None:
+        with self._lock:
+            if reason in ticket.slow:
+                return
+            if self._slow[reason] >= reason.most_of(self._max_requests):
+                raise Problem("overloaded", reason.refusal)
+            if not ticket.slow:
+                self._hold_slow(ticket.held_bytes, others_bytes=self._slow_bytes)
+            self._slow[reason] += 1
+            ticket.slow.add(reason)
+
+    def _hold_slow(self, count_bytes: int, others_bytes: int) -> None:
+        """Raises Problem when slow requests would hold too many bytes. One alone may hold what it needs."""
+        if others_bytes and self._slow_bytes + count_bytes > _SLOW_BYTES_SHARE * self._max_bytes:
+            raise Problem(
+                "overloaded",
+                "Requests with URLs and with large pictures hold too much memory already. Retry soon.",
+            )
+        self._slow_bytes += count_bytes
 
     def hold(self, ticket: Ticket, count_bytes: int) -> None:
         if ticket.held_bytes + count_bytes > self._max_bytes:
@@ -84,6 +137,8 @@ class Admission:
                 raise Problem(
                     "overloaded", "The gateway already works on too many large pictures. Retry soon."
                 )
+            if ticket.slow:
+                self._hold_slow(count_bytes, others_bytes=self._slow_bytes - ticket.held_bytes)
             self._bytes += count_bytes
             ticket.held_bytes += count_bytes
 
@@ -95,6 +150,7 @@ class Ticket:
     admission: Admission
     held_bytes: int = 0
     has_place: bool = False
+    slow: set[Slow] = field(default_factory=set)
 
     def __enter__(self) -> Ticket:
         return self
@@ -109,6 +165,11 @@ class Ticket:
     def take_place(self) -> None:
         """Takes one of the places for requests. Raises Problem when there is none."""
         self.admission.take_place(self)
+
+    def become_slow(self, reason: Slow) -> None:
+        """Takes one of the places for slow requests, until the end of the request. Raises Problem when there
+        is none."""
+        self.admission.become_slow(self, reason)
 
     def hold(self, count_bytes: int) -> None:
         """Makes room for so many bytes more. Raises Problem when there is not enough."""

@@ -32,6 +32,7 @@ from PIL import (  # noqa: F401
 
 from ..contract import ModelInput
 from .decoder_memory import BYTES_PER_COEFFICIENT_PIXEL, bytes_per_pixel
+from .decoding_cost import decoding_seconds
 from .fileformats import Damaged, Structure, TooCostly, inspect
 
 try:
@@ -91,6 +92,27 @@ class PictureTooLarge(PictureError):  # noqa: N818
     """More bytes or more pixels than allowed."""
 
 
+class CostlyPicture(Exception):  # noqa: N818
+    """The picture costs more than this call may spend; another call with more time can decode it."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"about {seconds:.3f} s")
+        self.seconds = seconds
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What one call may spend on a picture, by estimate from its header."""
+
+    seconds: float
+    decoded_bytes: int
+
+    def check(self, seconds: float, decoded_bytes: int) -> None:
+        """Raises CostlyPicture when it would be overspent."""
+        if seconds > self.seconds or decoded_bytes > self.decoded_bytes:
+            raise CostlyPicture(seconds)
+
+
 @dataclass(frozen=True)
 class Limits:
     """What is refused before decoding.
@@ -110,15 +132,23 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-def prepare(data: bytes, wanted: ModelInput, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
+def prepare(
+    data: bytes, wanted: ModelInput, limits: Limits = DEFAULT_LIMITS, budget: Budget | None = None
+) -> NDArray[np.uint8]:
     """Decode a picture and bring it to the wanted size: RGB pixels, uint8 `(height, width, 3)`.
 
-    Raises NotAPicture, BrokenPicture, UnsupportedPicture or PictureTooLarge, all of them PictureError.
+    Raises NotAPicture, BrokenPicture, UnsupportedPicture or PictureTooLarge, all of them PictureError; with a
+    budget also CostlyPicture, before any pixel is decoded.
     """
-    return np.array(fit(decode(data, wanted, limits), wanted), dtype=np.uint8)
+    return np.array(fit(decode(data, wanted, limits, budget), wanted), dtype=np.uint8)
 
 
-def decode(data: bytes, wanted: ModelInput | None = None, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
+def decode(
+    data: bytes,
+    wanted: ModelInput | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    budget: Budget | None = None,
+) -> Image.Image:
     """Decode a picture, upright and in mode RGB, at its full size, or (large JPEGs) not much above the wanted
     one.
 
@@ -141,11 +171,14 @@ def decode(data: bytes, wanted: ModelInput | None = None, limits: Limits = DEFAU
                 width, height = _scaled(stored[::-1] if sideways else stored, wanted)
                 least = (_DRAFT_MARGIN * width, _DRAFT_MARGIN * height)
                 picture.draft(None, least[::-1] if sideways else least)
-            _check_memory(picture, stored, structure, limits)
+            held_bytes = _check_memory(picture, stored, structure, limits)
+            if budget is not None:
+                seconds = decoding_seconds(picture, stored, structure.several_scans, len(structure.data))
+                budget.check(seconds, held_bytes)
             picture.load()
             orientation = _orientation(picture)
             return _upright(_rgb(picture), orientation)
-    except PictureError:
+    except (PictureError, CostlyPicture):
         raise
     except UnidentifiedImageError:
         raise NotAPicture(_what_it_is_not(data)) from None
@@ -211,15 +244,15 @@ def _check_same_size(stored: tuple[int, int], structure: Structure) -> None:
         raise BrokenPicture("The picture is damaged (it contains two different sizes).")
 
 
-def _check_memory(
-    picture: Image.Image, stored: tuple[int, int], structure: Structure, limits: Limits
-) -> None:
-    """Raises PictureTooLarge when decoding would hold too much at once; `stored` is the size in the file."""
+def _check_memory(picture: Image.Image, stored: tuple[int, int], structure: Structure, limits: Limits) -> int:
+    """How many bytes decoding holds at once. Raises PictureTooLarge when it is too much; `stored` is the size
+    in the file."""
     size, each = picture.size, bytes_per_pixel(picture)
     if structure.several_scans:
         size, each = stored, BYTES_PER_COEFFICIENT_PIXEL
     left = max(0, limits.max_decoded_bytes - structure.held_bytes)
     _check_size(size, min(limits.max_decoded_pixels, left // each), "decoded at once")
+    return size[0] * size[1] * each + structure.held_bytes
 
 
 def _orientation(picture: Image.Image) -> int:

@@ -31,6 +31,8 @@ class ClassifyRequest:
     deadline: Deadline
     #: Makes room for so many bytes, or raises Problem.
     hold: Callable[[int], None]
+    #: Takes one of the places for requests with costly pictures, or raises Problem.
+    admit_costly: Callable[[], None]
     #: The user's value that the version is chosen by; None: by chance.
     sticky_value: str | None = None
     #: The only version that may answer.

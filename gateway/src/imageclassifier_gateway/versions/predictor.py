@@ -138,7 +138,7 @@ class Predictor:
             request.keep(wanted, first, None)  # its memory is needed for the next ones
             request.hold_once(wanted, len(pictures))
             try:
-                prepared = self._decoder.prepare(pictures, wanted, request.deadline)
+                prepared = self._decoder.prepare(pictures, wanted, request.deadline, request.admit_costly)
             finally:
                 request.spend("decode", began)
             request.keep(wanted, first, prepared)

@@ -1,0 +1,192 @@
+"""Small pictures are decoded, and small uploads find a place, whatever large pictures and URLs take."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from PIL import Image
+from prometheus_client import Gauge
+
+from gateway_testbed import eventually
+from imageclassifier_gateway.contract import ModelInput
+from imageclassifier_gateway.limits.admission import Admission, Slow
+from imageclassifier_gateway.limits.deadline import Deadline
+from imageclassifier_gateway.limits.decoding import Decoder
+from imageclassifier_gateway.limits.lane import Lane
+from imageclassifier_gateway.pixels import images
+from imageclassifier_gateway.problems import Problem
+from imageclassifier_gateway.stats import Stats
+
+WANTED = ModelInput(height=32, width=32)
+SIZES = {"small": (512, 384), "large": (3_000, 3_000)}
+
+
+def picture(size: tuple[int, int], file_format: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, "red").save(buffer, file_format)
+    return buffer.getvalue()
+
+
+LARGE = picture(SIZES["large"])
+
+
+@pytest.fixture
+def large_wait(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Until this event is set, large pictures are being decoded."""
+    released = threading.Event()
+    fit = images.fit
+
+    def slow_fit(decoded: Image.Image, wanted: ModelInput) -> Image.Image:
+        if decoded.size == SIZES["large"]:
+            assert released.wait(60)
+        return fit(decoded, wanted)
+
+    monkeypatch.setattr(images, "fit", slow_fit)
+    yield released
+    released.set()
+
+
+@pytest.fixture
+def decoder() -> Iterator[Decoder]:
+    made = Decoder(images.DEFAULT_LIMITS, 1, Stats())
+    yield made
+    made.close()
+
+
+def prepare(decoder: Decoder, *pictures: bytes, seconds: float = 60.0) -> list[Any]:
+    return decoder.prepare(pictures, WANTED, Deadline.after(seconds), lambda: None)
+
+
+def test_small_pictures_are_decoded_while_a_large_one_has_the_core(
+    decoder: Decoder, large_wait: threading.Event
+) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        large = [pool.submit(prepare, decoder, LARGE) for _ in range(3)]
+        for file_format in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"):
+            [pixels] = prepare(decoder, picture(SIZES["small"], file_format))
+            assert pixels.shape == (32, 32, 3)
+        assert not any(each.done() for each in large)
+        large_wait.set()
+        assert [each.result()[0].shape for each in large] == [(32, 32, 3)] * 3
+
+
+def test_the_pictures_of_a_request_keep_their_order_whatever_they_cost(decoder: Decoder) -> None:
+    green = io.BytesIO()
+    Image.new("RGB", SIZES["small"], "lime").save(green, "PNG")
+    results = prepare(decoder, LARGE, green.getvalue(), b"nothing", LARGE, green.getvalue())
+    assert isinstance(results.pop(2), images.NotAPicture)
+    assert [pixels[0, 0].tolist() for pixels in results] == [[255, 0, 0], [0, 255, 0]] * 2
+
+
+def test_a_large_picture_that_cannot_be_decoded_in_time_is_refused_at_once(
+    decoder: Decoder, large_wait: threading.Event
+) -> None:
+    admitted: list[None] = []
+    with ThreadPoolExecutor(20) as pool:
+        for _ in range(20):
+            pool.submit(decoder.prepare, [LARGE], WANTED, Deadline.after(60), lambda: admitted.append(None))
+        eventually(lambda: len(admitted) == 20 and decoder.waiting == 19, "one is decoded, the others wait")
+        with pytest.raises(Problem, match=r"Large pictures wait .* smaller pictures") as refused:
+            prepare(decoder, LARGE, seconds=1.0)
+        assert refused.value.cause == "overloaded"
+        assert decoder.waiting == 19
+        large_wait.set()
+
+
+def test_a_short_job_overtakes_long_ones_and_keeps_its_place_among_its_equals() -> None:
+    lane, begun, released, done = Lane("test", 1), threading.Event(), threading.Event(), list[str]()
+
+    def block() -> None:
+        begun.set()
+        released.wait(60)
+
+    lane.submit(block, 1.0)
+    assert begun.wait(60)
+    jobs = [("long", 60.0), ("first", 0.0), ("second", 0.0)]
+    futures = [lane.submit(lambda name=name: done.append(name), seconds) for name, seconds in jobs]
+    assert lane.wait_seconds(0.0) < 10 < lane.wait_seconds(61.0)
+    released.set()
+    for future in futures:
+        future.result(60)
+    assert done == ["first", "second", "long"]
+    lane.close()
+
+
+def test_a_cancelled_job_leaves_the_queue_with_all_that_it_holds() -> None:
+    class Held:
+        """What a job holds."""
+
+    lane, released, held = Lane("test", 1), threading.Event(), Held()
+    lane.submit(lambda: released.wait(60), 1.0)
+    future = lane.submit(lambda held=held: held, 1.0)
+    gone = weakref.ref(held)
+    del held
+    lane.cancel([future])
+    del future
+    assert gone() is None
+    released.set()
+    lane.close()
+
+
+def test_a_job_that_fails_ends_no_thread() -> None:
+    lane = Lane("test", 1)
+    with pytest.raises(ZeroDivisionError):
+        lane.submit(lambda: 1 // 0, 0.0).result(60)
+    assert lane.submit(lambda: "done", 0.0).result(60) == "done"
+    lane.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a niceness for each thread")
+def test_costly_pictures_are_decoded_at_a_low_priority() -> None:
+    lane = Lane("test", 1, niceness=10)
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    its = lane.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()), 0.0)
+    assert its.result(60) == max(own, 10)
+    lane.close()
+
+
+def admission(max_requests: int = 64, max_bytes: int = 1_000) -> Admission:
+    return Admission(max_requests, max_bytes, Gauge("a", "a", registry=None), Gauge("b", "b", registry=None))
+
+
+def test_a_quarter_of_the_places_is_left_for_small_uploads() -> None:
+    places, tickets = admission(), []
+    for reason, most in ((Slow.URLS, 32), (Slow.COSTLY, 16)):
+        tickets += [places.enter() for _ in range(most)]
+        for ticket in tickets[-most:]:
+            ticket.become_slow(reason)
+            ticket.become_slow(reason)  # which counts once
+        with pytest.raises(Problem, match="are being worked on already"), places.enter() as another:
+            another.become_slow(reason)
+    assert len([places.enter() for _ in range(16)]) == 16
+    tickets[0].close()
+    tickets[0].become_slow(Slow.URLS)
+
+
+@pytest.mark.parametrize("reason", Slow)
+def test_slow_requests_together_leave_half_of_the_memory_to_others(reason: Slow) -> None:
+    places = admission()
+    first, second, upload = places.enter(), places.enter(), places.enter()
+    first.become_slow(reason)
+    first.hold(400)
+    second.hold(80)
+    second.become_slow(reason)
+    for slow in (first, second):
+        with pytest.raises(Problem, match="too much memory"):
+            slow.hold(21)
+    upload.hold(520)
+    upload.close()
+    second.close()
+    first.hold(500)  # a request that is alone may hold what it needs
+    first.close()
+    with places.enter() as last:
+        last.become_slow(reason)
+        last.hold(1_000)
