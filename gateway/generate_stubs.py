@@ -1,5 +1,4 @@
-"""Generates the gateway's slim stubs of TensorFlow Serving's gRPC API from the descriptors of
-tensorflow-serving-api.
+"""Generates the gateway's slim stubs of the gRPC API of TensorFlow Serving.
 
 Importing `tensorflow_serving.apis` imports TensorFlow (2 s, 640 MB). The gateway needs fifteen messages of
 it. This script cuts these, with the fields named in `FIELDS`, out of the descriptors that
@@ -63,8 +62,7 @@ FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def _import_without_tensorflow(module: str) -> types.ModuleType:
-    """Imports a generated module below `tensorflow` or `tensorflow_serving` without running
-    tensorflow/__init__.py."""
+    """Import a generated module of `tensorflow` or `tensorflow_serving` without their `__init__.py`."""
     for package in ("tensorflow", "tensorflow_serving"):
         if package not in sys.modules:
             spec = importlib.util.find_spec(package)
@@ -164,6 +162,7 @@ def generate(root: Path) -> None:
 
 
 def main() -> int:
+    """Write the stubs, or compare them with `--check`."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "--check", action="store_true", help="compare with the checked-in stubs, write nothing"

@@ -1,5 +1,4 @@
-"""`python -m imageclassifier_gateway`: runs the gateway. Settings come from `GATEWAY_*` environment
-variables."""
+"""`python -m imageclassifier_gateway`: runs the gateway with settings from `GATEWAY_*` variables."""
 
 from __future__ import annotations
 

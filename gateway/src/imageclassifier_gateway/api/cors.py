@@ -1,5 +1,7 @@
-"""Cross-origin resource sharing: lets pages of the origins that the owner names read the gateway's answers
-(https://fetch.spec.whatwg.org/#http-cors-protocol)."""
+"""Cross-origin resource sharing: pages of the origins that the owner allows may read responses.
+
+https://fetch.spec.whatwg.org/#http-cors-protocol
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,10 @@ _HEADER_NAMES = re.compile(r"[A-Za-z0-9-]{1,64}(, ?[A-Za-z0-9-]{1,64}){0,31}\Z")
 
 
 def install(app: Flask, allowed: tuple[str, ...]) -> None:
-    """Answers preflight requests, and marks answers for pages of the allowed origins. No cookies are sent
-    along: the gateway knows no logins."""
+    """Answer preflight requests, and mark responses for pages of the allowed origins.
+
+    The gateway has no logins, so no cookies are allowed.
+    """
     if not allowed:
         return
 

@@ -50,6 +50,7 @@ class Answers:
 
     @property
     def timings_ms(self) -> dict[str, float]:
+        """The milliseconds of each stage."""
         return {stage: round(seconds * 1000, 1) for stage, seconds in self.seconds.items()}
 
 
@@ -79,8 +80,10 @@ class Exchange:
         return body
 
     def admit_json(self, body: bytes, ticket: Ticket) -> bytes:
-        """`body`, with room made for the copies of it that reading it as JSON makes. Raises Problem when
-        there is none."""
+        """Reserve memory for the copies that parsing JSON makes, and return `body`.
+
+        Raises Problem if there is not enough memory.
+        """
         limit = self._settings.max_json_bytes
         if len(body) > limit:
             raise Problem(
@@ -113,8 +116,10 @@ class Exchange:
     def answer(
         self, sources: Sequence[Picture | Reference], ticket: Ticket, *, version: int | None = None
     ) -> Answers:
-        """Fetches what is a reference, and classifies everything, by that version alone if one is named.
-        Raises Problem when no picture can have an answer for a reason that is not the picture's own."""
+        """Fetch the references and classify all pictures, only by `version` if it is given.
+
+        Raises Problem if no picture can be classified for a reason that is not its own.
+        """
         gateway = self._gateway
         self._check_origin(sources)
         trace: Trace = g.trace
@@ -195,8 +200,10 @@ class Exchange:
 
 
 def _check_json_type() -> None:
-    """Raises Problem for JSON that is not announced as such: a page of another site can send any text, but a
-    JSON type only after the gateway has allowed its origin."""
+    """Raise Problem for JSON with another Content-Type.
+
+    A page of another site can send any text, but a JSON type only after the gateway has allowed its origin.
+    """
     if request.is_json:
         return
     # curl --data calls every body a form; other programs send no type at all.

@@ -36,6 +36,7 @@ class Reference:
 
     @property
     def name(self) -> str:
+        """The URL, as the name of the picture in the response."""
         return self.url
 
 

@@ -1,5 +1,6 @@
-"""TensorFlow Serving's REST API for pictures, so that its clients work unchanged
-(tensorflow.org/tfx/serving/api_rest).
+"""The REST API of TensorFlow Serving for pictures, for clients that already use it.
+
+https://www.tensorflow.org/tfx/serving/api_rest describes it.
 
 An instance is a picture, `{"b64": "..."}`, bare or under one input name; the answer is the probabilities in
 the order of the classes. Raw tensors are not taken: preparing pictures is what this gateway is for. A path

@@ -1,5 +1,7 @@
-"""Looking at parsed JSON field by field: each function returns what it was asked for, or raises ContractError
-with the path of what is wrong."""
+"""Checks of single fields of parsed JSON.
+
+Each function returns the value, or raises ContractError with the path of the field that is wrong.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,7 @@ class ContractError(ValueError):
 
 
 def loaded(document: str | bytes | Mapping[str, Any], what: str) -> Any:
+    """The parsed document; text is parsed as JSON."""
     if not isinstance(document, str | bytes):
         return document
     try:
@@ -27,6 +30,7 @@ def loaded(document: str | bytes | Mapping[str, Any], what: str) -> Any:
 
 
 def check_schema(document: Mapping[str, Any], what: str) -> None:
+    """Raise ContractError if the document has another schema version."""
     schema = document.get("schema", SCHEMA)
     if schema != SCHEMA:
         raise ContractError(
@@ -35,41 +39,48 @@ def check_schema(document: Mapping[str, Any], what: str) -> None:
 
 
 def required(document: Mapping[str, Any], key: str, where: str) -> Any:
+    """The value of a key that must be present."""
     if key not in document:
         raise ContractError(f"{where} lacks '{key}'.")
     return document[key]
 
 
 def only_known(document: Mapping[str, Any], where: str, keys: tuple[str, ...]) -> None:
+    """Raise ContractError if the object has a key that is not in `keys`."""
     if unknown := sorted(set(document) - set(keys)):
         raise ContractError(f"{where} has the unknown key '{unknown[0]}'; known are {', '.join(keys)}.")
 
 
 def an_object(value: Any, where: str) -> Mapping[str, Any]:
+    """The value, if it is an object."""
     if not isinstance(value, Mapping):
         raise ContractError(f"{where} must be an object, not {type(value).__name__}.")
     return value
 
 
 def a_list(value: Any, where: str) -> list[Any]:
+    """The value, if it is a list."""
     if not isinstance(value, list):
         raise ContractError(f"{where} must be a list, not {type(value).__name__}.")
     return value
 
 
 def a_text(value: Any, where: str, *, empty: bool = False) -> str:
+    """The value, if it is a string, which may be empty only if `empty` is true."""
     if not isinstance(value, str) or not (value or empty):
         raise ContractError(f"{where} must be a {'' if empty else 'non-empty '}string, not {value!r:.60}.")
     return value
 
 
 def a_choice(value: Any, where: str, choices: tuple[str, ...]) -> str:
+    """The value, if it is one of the choices."""
     if value not in choices:
         raise ContractError(f"{where} must be one of {', '.join(choices)}, not {value!r:.60}.")
     return str(value)
 
 
 def a_number(value: Any, where: str, least: float = -math.inf, most: float = math.inf) -> float:
+    """The value, if it is a finite number within the limits."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ContractError(f"{where} must be a number, not {value!r:.60}.")
     if not math.isfinite(value) or not least <= value <= most:
@@ -79,6 +90,7 @@ def a_number(value: Any, where: str, least: float = -math.inf, most: float = mat
 
 
 def a_side(value: Any, where: str) -> int:
+    """The value, if it is a valid number of pixels."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SIDE:
         raise ContractError(
             f"{where} must be a whole number of pixels between 1 and {MAX_SIDE}, not {value!r:.60}."

@@ -1,5 +1,4 @@
-"""A model's description of itself as plain values, and what follows from it: its tensor's values, its
-decisions."""
+"""The contract of a model as plain values, its tensor values and its decisions."""
 
 from __future__ import annotations
 
@@ -51,9 +50,7 @@ class ModelInput:
     channels: str = "rgb"
 
     def tensor_values(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | NDArray[np.float32]:
-        """Turn RGB pixels, uint8 `(..., height, width, 3)`, into the tensor's values: `pixel * scale +
-        offset`.
-        """
+        """Convert RGB pixels, uint8 `(..., height, width, 3)`, to tensor values: `pixel * scale + offset`."""
         if self.channels == "bgr":
             pixels = pixels[..., ::-1]
         if self.dtype == "uint8":
@@ -63,9 +60,7 @@ class ModelInput:
 
 @dataclass(frozen=True)
 class ModelOutput:
-    """The tensor that carries the probabilities; `sigmoid` means one column, the probability of the second
-    class.
-    """
+    """The tensor with the probabilities; `sigmoid` means one column, for the second class."""
 
     tensor: str = PROBABILITIES_TENSOR
     activation: str = "none"
@@ -105,6 +100,7 @@ class Contract:
 
     @property
     def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the output columns."""
         return tuple(each.name for each in self.classes)
 
     def to_json(self) -> str:
@@ -112,9 +108,7 @@ class Contract:
         return json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False, allow_nan=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """The contract as plain JSON values; input and output fields that have their usual value are left
-        out.
-        """
+        """The contract as plain JSON values, without input and output fields that have their default."""
         document: dict[str, Any] = {
             "schema": SCHEMA,
             "name": self.name,
@@ -132,9 +126,7 @@ class Contract:
 
     @property
     def digest(self) -> str:
-        """`sha256:` and the hash of the JSON: equal for equal contracts, whatever the order of their keys
-        was.
-        """
+        """`sha256:` and the hash of the JSON; the order of its keys does not matter."""
         return "sha256:" + hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def probabilities(self, outputs: NDArray[Any]) -> NDArray[np.float64]:

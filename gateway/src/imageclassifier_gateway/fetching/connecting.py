@@ -28,10 +28,10 @@ Begin = Callable[[Address, int], socket.socket]
 
 
 def connect(addresses: Sequence[Address], port: int, deadline: Deadline, begin: Begin) -> socket.socket:
-    """A connected socket, not blocking. Raises OSError: TimeoutError at the deadline, otherwise the last
-    refusal.
+    """Connect to the first address that accepts, and return the non-blocking socket.
 
-    `begin` opens a socket that is not blocking and begins to connect it.
+    `begin` opens a non-blocking socket and starts to connect it. Raises OSError: TimeoutError at the
+    deadline, otherwise the last error.
     """
     waiting = interleaved(addresses)[:_MAX_ATTEMPTS]
     refusal = OSError(errno.EADDRNOTAVAIL, "no addresses")
@@ -63,8 +63,7 @@ def connect(addresses: Sequence[Address], port: int, deadline: Deadline, begin: 
 
 
 def interleaved(addresses: Sequence[Address]) -> list[Address]:
-    """The addresses with their families in turn, beginning with the family of the first one (RFC 8305,
-    section 4)."""
+    """The addresses, alternating between the families, beginning with the first (RFC 8305, section 4)."""
     if not addresses:
         return []
     first = [each for each in addresses if each.version == addresses[0].version]

@@ -92,8 +92,11 @@ class Fetcher:
 
     @contextmanager
     def place(self, urls: Sequence[str]) -> Iterator[Callable[[str], FetchError | None]]:
-        """One request's place, as a context manager. It says which of the request's URLs cannot be fetched
-        now, since other requests fetch too many from the same site."""
+        """Take one request's place, as a context manager.
+
+        The value says which URLs of the request cannot be fetched now, because other requests fetch too much
+        from the same site.
+        """
         hosts = {url: host for url in urls if (host := _host_of(url)) is not None}
         granted = self._places.take({site_of(host) for host in hosts.values()})
 
@@ -149,8 +152,10 @@ class Fetcher:
         return addresses
 
     def _name(self, host: str) -> str:
-        """What the resolver is asked for: a public name ends in a dot, or a pod's resolver would first look
-        for it under each of the cluster's own domains (ndots:5)."""
+        """The name for the resolver, with a final dot for public names.
+
+        Without the dot, the resolver of a pod first tries the domains of the cluster (ndots:5).
+        """
         return host if self._allow_private_networks or "." not in host else f"{host}."
 
     def _get(self, target: Target, deadline: Deadline, hold: Callable[[int], None]) -> bytes | Target:

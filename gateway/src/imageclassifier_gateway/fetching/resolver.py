@@ -45,8 +45,10 @@ class Resolver:
         self._lock = threading.Lock()
 
     def resolve(self, host: str, port: int, deadline: Deadline) -> list[Address]:
-        """The addresses of a name; none when it is unknown. Raises TimeoutError at the deadline, and
-        ResolverBusy."""
+        """The addresses of a name; empty if the name is unknown.
+
+        Raises TimeoutError at the deadline, and ResolverBusy.
+        """
         with self._lock:
             running = self._running.get((host, port)) or self._start(host, port)
         try:

@@ -40,11 +40,13 @@ class Target:
 
     @property
     def host_header(self) -> str:
+        """The value of the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
 
     @property
     def url(self) -> str:
+        """The URL in its normal form."""
         return f"{self.scheme}://{self.host_header}{self.path}"
 
 

@@ -1,5 +1,7 @@
-"""Logs as JSON lines on stdout. No query strings, no request bodies, no URLs of users: they may hold
-secrets."""
+"""Logs as JSON lines on stdout.
+
+They contain no query strings, bodies or URLs of clients, which may contain secrets.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +41,7 @@ class Trace:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        """Measure one stage, as a context manager."""
         began = time.monotonic()
         try:
             yield
@@ -54,6 +57,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object for each record."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """The record as one JSON line."""
         line: dict[str, Any] = {
             "time": _timestamp(record.created),
             "level": record.levelname.lower(),
@@ -82,6 +86,7 @@ class QueueHandler(logging.Handler):
     """Hands the lines of `logging` to the same writer."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Queue the line of the record."""
         LOG.write(self.format(record))
 
 

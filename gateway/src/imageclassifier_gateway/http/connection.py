@@ -71,7 +71,8 @@ class Server(Protocol):
     def draining(self) -> bool:
         """Whether connections are closed after their answer."""
 
-    def open_ticket(self) -> Ticket: ...
+    def open_ticket(self) -> Ticket:
+        """A ticket for a request that is still arriving."""
 
     def make_room(self, upload: Connection, count_bytes: int) -> None:
         """Makes room for so many bytes of a body that is arriving. Raises Problem."""
@@ -88,9 +89,11 @@ class Server(Protocol):
     def refuse(self, problem: Problem, head: RequestHead, began: float, keep: bool) -> bytes:
         """The response that tells the problem."""
 
-    def added(self, connection: Connection) -> None: ...
+    def added(self, connection: Connection) -> None:
+        """Record a new connection."""
 
-    def changed(self, connection: Connection, before: State) -> None: ...
+    def changed(self, connection: Connection, before: State) -> None:
+        """Record that the state of a connection changed."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -116,12 +119,14 @@ class Connection(asyncio.BufferedProtocol):
     # What asyncio calls:
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Record the connection."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         transport.set_write_buffer_limits(high=0)  # so that `resume_writing` means that all is sent
         self._server.added(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
+        """The shared receive buffer, limited by what the state may read."""
         size = _HEAD_STEP_BYTES
         if self.state is State.BODY and self._parser is not None:
             missing = self._parser.missing_bytes
@@ -131,6 +136,7 @@ class Connection(asyncio.BufferedProtocol):
         return memoryview(self._server.buffer)[:size]
 
     def buffer_updated(self, nbytes: int) -> None:
+        """Parse the bytes that arrived, or discard them while lingering."""
         if self.state is State.LINGERING:
             self._discarded_bytes += nbytes
             if self._discarded_bytes > _LINGER_BYTES:
@@ -139,20 +145,24 @@ class Connection(asyncio.BufferedProtocol):
         self._received(memoryview(self._server.buffer)[:nbytes])
 
     def eof_received(self) -> bool:
+        """Record that the client sends nothing more."""
         self._client_is_done = True
         if self.state is State.BODY:
             self._refuse(Problem("bad-request", "The body is shorter than its Content-Length."))
         return self.state in (State.WORKING, State.ANSWERING)
 
     def pause_writing(self) -> None:
+        """Record that the client does not read fast enough."""
         self._writing_paused = True
 
     def resume_writing(self) -> None:
+        """Continue after the response was sent."""
         self._writing_paused = False
         if self.state is State.ANSWERING:
             self._sent()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Free what the connection holds."""
         if self.state is not State.CLOSED:
             self._close()
 

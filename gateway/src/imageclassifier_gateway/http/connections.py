@@ -39,6 +39,7 @@ class Connections:
         return sum(len(each) for each in self._by_state.values())
 
     def add(self, connection: Connection) -> None:
+        """Record a new connection; close another one if there are too many."""
         if len(self) >= self._limit:
             self._evict()
         self._by_state[connection.state][connection] = None
@@ -59,6 +60,7 @@ class Connections:
             await self._none.wait()
 
     def of(self, *states: State) -> list[Connection]:
+        """The connections in these states."""
         return [connection for state in states for connection in self._by_state[state]]
 
     def expire(self) -> None:

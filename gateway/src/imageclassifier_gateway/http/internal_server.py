@@ -95,6 +95,7 @@ class OpenConnections:
                 self._waiting[connection] = time.monotonic()
 
     def remove(self, connection: socket.socket) -> None:
+        """Forget a connection that is closed."""
         with self._lock:
             self._waiting.pop(connection, None)
             self._answering.discard(connection)
@@ -114,22 +115,26 @@ class InternalServer(ThreadingHTTPServer):
         super().__init__((host, port), _Handler)
 
     def server_bind(self) -> None:
+        """Accept IPv4 on the same socket."""
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         super().server_bind()
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        """Start a thread for the connection, or close it if there are too many."""
         if self.connections.add(request):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
     def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
         self.connections.remove(request)
         super().shutdown_request(request)
 
     @property
     def port(self) -> int:
+        """The port that was opened."""
         return int(self.server_address[1])
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -138,6 +143,7 @@ class InternalServer(ThreadingHTTPServer):
             logging.getLogger(__name__).exception("A request to the internal port failed.")
 
     def start(self) -> None:
+        """Serve in a thread of its own."""
         threading.Thread(target=self.serve_forever, name="internal", daemon=True).start()
 
 

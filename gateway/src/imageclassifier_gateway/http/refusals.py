@@ -1,5 +1,4 @@
-"""Problem documents for requests that never reach the application, in the form that the application gives
-them."""
+"""Problem documents for requests that never reach the Flask application."""
 
 from __future__ import annotations
 

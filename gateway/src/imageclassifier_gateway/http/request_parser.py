@@ -49,9 +49,11 @@ class RequestHead:
 
     @property
     def has_body(self) -> bool:
+        """Whether the head announces a body."""
         return self.chunked or self.content_length > 0
 
     def values(self, name: bytes) -> list[bytes]:
+        """All values of a header."""
         return [value for each, value in self.headers if each == name]
 
     def value(self, name: bytes) -> str:
@@ -61,6 +63,7 @@ class RequestHead:
 
     @property
     def expects_continue(self) -> bool:
+        """Whether the client waits for `100 Continue`."""
         return self.version == "1.1" and self.value(b"expect").lower() == "100-continue"
 
 
@@ -147,10 +150,12 @@ class RequestParser:
     # What httptools calls:
 
     def on_message_begin(self) -> None:
+        """Notice a pipelined request behind a chunked body."""
         if self.complete:  # pipelined behind a chunked body; the connection ends after this request
             self.head.keep_alive = False
 
     def on_url(self, target: bytes) -> None:
+        """Collect the request target."""
         if self.complete:
             return
         self.head.target += target
@@ -158,6 +163,7 @@ class RequestParser:
             raise _too_large(in_target=True)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect one header."""
         if self.complete:
             return
         self._head_bytes += len(name) + len(value) if self.head_complete else 0  # trailers
@@ -169,6 +175,7 @@ class RequestParser:
             self.head.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
+        """Check the head."""
         if self.complete:
             return
         assert self._parser is not None
@@ -188,6 +195,7 @@ class RequestParser:
         self.head_complete = True
 
     def on_body(self, data: bytes | memoryview) -> None:
+        """Collect a piece of the body."""
         if self.complete:
             return
         assert self._budget is not None
@@ -200,6 +208,7 @@ class RequestParser:
         self._body.write(data)
 
     def on_message_complete(self) -> None:
+        """Notice the end of a chunked body."""
         if self.head.chunked:
             self.complete = True
 

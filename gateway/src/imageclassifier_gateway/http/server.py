@@ -77,24 +77,31 @@ class HttpServer:
     # What its connections call (connection.Server):
 
     def open_ticket(self) -> Ticket:
+        """A ticket for a request that is still arriving."""
         return self._gateway.admission.open()
 
     def added(self, connection: Connection) -> None:
+        """Record a new connection."""
         self._connections.add(connection)
 
     def changed(self, connection: Connection, before: State) -> None:
+        """Record that the state of a connection changed."""
         self._connections.change(connection, before)
 
     def make_room(self, upload: Connection, count_bytes: int) -> None:
+        """Make room for bytes of a body that is arriving. Raises Problem."""
         self._connections.make_room(upload, count_bytes)
 
     def release(self, count_bytes: int) -> None:
+        """Give back room that `make_room` made."""
         self._connections.release(count_bytes)
 
     def wants_body(self, head: RequestHead) -> bool:
+        """Whether a route accepts the method and the path."""
         return self._wants_body(head.method, split_target(head.target)[0])
 
     def refuse(self, problem: Problem, head: RequestHead, began: float, keep: bool) -> bytes:
+        """The response with the problem, as bytes."""
         return self._refusal(problem, head, began).serialise(head, keep)
 
     def _refusal(self, problem: Problem, head: RequestHead, began: float) -> Response:
@@ -102,6 +109,7 @@ class HttpServer:
         return refusal(problem, head, began, gateway.stats, gateway.settings.cors_allowed_origins)
 
     def answer(self, connection: Connection, request: Request) -> None:
+        """Take a place and give the request to a thread. Raises Problem if there is no place."""
         if request.head.method == "OPTIONS" and request.head.target == b"*":
             request.ticket.close()
             self._send(connection, request, _PONG)

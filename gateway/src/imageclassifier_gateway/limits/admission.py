@@ -1,5 +1,7 @@
-"""How much the gateway takes on at once. What is over the limit is refused at once, so that the rest stays on
-time."""
+"""Limits the requests in progress and the memory that they hold.
+
+The gateway refuses a request beyond a limit at once, so that the others are answered in time.
+"""
 
 from __future__ import annotations
 
@@ -66,8 +68,7 @@ class Admission:
         return Ticket(self)
 
     def enter(self) -> Ticket:
-        """A place for one request, as a context manager: until the end of its block. Raises Problem when
-        there is none."""
+        """Take a place for one request, as a context manager. Raises Problem if there is none."""
         ticket = Ticket(self)
         self.take_place(ticket)
         return ticket
@@ -83,6 +84,7 @@ class Admission:
             yield ticket
 
     def take_place(self, ticket: Ticket) -> None:
+        """Take a place for the request of a ticket. Raises Problem if there is none."""
         with self._lock:
             if self._requests >= self._max_requests:
                 raise Problem(
@@ -94,6 +96,7 @@ class Admission:
             ticket.has_place = True
 
     def leave(self, ticket: Ticket) -> None:
+        """Give back the place and the bytes of a ticket."""
         with self._lock:
             self._requests -= ticket.has_place
             self._bytes -= ticket.held_bytes
@@ -104,6 +107,7 @@ class Admission:
             ticket.slow.clear()
 
     def become_slow(self, ticket: Ticket, reason: Slow) -> None:
+        """Take a place for slow requests for the request of a ticket. Raises Problem if there is none."""
         with self._lock:
             if reason in ticket.slow:
                 return
@@ -124,6 +128,7 @@ class Admission:
         self._slow_bytes += count_bytes
 
     def hold(self, ticket: Ticket, count_bytes: int) -> None:
+        """Reserve bytes for the request of a ticket. Raises Problem if there are not enough."""
         if ticket.held_bytes + count_bytes > self._max_bytes:
             # Another try could not succeed either.
             raise Problem(
@@ -167,8 +172,7 @@ class Ticket:
         self.admission.take_place(self)
 
     def become_slow(self, reason: Slow) -> None:
-        """Takes one of the places for slow requests, until the end of the request. Raises Problem when there
-        is none."""
+        """Takes a place for slow requests until the request ends. Raises Problem when there is none."""
         self.admission.become_slow(self, reason)
 
     def hold(self, count_bytes: int) -> None:

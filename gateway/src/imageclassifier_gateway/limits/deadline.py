@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Deadline:
-    """A point in monotonic time, in seconds. Passed along, so that each step knows what is left of the
-    whole."""
+    """A point in monotonic time, in seconds, that all steps of a request share."""
 
     at: float
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
+        """The deadline in so many seconds."""
         return cls(time.monotonic() + seconds)
 
     def remaining_seconds(self) -> float:

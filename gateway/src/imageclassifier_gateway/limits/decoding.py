@@ -92,6 +92,7 @@ class Decoder:
         return future.result()
 
     def close(self) -> None:
+        """Stop the decoding threads."""
         self._light.close()
         self._costly.close()
 

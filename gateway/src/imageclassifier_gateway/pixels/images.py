@@ -1,5 +1,4 @@
-"""From the bytes of any picture to the pixels a model wants: the one pixel preparation, for serving and for
-training.
+"""Decodes and resizes pictures to the input of a model, for serving and for training.
 
 Limits are checked on the header, before any pixel is decoded. Only numpy and Pillow are needed; HEIC is read
 where pillow-heif is installed. Every function may be called from any number of threads at once.
@@ -149,8 +148,7 @@ def decode(
     limits: Limits = DEFAULT_LIMITS,
     budget: Budget | None = None,
 ) -> Image.Image:
-    """Decode a picture, upright and in mode RGB, at its full size, or (large JPEGs) not much above the wanted
-    one.
+    """Decode a picture to upright RGB, at its full size or, for large JPEGs, close to the wanted size.
 
     Raises as `prepare` does.
     """
@@ -245,8 +243,10 @@ def _check_same_size(stored: tuple[int, int], structure: Structure) -> None:
 
 
 def _check_memory(picture: Image.Image, stored: tuple[int, int], structure: Structure, limits: Limits) -> int:
-    """How many bytes decoding holds at once. Raises PictureTooLarge when it is too much; `stored` is the size
-    in the file."""
+    """The bytes that decoding holds at once; `stored` is the size in the file.
+
+    Raises PictureTooLarge if they are too many.
+    """
     size, each = picture.size, bytes_per_pixel(picture)
     if structure.several_scans:
         size, each = stored, BYTES_PER_COEFFICIENT_PIXEL

@@ -24,9 +24,11 @@ class CaseResult:
     passed: bool
 
     def sentence(self) -> str:
+        """The outcome as part of a sentence."""
         return f"'{self.name}': expected {self.expected}, got {self.label} with {self.probability:.2f}"
 
     def document(self) -> dict[str, Any]:
+        """The outcome as JSON values."""
         return {
             "name": self.name[:_MAX_NAME],
             "expected": self.expected[:_MAX_NAME],

@@ -217,8 +217,7 @@ class Verification:
             )
 
     def _measure_latency(self, contract: Contract) -> None:
-        """Asks until there are enough calls to read a latency from; also the one prediction that is always
-        made."""
+        """Make the calls that are missing for a latency, and at least one call."""
         grey = np.full((contract.input.height, contract.input.width, 3), 128, dtype=np.uint8)
         for done in range(len(self._latencies_seconds), _LATENCY_CALLS):
             if done and self._deadline.remaining_seconds() < 1:

@@ -22,15 +22,16 @@ Metadata = tuple[tuple[str, str], ...]
 
 
 def picture_bytes(wanted: ModelInput) -> int:
-    """Bytes of memory that one prepared picture takes: as pixels, in the batch, as the model's values, in the
-    message and in the part of it that is being sent."""
+    """The bytes of memory for one prepared picture, with all its copies up to the message."""
     pixels = 3 * wanted.height * wanted.width
     return pixels * (2 + 3 * np.dtype(wanted.dtype).itemsize)
 
 
 def pictures_per_call(wanted: ModelInput, max_bytes: int) -> int:
-    """How many pictures are prepared and sent at once: at most MAX_PICTURES, fewer where they would take more
-    than `max_bytes`, and at least one."""
+    """The number of pictures that are prepared and sent at once.
+
+    At most MAX_PICTURES, fewer if they would take more than `max_bytes`, and at least one.
+    """
     return max(1, min(MAX_PICTURES, max_bytes // picture_bytes(wanted)))
 
 

@@ -62,4 +62,5 @@ class ClassifyRequest:
         return None
 
     def keep(self, wanted: ModelInput, first: int, pixels: list[Pixels | images.PictureError] | None) -> None:
+        """Keep the pixels of the last call, or drop them."""
         self._prepared = None if pixels is None else (wanted, first, pixels)

@@ -24,14 +24,17 @@ _CALL_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class VersionState:
-    """What is known about a version now. `contract` stays when the version is later lost; `error` then says
-    why."""
+    """What is known about a version now.
+
+    The contract stays when the version is lost later; `error` then gives the reason.
+    """
 
     contract: Contract | None = None
     error: str | None = "Not connected yet."
 
     @property
     def ready(self) -> bool:
+        """Whether the version has a contract and answers."""
         return self.contract is not None and self.error is None
 
 
@@ -55,6 +58,7 @@ class Version:
         return self.state.contract
 
     def close(self) -> None:
+        """Stop the checks and close the connection."""
         self._closed.set()
         self.server.close()
 
@@ -74,8 +78,7 @@ class Version:
             self._closed.wait(_CHECK_SECONDS if self.state.ready else _RETRY_SECONDS)
 
     def _check(self) -> VersionState:
-        """Asks for the state, and for the contract too when the version was not there before: it may have
-        changed."""
+        """Read the state, and the contract if the version was not ready before, since it may have changed."""
         contract = self.state.contract
         try:
             status = self.server.status(timeout_seconds=_CALL_SECONDS)
@@ -100,20 +103,23 @@ class Version:
 
 @dataclass(frozen=True)
 class Fleet:
-    """A routing and a connection for each of its versions: what one request works with from beginning to
-    end."""
+    """A routing and a connection for each of its versions; a request uses one fleet to its end."""
 
     routing: Routing
     versions: dict[int, Version]
 
     @property
     def serving(self) -> Version:
+        """The serving version."""
         return self.versions[self.routing.serving]
 
 
 def follow(fleet: Fleet | None, routing: Routing, close_later: Callable[[Version], None]) -> Fleet:
-    """The fleet for a new routing. Connections that stay the same are kept; the others go to `close_later`,
-    since requests that began before may still use them."""
+    """The fleet for a new routing.
+
+    Unchanged connections are kept. The others go to `close_later`, because earlier requests may still
+    use them.
+    """
     before = fleet.versions if fleet else {}
     versions = {}
     for route in routing.routes:

@@ -105,6 +105,7 @@ class ModelServer:
         )
 
     def close(self) -> None:
+        """Close the connections."""
         self._channel.close()
 
     def predict(
@@ -224,8 +225,7 @@ class ModelServer:
 
 
 def put(values: Values, tensor: pb.TensorProto) -> None:
-    """Puts values into a tensor as raw bytes: a quarter of float lists, and nothing to encode for each
-    number."""
+    """Put values into a tensor as raw bytes, which take a quarter of the bytes of float lists."""
     tensor.dtype = {"uint8": pb.DT_UINT8, "float32": pb.DT_FLOAT, "int32": pb.DT_INT32}[values.dtype.name]
     for size in values.shape:
         tensor.tensor_shape.dim.add(size=size)
@@ -233,8 +233,10 @@ def put(values: Values, tensor: pb.TensorProto) -> None:
 
 
 def array(values: pb.TensorProto) -> NDArray[Any]:
-    """The floating-point values of a tensor in its shape. Raises ModelServerError when it has none, or too
-    few."""
+    """The floating-point values of a tensor in its shape.
+
+    Raises ModelServerError if it has none, or too few.
+    """
     shape = tuple(dim.size for dim in values.tensor_shape.dim)
     if values.dtype not in _TO_NUMPY:
         raise ModelServerError(

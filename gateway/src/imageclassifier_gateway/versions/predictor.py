@@ -1,5 +1,4 @@
-"""Classifies the pictures of a request: chooses a version, prepares pixels, calls it, and falls back if "
-"it fails."""
+"""Classifies the pictures of a request: chooses a version, calls it, and falls back if it fails."""
 
 from __future__ import annotations
 

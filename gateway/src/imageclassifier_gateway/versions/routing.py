@@ -124,8 +124,9 @@ def choose_version(routing: Routing, place: int) -> int:
 
 
 def stand_in(routing: Routing, version: int) -> int | None:
-    """The version that answers when `version` fails: the serving version for a candidate, for the serving
-    version the fallback, if there is one.
+    """The version that answers if `version` fails; None if there is none.
+
+    For a candidate this is the serving version, for the serving version the fallback.
     """
     return routing.serving if version != routing.serving else routing.fallback
 

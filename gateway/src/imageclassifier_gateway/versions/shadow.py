@@ -1,5 +1,4 @@
-"""Copies of requests for the shadow version: off the user's path, behind a bounded queue that drops when
-full."""
+"""Copies of requests for the shadow version, sent from a bounded queue that drops when it is full."""
 
 from __future__ import annotations
 
@@ -35,6 +34,7 @@ class ShadowJob:
 
     @property
     def size_bytes(self) -> int:
+        """The bytes of memory that the pictures hold."""
         return sum(len(p) if isinstance(p, bytes) else p.nbytes for p in self.pictures)
 
 
@@ -54,8 +54,7 @@ class ShadowSender:
         threading.Thread(target=self._work, name="shadow", daemon=True).start()
 
     def offer(self, shadow: Shadow, job: ShadowJob) -> None:
-        """Queues a copy of the shadow's share of requests, chosen by chance. Never waits: a full queue drops
-        it."""
+        """Queue a copy for the shadow's share of requests, or drop it if the queue is full. Never waits."""
         if not is_shadowed(shadow, random_bucket()):
             return
         with self._lock:
@@ -70,6 +69,7 @@ class ShadowSender:
             self._stats.shadow_dropped(shadow.version, len(job.labels))
 
     def stop(self) -> None:
+        """Stop after the current job."""
         self._jobs.put(None)
 
     def _work(self) -> None:

@@ -9,8 +9,10 @@ from .shadow import ShadowJob
 
 
 def shadow_labels(job: ShadowJob, *, decoder: Decoder, timeout_seconds: float) -> list[str]:
-    """The labels that the shadow version gives to the pictures of a job. Raises ModelServerError or
-    PictureError."""
+    """The labels that the shadow version gives to the pictures of a job.
+
+    Raises ModelServerError or PictureError.
+    """
     contract = job.version.state.contract
     if contract is None:
         raise ModelUnavailableError(f"Version {job.version.number} of {job.version.model} is not available.")

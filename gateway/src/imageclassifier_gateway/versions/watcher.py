@@ -30,10 +30,12 @@ class RoutingWatcher:
         self._thread = threading.Thread(target=self._watch, name="routing", daemon=True)
 
     def start(self) -> None:
+        """Read the file, and start to watch it."""
         self.look()
         self._thread.start()
 
     def stop(self) -> None:
+        """Stop to watch, and close all connections."""
         self._stopped.set()
         if self.fleet:
             for version in self.fleet.versions.values():

@@ -72,8 +72,11 @@ class _Items:
 
 
 def inspect(data: bytes) -> Structure:
-    """Raises TooCostly when decoding works on far more pixels than the image has, Damaged for more boxes or
-    references than any encoder writes."""
+    """Check the boxes of a HEIC file.
+
+    Raises TooCostly if decoding works on far more pixels than the image has, and Damaged for more boxes or
+    references than any encoder writes.
+    """
     items = _Items()
     for kind, start, end in _boxes(data, 0, len(data)):
         if kind == b"meta":
