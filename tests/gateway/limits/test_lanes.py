@@ -78,6 +78,28 @@ def test_small_pictures_are_decoded_while_a_large_one_has_the_core(
         assert [each.result()[0].shape for each in large] == [(32, 32, 3)] * 3
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_the_shadow_decodes_only_when_no_user_does(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch, size: str
+) -> None:
+    begun, released, fit = threading.Event(), threading.Event(), images.fit
+
+    def slow_fit(decoded: Image.Image, wanted: ModelInput) -> Image.Image:
+        begun.set()
+        assert released.wait(60)
+        return fit(decoded, wanted)
+
+    monkeypatch.setattr(images, "fit", slow_fit)
+    with ThreadPoolExecutor(2) as pool:
+        user = pool.submit(prepare, decoder, picture(SIZES[size]))
+        assert begun.wait(60)
+        begun.clear()
+        shadow = pool.submit(decoder.prepare_when_idle, picture((64, 64)), WANTED)
+        assert not begun.wait(0.2)
+        released.set()
+        assert user.result()[0].shape == shadow.result().shape
+
+
 def test_the_pictures_of_a_request_keep_their_order_whatever_they_cost(decoder: Decoder) -> None:
     green = io.BytesIO()
     Image.new("RGB", SIZES["small"], "lime").save(green, "PNG")

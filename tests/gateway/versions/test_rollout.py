@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -386,28 +384,6 @@ def test_a_failing_shadow_is_counted_and_nobody_waits_for_it(gateway: Gateway, m
     client = start(gateway, routing(make_model(version=1), two, percents=(100, 0), shadow=shadow), ready=2)
     send(client, 3)
     eventually(lambda: gateway.rollout_document()["shadow"]["failed"] == 3, "failures are counted")
-
-
-def test_the_shadow_decodes_only_when_no_user_does(
-    gateway: Gateway, make_model: MakeModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    contract = {**CONTRACT, "input": {**CONTRACT["input"], "height": 16}}  # type: ignore[dict-item]
-    two = make_model(version=2, contract=contract)
-    shadow = {"version": 2, "percent": 100}
-    client = start(gateway, routing(make_model(version=1), two, percents=(100, 0), shadow=shadow), ready=2)
-    prepare, decoding, alone = images.prepare, threading.Semaphore(1), []
-
-    def watch(*arguments: Any) -> Any:
-        alone.append(free := decoding.acquire(blocking=False))
-        time.sleep(0.02)
-        if free:
-            decoding.release()
-        return prepare(*arguments)
-
-    monkeypatch.setattr(images, "prepare", watch)
-    send(client, 10)
-    eventually(lambda: gateway.rollout_document()["shadow"]["compared"] == 10, "the shadow has compared")
-    assert alone == [True] * 20
 
 
 def test_a_slow_shadow_drops_copies_instead_of_piling_them_up(

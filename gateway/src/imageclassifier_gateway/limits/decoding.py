@@ -87,7 +87,7 @@ class Decoder:
         """The pixels of a picture of the shadow. Raises PictureError when it cannot be used."""
         # In the queue for a core the shadow would take as many turns as a user.
         work = partial(images.prepare, data, wanted, self._limits)
-        while (future := self._costly.submit_when_idle(work)) is None:
+        while not self._light.is_idle or (future := self._costly.submit_when_idle(work)) is None:
             time.sleep(_IDLE_CHECK_SECONDS)
         return future.result()
 

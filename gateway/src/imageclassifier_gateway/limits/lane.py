@@ -52,6 +52,11 @@ class Lane:
         """Jobs that have not begun."""
         return len(self._jobs)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether a thread has nothing to do."""
+        return len(self._jobs) + len(self._running) < self._threads
+
     def submit(self, work: Callable[[], _Result], seconds: float) -> Future[_Result]:
         """Queues a job that takes about so many seconds."""
         future: Future[_Result] = Future()
@@ -64,7 +69,7 @@ class Lane:
     def submit_when_idle(self, work: Callable[[], _Result]) -> Future[_Result] | None:
         """Queues a job if a thread has nothing to do."""
         with self._changed:
-            if len(self._jobs) + len(self._running) >= self._threads:
+            if not self.is_idle:
                 return None
             return self.submit(work, seconds=0.0)
 
