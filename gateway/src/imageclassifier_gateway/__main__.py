@@ -23,7 +23,7 @@ def main() -> None:
     # numpy would start a thread for each core of the machine, for algebra that is never asked for here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # The name server that a user's URL leads to may never answer: by default glibc waits 10 s for it, in a
-    # thread that nothing can stop (fetch.py).
+    # thread that nothing can stop (resolver.py).
     os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:2")
     # Pillow warns of damaged metadata in texts that hold a client's numbers. Python would print each of them
     # once, and keep it forever.

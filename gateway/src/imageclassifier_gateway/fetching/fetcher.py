@@ -9,7 +9,7 @@ them;
 - each redirect, from the start again;
 - one deadline over everything, resolution and TLS included, not for each read;
 - the bytes on the wire: no content coding is accepted, so nothing can inflate, and what surrounds the body
-(headers, sizes of chunks, trailers) has a limit of its own (pinned.py).
+(headers, sizes of chunks, trailers) has a limit of its own (pinned_connection.py).
 
 HTTP_PROXY and HTTPS_PROXY of the environment are not used: URLs are fetched directly. A proxy would resolve
 the name again, so that the address that was checked would not be the one that is connected.
