@@ -57,7 +57,7 @@ def is_ready(running: RunningOperator) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{running.settings.probe_port}/readyz") as response:
             return bool(response.status == 200)
-    except urllib.error.HTTPError:
+    except urllib.error.URLError:  # not ready, or not listening yet
         return False
 
 

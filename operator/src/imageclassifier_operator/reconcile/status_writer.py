@@ -114,11 +114,5 @@ class StatusWriter:
             if now < memory.status_due:
                 return
         memory.status_due = None
-        try:
-            written = await self._client.apply_status(request.body, status)
-        except ApiError as error:
-            if error.status == 409:
-                live = await self._client.read(IMAGE_CLASSIFIERS, key.namespace, key.name)
-                self._cache.record_read(IMAGE_CLASSIFIERS, key, key.name, live)
-            raise
+        written = await self._client.apply_status(request.body, status)
         self._cache.record_write(IMAGE_CLASSIFIERS, key, written)
