@@ -105,6 +105,8 @@ class InternalServer(ThreadingHTTPServer):
     """Serves `/livez`, `/readyz`, `/metrics` and `/rollout` for one gateway."""
 
     daemon_threads = True
+    #: The default of 5 drops connections, and so probes, when many clients connect at the same time.
+    request_queue_size = 128
 
     def __init__(self, gateway: Gateway, port: int, host: str = "") -> None:
         self.gateway = gateway
