@@ -506,14 +506,15 @@ def test_every_log_line_is_json_with_the_request_id(make_gateway: MakeGateway, m
     assert lines[0]["version"] == 1
 
 
-def test_what_a_library_warns_of_is_a_log_line_as_well(make_gateway: MakeGateway, model: FakeModel) -> None:
+def test_warnings_whose_text_a_client_chooses_reach_no_log(
+    make_gateway: MakeGateway, model: FakeModel
+) -> None:
     gateway = make_gateway().start_ready(routing(model))
     damaged = io.BytesIO()
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0"
     Image.new("RGB", (64, 48), "red").save(damaged, "JPEG", exif=exif)
     assert gateway.predict(damaged.getvalue()).status == 200
-    [line] = [line for line in gateway.log_lines() if line["logger"] == "py.warnings"]
-    assert "Corrupt EXIF data" in line["message"]
+    assert not [line for line in gateway.log_lines() if line["logger"] == "py.warnings"]
 
 
 @pytest.mark.parametrize(
