@@ -14,6 +14,7 @@ FOLDERS = {
     "imageclassifier_gateway": (
         "api", "http", "verify", "versions", "fetching", "limits", "pixels", "contract",
     ),
+    "imageclassifier_training": ("commands", "judging", "exporting", "fitting", "networks", "pictures"),
 }  # fmt: skip
 
 
