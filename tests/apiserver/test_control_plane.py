@@ -167,9 +167,7 @@ def test_a_job_ends_as_its_pods_annotation_says(
 
 def test_cel_rules_of_a_custom_resource_are_enforced(apiserver: ControlPlane, namespace: str) -> None:
     apiserver.kubectl("apply", "-f", "-", stdin=json.dumps(WIDGETS))
-    apiserver.kubectl(
-        "wait", "--for=condition=Established", "--timeout=60s", f"crd/{WIDGETS['metadata']['name']}"
-    )
+    apiserver.wait_until_established(WIDGETS["metadata"]["name"])
 
     def kubectl_knows_widgets() -> bool:  # Established is a moment before they are in discovery
         with suppress(RuntimeError):

@@ -94,7 +94,7 @@ def main() -> int:
     with ControlPlane(find_programs()) as server, server.namespace() as namespace:
         server.ensure_nodes(1)
         server.kubectl("apply", "--server-side", "-f", str(INSTALL))
-        server.kubectl("wait", "--for=condition=Established", f"crd/{names.PLURAL}.{names.GROUP}")
+        server.wait_until_established(f"{names.PLURAL}.{names.GROUP}")
         kubeconfig = server.kubeconfig_of_service_account(SYSTEM, ACCOUNT)
         with RunningOperator(kubeconfig, PlayedGateways(server), namespace=SYSTEM):
             server.wait_for(lambda: metrics.LEADER.collect()[0].samples[0].value == 1, "the Lease")

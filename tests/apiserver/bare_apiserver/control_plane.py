@@ -158,6 +158,22 @@ class ControlPlane:
             raise RuntimeError(f"kubectl {' '.join(arguments)}: {result.stderr.strip()}")
         return result.stdout
 
+    def wait_until_established(self, crd: str, seconds: float = 60) -> None:
+        """Wait until the API server serves the resource of a CustomResourceDefinition.
+
+        kubectl fails at once, instead of waiting, while a new CRD has no conditions.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.kubectl("wait", "--for=condition=Established", f"--timeout={seconds:.0f}s", f"crd/{crd}")
+            except RuntimeError as error:
+                if "accessor error" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
+
     def request(
         self, method: str, path: str, body: object = None, content_type: str = "application/json"
     ) -> Any:

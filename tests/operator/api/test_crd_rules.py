@@ -27,9 +27,7 @@ Apply = Callable[..., dict[str, Any]]
 def api(apiserver: ControlPlane) -> ControlPlane:
     """The API server with the CRD of this checkout."""
     apiserver.kubectl("apply", "--server-side", "-f", str(CRD_FILE))
-    apiserver.kubectl(
-        "wait", "--for=condition=Established", "--timeout=60s", "crd/imageclassifiers.imageclassifier.dev"
-    )
+    apiserver.wait_until_established("imageclassifiers.imageclassifier.dev")
     return apiserver
 
 

@@ -92,8 +92,7 @@ def test_no_verb_is_a_wildcard_and_no_secret_can_be_read() -> None:
 def installed(apiserver: ControlPlane) -> ControlPlane:
     """An API server with install.yaml applied to it."""
     apiserver.kubectl("apply", "-f", str(INSTALL / "install.yaml"))
-    crd = f"crd/{names.PLURAL}.{names.GROUP}"
-    apiserver.kubectl("wait", "--for=condition=Established", "--timeout=60s", crd)
+    apiserver.wait_until_established(f"{names.PLURAL}.{names.GROUP}")
     return apiserver
 
 

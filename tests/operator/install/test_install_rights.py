@@ -67,8 +67,7 @@ def test_for_one_namespace_too(apiserver: ControlPlane, namespace: str) -> None:
 def check(apiserver: ControlPlane, namespace: str, home: str, documents: list[dict[str, Any]]) -> None:
     apiserver.ensure_nodes(1)
     apiserver.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(documents))
-    crd = f"crd/{names.PLURAL}.{names.GROUP}"
-    apiserver.kubectl("wait", "--for=condition=Established", "--timeout=60s", crd)
+    apiserver.wait_until_established(f"{names.PLURAL}.{names.GROUP}")
     kubeconfig = apiserver.kubeconfig_of_service_account(home, "imageclassifier-operator")
     operator = RunningOperator(kubeconfig, PlayedGateways(apiserver))
     operator.settings = dataclasses.replace(

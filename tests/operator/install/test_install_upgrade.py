@@ -69,8 +69,7 @@ def prepared(apiserver: ControlPlane, namespace: str) -> Classifier:
     """The installation applied, and an ImageClassifier that can be made."""
     apiserver.ensure_nodes(1)
     apiserver.kubectl("apply", "-f", str(INSTALL))
-    crd = f"crd/{names.PLURAL}.{names.GROUP}"
-    apiserver.kubectl("wait", "--for=condition=Established", "--timeout=60s", crd)
+    apiserver.wait_until_established(f"{names.PLURAL}.{names.GROUP}")
     return Classifier(apiserver, namespace)
 
 

@@ -150,7 +150,7 @@ def test_at_rest_gateways_are_polled_only_after_a_change_of_a_pod() -> None:
         """How often a reconciliation polls, and the report in its snapshot."""
         before = gateways.asked
         there = [ready_pod("gateway", "gateway"), *(ready_pod(uid, "serving", 1) for uid in servers)]
-        view = ValidRequest(Key("food", "pizza"), BODY, Objects([], there, []), memory, now, ic)
+        view = ValidRequest(Key("food", "pizza"), BODY, Objects([], there, []), memory, now, None, ic)
         seen = asyncio.run(snapshotter.take(view, goal_of(ic, "tf", state), state))
         return gateways.asked - before, seen.gateways[0].serving
 

@@ -236,4 +236,4 @@ class Bench:
 
 def install_crd(apiserver: Any) -> None:
     apiserver.kubectl("apply", "--server-side", "-f", str(CRD))
-    apiserver.kubectl("wait", "--for=condition=Established", "crd/imageclassifiers.imageclassifier.dev")
+    apiserver.wait_until_established("imageclassifiers.imageclassifier.dev")
