@@ -23,17 +23,12 @@ sys.path.append(str(Path(__file__).parents[1] / "bench" / "attack"))
 import attacks
 import container
 from attacks import Attack, Target
+from gateway_image import GATEWAY_ENVIRONMENT
 from good_client import use
-
-from images.recipes import PROGRAMS
 
 #: A pod's limit by default, of which a tenth stays free.
 MAX_MEGABYTES = 0.9 * 512 * 2**20 / 1e6
 SECONDS = 1.5
-
-GATEWAY_ENVIRONMENT = dict(
-    variable.split("=", 1) for each in PROGRAMS if each.name == "gateway" for variable in each.environment
-)
 
 ATTACKS = [
     *attacks.slow_clients_of_ours(1_000),

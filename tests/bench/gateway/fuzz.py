@@ -10,13 +10,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
-sys.path.insert(0, str(Path(__file__).parents[2] / "gateway" / "support"))
+TESTS = Path(__file__).parents[2]
+sys.path[:0] = [str(TESTS / "support"), str(TESTS / "gateway" / "support"), str(TESTS.parent / "kind")]
 
-from servers import GATEWAY_ENVIRONMENT
+from gateway_image import GATEWAY_ENVIRONMENT  # noqa: E402
 
-from fuzzing import Outcome, resident_megabytes, run, seed_of_the_moment
-from gateway_testbed import FakeModel, GatewayProcess, routing
+from fuzzing import Outcome, resident_megabytes, run, seed_of_the_moment  # noqa: E402
+from gateway_testbed import FakeModel, GatewayProcess, routing  # noqa: E402
 
 
 def main() -> int:

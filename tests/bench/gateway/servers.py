@@ -20,16 +20,8 @@ from typing import Any
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
 
-sys.path.insert(0, str(REPOSITORY / "kind"))
-from images.recipes import PROGRAMS  # noqa: E402
-
-#: The environment of the gateway's image.
-GATEWAY_ENVIRONMENT = dict(
-    variable.split("=", 1)
-    for program in PROGRAMS
-    if program.name == "gateway"
-    for variable in program.environment
-)
+sys.path[:0] = [str(REPOSITORY / "kind"), str(REPOSITORY / "tests" / "support")]
+from gateway_image import GATEWAY_ENVIRONMENT  # noqa: E402
 
 
 @dataclass(frozen=True)

@@ -89,8 +89,8 @@ class Admission:
             if self._requests >= self._max_requests:
                 raise Problem(
                     "overloaded",
-                    f"The gateway already works on {self._requests} requests, which is its limit. Retry "
-                    f"soon.",
+                    f"The gateway already works on {self._requests} requests, which is its limit. "
+                    "Retry soon.",
                 )
             self._requests += 1
             ticket.has_place = True
