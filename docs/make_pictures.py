@@ -29,6 +29,8 @@ PICTURES = REPOSITORY / "docs/images"
 SHOWN_FROM = "Install the operator"
 """The demo's output is shown from this step on: what comes before is the set-up of the machine."""
 COLUMNS = 112
+MAX_SIDE = 1000
+"""Pixels of the longer side."""
 
 
 def main() -> int:
@@ -109,9 +111,10 @@ def _draw_images(folder: Path) -> Path:
 
 
 def _save(png: bytes, out: Path) -> None:
-    """Save with 256 colours: a README should load at once."""
+    """Save a small file: a README should load at once."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
-    image.quantize(256, dither=Image.Dither.NONE).save(out, optimize=True)
+    image.thumbnail((MAX_SIDE, MAX_SIDE))
+    image.quantize(128, dither=Image.Dither.NONE).save(out, optimize=True)
 
 
 if __name__ == "__main__":
