@@ -73,8 +73,10 @@ def chromium() -> str:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
+    """A browser for one file of tests: Playwright keeps an event loop running in this thread, and
+    `asyncio.run` in the tests of the next file would fail."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"], timeout=180_000)
         yield browser
