@@ -322,3 +322,19 @@ def processes_in(directory: Path) -> list[int]:
         if os.fsencode(directory) in command_line:
             found.append(int(entry.name))
     return found
+
+
+def test_starting_one_component_rewrites_no_file_that_another_may_be_reading(
+    start_apiserver: Callable[[], ControlPlane],
+) -> None:
+    """On a busy machine the controller manager found its kubeconfig empty, and ended."""
+    server = start_apiserver()
+
+    def written() -> dict[str, int]:
+        return {path.name: path.stat().st_mtime_ns for path in server.directory.glob("*.kubeconfig")}
+
+    before = written()
+    server.kill("kube-scheduler")
+    server.start("kube-scheduler")
+    assert len(before) == 4
+    assert written() == before

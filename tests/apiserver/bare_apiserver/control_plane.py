@@ -65,12 +65,15 @@ class ControlPlane:
         self._write("audit-policy.json", audit.POLICY)
         self._audit_log = self.directory / "audit.log"
         (self.directory / "kubectl").symlink_to(programs.kubernetes)
-        self.kubeconfig: Path = self._kubeconfig_of(credentials.ADMIN)
+        # Written once: a component that is still starting would find a file empty that is written again.
+        self._kubeconfigs = {user: self._kubeconfig_of(user) for user in self._users}
+        self.kubeconfig: Path = self._kubeconfigs[credentials.ADMIN]
 
     def __enter__(self) -> "ControlPlane":
         try:
             self._start_everything()
-        except BaseException:
+        except BaseException as error:
+            error.add_note(self._ends_of_logs())  # the logs go with the directory
             self.close()
             raise
         return self
@@ -298,11 +301,18 @@ class ControlPlane:
     def _raise_if_ended(self, component: str) -> None:
         state = self._ask({"poll": component})
         if not state["running"]:
-            log = (self.directory / f"{component}.log").read_text(encoding="utf-8", errors="replace")
-            end = "\n".join(log.splitlines()[-_LOG_LINES_SHOWN:])
             raise RuntimeError(
-                f"{component} ended with exit code {state['exit_code']}; the end of its log:\n{end}"
+                f"{component} ended with exit code {state['exit_code']}; the end of its log:\n"
+                f"{self._end_of_log(self.directory / f'{component}.log')}"
             )
+
+    def _ends_of_logs(self) -> str:
+        logs = sorted(self.directory.glob("*.log"))
+        return "\n".join(f"the end of {log.name}:\n{self._end_of_log(log)}" for log in logs)
+
+    def _end_of_log(self, log: Path) -> str:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(lines[-_LOG_LINES_SHOWN:])
 
     def _ask(self, request: dict[str, object]) -> dict[str, object]:
         assert self._supervisor.stdin is not None
@@ -312,9 +322,11 @@ class ControlPlane:
         return answer
 
     def _write(self, name: str, text: str) -> Path:
+        """Write a file as a whole: whoever reads it meanwhile finds the old text or the new one."""
         path = self.directory / name
-        path.write_text(text, encoding="utf-8")
-        return path
+        unfinished = path.with_name(f"{name}.unfinished")
+        unfinished.write_text(text, encoding="utf-8")
+        return unfinished.replace(path)
 
     def _kubeconfig_of(self, user: str) -> Path:
         text = credentials.kubeconfig(self.url, self.certificate, self._users[user].token)
@@ -359,17 +371,17 @@ class ControlPlane:
             ],
             "kube-controller-manager": [
                 *alone,
-                f"--kubeconfig={self._kubeconfig_of(credentials.CONTROLLER_MANAGER)}",
+                f"--kubeconfig={self._kubeconfigs[credentials.CONTROLLER_MANAGER]}",
                 "--use-service-account-credentials",  # Kubernetes grants each controller its own rights
                 f"--service-account-private-key-file={self._key}",
                 f"--root-ca-file={self.certificate}",
             ],
             "kube-scheduler": [
                 *alone,
-                f"--kubeconfig={self._kubeconfig_of(credentials.SCHEDULER)}",
+                f"--kubeconfig={self._kubeconfigs[credentials.SCHEDULER]}",
             ],
             "kwok": [
-                f"--kubeconfig={self._kubeconfig_of(credentials.KWOK)}",
+                f"--kubeconfig={self._kubeconfigs[credentials.KWOK]}",
                 f"--config={here}/kwok.yaml",
                 f"--manage-nodes-with-label-selector={fake_nodes.LABEL}=true",
                 "--cidr=10.244.0.1/16",
