@@ -155,12 +155,25 @@ def test_how_containers_ended_when_a_node_ended_their_pod_is_not_held_against_th
     assert f"ended by its node ({reason}): The node was low on resource: memory" in problem.message
 
 
-def test_a_container_that_was_killed_is_held_against_the_version_only_when_it_is_restarted():
-    """The kubelet tells that it has killed a container before it tells that it has evicted the pod."""
-    killed = {"terminated": {"reason": "Error", "exitCode": 137}}
+@pytest.mark.parametrize("code", [137, 143])
+def test_a_container_that_was_killed_is_held_against_the_version_only_when_that_goes_on(code):
+    """A node that shuts down kills containers; the kubelet kills one that fails its liveness probes."""
+    killed = {"terminated": {"reason": "Error", "exitCode": code}}
     assert diagnose([pod(containers=[container(state=killed)])]) is None
     restarted = container(state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState=killed)
-    assert diagnose([pod(containers=[restarted])]).fatal
+    first = diagnose([pod(containers=[{**restarted, "restartCount": 1}])])
+    assert not first.fatal
+    assert "was killed by a signal" in first.message
+    assert diagnose([pod(containers=[{**restarted, "restartCount": 4}])]).fatal
+
+
+def test_a_pod_that_wrote_more_to_disk_than_its_own_limit_is_held_against_the_version():
+    own = "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. "
+    problem = diagnose([pod(phase="Failed", reason="Evicted", message=own)])
+    assert (problem.reason, problem.fatal) == (Reason.POD_EVICTED, True)
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet"}
+    nodes = diagnose([pod(phase="Failed", reason="Evicted", message=own, conditions=[condition])])
+    assert not nodes.fatal
 
 
 @pytest.mark.parametrize("lost", [("ContainerStatusUnknown", 137), ("Unknown", 255)])

@@ -24,6 +24,15 @@ def test_only_a_verdict_of_the_job_itself_is_conclusive():
     assert verdict(JOB, []) is None
 
 
+def test_a_job_that_ended_and_whose_pod_is_gone_is_inconclusive():
+    complete = {**JOB, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+    told = verdict(complete, [])
+    assert not told.conclusive
+    assert "its pod with the verdict is gone" in told.message
+    running = {"metadata": {"name": "pod-1"}, "status": {}}
+    assert verdict(complete, [running]) is None, "the pod's event comes after the Job's"
+
+
 def test_a_verdict_with_an_unknown_reason_still_refuses():
     said = {"schema": 1, "passed": False, "reason": "NewInTheNextRelease", "message": "m"}
     assert verdict(JOB, [ended(json.dumps(said), 1)]).reason is Reason.VERIFICATION_FAILED

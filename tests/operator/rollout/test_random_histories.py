@@ -2,8 +2,11 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -34,6 +37,7 @@ from imageclassifier_operator.observe.types import (
 )
 from imageclassifier_operator.reconcile.memory import Memory
 from imageclassifier_operator.rollout import Goal, decide, goal_of, routing, unusable_candidate
+from imageclassifier_operator.rollout.decision import TakenTransition
 from imageclassifier_operator.rollout.figures import Window
 from imageclassifier_operator.rollout.guards import pods as pod_guards
 from imageclassifier_operator.rollout.recovery import recover
@@ -73,12 +77,25 @@ STRATEGIES = {
         pause=True, progress_deadline_seconds=100, steps=(Step(20, 5),), min_requests=0
     ),
 }
-EMPTY_BUCKETS = {"0.05": 0, "0.5": 0, "+Inf": 0}
+BROKEN = Problem(Reason.OUT_OF_MEMORY, "the container used too much", fatal=True)
+HANGS = Problem(Reason.NOT_ANSWERING, "the container fails its readiness probe")
+OF_THE_CLUSTER = (Reason.POD_EVICTED, Reason.NODE_LOST, Reason.UNSCHEDULABLE)
 
 
 def served(version: int, memory: str = "1Gi") -> ModelVersion:
     serving = ServingSettings(resources={"requests": {"memory": memory}})
     return ModelVersion(version, "pizza", ImageSource(f"pizza:{version}"), serving, None, "tf")
+
+
+def deployed(made: ModelVersion, *, ready: bool, has_served: bool = False) -> dict[str, Any]:
+    """The Deployment of a version, whose pods no node has disturbed yet."""
+    return {
+        "served": made,
+        "ready": ready,
+        "problem": None,
+        "disrupted_at": None,
+        "has_served": has_served,
+    }
 
 
 @dataclasses.dataclass
@@ -130,7 +147,7 @@ class Rollouts(RuleBasedStateMachine):
         self.tried = ""
         self.promote = ""
         self.deployments = {
-            number: {"served": served(number), "ready": ready, "broken": False, "has_served": has_served}
+            number: deployed(served(number), ready=ready, has_served=has_served)
             for number, (ready, has_served) in leftovers.items()
         }
         self.verdicts: dict[tuple[int, str], Verdict] = {}
@@ -175,9 +192,9 @@ class Rollouts(RuleBasedStateMachine):
                     input_hash=d["served"].input_hash,
                     complete=d["ready"],
                     ready_pods=2 if d["ready"] else 0,
-                    problem=Problem(Reason.OUT_OF_MEMORY, "the container used too much", fatal=True)
-                    if d["broken"]
-                    else None,
+                    problem=d["problem"],
+                    unresponsive=d["problem"] == HANGS,
+                    disrupted_at=d["disrupted_at"],
                 )
                 for version, d in self.deployments.items()
             },
@@ -200,6 +217,7 @@ class Rollouts(RuleBasedStateMachine):
         for taken in decision.taken:
             if taken.cause is not None:
                 self.taken_back.add(taken.version)
+                self.check_nodes_are_not_to_blame(taken, state)
                 again = decision.state.candidate
                 assert again is None or again.version != taken.version, "tried again as soon as it failed"
                 if taken.cause.reason is Reason.OUT_OF_MEMORY:
@@ -224,12 +242,7 @@ class Rollouts(RuleBasedStateMachine):
                 # In place: the pods of a serving version are replaced without a gap; others come up anew.
                 goes_on = old is not None and self.state.serving is not None
                 ready = bool(goes_on and old["ready"] and version == self.state.serving.version)
-                self.deployments[version] = {
-                    "served": made,
-                    "ready": ready,
-                    "broken": False,
-                    "has_served": False,
-                }
+                self.deployments[version] = deployed(made, ready=ready)
             if self.state.serving is not None and self.state.serving.version == version:
                 self.deployments[version]["has_served"] = True
         if decision.delete_others:
@@ -311,14 +324,23 @@ class Rollouts(RuleBasedStateMachine):
     @rule(data=st.data())
     def pods_become_ready(self, data):
         version = data.draw(st.sampled_from(sorted(self.deployments)))
-        self.deployments[version].update(ready=True, broken=False)
+        self.deployments[version].update(ready=True, problem=None)
         self.reconcile()
 
     @precondition(lambda self: self.deployments)
-    @rule(data=st.data(), broken=st.booleans())
-    def pods_go_away(self, data, broken):
+    @rule(data=st.data(), problem=st.sampled_from([None, BROKEN, HANGS]))
+    def pods_go_away(self, data, problem):
         version = data.draw(st.sampled_from(sorted(self.deployments)))
-        self.deployments[version].update(ready=False, broken=broken)
+        self.deployments[version].update(ready=False, problem=problem)
+        self.reconcile()
+
+    @precondition(lambda self: self.deployments)
+    @rule(data=st.data(), meanwhile=st.sampled_from([None, *OF_THE_CLUSTER]))
+    def a_node_takes_the_pods(self, data, meanwhile):
+        """A drain, an eviction or a lost node. Successors start at once, or have to wait for a node."""
+        version = data.draw(st.sampled_from(sorted(self.deployments)))
+        problem = None if meanwhile is None else Problem(meanwhile, "there is no node")
+        self.deployments[version].update(ready=False, problem=problem, disrupted_at=self.now)
         self.reconcile()
 
     @precondition(lambda self: self.state.previous is not None)
@@ -449,6 +471,16 @@ class Rollouts(RuleBasedStateMachine):
             assert routing.shares(after)[after.fallback] == 0
             assert after.fallback not in self.taken_back
 
+    def check_nodes_are_not_to_blame(self, taken: TakenTransition, before: State):
+        """No version fails while its pods wait for a node, or within the deadline after one took them."""
+        assert taken.cause.reason not in OF_THE_CLUSTER
+        pods = self.deployments[taken.version]
+        if taken.cause.reason in (Reason.CANDIDATE_UNAVAILABLE, Reason.PROGRESS_DEADLINE_EXCEEDED):
+            unusable = self.hints.unusable_seconds(taken.version, self.now) >= 100
+            taken_at = pods["disrupted_at"]
+            is_recent = taken_at is not None and self.now - taken_at < 100
+            assert not is_recent or unusable, f"{taken.message} {taken_at} {self.now}"
+
     def check_nobody_sends_to(self, version: int):
         for gateway in self.gateways:
             if gateway.file is not None and self.state.serving is not None:
@@ -463,7 +495,7 @@ class Rollouts(RuleBasedStateMachine):
             return
         for _ in range(60):
             for deployment in self.deployments.values():
-                deployment.update(ready=True, broken=False)
+                deployment.update(ready=True, problem=None)
             for gateway in self.gateways:
                 if self.rollout.pause:
                     gateway.cut_off.clear()  # who pauses a rollout waits for it without any deadline
@@ -620,3 +652,81 @@ def test_a_spec_that_is_refused_in_mid_rollout_takes_the_share_of_its_candidate_
     decision = decide(goal, state, seen, now=1_000.0)
     assert decision.taken[0].name == "RolloutAbandoned"
     assert routing.shares(decision.state) == {1: 100}
+
+
+def with_a_share(rollouts: Rollouts) -> Rollouts:
+    """Version 2 gets 10 percent; version 1 serves the rest."""
+    rollouts.install(strategy="in steps", version=1, leftovers={1: (True, True)})
+    rollouts.the_spec_changes(version=2, memory="1Gi")
+    rollouts.deployments[2].update(ready=True)
+    rollouts.reconcile()
+    rollouts.the_verification_ends(passed=True, conclusive=True)
+    for _ in range(2):
+        rollouts.a_gateway_reads_the_file(0)
+        rollouts.a_gateway_reads_the_file(1)
+    assert rollouts.state.percent == 10
+    return rollouts
+
+
+@pytest.mark.parametrize("begin", [with_a_share, settling])
+@pytest.mark.parametrize("meanwhile", [None, *OF_THE_CLUSTER])
+def test_a_version_whose_only_node_is_drained_goes_on_where_it_was(
+    begin: Callable[[Rollouts], Rollouts], meanwhile: Reason | None
+) -> None:
+    rollouts = begin(Rollouts())
+    rollouts.time_passes(20)
+    before = rollouts.state
+    problem = None if meanwhile is None else Problem(meanwhile, "there is no node")
+    rollouts.deployments[2].update(ready=False, problem=problem, disrupted_at=rollouts.now)
+    rollouts.reconcile()
+    for _ in range(9):
+        rollouts.time_passes(10)
+    if meanwhile is not None:
+        rollouts.time_passes(10_000)
+    rollouts.deployments[2].update(ready=True, problem=None)
+    rollouts.time_passes(1)
+    after = rollouts.state
+    assert (after.phase, after.percent, after.failed) == (before.phase, before.percent, ())
+
+
+def test_the_time_without_pods_is_not_part_of_a_step() -> None:
+    rollouts = with_a_share(Rollouts())
+    rollouts.time_passes(20)
+    rollouts.requests_come_in(good=1000, bad=0, slow=0)
+    rollouts.deployments[2].update(ready=False, disrupted_at=rollouts.now)
+    rollouts.reconcile()
+    rollouts.time_passes(60)
+    rollouts.deployments[2].update(ready=True)
+    rollouts.time_passes(1)
+    assert rollouts.state.percent == 10
+    rollouts.time_passes(10)
+    assert rollouts.state.percent == 50
+
+
+def test_pods_that_run_and_do_not_answer_have_ten_seconds_after_a_disruption_too() -> None:
+    rollouts = with_a_share(Rollouts())
+    rollouts.deployments[2].update(ready=False, problem=HANGS, disrupted_at=rollouts.now - 1_000)
+    for _ in range(12):
+        rollouts.time_passes(1)
+    assert [failed.reason for failed in rollouts.state.failed] == ["NotAnswering"]
+
+
+@pytest.mark.parametrize("phase", [Phase.LOAD, Phase.VERIFY])
+def test_the_deadline_starts_again_when_a_node_takes_the_candidates_pods(phase: Phase) -> None:
+    one, two = served(1), served(2)
+    goal = Goal(wanted=two, attempt="a", rollout=STRATEGIES["at once"])
+    state = State(phase=phase, serving=one, candidate=two, attempt="a", since=0.0)
+
+    def names_at(now: float, **of_the_pods: Any) -> list[str]:
+        candidate = VersionSnapshot(two.input_hash, complete=False, ready_pods=0, **of_the_pods)
+        serving = VersionSnapshot(one.input_hash, complete=True, ready_pods=1)
+        seen = Snapshot(versions={1: serving, 2: candidate}, acknowledged_seconds=1.0)
+        return [each.name for each in decide(goal, state, seen, now).taken]
+
+    failure = {Phase.LOAD: "CandidateFailed", Phase.VERIFY: "CandidateRefused"}[phase]
+    assert names_at(101)[:1] == [failure]
+    assert names_at(101, disrupted_at=50.0) == []
+    assert names_at(151, disrupted_at=50.0)[:1] == [failure]
+    no_node = Problem(Reason.UNSCHEDULABLE, "0/2 nodes are available")
+    assert names_at(1_000, disrupted_at=50.0, problem=no_node) == []
+    assert names_at(101, problem=no_node)[:1] == [failure]

@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -395,3 +396,44 @@ def test_reasons_are_words_that_kubernetes_accepts():
     for reason in Reason:
         assert re.fullmatch(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", reason.value)
         assert reason.description.endswith(".")
+
+
+def test_the_figures_of_a_verification_stay_while_its_version_is_wanted():
+    before = {"verification": {"version": 2, "passed": True, "casesTotal": 3}}
+
+    def figures(phase: Phase, wanted: ModelVersion = TWO, **seen: Any) -> Any:
+        goal, facts = Goal(wanted=wanted, attempt="a"), replace(FACTS, live=before)
+        return status(facts, goal, STATES[phase], replace(well(1, 2), **seen)).get("verification")
+
+    gone = Verdict(False, Reason.VERIFICATION_FAILED, "its pod is gone", conclusive=False, version=2)
+    for phase in (Phase.SHIFT, Phase.SETTLE, Phase.STABLE):
+        assert figures(phase) == figures(phase, verdict=gone) == before["verification"]
+    assert figures(Phase.STABLE, wanted=ONE) is None
+    assert figures(Phase.VERIFY) is None, "they may be those of an earlier attempt"
+    new = Verdict(True, Reason.READY, "", version=2, details={"passed": True, "casesTotal": 4})
+    assert figures(Phase.STABLE, verdict=new)["casesTotal"] == 4
+
+
+def test_a_candidate_whose_pods_a_node_took_is_not_reported_as_paused():
+    state = replace(STATES[Phase.SHIFT], unavailable_since=1.0, clock_stopped_since=1.0)
+    lost = Problem(Reason.NODE_LOST, "Pod p is on node n, which has stopped reporting.")
+    seen = well(1, 2)
+    seen = replace(seen, versions={**seen.versions, 2: replace(seen.versions[2], ready_pods=0, problem=lost)})
+    reason, message = progressing(state, seen)
+    assert reason is Reason.SHIFTING
+    assert message.startswith(
+        "Version 2 gets 10 % of the traffic. It has no ready pod, so the serving version "
+    )
+    assert lost.message in message
+
+
+def test_a_classifier_is_available_while_the_fallback_answers_for_the_new_version():
+    state = replace(STATES[Phase.SETTLE], attempt="a", unavailable_since=1.0)
+    seen = well(1, 2)
+    versions = {**seen.versions, 2: replace(seen.versions[2], ready_pods=0, complete=False)}
+    seen = replace(seen, versions=versions, gateways=gateways(NOT_READ))
+    assert not said(state, seen)["Available"][0]
+    told = said(replace(state, fallback=1), seen)
+    assert (told["Available"][0], told["Ready"][0]) == (True, False)
+    available = conditions(GOAL, replace(state, fallback=1), seen)[0]
+    assert available.message == "Version 1 answers requests in place of version 2."

@@ -74,6 +74,7 @@ class Reason(StrEnum):
     OUT_OF_MEMORY = "OutOfMemory", "A container was killed because it exceeded its memory limit."
     CONTAINER_CRASHED = "ContainerCrashed", "A container ended with an error."
     POD_EVICTED = "PodEvicted", "A node ended a pod: by eviction, preemption or shutdown."
+    NODE_LOST = "NodeLost", "The node of a pod has stopped reporting to Kubernetes."
     NOT_ANSWERING = "NotAnswering", "The container runs but fails its readiness probe."
     # Rollouts that fail.
     PROGRESS_DEADLINE_EXCEEDED = (
@@ -106,7 +107,7 @@ class Reason(StrEnum):
     )
     CANDIDATE_UNAVAILABLE = (
         "CandidateUnavailable",
-        "The version had no ready pod for ten seconds while it had traffic.",
+        "The version had no ready pod for too long while it had traffic, and no node is to blame.",
     )
     # The object itself.
     INVALID_SPEC = (

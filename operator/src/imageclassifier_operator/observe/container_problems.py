@@ -1,11 +1,12 @@
 """Problems of one container, with what to do: from its state as the kubelet reports it. Pure.
 
 A container that ended by itself is a fatal problem, because the same files and settings would end it again. A
-container that was lost with its node is not.
+container that was lost with its node, or killed from outside, is not.
 """
 
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.reasons import Reason
+from imageclassifier_operator.observe.disruptions import is_killed_from_outside, is_lost
 from imageclassifier_operator.observe.log_excerpts import error_line, load_error, one_line
 from imageclassifier_operator.observe.types import Problem
 
@@ -15,9 +16,6 @@ _PULL_REASONS = (
     "RegistryUnavailable", "SignatureValidationFailed",
 )  # fmt: skip
 _CREATE_REASONS = ("CreateContainerConfigError", "CreateContainerError")
-# The container was gone when the kubelet looked for it, or containerd lost it when the node went down
-# (internal/cri/server/restart.go, with exit code 255).
-_LOST_REASONS = ("ContainerStatusUnknown", "Unknown")
 
 
 def container_problem(pod: Json, status: Json, *, init: bool) -> Problem | None:
@@ -71,7 +69,7 @@ def _last_termination(pod: Json, status: Json) -> Json | None:
 
 def _termination_problem(where: str, pod: Json, status: Json, ended: Json) -> Problem:
     message, reason = ended.get("message") or "", ended.get("reason")
-    if reason in _LOST_REASONS:
+    if is_lost(ended):
         return Problem(
             Reason.CONTAINER_CRASHED,
             f"{where} was lost when its node was interrupted ({reason}). Kubernetes restarts the container. "
@@ -83,6 +81,13 @@ def _termination_problem(where: str, pod: Json, status: Json, ended: Json) -> Pr
             Reason.OUT_OF_MEMORY,
             f"{where} ran out of memory. Raise spec.{part}.resources.limits.memory.",
             fatal=True,
+        )
+    if is_killed_from_outside(ended, status.get("restartCount", 0)):
+        return Problem(
+            Reason.CONTAINER_CRASHED,
+            f"{where} was killed by a signal (exit code {ended.get('exitCode')}), as when its node shuts "
+            "down. Kubernetes restarts the container. If this continues, look at the pod and its node with "
+            "kubectl describe.",
         )
     if status["name"] == "model-files":
         return Problem(

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from imageclassifier_operator.api import GatewayIngress, ImageClassifier, names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import FIELD_MANAGER
-from imageclassifier_operator.observe.pod_problems import diagnose, has_ready_condition, is_ready
+from imageclassifier_operator.observe.disruptions import disrupted_at
+from imageclassifier_operator.observe.pod_problems import (
+    diagnose,
+    has_ready_condition,
+    is_ready,
+    is_unresponsive,
+)
 from imageclassifier_operator.observe.types import Problem, VersionSnapshot
 from imageclassifier_operator.runtime.drift import needs_apply
 
@@ -61,26 +67,28 @@ def versions(objects: Objects, wanted: Mapping[int, Json]) -> dict[int, VersionS
     found: dict[int, VersionSnapshot] = {}
     for version, deployment in objects.serving_deployments().items():
         pods = objects.serving_pods(version)
+        current = [pod for pod in pods if _is_current(pod, deployment)]
         annotations = deployment["metadata"].get("annotations") or {}
         found[version] = VersionSnapshot(
             input_hash=annotations.get(names.ANNOTATION_INPUT_HASH, ""),
             complete=version in wanted and is_complete(deployment, wanted[version]),
             ready_pods=sum(is_ready(pod) for pod in pods),
             replicas=(deployment.get("status") or {}).get("replicas", 0),
-            problem=_problem(pods, deployment, objects.warnings),
+            problem=_problem(current, deployment, objects.warnings),
             outdated_pods_serve=any(
                 has_ready_condition(pod) for pod in pods if not _is_current(pod, deployment)
             ),
+            unresponsive=any(map(is_unresponsive, current)),
+            disrupted_at=disrupted_at(current),
         )
     return found
 
 
 def _problem(pods: Iterable[Json], deployment: Json, warnings: Iterable[Json]) -> Problem | None:
-    """The problem of the pods of the current template."""
+    """The problem of `pods`, which are of the current template."""
     observed = (deployment.get("status") or {}).get("observedGeneration", 0)
     status_is_current = observed >= deployment["metadata"].get("generation", 0)
-    current = [pod for pod in pods if _is_current(pod, deployment)]
-    return diagnose(current, deployment if status_is_current else None, warnings)
+    return diagnose(pods, deployment if status_is_current else None, warnings)
 
 
 def _is_current(pod: Json, deployment: Json) -> bool:

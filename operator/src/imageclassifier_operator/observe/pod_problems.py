@@ -12,6 +12,11 @@ from collections.abc import Iterable, Iterator
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.container_problems import container_problem
+from imageclassifier_operator.observe.disruptions import (
+    exceeds_its_limit,
+    is_ended_by_node,
+    is_on_silent_node,
+)
 from imageclassifier_operator.observe.log_excerpts import one_line
 from imageclassifier_operator.observe.types import Problem
 
@@ -28,6 +33,7 @@ _SEVERITY = (
     Reason.VOLUME_FAILED,
     Reason.NOT_ANSWERING,
     Reason.POD_EVICTED,
+    Reason.NODE_LOST,
 )
 
 
@@ -64,6 +70,19 @@ def diagnose_job(job: Json, pods: Iterable[Json], events: Iterable[Json]) -> Pro
     return None
 
 
+def is_unresponsive(pod: Json) -> bool:
+    """Whether the pod's kubelet reports that a container runs but fails its readiness probe."""
+    if _is_terminating(pod) or is_ended_by_node(pod):
+        return False
+    containers = (pod.get("status") or {}).get("containerStatuses") or ()
+    return any(
+        container.get("started")
+        and "running" in (container.get("state") or {})
+        and not container.get("ready")
+        for container in containers
+    )
+
+
 def is_ready(pod: Json) -> bool:
     """Whether the pod takes requests: it is ready and not terminating."""
     return has_ready_condition(pod) and not _is_terminating(pod)
@@ -95,8 +114,10 @@ def _has_its_volumes(pod: Json) -> bool:
 def _pod_problems(pod: Json) -> Iterator[Problem]:
     name, status = pod["metadata"]["name"], pod.get("status") or {}
     if status.get("reason"):
-        yield _ended_by_node(name, status["reason"], status.get("message"))
+        yield _ended(pod, status["reason"], status.get("message"))
         return  # its containers ended for the same cause
+    if is_on_silent_node(pod):
+        yield _on_silent_node(pod)
     for condition in status.get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             yield _unscheduled(name, condition.get("message") or "")
@@ -107,12 +128,30 @@ def _pod_problems(pod: Json) -> Iterator[Problem]:
                 yield problem
 
 
-def _ended_by_node(pod: str, reason: str, message: str | None) -> Problem:
+def _ended(pod: Json, reason: str, message: str | None) -> Problem:
     """Reasons of the kubelet: Evicted, Preempting, Terminated (node shutdown), NodeLost, OutOfcpu."""
+    name, detail = pod["metadata"]["name"], one_line(message)
+    if exceeds_its_limit(pod):
+        return Problem(
+            Reason.POD_EVICTED,
+            f"Pod {name} was evicted, because it wrote more to disk than it may: {detail}. Raise the limit "
+            "of ephemeral-storage in its resources.",
+            fatal=True,
+        )
     return Problem(
         Reason.POD_EVICTED,
-        f"Pod {pod} was ended by its node ({reason}): {one_line(message)}. Kubernetes replaces the pod. If "
+        f"Pod {name} was ended by its node ({reason}): {detail}. Kubernetes replaces the pod. If "
         "this continues, raise the pod's resource requests to its real usage, or add capacity to its nodes.",
+    )
+
+
+def _on_silent_node(pod: Json) -> Problem:
+    name, node = pod["metadata"]["name"], (pod.get("spec") or {}).get("nodeName", "")
+    return Problem(
+        Reason.NODE_LOST,
+        f"Pod {name} is on node {node}, which has stopped reporting to Kubernetes. Kubernetes replaces the "
+        "pod when its toleration of that ends (usually after 5 minutes). Look at the node with kubectl "
+        f"describe node {node}.",
     )
 
 

@@ -24,6 +24,8 @@ class VersionSnapshot:
     `complete`: the Deployment matches its manifest, its controller has seen that, and all pods are available.
     `outdated_pods_serve`: pods of this version number that were made from other inputs still answer, even if
     they are terminating. The cluster's DNS may return their addresses for a while.
+    `unresponsive`: a pod runs but fails its readiness probe. `disrupted_at`: when a node or a user last ended
+    a pod or container.
     """
 
     input_hash: str
@@ -32,6 +34,8 @@ class VersionSnapshot:
     replicas: int = 0
     problem: Problem | None = None
     outdated_pods_serve: bool = False
+    unresponsive: bool = False
+    disrupted_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,8 @@ class Snapshot:
     verdict: Verdict | None = None
     verification_problem: Problem | None = None
     """What keeps the wanted version's verification from a verdict."""
+    verification_disrupted_at: float | None = None
+    """When a node or a user last ended a pod of the wanted version's verification."""
     blocked: Problem | None = None
     """Why the last reconciliation could not write a child."""
 
@@ -146,6 +152,10 @@ class Snapshot:
         """Whether there is a Deployment of this version with exactly these inputs."""
         found = self.versions.get(version.version)
         return found is not None and found.input_hash == version.input_hash
+
+    def disrupted_at(self, version: ModelVersion) -> float | None:
+        """When a node or a user last ended a pod of exactly this version."""
+        return self.versions[version.version].disrupted_at if self.is_deployed(version) else None
 
     @property
     def reports(self) -> tuple[GatewayReport, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.reasons import Reason
+from imageclassifier_operator.observe.disruptions import is_on_silent_node
 from imageclassifier_operator.observe.log_excerpts import one_line
 from imageclassifier_operator.observe.types import Verdict
 
@@ -15,14 +16,19 @@ def verdict(job: Json, pods: Iterable[Json]) -> Verdict | None:
     """How the Job ended; None while it runs. Only a verdict that the Job itself wrote is conclusive."""
     if job["metadata"].get("deletionTimestamp") is not None:
         return None
+    pods = tuple(pods)
     for pod in pods:
         if (found := _pod_verdict(pod)) is not None:
             return found
     conditions = (job.get("status") or {}).get("conditions") or ()
-    failed = next((c for c in conditions if c["type"] == "Failed" and c["status"] == "True"), None)
-    if failed is not None:
-        why = one_line(failed.get("message"))
-        return _inconclusive(f"Job {job['metadata']['name']} ended without a verdict: {why}.")
+    ended = {c["type"]: c for c in conditions if c["status"] == "True"}
+    name = job["metadata"]["name"]
+    if "Failed" in ended:
+        why = one_line(ended["Failed"].get("message"))
+        return _inconclusive(f"Job {name} ended without a verdict: {why}.")
+    # The event of the Job may come before the event of its pod.
+    if "Complete" in ended and not pods:
+        return _inconclusive(f"Job {name} ended, but its pod with the verdict is gone.")
     return None
 
 
@@ -36,6 +42,9 @@ def _pod_verdict(pod: Json) -> Verdict | None:
     if status.get("reason"):
         why = one_line(status.get("message"))
         return _inconclusive(f"Pod {name} was ended by its node ({status['reason']}): {why}.")
+    if is_on_silent_node(pod):
+        # Kubernetes does not end such a pod before the node reports again.
+        return _inconclusive(f"Pod {name} is on a node that has stopped reporting.")
     if ended is not None:
         last = "".join((ended.get("message") or "").strip().splitlines()[-1:])
         code = ended.get("exitCode")

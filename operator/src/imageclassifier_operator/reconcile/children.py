@@ -71,7 +71,8 @@ class Children:
         if decision.verify and state.candidate is not None:
             plan = verification_plan.plan(request.ic, state.candidate, state.serving)
             wanted += render.verify_job(request.ic, state.candidate, plan, goal.attempt, self._installation)
-        await self._retry_verification(request, goal, state, snapshot)
+        if decision.verify:
+            await self._retry_verification(request, goal, state, snapshot)
         problems = await gather_all(
             self.ensure(request, manifest)
             for manifest in wanted

@@ -8,6 +8,7 @@ from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import DEPLOYMENTS, JOBS, SERVICES
 from imageclassifier_operator.observe import objects, verification_verdict
+from imageclassifier_operator.observe.disruptions import disrupted_at
 from imageclassifier_operator.observe.gateway_client import GatewayClient
 from imageclassifier_operator.observe.pod_problems import diagnose_job, is_ready
 from imageclassifier_operator.observe.types import (
@@ -50,7 +51,8 @@ class Snapshotter:
         wanted_gateway = render.gateway_deployment(request.ic, self._installation)
         name = names.verify_name(request.ic.name, goal.wanted.version, goal.attempt)
         job = self._cache.get(JOBS, request.key, name)
-        found = None if job is None else verification_verdict.verdict(job, request.objects.pods_of(job))
+        job_pods = [] if job is None else request.objects.pods_of(job)
+        found = None if job is None else verification_verdict.verdict(job, job_pods)
         snapshot = Snapshot(
             versions=objects.versions(request.objects, wanted),
             gateways=_gateways(request, state, reports),
@@ -59,6 +61,7 @@ class Snapshotter:
             acknowledged_seconds=memory.acknowledged_seconds(state.revision, ready, request.now),
             verdict=None if found is None else replace(found, version=goal.wanted.version),
             verification_problem=self._verification_problem(request, name, job, found),
+            verification_disrupted_at=disrupted_at(job_pods, deletions=False),
             blocked=memory.blocked,
         )
         unusable = unusable_candidate(state, snapshot)

@@ -23,6 +23,14 @@ class RolloutContext:
         return self.state.clock_stopped_since is not None or self.snapshot.blocked is not None
 
     @property
+    def seconds_undisturbed(self) -> float:
+        """Seconds since the phase or step began, or since a node last took pods of the version."""
+        disrupted = self.state.disrupted_at
+        if disrupted is None:
+            return self.seconds_in_phase
+        return min(self.seconds_in_phase, max(0.0, self.now - disrupted))
+
+    @property
     def seconds_in_phase(self) -> float:
         """Seconds since the phase or step began, without the time for which the clock was stopped."""
         stopped = self.state.clock_stopped_since

@@ -156,8 +156,8 @@ def _taken(transition: Transition, context: RolloutContext, after: State) -> Tak
 def _with_derived_fields(goal: Goal, state: State, snapshot: Snapshot, now: float) -> State:
     """`state` with the fields that follow from the goal and the snapshot alone, in any phase."""
     state = replace(_with_shadow(goal, state), sticky=goal.rollout.sticky)
-    state = _with_fallback(_with_clock(goal, state, snapshot, now), snapshot)
-    return _with_unavailability(state, snapshot, now)
+    state = _with_disruption(_with_unavailability(state, snapshot, now), snapshot)
+    return _with_fallback(_with_clock(goal, state, snapshot, now), snapshot)
 
 
 def _with_shadow(goal: Goal, state: State) -> State:
@@ -181,15 +181,31 @@ def _with_unavailability(state: State, snapshot: Snapshot, now: float) -> State:
     return state if state.unavailable_since is not None else replace(state, unavailable_since=now)
 
 
-def _with_clock(goal: Goal, state: State, snapshot: Snapshot, now: float) -> State:
-    """Stop the rollout's clock while the user pauses it, or while old pods still use the candidate's number.
+def _with_disruption(state: State, snapshot: Snapshot) -> State:
+    """Remember when a node last took pods of the version that is rolled out: its deadline starts again."""
+    version = state.candidate or state.under_analysis
+    if version is None:
+        return replace(state, disrupted_at=None)
+    moments = [state.disrupted_at, snapshot.disrupted_at(version)]
+    if state.phase is Phase.VERIFY:
+        moments.append(snapshot.verification_disrupted_at)
+    return replace(state, disrupted_at=max((m for m in moments if m is not None), default=None))
 
-    The clock of the first version always runs, since no other version serves meanwhile.
+
+def _with_clock(goal: Goal, state: State, snapshot: Snapshot, now: float) -> State:
+    """Stop the rollout's clock while it cannot or must not advance.
+
+    That is while the user pauses it, while old pods still use the candidate's number, and while the version
+    under analysis has no ready pod. The clock of the first version always runs, since no other version serves
+    meanwhile.
     """
-    if state.candidate is None or state.serving is None:
+    candidate = state.candidate
+    if state.serving is None or (candidate is None and state.under_analysis is None):
         return replace(state, clock_stopped_since=None)
-    number_is_blocked = state.phase is Phase.LOAD and number_is_in_use(snapshot, state.candidate)
-    stop, since = goal.rollout.pause or number_is_blocked, state.clock_stopped_since
+    stop, since = state.unavailable_since is not None, state.clock_stopped_since
+    if candidate is not None:
+        number_is_blocked = state.phase is Phase.LOAD and number_is_in_use(snapshot, candidate)
+        stop = stop or goal.rollout.pause or number_is_blocked
     if stop and since is None:
         return replace(state, clock_stopped_since=now)
     if not stop and since is not None:

@@ -62,6 +62,8 @@ class State:
     """
     unavailable_since: float | None = None
     """Since when the version under analysis has had no ready pod, although it has traffic."""
+    disrupted_at: float | None = None
+    """When a node or a user last ended pods of the version that is rolled out."""
     percent: int = 0
     """The candidate's share of the requests, 0..99."""
     shadow_percent: int = 0
@@ -118,6 +120,7 @@ class State:
             "previous": served(self.previous),
             "fallback": self.fallback,
             "unavailableSince": self.unavailable_since,
+            "disruptedAt": self.disrupted_at,
             "percent": self.percent,
             "shadowPercent": self.shadow_percent,
             "promoted": self.promoted,
@@ -149,6 +152,7 @@ class State:
             previous=served(document["previous"]),
             fallback=document["fallback"],
             unavailable_since=document["unavailableSince"],
+            disrupted_at=document.get("disruptedAt"),
             percent=int(document["percent"]),
             shadow_percent=int(document["shadowPercent"]),
             promoted=str(document["promoted"]),

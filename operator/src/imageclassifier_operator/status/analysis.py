@@ -48,7 +48,7 @@ def _advice(goal: Goal, state: State) -> str:
     if state.phase is Phase.SETTLE:
         return " Until keepPreviousSeconds end it is rolled back as soon as it is shown to be worse."
     if state.clock_stopped_since is not None:
-        return ""  # the condition Progressing says that the rollout is paused
+        return ""  # the condition Progressing says why the rollout stands still
     if goal.rollout.on_inconclusive == CONTINUE:
         return " spec.rollout.onInconclusive is Continue, so the rollout continues without a verdict."
     return (

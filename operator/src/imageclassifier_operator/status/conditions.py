@@ -98,6 +98,8 @@ def _available(state: State, snapshot: Snapshot, predictor: Condition, blocked: 
         return Condition("Available", False, problem.reason, problem.message)
     assert state.serving is not None
     message = f"Version {state.serving.version} answers requests."
+    if snapshot.ready_pods(state.serving.version) == 0:
+        message = f"Version {state.fallback} answers requests in place of version {state.serving.version}."
     return Condition("Available", True, Reason.AVAILABLE, message)
 
 
@@ -111,7 +113,7 @@ def _unavailable(
             return Problem(predictor.reason, predictor.message)
         return Problem(Reason.NO_VERSION_SERVES, "No version serves yet.")
     number = serving.version
-    if snapshot.ready_pods(number) == 0:
+    if snapshot.ready_pods(number) == 0 and state.fallback is None:
         message = f"Version {number} has no ready model server."
         return snapshot.problem(number) or Problem(Reason.NO_READY_PODS, message)
     if not snapshot.ready_gateways:
@@ -121,7 +123,7 @@ def _unavailable(
         message = "The Service of the gateways does not exist."
         return blocked or Problem(Reason.GATEWAY_STARTING, message)
     problem, concerns_all = gateway_problems.unusable(snapshot, number)
-    return problem if concerns_all else None
+    return problem if concerns_all and state.fallback is None else None
 
 
 def _ready(

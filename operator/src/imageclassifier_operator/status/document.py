@@ -11,7 +11,7 @@ from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.status_limits import within_limits
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.rollout import Goal, figures, routing
-from imageclassifier_operator.rollout.state import State
+from imageclassifier_operator.rollout.state import Phase, State
 from imageclassifier_operator.status.analysis import analysis_document
 from imageclassifier_operator.status.conditions import conditions
 from imageclassifier_operator.status.phase_table import Condition
@@ -58,8 +58,8 @@ def status(facts: Facts, goal: Goal | None, state: State, snapshot: Snapshot) ->
         document["url"] = facts.url
     if facts.model_digest:
         document["modelDigest"] = facts.model_digest
-    if snapshot.verdict is not None and snapshot.verdict.conclusive and snapshot.verdict.details:
-        document["verification"] = {"version": snapshot.verdict.version, **snapshot.verdict.details}
+    if goal is not None and (verification := _verification(facts, goal, state, snapshot)) is not None:
+        document["verification"] = verification
     document |= _serving(facts.name, state, snapshot) | _candidate(state, snapshot)
     if state.failed:
         document["failedVersions"] = [
@@ -77,6 +77,16 @@ def status(facts: Facts, goal: Goal | None, state: State, snapshot: Snapshot) ->
     if goal is None:
         document |= {name: facts.live[name] for name in _OF_A_VALID_SPEC if name in facts.live}
     return within_limits(document)
+
+
+def _verification(facts: Facts, goal: Goal, state: State, snapshot: Snapshot) -> Json | None:
+    """The figures of the wanted version's verification, also when the pod with its verdict is gone."""
+    verdict = snapshot.verdict
+    if verdict is not None and verdict.conclusive:
+        return {"version": verdict.version, **verdict.details} if verdict.details else None
+    before: Json = facts.live.get("verification") or {}
+    awaits_another = state.candidate is not None and state.phase in (Phase.LOAD, Phase.VERIFY)
+    return before if before.get("version") == goal.wanted.version and not awaits_another else None
 
 
 def _serving(name: str, state: State, snapshot: Snapshot) -> dict[str, Any]:

@@ -112,6 +112,10 @@ def _candidate_details(
     if state.phase is Phase.SHIFT:
         unconnected = gateway_problems.unconnected(snapshot, candidate.version)
         message += "" if unconnected is None else f" {unconnected}"
+    if state.unavailable_since is not None:
+        problem = snapshot.problem_of(candidate)
+        why = "" if problem is None else f" {problem.message}"
+        return reason, f"{message} It has no ready pod, so the serving version answers its share.{why}"
     if state.clock_stopped_since is not None and state.phase is not Phase.LOAD:
         reason = Reason.PAUSED
         message += (

@@ -9,9 +9,11 @@ from imageclassifier_operator.rollout import gateway_problems
 from imageclassifier_operator.rollout.context import RolloutContext
 
 UNAVAILABLE_SECONDS = 10.0
-"""How long a version under analysis may have no ready pod. A missed probe of its only pod does not mean that
-the model failed, and another version answers its requests meanwhile.
+"""How long the pods of a version under analysis may fail their readiness probes. A missed probe of its only
+pod does not mean that the model failed, and another version answers its requests meanwhile.
 """
+_OF_THE_CLUSTER = (Reason.POD_EVICTED, Reason.NODE_LOST, Reason.UNSCHEDULABLE)
+"""Why pods that nodes have taken are not replaced yet. No version is to blame for these."""
 
 
 def is_warm(snapshot: Snapshot, version: ModelVersion) -> bool:
@@ -57,10 +59,13 @@ def fatal_problem(context: RolloutContext, version: ModelVersion) -> Problem | N
 def overdue(context: RolloutContext, what: str, cause: Problem) -> Problem | None:
     """The phase has exceeded `progressDeadlineSeconds`, because of `cause`.
 
-    The deadline does not count while the user pauses the rollout or a write is blocked.
+    The deadline does not count while the user pauses the rollout or a write is blocked. It starts again when
+    a node takes pods of the version, and does not count while the cluster has no place for their successors.
     """
-    deadline = context.goal.rollout.progress_deadline_seconds
-    if context.is_held_up or context.seconds_in_phase < deadline:
+    deadline, candidate = context.goal.rollout.progress_deadline_seconds, context.state.candidate
+    if context.is_held_up or context.seconds_undisturbed < deadline:
+        return None
+    if candidate is not None and _waits_for_nodes(context, context.snapshot.problem_of(candidate)):
         return None
     return Problem(cause.reason, _because(f"{what} within {deadline} s", cause))
 
@@ -88,14 +93,32 @@ def unreachable_too_long(context: RolloutContext, candidate: ModelVersion) -> Pr
 
 
 def unavailable_too_long(context: RolloutContext) -> Problem | None:
-    """The version under analysis has had no ready pod for too long."""
+    """The version under analysis has had no ready pod for too long, and no node is to blame.
+
+    Pods that run and fail their probes have ten seconds. Pods that are replaced or restarted have
+    `progressDeadlineSeconds`, since the fallback answers meanwhile.
+    """
     version, since = context.state.under_analysis, context.state.unavailable_since
-    if version is None or since is None or context.now - since < UNAVAILABLE_SECONDS:
+    if version is None or since is None:
         return None
-    return context.snapshot.problem_of(version) or Problem(
+    found, problem = context.snapshot.versions.get(version.version), context.snapshot.problem_of(version)
+    deadline = float(context.goal.rollout.progress_deadline_seconds)
+    if found is not None and found.unresponsive:
+        deadline = min(deadline, UNAVAILABLE_SECONDS)
+    elif _waits_for_nodes(context, problem):
+        return None
+    if context.now - max(since, context.state.disrupted_at or since) < deadline:
+        return None
+    return problem or Problem(
         Reason.CANDIDATE_UNAVAILABLE,
-        f"Version {version.version} had no ready pod for {UNAVAILABLE_SECONDS:.0f} s while it had traffic.",
+        f"Version {version.version} had no ready pod for {deadline:.0f} s while it had traffic.",
     )
+
+
+def _waits_for_nodes(context: RolloutContext, problem: Problem | None) -> bool:
+    """Nodes have taken the version's pods, and the cluster has no place for their successors yet."""
+    disrupted = context.state.disrupted_at is not None or context.state.under_analysis is not None
+    return disrupted and problem is not None and problem.reason in _OF_THE_CLUSTER
 
 
 def _because(what: str, cause: Problem) -> str:
