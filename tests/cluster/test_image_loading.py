@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from images import build, docker, nodes, recipes
+from images import build, docker, load_into_nodes, recipes
 from images.packages import lock_text
 from images.recipes import Program
 from images.trees import File
@@ -25,8 +25,8 @@ def gateway() -> Program:
 @pytest.fixture(scope="module")
 def node(installed: object, gateway: Program) -> str:
     """A node that has the gateway image as the sources make it now."""
-    names = nodes.of_cluster(LAPTOP.name)
-    nodes.load(names, build.build_program(gateway, build.build_base()), ())
+    names = load_into_nodes.of_cluster(LAPTOP.name)
+    load_into_nodes.load(names, build.build_program(gateway, build.build_base()), ())
     return names[0]
 
 
@@ -42,9 +42,9 @@ def test_a_changed_line_carries_less_than_a_megabyte_of_the_image_and_runs(
     pod = f"changed-{marker[:8]}"
     try:
         docker.build(wanted)
-        carried_bytes = nodes.load([node], wanted.reference, [alias])
+        carried_bytes = load_into_nodes.load([node], wanted.reference, [alias])
         assert 0 < carried_bytes < 1_000_000
-        assert nodes.load([node], wanted.reference, [alias]) == 0
+        assert load_into_nodes.load([node], wanted.reference, [alias]) == 0
         run = (
             "run",
             pod,
