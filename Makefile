@@ -67,7 +67,7 @@ layers: venv ## import-linter: which part may know which
 docs: venv ## The documentation site in .build/site; a broken link is an error
 	@$(BIN)/zensical build --strict
 unit: venv kubernetes ## Tests that need no cluster (a bare API server at most)
-	@$(PYTEST) tests/cluster --collect-only --quiet --quiet  # an import that is wrong is told now, not in ten minutes
+	@$(PYTEST) tests/cluster --collect-only --quiet --quiet  # a wrong import fails now, not in ten minutes
 	@$(PYTEST) tests --ignore=tests/cluster --ignore=tests/bench -m "not cluster" $(IN_TWO)
 cluster-test: venv images ## Tests on the Kind cluster
 	@$(PYTEST) tests/cluster -m cluster $(IN_TWO)
