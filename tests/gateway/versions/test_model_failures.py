@@ -33,7 +33,7 @@ def test_every_status_has_its_place_in_the_table() -> None:
         (grpc.StatusCode.DEADLINE_EXCEEDED, Suspect.TIME),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, Suspect.LOAD),
         (grpc.StatusCode.CANCELLED, Suspect.LOAD),
-        (grpc.StatusCode.UNAVAILABLE, Suspect.VERSION),
+        (grpc.StatusCode.UNAVAILABLE, Suspect.CONNECTION),
         (grpc.StatusCode.NOT_FOUND, Suspect.VERSION),
         (grpc.StatusCode.INTERNAL, Suspect.VERSION),
     ],

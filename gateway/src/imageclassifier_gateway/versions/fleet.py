@@ -1,19 +1,21 @@
 """The versions the routing file names: a connection to each, and what is known about it.
 
 Each version has a thread of its own that asks for the contract until it has it, and then looks every few
-seconds whether the version still answers, so that a version without traffic is reported on as well.
+seconds whether the version still answers, so that a version without traffic is reported on as well. A call
+that got no answer starts the next check at once; the check decides whether the failure counts.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..contract import CONTRACT_SIGNATURE, Contract, ContractError, parse_contract
 from . import tfserving_pb2 as pb
-from .model_failures import ModelServerError
+from .model_failures import ModelServerError, ModelTimeoutError, ModelUnavailableError
 from .model_server_client import ModelServer
 from .routing import Route, Routing
 
@@ -31,6 +33,8 @@ class VersionState:
 
     contract: Contract | None = None
     error: str | None = "Not connected yet."
+    reachable: bool = True
+    """False when the last check got no answer."""
 
     @property
     def ready(self) -> bool:
@@ -49,6 +53,8 @@ class Version:
         self.state = VersionState()
         self._known = threading.Event()
         self._closed = threading.Event()
+        self._check_now = threading.Event()
+        self._unconfirmed: deque[Callable[[], None]] = deque()
         threading.Thread(target=self._keep_checking, name=f"version-{self.number}", daemon=True).start()
 
     def wait_for_contract(self, timeout_seconds: float) -> Contract | None:
@@ -57,13 +63,24 @@ class Version:
             self._known.wait(max(0.0, timeout_seconds))
         return self.state.contract
 
+    def confirm(self, count: Callable[[], None]) -> None:
+        """Check the version at once, and call `count` if it answers.
+
+        A failed call without an answer counts only then: otherwise a node or the network is the cause.
+        """
+        self._unconfirmed.append(count)
+        self._check_now.set()
+
     def close(self) -> None:
         """Stop the checks and close the connection."""
         self._closed.set()
+        self._check_now.set()
         self.server.close()
 
     def _keep_checking(self) -> None:
         while not self._closed.is_set():
+            self._check_now.clear()
+            waiting = len(self._unconfirmed)
             try:
                 self.state = self._check()
             except Exception as error:  # a thread that ended would never see the version come back
@@ -75,7 +92,10 @@ class Version:
                 )
             if self.state.contract is not None:
                 self._known.set()
-            self._closed.wait(_CHECK_SECONDS if self.state.ready else _RETRY_SECONDS)
+            for count in [self._unconfirmed.popleft() for _ in range(waiting)]:
+                if self.state.reachable:
+                    count()
+            self._check_now.wait(_CHECK_SECONDS if self.state.ready else _RETRY_SECONDS)
 
     def _check(self) -> VersionState:
         """Read the state, and the contract if the version was not ready before, since it may have changed."""
@@ -90,6 +110,8 @@ class Version:
                 )
             if not self.state.ready:
                 contract = self._read_contract()
+        except (ModelUnavailableError, ModelTimeoutError) as error:
+            return VersionState(contract, f"{error} ({self.route.target})", reachable=False)
         except (ModelServerError, ContractError) as error:
             return VersionState(contract, f"{error} ({self.route.target})")
         return VersionState(contract, None)

@@ -3,6 +3,10 @@
 The operator rolls a version back because of its failures, so a client must not be able to cause one that
 counts. Most failures are therefore compared: another version gets the same request, and the failure counts
 only if that version answers it.
+
+Nor is a version to blame for the nodes of its pods. A call that got no answer at all counts only if the
+version answers the gateway's next check. What ends the pods themselves, such as a crash, shows in their
+status.
 """
 
 from __future__ import annotations
@@ -34,8 +38,12 @@ class Suspect(Enum):
     """Nothing that a client sends is known to cause it. It counts, unless another version fails as well."""
     REQUEST = "request"
     """The request may have caused it. It counts only if another version answers the same request."""
+    CONNECTION = "connection"
+    """No answer came, and the connection is lost. It counts only if the version answers afterwards."""
     TIME = "time"
-    """The time ran out. It counts only if another version is much quicker with the same request."""
+    """The time ran out. It counts only if another version is much quicker with the same request, and if the
+    version itself answers afterwards.
+    """
     LOAD = "load"
     """Too many requests at once, or a connection that the gateway itself closed. It never counts."""
 
@@ -57,6 +65,7 @@ class ModelUnavailableError(ModelServerError):
     """No pod could be reached, or none could take the call."""
 
     cause = "model-unavailable"
+    suspect = Suspect.CONNECTION
 
 
 class ModelDisconnectedError(ModelUnavailableError):
@@ -117,7 +126,7 @@ ERROR_OF_CODE: dict[grpc.StatusCode, type[ModelServerError]] = {
     grpc.StatusCode.UNIMPLEMENTED: ModelServerError,
     # An operation of the model failed, or the connection broke the protocol.
     grpc.StatusCode.INTERNAL: ModelServerError,
-    # The pods are gone, or a picture made the server crash.
+    # The pods are gone, the network is broken, or a picture made the server crash.
     grpc.StatusCode.UNAVAILABLE: ModelUnavailableError,
     # The files of the model are damaged.
     grpc.StatusCode.DATA_LOSS: ModelServerError,
@@ -144,13 +153,18 @@ class Failure:
     #: What all calls for the request took for each picture; None when none was made.
     seconds: float | None
 
+    @property
+    def got_no_answer(self) -> bool:
+        """Whether the version said nothing, so that its node or the network may be the cause."""
+        return self.error.suspect in (Suspect.CONNECTION, Suspect.TIME)
+
     def counts_alone(self, whole_seconds: float) -> bool:
         """Whether the failure counts against the version when no other one was asked.
 
         `whole_seconds` is the time that a request has in all.
         """
         match self.error.suspect:
-            case Suspect.VERSION:
+            case Suspect.VERSION | Suspect.CONNECTION:
                 return True
             case Suspect.TIME:
                 return self.allowed_seconds >= whole_seconds * _ALONE_SHARE

@@ -40,9 +40,9 @@ class _Call:
 
 
 class _VersionFailedError(Exception):
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, version: Version, failure: Failure) -> None:
         super().__init__(str(failure.error))
-        self.failure = failure
+        self.version, self.failure = version, failure
 
 
 class Predictor:
@@ -74,22 +74,24 @@ class Predictor:
     def classify(self, fleet: Fleet, request: ClassifyRequest) -> Classified:
         """Classifies the pictures of one request, all by the same version.
 
-        When a version under analysis fails, the version that stands in for it answers. model_failures.py
-        decides whether the failure counts. If the client names a version, only that version may answer.
-        Raises Problem when no version answers.
+        When a version under analysis fails, or is known to be unreachable, the version that stands in for it
+        answers. model_failures.py decides whether the failure counts. If the client names a version, only
+        that version may answer. Raises Problem when no version answers.
         """
         number, other = _choose(fleet, request)
-        failure: Failure | None = None
-        if other is not None:
+        failure: _VersionFailedError | None = None
+        if other is not None and not fleet.versions[number].state.reachable:
+            number = other
+        elif other is not None:
             try:
                 return self._ask(fleet.versions[number], request, on_trial=True)
             except _VersionFailedError as failed:
-                failure, number = failed.failure, other
+                failure, number = failed, other
         try:
             answer = self._ask(fleet.versions[number], request, on_trial=False, beside=failure)
         except _VersionFailedError as failed:
             if failed.failure.counts_alone(self._timeout_seconds):
-                self._stats.failed(number, failed.failure.seconds)
+                self._count_failure(failed)
             error = failed.failure.error
             raise Problem(
                 error.cause, f"{error} Retry. If the error persists, check the pods of the model."
@@ -98,7 +100,12 @@ class Predictor:
         return answer
 
     def _ask(
-        self, version: Version, request: ClassifyRequest, *, on_trial: bool, beside: Failure | None = None
+        self,
+        version: Version,
+        request: ClassifyRequest,
+        *,
+        on_trial: bool,
+        beside: _VersionFailedError | None = None,
     ) -> Classified:
         """`beside` is the failure of the version under analysis; this answer decides whether it counts."""
         call = self._begin(version, request, on_trial=on_trial)
@@ -113,8 +120,8 @@ class Predictor:
                 each if isinstance(each, images.PictureError) else next(decisions) for each in prepared
             ]
         self._count(call, outcomes)
-        if beside is not None and beside.counts_beside(call.seconds, self._timeout_seconds):
-            self._stats.failed(beside.version, beside.seconds)
+        if beside is not None and beside.failure.counts_beside(call.seconds, self._timeout_seconds):
+            self._count_failure(beside)
         return Classified(version.model, version.number, outcomes)
 
     def _begin(self, version: Version, request: ClassifyRequest, *, on_trial: bool) -> _Call:
@@ -124,7 +131,7 @@ class Predictor:
             error = ModelUnavailableError(
                 f"Version {version.number} of {version.model} is not available: {version.state.error}"
             )
-            raise _VersionFailedError(Failure(version.number, error, remaining, None))
+            raise _VersionFailedError(version, Failure(version.number, error, remaining, None))
         return _Call(version, contract, on_trial)
 
     def _prepare(
@@ -163,18 +170,31 @@ class Predictor:
                 call.contract,
                 pixels,
                 timeout_seconds,
-                retry=not call.on_trial,
+                retry=True,
                 metadata=request.metadata,
             )
         except ModelServerError as error:
             call.seconds += time.monotonic() - began
             seconds = call.seconds / (call.pictures + len(pixels))
-            raise _VersionFailedError(Failure(call.version.number, error, timeout_seconds, seconds)) from None
+            failure = Failure(call.version.number, error, timeout_seconds, seconds)
+            raise _VersionFailedError(call.version, failure) from None
         finally:
             request.spend("model", began)
         call.seconds += time.monotonic() - began
         call.pictures += len(pixels)
         return [call.contract.decide(row) for row in rows]
+
+    def _count_failure(self, failed: _VersionFailedError) -> None:
+        """Count a failure; one without an answer only if the version answers a check now."""
+        failure = failed.failure
+
+        def count() -> None:
+            self._stats.failed(failure.version, failure.seconds)
+
+        if failure.got_no_answer:
+            failed.version.confirm(count)
+        else:
+            count()
 
     def _count(self, call: _Call, outcomes: Sequence[Decision | images.PictureError]) -> None:
         if not call.pictures:
