@@ -65,7 +65,8 @@ def reference() -> str:
         ),
         "Use any new value, such as the date. Each value takes effect once.",
         "## Conditions",
-        "True is healthy in each condition.",
+        "True is healthy in each condition. `Available`, `Ready` and `GatewayReady` are Unknown while the "
+        "operator gets no answer from the gateways.",
         _table(
             ("condition", "True means"), ((f"`{name}`", _MEANING_OF_CONDITION[name]) for name in CONDITIONS)
         ),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from imageclassifier_operator.observe import gateway_health
 from imageclassifier_operator.observe.types import Counters, ShadowReport
 from operator_process import CLASSIFIERS, REFUSED, Bench, PlayedGateways, RunningOperator, install_crd
 
@@ -26,7 +27,8 @@ def gateways(apiserver: Any) -> Iterator[PlayedGateways]:
 
 @pytest.fixture
 def bench(apiserver: Any, namespace: str, gateways: PlayedGateways) -> Iterator[Bench]:
-    gateways.deaf, gateways.counters, gateways.shadow, gateways.errors = False, {}, None, {}
+    gateways.deaf, gateways.unreachable = False, False
+    gateways.counters, gateways.shadow, gateways.errors = {}, None, {}
     yield Bench(apiserver, namespace, gateways)
     apiserver.request("DELETE", CLASSIFIERS.format(namespace))
 
@@ -302,6 +304,38 @@ def test_a_serving_version_that_its_gateways_cannot_use_is_not_available_until_t
     assert "cannot use version 1: The model has no contract" in serving.condition("Available")["message"]
     assert serving.condition("Ready")["status"] == serving.condition("GatewayReady")["status"] == "False"
     serving.gateways.errors = {}
+    serving.wait_ready(1)
+
+
+def test_a_connection_that_breaks_between_pods_at_rest_is_in_the_status(
+    serving: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when DNS fails, or a network policy closes: no object changes. The probes find it."""
+    monkeypatch.setattr(gateway_health, "PROBE_SECONDS", 2.0)
+    serving.patch({"spec": {"gateway": {"replicas": 1}}})
+    serving.wait(lambda: len(serving.pods("gateway")) == 1, "one gateway")
+    serving.wait_ready(1)
+    serving.gateways.errors = {1: "DNS resolution failed"}
+    serving.wait(lambda: serving.condition("Available").get("status") == "False", "the error in the status")
+    assert serving.condition("Available")["reason"] == "VersionUnusable"
+    serving.gateways.errors = {}
+    serving.wait_ready(1)
+
+
+def test_a_status_is_unknown_while_the_operator_cannot_reach_the_gateways(
+    serving: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_health, "PROBE_SECONDS", 2.0)
+    serving.patch({"metadata": {"labels": {"look": "again"}}})
+    serving.wait_ready(1)
+    serving.gateways.unreachable = True
+    try:
+        serving.wait(lambda: serving.condition("Ready").get("status") == "Unknown", "Ready to be Unknown")
+        assert serving.condition("Ready")["reason"] == "GatewaysNotObserved"
+        assert serving.condition("Available")["status"] == "Unknown"
+        assert serving.condition("PredictorReady")["status"] == "True"
+    finally:
+        serving.gateways.unreachable = False
     serving.wait_ready(1)
 
 

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import signal
 import threading
+import time
 import uuid
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import kopf
 from imageclassifier_operator import logs, metrics
 from imageclassifier_operator.api.kinds import CHILDREN, IMAGE_CLASSIFIERS
 from imageclassifier_operator.observe.gateway_client import GatewayClient, HttpGatewayClient
+from imageclassifier_operator.reconcile.gateway_prober import GatewayProber
 from imageclassifier_operator.reconcile.reconciler import Reconciler
 from imageclassifier_operator.runtime import probes
 from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
@@ -152,7 +154,11 @@ async def _work(process: _Process) -> None:
     await informer.listed.wait()
     reconciler = Reconciler(informer.cache, client, process.gateways, settings)
     async with asyncio.TaskGroup() as group:
+        prober = GatewayProber(
+            informer.cache, process.gateways, reconciler.memories, informer.queue, time.time
+        )
         group.create_task(run_workers(informer.queue, reconciler.reconcile))
+        group.create_task(prober.run())
         group.create_task(resync(client, informer.cache, informer.queue, settings.resync_seconds))
 
 

@@ -51,6 +51,13 @@ ROUTING_SECONDS = Histogram(
     registry=REGISTRY,
 )
 
+GATEWAY_PROBES = Counter(
+    "imageclassifier_gateway_probes_total",
+    "Probes of gateway pods by the operator while no rollout is in progress, by result (answered, silent).",
+    ["result"],
+    registry=REGISTRY,
+)
+
 
 def serve(port: int, address: str) -> None:
     """Serve the metrics on `port` of `address`, in a thread."""

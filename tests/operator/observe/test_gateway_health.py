@@ -1,164 +1,128 @@
-"""The gateways' reports on the serving version: when they count, and when gateways are polled."""
+"""The gateways' latest reports on the serving version: when they count, and when gateways are probed."""
 
-import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from imageclassifier_operator import api, render
-from imageclassifier_operator.api import names
-from imageclassifier_operator.api.kinds import WATCHED
-from imageclassifier_operator.observe.gateway_health import DETECTION_SECONDS, FAILURE_SECONDS, GatewayHealth
-from imageclassifier_operator.observe.objects import Objects
+from imageclassifier_operator.observe.gateway_health import (
+    DETECTION_SECONDS,
+    FAILURE_SECONDS,
+    PROBE_SECONDS,
+    RETRY_SECONDS,
+    SILENCE_SECONDS,
+    GatewayHealth,
+    Probe,
+)
 from imageclassifier_operator.observe.types import GatewayReport, VersionReport
-from imageclassifier_operator.reconcile.memory import Memory
-from imageclassifier_operator.reconcile.request import ValidRequest
-from imageclassifier_operator.reconcile.snapshot import Snapshotter
-from imageclassifier_operator.rollout import goal_of
-from imageclassifier_operator.rollout.state import Phase, State
-from imageclassifier_operator.runtime.cache import Cache
-from imageclassifier_operator.runtime.work_queue import Key
 
 WELL = GatewayReport("s", 4, {1: VersionReport(ready=True)})
 LOST = GatewayReport("s", 4, {1: VersionReport(ready=False, error="no contract")})
+NO_ANSWER: Mapping[str, GatewayReport] = {}
 
 
 def pods(*uids: str) -> list[dict[str, Any]]:
     return [{"metadata": {"uid": uid}} for uid in uids]
 
 
+def probe(health: GatewayHealth, now: float, reports: Mapping[str, GatewayReport]) -> None:
+    health.record(Probe(1, frozenset({"gateway"}), reports, now))
+
+
 @pytest.fixture
-def gateway_health() -> GatewayHealth:
-    """Of one gateway and one model server, asked once."""
-    gateway_health = GatewayHealth()
-    gateway_health.observe_ready_pods(pods("gateway", "server"), 0.0)
-    gateway_health.record(1, {"gateway": WELL}, 0.0)
-    return gateway_health
+def health() -> GatewayHealth:
+    """Of one gateway and one model server, probed once."""
+    health = GatewayHealth()
+    health.observe_ready_pods(pods("gateway", "server"), 0.0)
+    probe(health, 0.0, {"gateway": WELL})
+    return health
 
 
-def test_gateways_are_polled_again_after_the_detection_time_and_then_no_more(
-    gateway_health: GatewayHealth,
-) -> None:
-    assert gateway_health.poll_again_seconds(1, 1.0) == DETECTION_SECONDS - 1
-    assert gateway_health.poll_again_seconds(1, 10.0) == 0
-    gateway_health.record(1, {"gateway": WELL}, 10.0)
-    assert gateway_health.poll_again_seconds(1, 10.0) is None
-    assert gateway_health.poll_again_seconds(1, 10_000.0) is None
+def last_report(health: GatewayHealth, now: float) -> tuple[bool, str | None] | None:
+    report = health.report_on("gateway", 1, now)
+    return None if report is None else (report.ready, report.error)
+
+
+def test_a_healthy_gateway_is_probed_at_the_longest_interval(health: GatewayHealth) -> None:
+    assert health.next_probe_at == PROBE_SECONDS
+    health.record(Probe(1, frozenset({"gateway"}), {"gateway": WELL}, 30.0), jitter=0.8)
+    assert health.next_probe_at == 30.0 + 0.8 * PROBE_SECONDS
 
 
 @pytest.mark.parametrize("ready", [("gateway", "server", "another"), ("gateway",), ("new", "server")])
-def test_other_pods_that_become_ready_or_go_are_a_reason_to_ask(
-    gateway_health: GatewayHealth, ready: tuple[str, ...]
+def test_after_a_change_of_pods_the_probe_follows_the_gateways_detection(
+    health: GatewayHealth, ready: tuple[str, ...]
 ) -> None:
-    gateway_health.record(1, {"gateway": WELL}, 10.0)
-    gateway_health.observe_ready_pods(pods(*ready), 20.0)
-    assert gateway_health.poll_again_seconds(1, 20.0) == 0
+    health.observe_ready_pods(pods("gateway", "server"), 10.0)
+    assert health.next_probe_at == PROBE_SECONDS
+    health.observe_ready_pods(pods(*ready), 20.0)
+    assert health.next_probe_at == 20.0 + DETECTION_SECONDS
+    health.observe_ready_pods(pods(*ready), 22.0)
+    assert health.next_probe_at == 20.0 + DETECTION_SECONDS
 
 
-def test_an_error_counts_when_it_lasts_and_gateways_are_polled_until_it_is_gone(
-    gateway_health: GatewayHealth,
-) -> None:
-    gateway_health.record(1, {"gateway": LOST}, 10.0)
-    assert gateway_health.report_on("gateway", 1, 10.0) is None
-    assert gateway_health.poll_again_seconds(1, 10.0) == FAILURE_SECONDS
-    gateway_health.record(1, {"gateway": LOST}, 13.0)
-    said = gateway_health.report_on("gateway", 1, 13.0)
-    assert said is not None
-    assert said.error == "no contract"
-    assert gateway_health.poll_again_seconds(1, 100.0) == 0
-    gateway_health.record(1, {"gateway": WELL}, 100.0)
-    said = gateway_health.report_on("gateway", 1, 100.0)
-    assert said is not None
-    assert said.ready
+def test_an_error_counts_when_it_lasts_until_it_is_gone(health: GatewayHealth) -> None:
+    probe(health, 10.0, {"gateway": LOST})
+    assert last_report(health, 10.0) is None
+    assert health.next_probe_at == 10.0 + RETRY_SECONDS
+    probe(health, 13.0, {"gateway": LOST})
+    assert last_report(health, 13.0) == (False, "no contract")
+    probe(health, 16.0, {"gateway": WELL})
+    assert last_report(health, 16.0) == (True, None)
 
 
-def test_a_leader_that_has_heard_nothing_yet_takes_a_complaint_at_its_word() -> None:
-    """Or a change of leaders would make the version available for a moment."""
-    gateway_health = GatewayHealth()
-    gateway_health.record(1, {"gateway": LOST}, 10.0)
-    said = gateway_health.report_on("gateway", 1, 10.0)
-    assert said is not None
-    assert not said.ready
+def test_the_longer_an_error_lasts_the_less_often_gateways_are_probed(health: GatewayHealth) -> None:
+    waits = []
+    for now in (10.0, 20.0, 50.0, 1000.0):
+        probe(health, now, {"gateway": LOST})
+        waits.append(health.next_probe_at - now)
+    assert waits == [RETRY_SECONDS, RETRY_SECONDS, 10.0, PROBE_SECONDS]
 
 
-def test_a_gateway_that_does_not_answer_has_said_nothing_new(gateway_health: GatewayHealth) -> None:
-    for now in (10.0, 13.0):
-        gateway_health.record(1, {"gateway": LOST}, now)
-    gateway_health.record(1, {}, 16.0)
-    said = gateway_health.report_on("gateway", 1, 16.0)
-    assert said is not None
-    assert not said.ready
+def test_a_broken_connection_between_pods_at_rest_counts_within_a_minute() -> None:
+    """The slowest case: it breaks just after a probe, and the gateway notices after its detection time."""
+    assert PROBE_SECONDS + RETRY_SECONDS + DETECTION_SECONDS < 60
+    assert PROBE_SECONDS + SILENCE_SECONDS + SILENCE_SECONDS / 4 + RETRY_SECONDS < 60
 
 
-def test_a_report_on_another_version_or_of_a_deleted_pod_does_not_count(
-    gateway_health: GatewayHealth,
-) -> None:
-    assert gateway_health.report_on("gateway", 2, 0.0) is None
-    gateway_health.forget_other_pods({"another"})
-    assert gateway_health.report_on("gateway", 1, 0.0) is None
+def test_the_first_report_of_an_error_counts_at_once_if_the_status_reports_it_already() -> None:
+    """Otherwise a change of leaders would make the version available for a moment."""
+    health = GatewayHealth(known_failure=True)
+    probe(health, 10.0, {"gateway": LOST})
+    assert last_report(health, 10.0) == (False, "no contract")
+    health = GatewayHealth()
+    probe(health, 10.0, {"gateway": LOST})
+    assert last_report(health, 10.0) is None
 
 
-def test_a_gateway_without_routing_cannot_use_the_version(
-    gateway_health: GatewayHealth,
-) -> None:
-    for now in (10.0, 13.0):
-        gateway_health.record(
-            1, {"gateway": GatewayReport("s", 0, routing_error="schema 2 is not known")}, now
-        )
-    said = gateway_health.report_on("gateway", 1, 13.0)
-    assert said is not None
-    assert (said.ready, said.error) == (False, "schema 2 is not known")
+def test_a_gateway_that_does_not_answer_keeps_its_report_until_it_is_silent(health: GatewayHealth) -> None:
+    found_before = health.findings(1, 0.0)
+    now = 10.0
+    while now - 10.0 < SILENCE_SECONDS:
+        probe(health, now, NO_ANSWER)
+        assert not health.is_silent("gateway", now)
+        assert health.findings(1, now) == found_before
+        now = health.next_probe_at
+    probe(health, now, NO_ANSWER)
+    assert health.is_silent("gateway", now)
+    assert health.findings(1, now) != found_before
+    probe(health, now + 3, {"gateway": WELL})
+    assert not health.is_silent("gateway", now + 3)
+    assert health.findings(1, now + 3) == found_before
 
 
-class Counting:
-    """Gateways with given reports, which count how often they are polled."""
-
-    def __init__(self) -> None:
-        self.report, self.asked = WELL, 0
-
-    async def fetch_reports(self, pods: Iterable[Mapping[str, Any]]) -> dict[str, GatewayReport]:
-        self.asked += 1
-        return {pod["metadata"]["uid"]: self.report for pod in pods}
+def test_a_gateway_that_was_not_asked_is_not_silent(health: GatewayHealth) -> None:
+    health.record(Probe(1, frozenset(), NO_ANSWER, 10.0))
+    assert not health.is_silent("gateway", 1000.0)
 
 
-BODY: dict[str, Any] = {
-    "metadata": {"name": "pizza", "namespace": "food", "uid": "u", "generation": 1},
-    "spec": {"model": {"version": 1, "image": "pizza:{version}"}},
-}
+def test_a_report_on_another_version_or_of_a_deleted_pod_does_not_count(health: GatewayHealth) -> None:
+    assert health.report_on("gateway", 2, 0.0) is None
+    health.forget_other_pods({"another"})
+    assert last_report(health, 0.0) is None
 
 
-def ready_pod(uid: str, component: str, version: int | None = None) -> dict[str, Any]:
-    labels = {names.LABEL_COMPONENT: component}
-    if version is not None:
-        labels[names.LABEL_MODEL_VERSION] = str(version)
-    ready = {"type": "Ready", "status": "True"}
-    return {"metadata": {"name": uid, "uid": uid, "labels": labels}, "status": {"conditions": [ready]}}
-
-
-def test_at_rest_gateways_are_polled_only_after_a_change_of_a_pod() -> None:
-    ic, gateways, memory = api.parse(BODY), Counting(), Memory("u")
-    state = State(revision=4, phase=Phase.STABLE, serving=ic.candidate("tf"))
-    snapshotter = Snapshotter(
-        Cache({kind.plural: {} for kind in WATCHED}),
-        gateways,
-        render.Installation("gateway", "default"),
-        lambda: 0.0,
-    )
-
-    def asked(now: float, *servers: str) -> tuple[int, VersionReport | None]:
-        """How often a reconciliation polls, and the report in its snapshot."""
-        before = gateways.asked
-        there = [ready_pod("gateway", "gateway"), *(ready_pod(uid, "serving", 1) for uid in servers)]
-        view = ValidRequest(Key("food", "pizza"), BODY, Objects([], there, []), memory, now, None, ic)
-        seen = asyncio.run(snapshotter.take(view, goal_of(ic, "tf", state), state))
-        return gateways.asked - before, seen.gateways[0].serving
-
-    assert [asked(now, "one")[0] for now in (0, 1, 5, 6, 1000, 5000)] == [1, 0, 1, 0, 0, 0]
-    gateways.report = LOST
-    assert asked(6000, "one") == (0, WELL.versions[1])
-    assert asked(6001, "two") == (1, None)
-    assert asked(6004, "two") == (1, LOST.versions[1])
-    gateways.report = WELL
-    assert asked(6100, "two") == (1, WELL.versions[1])
-    assert asked(6200, "two")[0] == 0
+def test_a_gateway_without_routing_cannot_use_the_version(health: GatewayHealth) -> None:
+    for now in (10.0, 10.0 + FAILURE_SECONDS):
+        probe(health, now, {"gateway": GatewayReport("s", 0, routing_error="schema 2 is not known")})
+    assert last_report(health, 13.0) == (False, "schema 2 is not known")

@@ -127,7 +127,7 @@ class World:
             lambda: self.now,
         )
         state = State(phase=Phase.VERIFY, since=99.0, candidate=goal.wanted, attempt=goal.attempt)
-        self.reconciler._memories[KEY] = Memory("u", state=state)
+        self.reconciler.memories[KEY] = Memory("u", state=state)
         self.job = job
 
     def passes(self, count: int) -> float | None:
@@ -272,7 +272,7 @@ def test_a_version_that_gets_requests_is_looked_at_often_even_while_writes_fail(
     goal = goal_of(api.parse(IC), SETTINGS.serving_image, State())
     serving = dataclasses.replace(goal.wanted, version=2)
     state = State(phase=Phase.SHIFT, serving=serving, candidate=goal.wanted, attempt=goal.attempt, percent=10)
-    world.reconciler._memories[KEY] = Memory("u", state=state)
+    world.reconciler.memories[KEY] = Memory("u", state=state)
     world.server.answers[what] = error
     with pytest.raises(RetrySoonError, match=error.message) as raised:
         world.next()

@@ -44,6 +44,8 @@ class PlayedGateways:
         """Version -> why no gateway can use it."""
         self.deaf = False
         """No gateway reads anything new."""
+        self.unreachable = False
+        """The operator gets no answer from any gateway."""
 
     async def fetch_reports(self, pods: Iterable[Mapping[str, Any]]) -> dict[str, GatewayReport]:
         return {
@@ -54,6 +56,8 @@ class PlayedGateways:
 
     def _one(self, pod: Mapping[str, Any]) -> GatewayReport | None:
         metadata = pod["metadata"]
+        if self.unreachable:
+            return None
         if not self.deaf:
             name = names.routing_name(metadata["labels"][names.LABEL_INSTANCE])
             path = f"/api/v1/namespaces/{metadata['namespace']}/configmaps/{name}"

@@ -52,6 +52,11 @@ class Reason(StrEnum):
         "VersionUnusable",
         "A gateway cannot reach the serving version, or cannot read its contract.",
     )
+    GATEWAYS_NOT_OBSERVED = (
+        "GatewaysNotObserved",
+        "The operator gets no answer from a ready gateway pod, so it cannot tell whether the version answers "
+        "requests. The condition is Unknown.",
+    )
     NO_READY_PODS = "NoReadyPods", "The serving version has no ready pod."
     # Pods that do not become ready.
     IMAGE_PULL_FAILED = "ImagePullFailed", "The node cannot pull a container's image."

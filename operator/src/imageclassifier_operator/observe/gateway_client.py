@@ -51,7 +51,12 @@ class HttpGatewayClient:
 
     async def _fetch_report(self, address: str) -> GatewayReport | None:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS))
+            # The timeout includes the wait for a connection: with a limit, gateways that do not answer would
+            # make others look like them.
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
+            )
         host = f"[{address}]" if ":" in address else address
         try:
             async with self._session.get(f"http://{host}:{self._port}/rollout") as response:

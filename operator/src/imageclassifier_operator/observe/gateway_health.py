@@ -1,23 +1,30 @@
-"""The gateways' latest reports on the serving version, and when to poll the gateways again.
+"""The latest reports of one ImageClassifier's gateways on the serving version, and when to probe them again.
 
-A gateway that was ready once stays ready when it loses the version, so only its report shows that. The
-operator polls the gateways when pods of gateways or model servers have become ready, again after the time
-that a gateway needs to notice, and every few seconds while a gateway reports an error. At rest it polls none.
-A gateway that does not answer keeps its last report. An error counts only when it persists: a broken
-connection may work again at the next attempt.
+A gateway that was ready once stays ready when it loses the version, and DNS or a network policy can break
+between pods that stay as they are. So gateways are probed every 30 seconds, also at rest, and sooner after a
+change of their pods or while something is wrong. An error, or a probe without an answer, counts only when it
+persists: a broken connection may work again at the next attempt.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from math import inf
 
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.observe.types import GatewayReport, VersionReport
 
+PROBE_SECONDS = 30.0
+"""The longest time between two probes."""
+RETRY_SECONDS = 3.0
+"""The time until the next probe while something is new and wrong. The longer it lasts, the less often."""
 DETECTION_SECONDS = 5.0
 """A gateway checks each version every two seconds, and waits up to two more for the answer."""
 FAILURE_SECONDS = 3.0
-"""An error counts when it has lasted this long. While there is one, gateways are polled this often."""
+"""An error counts when it has lasted this long."""
+SILENCE_SECONDS = 15.0
+"""A gateway whose probes have had no answer for this long is not observed any more."""
+
+Finding = tuple[str, tuple[bool, str | None] | None, bool]
+"""The uid of a gateway's pod, whether it is ready and its error if it has a report, whether it is silent."""
 
 
 @dataclass(frozen=True)
@@ -29,40 +36,63 @@ class LastReport:
     since: float
 
 
+@dataclass(frozen=True)
+class Probe:
+    """One probe of all gateways: whom it asked, by the uids of ready pods, and the reports that came back."""
+
+    version: int
+    asked: frozenset[str]
+    reports: Mapping[str, GatewayReport]
+    now: float
+
+
 @dataclass
 class GatewayHealth:
     """The last report of each gateway of one ImageClassifier, by the uid of its pod."""
 
     last_reports: dict[str, LastReport] = field(default_factory=dict)
-    polled_at: float | None = None
+    silent_since: dict[str, float] = field(default_factory=dict)
+    """The ready gateways that did not answer the last probe, and since when they have not."""
+    next_probe_at: float = 0.0
+    known_failure: bool = False
+    """The status reports a failure of the gateways already, so that the first finding of one counts at once.
+    Otherwise a change of leaders would hide the failure for a moment.
+    """
     _ready: frozenset[str] = frozenset()
-    _ready_since: float = 0.0
 
     def observe_ready_pods(self, ready: Iterable[Json], now: float) -> None:
         """Record which pods, of the gateways and of the version's model servers, are ready now."""
         uids = frozenset(pod["metadata"]["uid"] for pod in ready)
         if uids != self._ready:
-            self._ready, self._ready_since = uids, now
+            self._ready = uids
+            self.next_probe_at = min(self.next_probe_at, now + DETECTION_SECONDS)
 
     def forget_other_pods(self, existing: set[str]) -> None:
-        """Keep the reports of these pods only."""
+        """Keep what is known of these pods only."""
         self.last_reports = {uid: last for uid, last in self.last_reports.items() if uid in existing}
+        self.silent_since = {uid: since for uid, since in self.silent_since.items() if uid in existing}
 
-    def record(self, version: int, reports: Mapping[str, GatewayReport], now: float) -> None:
-        """Record the result of a poll. Gateways that did not answer are not in `reports`."""
-        self.polled_at = now
-        for uid, gateway in reports.items():
-            report, before = gateway.versions.get(version), self.last_reports.get(uid)
-            if report is None and gateway.routing_error is not None:
-                report = VersionReport(ready=False, error=gateway.routing_error)
-            if report is None:
-                self.last_reports.pop(uid, None)
-                continue
-            if before is None or before.version != version:
-                since = -inf  # a first report, as after a change of leaders, is not a change
-            else:
-                since = before.since if before.report.ready == report.ready else now
-            self.last_reports[uid] = LastReport(version, report, since)
+    def record(self, probe: Probe, jitter: float = 1.0) -> None:
+        """Record the result of a probe. `jitter`: at most 1, shortens the time until the next one."""
+        silent = probe.asked - probe.reports.keys()
+        new = probe.now - SILENCE_SECONDS if self.known_failure else probe.now
+        self.silent_since = {uid: self.silent_since.get(uid, new) for uid in silent}
+        for uid, gateway in probe.reports.items():
+            self._record(uid, gateway, probe)
+        self.known_failure = False
+        self.next_probe_at = probe.now + self._wait_seconds(probe.version, probe.now, jitter)
+
+    def _record(self, uid: str, gateway: GatewayReport, probe: Probe) -> None:
+        report, before = gateway.versions.get(probe.version), self.last_reports.get(uid)
+        if report is None and gateway.routing_error is not None:
+            report = VersionReport(ready=False, error=gateway.routing_error)
+        if report is None:
+            self.last_reports.pop(uid, None)
+            return
+        since = probe.now - FAILURE_SECONDS if self.known_failure else probe.now
+        if before is not None and (before.version, before.report.ready) == (probe.version, report.ready):
+            since = before.since
+        self.last_reports[uid] = LastReport(probe.version, report, since)
 
     def report_on(self, uid: str, version: int, now: float) -> VersionReport | None:
         """The report of one gateway on `version`; None without one, or while an error is too new to count."""
@@ -71,11 +101,24 @@ class GatewayHealth:
             return None
         return last.report if last.report.ready or now - last.since >= FAILURE_SECONDS else None
 
-    def poll_again_seconds(self, version: int, now: float) -> float | None:
-        """Seconds until the gateways have to be polled; None while their reports hold."""
-        if self.polled_at is None or self.polled_at < self._ready_since:
-            return 0.0
-        if any(not last.report.ready for last in self.last_reports.values() if last.version == version):
-            return max(0.0, self.polled_at + FAILURE_SECONDS - now)
-        detected = self._ready_since + DETECTION_SECONDS
-        return max(0.0, detected - now) if self.polled_at < detected else None
+    def is_silent(self, uid: str, now: float) -> bool:
+        """Whether the gateway's probes have had no answer for so long that its last report says nothing."""
+        return uid in self.silent_since and now - self.silent_since[uid] >= SILENCE_SECONDS
+
+    def findings(self, version: int, now: float) -> frozenset[Finding]:
+        """Everything that counts now, to be compared with what counted before."""
+        return frozenset(
+            (uid, None if report is None else (report.ready, report.error), self.is_silent(uid, now))
+            for uid in self.last_reports.keys() | self.silent_since.keys()
+            for report in (self.report_on(uid, version, now),)
+        )
+
+    def _wait_seconds(self, version: int, now: float, jitter: float) -> float:
+        last_reports = self.last_reports.values()
+        wrong_since = [
+            each.since for each in last_reports if each.version == version and not each.report.ready
+        ]
+        wrong_since += self.silent_since.values()
+        if not wrong_since:
+            return PROBE_SECONDS * jitter
+        return min(PROBE_SECONDS, max(RETRY_SECONDS, (now - max(wrong_since)) / 4))

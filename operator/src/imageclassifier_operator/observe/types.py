@@ -85,13 +85,14 @@ class GatewaySnapshot:
     """One gateway pod.
 
     `report` is None when the gateway was not polled or did not answer. `serving` is its last report on the
-    serving version, however old.
+    serving version. `silent`: it has not answered probes for so long that this report is too old.
     """
 
     pod: str
     ready: bool
     report: GatewayReport | None = None
     serving: VersionReport | None = None
+    silent: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,19 @@
 Losing them does no harm: a new leader starts without any and asks the gateways again.
 """
 
-from collections.abc import Iterable, Mapping
+import random
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from imageclassifier_operator.api.json import Json
-from imageclassifier_operator.observe.gateway_health import GatewayHealth
-from imageclassifier_operator.observe.types import GatewayReport, Problem
+from imageclassifier_operator.observe.gateway_health import Finding, GatewayHealth, Probe
+from imageclassifier_operator.observe.types import Problem
 from imageclassifier_operator.reconcile.annotation_retries import AnnotationRetries
 from imageclassifier_operator.rollout.state import State
+
+JITTER = (0.8, 1.0)
+"""The share of the longest time between two probes of a healthy classifier."""
 
 
 @dataclass
@@ -32,6 +36,8 @@ class Memory:
     """When this process reconciled the object for the first time."""
     state: State | None = None
     gateway_health: GatewayHealth = field(default_factory=GatewayHealth)
+    shown_findings: frozenset[Finding] = frozenset()
+    """What the probes had found when the last snapshot was taken."""
     acknowledged: dict[str, int] = field(default_factory=dict)
     """The uid of each gateway pod, and the routing revision that it last reported."""
     all_acknowledged: tuple[int, float] | None = None
@@ -55,10 +61,12 @@ class Memory:
     status_due: float | None = None
     """The latest time to write a status in which only figures changed."""
 
-    def record_acknowledgements(self, reports: Mapping[str, GatewayReport]) -> None:
-        """Record which routing revision each gateway reports."""
-        for uid, report in reports.items():
+    def record_probe(self, probe: Probe) -> None:
+        """Record what the gateways report: the routing revision of each, and its view of the version."""
+        for uid, report in probe.reports.items():
             self.acknowledged[uid] = report.revision
+        # Without jitter, classifiers that a new leader probes at once would be probed together for ever.
+        self.gateway_health.record(probe, random.uniform(*JITTER))  # noqa: S311 - jitter is not a secret
 
     def forget_other_pods(self, pods: Iterable[Json]) -> None:
         """Keep the hints about these gateway pods, and drop those about all others."""

@@ -36,6 +36,8 @@ from imageclassifier_operator.runtime.gather import gather_all
 from imageclassifier_operator.runtime.work_queue import Key, RetrySoonError
 from imageclassifier_operator.settings import Settings
 
+GATEWAY_FAILURES = (Reason.VERSION_UNUSABLE, Reason.NOT_ANSWERING, Reason.GATEWAYS_NOT_OBSERVED)
+
 
 class Reconciler:
     """Reconciles ImageClassifiers: reads the cache, polls the gateways, and writes to the API server."""
@@ -54,7 +56,7 @@ class Reconciler:
         self._children = Children(cache, client, installation)
         self._routing_writer = RoutingWriter(cache, client, clock)
         self._status_writer = StatusWriter(cache, client, settings.pod_name)
-        self._memories: dict[Key, Memory] = {}
+        self.memories: dict[Key, Memory] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """Reconcile one ImageClassifier once.
@@ -64,7 +66,7 @@ class Reconciler:
         """
         body = self._cache.image_classifier(key)
         if body is None:
-            self._memories.pop(key, None)
+            self.memories.pop(key, None)
             self._cache.forget(key)
             metrics.set_conditions(key.namespace, key.name, [])
             return None
@@ -77,7 +79,7 @@ class Reconciler:
         except ApiError as error:
             if error.namespace_is_terminating or self._cache.image_classifier(key) is None:
                 return None
-            memory = self._memories.get(key)
+            memory = self.memories.get(key)
             state = None if memory is None else memory.state
             if state is not None and state.under_analysis is not None:
                 raise RetrySoonError(str(error), ANALYSIS_RETRY_SECONDS) from error
@@ -85,13 +87,14 @@ class Reconciler:
 
     async def _request(self, key: Key, body: Json) -> Request:
         uid, now, routing_name = body["metadata"]["uid"], self._clock(), names.routing_name(key.name)
-        memory = self._memories.get(key)
+        memory = self.memories.get(key)
         if memory is None or memory.uid != uid:
             # The last leader may have written the state after the watch of this replica fell behind.
             routing = await self._client.read(CONFIG_MAPS, key.namespace, routing_name)
             if routing is None or is_controlled_by(routing, uid):
                 self._cache.record_read(CONFIG_MAPS, key, routing_name, routing)
-            memory = self._memories[key] = Memory(uid, started=now)
+            memory = self.memories[key] = Memory(uid, started=now)
+            memory.gateway_health.known_failure = _reports_gateway_failure(body)
         deployments = self._cache.objects_of(DEPLOYMENTS, key)
         objects = Objects(
             deployments=[deployment for deployment in deployments if is_controlled_by(deployment, uid)],
@@ -167,6 +170,12 @@ async def _attempt(write: Awaitable[Problem | None]) -> tuple[Problem | None, Ap
 def _without_transitions(decision: Decision, state: State) -> Decision:
     """The decision to stay in `state`: no transition, no verification, and no deletion."""
     return replace(decision, state=state, taken=(), verify=False, delete_others=False)
+
+
+def _reports_gateway_failure(body: Json) -> bool:
+    """Whether the status, which another leader may have written, reports a failure of the gateways."""
+    conditions = (body.get("status") or {}).get("conditions") or ()
+    return any(condition["reason"] in GATEWAY_FAILURES for condition in conditions)
 
 
 def _repeated_failure(memory: Memory, failure: ApiError | None) -> Problem | None:

@@ -1,7 +1,7 @@
-"""When an ImageClassifier is reconciled again by time alone, and how often its gateways are polled.
+"""When an ImageClassifier is reconciled again by time alone.
 
-Two more intervals of polling: `rollout/decision.py` during an analysis, `observe/gateway_health.py` while a
-gateway reports an error.
+`rollout/decision.py` has the interval during an analysis. The probes of gateways need no reconciliation;
+their intervals are in `observe/gateway_health.py`.
 """
 
 from imageclassifier_operator.observe.types import Problem, Snapshot
@@ -29,10 +29,6 @@ def requeue_seconds(
     if decision.state.serving is not None and snapshot.acknowledged_seconds is None and snapshot.gateways:
         since = memory.routing_written[1] if memory.routing_written is not None else memory.started
         waits.append(min(MAX_POLL_SECONDS, max(POLL_SECONDS, (request.now - since) / 10)))
-    if decision.state.serving is not None:
-        again = memory.gateway_health.poll_again_seconds(decision.state.serving.version, request.now)
-        if again is not None:
-            waits.append(max(POLL_SECONDS, again))
     if memory.status_due is not None:
         waits.append(max(0.0, memory.status_due - request.now))
     if blocked is not None:

@@ -10,6 +10,7 @@ from imageclassifier_operator.api.kinds import DEPLOYMENTS, JOBS, SERVICES
 from imageclassifier_operator.observe import objects, verification_verdict
 from imageclassifier_operator.observe.disruptions import disrupted_at
 from imageclassifier_operator.observe.gateway_client import GatewayClient
+from imageclassifier_operator.observe.gateway_health import Probe
 from imageclassifier_operator.observe.pod_problems import diagnose_job, is_ready
 from imageclassifier_operator.observe.types import (
     GatewayReport,
@@ -93,20 +94,19 @@ class Snapshotter:
     async def _poll_gateways(
         self, request: ValidRequest, state: State, pods: list[Json], ready: list[Json]
     ) -> Mapping[str, GatewayReport]:
-        """The reports of the gateways by the uid of their pod; none when no poll is needed now."""
-        memory, health = request.memory, request.memory.gateway_health
+        """The reports of the gateways by the uid of their pod; none when the decision needs none."""
+        memory = request.memory
         acknowledged = memory.acknowledged_seconds(state.revision, ready, request.now) is not None
         if state.serving is None:
             return {}
         version = state.serving.version
         servers = [pod for pod in request.objects.serving_pods(version) if is_ready(pod)]
-        health.observe_ready_pods([*ready, *servers], request.now)
-        poll_is_due = health.poll_again_seconds(version, request.now) == 0
-        if not needs_reports(state, acknowledged) and not poll_is_due:
+        memory.gateway_health.observe_ready_pods([*ready, *servers], request.now)
+        if not needs_reports(state, acknowledged):
             return {}
         reports = await self._gateways.fetch_reports(pods)
-        memory.record_acknowledgements(reports)
-        health.record(version, reports, request.now)
+        asked = frozenset(pod["metadata"]["uid"] for pod in ready)
+        memory.record_probe(Probe(version, asked, reports, request.now))
         self._measure(memory, state.revision, ready)
         return reports
 
@@ -153,6 +153,8 @@ def _gateways(
     request: Request, state: State, reports: Mapping[str, GatewayReport]
 ) -> tuple[GatewaySnapshot, ...]:
     health = request.memory.gateway_health
+    if state.serving is not None:
+        request.memory.shown_findings = health.findings(state.serving.version, request.now)
 
     def serving(uid: str) -> VersionReport | None:
         return None if state.serving is None else health.report_on(uid, state.serving.version, request.now)
@@ -163,6 +165,7 @@ def _gateways(
             ready=is_ready(pod),
             report=reports.get(pod["metadata"]["uid"]),
             serving=serving(pod["metadata"]["uid"]),
+            silent=health.is_silent(pod["metadata"]["uid"], request.now),
         )
         for pod in request.objects.gateway_pods()
     )

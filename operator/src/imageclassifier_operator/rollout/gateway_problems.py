@@ -12,7 +12,9 @@ _ADVICE = "look at its log with kubectl logs, and check that it can reach port 8
 def unusable(snapshot: Snapshot, version: int) -> tuple[Problem | None, bool]:
     """Why a ready gateway cannot use the serving version, and whether this holds for all that reported."""
     reports = {
-        gateway.pod: gateway.serving for gateway in snapshot.ready_gateways if gateway.serving is not None
+        gateway.pod: gateway.serving
+        for gateway in snapshot.ready_gateways
+        if gateway.serving is not None and not gateway.silent
     }
     failing = sorted(pod for pod, report in reports.items() if not report.ready)
     if not failing:
@@ -20,6 +22,18 @@ def unusable(snapshot: Snapshot, version: int) -> tuple[Problem | None, bool]:
     error = one_line(reports[failing[0]].error or _UNCONNECTED)
     message = f"Gateway pod {failing[0]} cannot use version {version}: {error}. To find the cause, {_ADVICE}"
     return Problem(Reason.VERSION_UNUSABLE, message), len(failing) == len(reports)
+
+
+def unobserved(snapshot: Snapshot) -> Problem | None:
+    """A ready gateway that has not answered probes for long; None without one."""
+    silent = sorted(gateway.pod for gateway in snapshot.ready_gateways if gateway.silent)
+    if not silent:
+        return None
+    return Problem(
+        Reason.GATEWAYS_NOT_OBSERVED,
+        f"Gateway pod {silent[0]} is ready but does not answer the operator. Check that network policies and "
+        "the network let the operator's pod reach port 9697 of the gateway pods.",
+    )
 
 
 def unready(snapshot: Snapshot) -> Problem | None:

@@ -66,12 +66,15 @@ def _predictor(state: State, snapshot: Snapshot) -> Condition:
 
 
 def _gateway(state: State, snapshot: Snapshot) -> Condition:
-    def condition(holds: bool, reason: Reason, message: str) -> Condition:
+    def condition(holds: bool | None, reason: Reason, message: str) -> Condition:
         return Condition("GatewayReady", holds, reason, message)
 
     problem = _gateway_problem(state, snapshot)
     if problem is not None:
         return condition(False, problem.reason, problem.message)
+    unobserved = gateway_problems.unobserved(snapshot)
+    if snapshot.gateways_complete and unobserved is not None:
+        return condition(None, unobserved.reason, unobserved.message)
     if snapshot.gateways_complete:
         return condition(True, Reason.READY, "All gateways are available.")
     if state.serving is None:
@@ -96,6 +99,9 @@ def _available(state: State, snapshot: Snapshot, predictor: Condition, blocked: 
     problem = _unavailable(state, snapshot, predictor, blocked)
     if problem is not None:
         return Condition("Available", False, problem.reason, problem.message)
+    unobserved = gateway_problems.unobserved(snapshot)
+    if unobserved is not None and not _some_gateway_works(state, snapshot):
+        return Condition("Available", None, unobserved.reason, unobserved.message)
     assert state.serving is not None
     message = f"Version {state.serving.version} answers requests."
     if snapshot.ready_pods(state.serving.version) == 0:
@@ -123,7 +129,17 @@ def _unavailable(
         message = "The Service of the gateways does not exist."
         return blocked or Problem(Reason.GATEWAY_STARTING, message)
     problem, concerns_all = gateway_problems.unusable(snapshot, number)
-    return problem if concerns_all and state.fallback is None else None
+    others_may_answer = state.fallback is not None or gateway_problems.unobserved(snapshot) is not None
+    return problem if concerns_all and not others_may_answer else None
+
+
+def _some_gateway_works(state: State, snapshot: Snapshot) -> bool:
+    """Whether a ready gateway answers probes, and reports no error that counts or can use the fallback."""
+    return any(
+        not gateway.silent
+        and (gateway.serving is None or gateway.serving.ready or state.fallback is not None)
+        for gateway in snapshot.ready_gateways
+    )
 
 
 def _ready(
@@ -136,11 +152,16 @@ def _ready(
     is_wanted = goal is not None and serving is not None and serving.version == goal.wanted.version
     if not PHASE_CONDITIONS[state.phase].ready or not is_wanted:
         return Condition("Ready", False, parts.progressing.reason, parts.progressing.message)
-    for part in (parts.available, parts.predictor, parts.gateway):
-        if not part.holds:
+    needed = (parts.available, parts.predictor, parts.gateway)
+    for part in needed:
+        if part.holds is False:
             return Condition("Ready", False, part.reason, part.message)
-    if snapshot.acknowledged_seconds is None:
+    late = set(snapshot.unacknowledged) - {gateway.pod for gateway in snapshot.gateways if gateway.silent}
+    if snapshot.acknowledged_seconds is None and (late or not snapshot.unacknowledged):
         message = gateway_problems.unacknowledged(state, snapshot)
         return Condition("Ready", False, Reason.AWAITING_GATEWAYS, message)
+    for part in needed:
+        if part.holds is None:
+            return Condition("Ready", None, part.reason, part.message)
     assert serving is not None
     return Condition("Ready", True, Reason.READY, f"Version {serving.version} is fully rolled out.")

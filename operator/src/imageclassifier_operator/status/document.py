@@ -142,7 +142,7 @@ def _shadow(candidate: int, state: State, snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _condition(condition: Condition, facts: Facts, old: Json | None) -> dict[str, Any]:
-    status = "True" if condition.holds else "False"
+    status = "Unknown" if condition.holds is None else str(condition.holds)
     same = old is not None and old.get("status") == status
     return {
         "type": condition.type,

@@ -17,10 +17,10 @@ CONDITIONS = ("Available", "Ready", "Progressing", "PredictorReady", "GatewayRea
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition of the status; `holds` means True."""
+    """One condition of the status. `holds`: True, False, or None for Unknown."""
 
     type: str
-    holds: bool
+    holds: bool | None
     reason: Reason
     message: str
 
