@@ -34,6 +34,7 @@ def run(settings: Settings) -> NoReturn:
         sys.exit(1)
     from .api.app import create_app, wants_body
     from .gateway import build_gateway
+    from .http.internal_answers import InternalAnswers
     from .http.internal_server import InternalServer
 
     configure_logging()
@@ -41,7 +42,7 @@ def run(settings: Settings) -> NoReturn:
     try:
         gateway = build_gateway(settings)
         LOG.start(gateway.stats.dropped_log_lines.inc)
-        InternalServer(gateway, settings.internal_port).start()
+        InternalServer(InternalAnswers(gateway), settings.internal_port).start()
         app = create_app(gateway)
         gateway.start()
         asyncio.run(HttpServer(gateway, app, wants_body(app)).serve(listener))

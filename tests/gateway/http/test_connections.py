@@ -29,6 +29,7 @@ from gateway_testbed import (
 )
 from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.gateway import build_gateway
+from imageclassifier_gateway.http.internal_answers import InternalAnswers
 from imageclassifier_gateway.http.internal_server import InternalServer
 
 MakeGateway = Callable[..., GatewayProcess]
@@ -318,7 +319,7 @@ def test_a_pod_whose_public_port_is_deaf_is_neither_ready_nor_alive(tmp_path: Pa
         write_atomically(settings.routing_file, routing(model))
         gateway = build_gateway(settings)
         gateway.start()
-        server = InternalServer(gateway, 0)
+        server = InternalServer(InternalAnswers(gateway), 0)
         server.start()
         try:
             eventually(lambda: gateway.unready_reason() is None, "the gateway has its model")

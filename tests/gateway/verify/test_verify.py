@@ -124,7 +124,7 @@ def test_a_serving_version_that_is_gone_does_not_keep_its_successor_out(make_mod
     serving.stop()
     verdict = run(plan(make_model(version=2), serving={"version": 1, "target": serving.target}))
     assert verdict["passed"]
-    assert "could not be compared" in verdict["message"]
+    assert "could not be compared with the serving version" in verdict["message"]
 
 
 @pytest.mark.parametrize(

@@ -1,53 +1,31 @@
-"""The internal port: probes, metrics and `/rollout`, on a server and threads of its own.
+"""The internal port, on a server and threads of its own.
 
 It shares nothing with the public port but the process, so it answers while every request thread there is
-busy.
+busy. What it answers is in `internal_answers.py`, and for a verification in `verify/progress.py`.
 """
 
 from __future__ import annotations
 
-import http.client
-import json
 import logging
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
 
-from ..gateway import Gateway
+#: Status, media type and body of a response.
+InternalAnswer = tuple[int, str, bytes]
 
-_JSON = "application/json"
-_TEXT = "text/plain; charset=utf-8"
 #: A connection that is idle for so long is closed.
 _IDLE_SECONDS = 30
 #: The kubelet and a few scrapers need fewer. Each has a thread while it is open.
 _MAX_CONNECTIONS = 32
-#: How long the public port may take to answer a ping: less than the probes' timeouts of 2 and 5 seconds.
-_READY_SECONDS = 1.5
-_ALIVE_SECONDS = 4.0
-_DEAF = "The public port does not answer."
-
-
-def is_answering(port: int, seconds: float) -> bool:
-    """Whether the public port accepts a connection and answers on it: `OPTIONS *` is HTTP's own ping.
-
-    Without this question a pod whose public port is dead would stay in the Service's endpoints.
-    """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
-    try:
-        connection.request("OPTIONS", "*")
-        return connection.getresponse().status == HTTPStatus.NO_CONTENT
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 class OpenConnections:
@@ -102,14 +80,14 @@ class OpenConnections:
 
 
 class InternalServer(ThreadingHTTPServer):
-    """Serves `/livez`, `/readyz`, `/metrics` and `/rollout` for one gateway."""
+    """Serves GET requests. `answer` gives the response for a path."""
 
     daemon_threads = True
     #: The default of 5 drops connections, and so probes, when many clients connect at the same time.
     request_queue_size = 128
 
-    def __init__(self, gateway: Gateway, port: int, host: str = "") -> None:
-        self.gateway = gateway
+    def __init__(self, answer: Callable[[str], InternalAnswer], port: int, host: str = "") -> None:
+        self.answer = answer
         self.connections = OpenConnections(_MAX_CONNECTIONS, _IDLE_SECONDS)
         if not host and socket.has_dualstack_ipv6():
             self.address_family = socket.AF_INET6
@@ -156,30 +134,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         with self.server.connections.answering(self.connection):
-            status, media_type, body = self._answer(self.path.partition("?")[0])
+            status, media_type, body = self.server.answer(self.path.partition("?")[0])
         self.send_response(status)
         self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
         self.wfile.write(body)
-
-    def _answer(self, path: str) -> tuple[int, str, bytes]:
-        gateway = self.server.gateway
-        if path == "/livez":
-            # It may be slow under load; a restart is for an event loop that is stuck.
-            alive = gateway.draining or is_answering(gateway.settings.port, _ALIVE_SECONDS)
-            return (200, _TEXT, b"alive\n") if alive else (503, _TEXT, f"{_DEAF}\n".encode())
-        if path == "/readyz":
-            reason = gateway.unready_reason()
-            if reason is None and not is_answering(gateway.settings.port, _READY_SECONDS):
-                reason = _DEAF
-            return (200, _TEXT, b"ready\n") if reason is None else (503, _TEXT, f"{reason}\n".encode())
-        if path == "/metrics":
-            return 200, CONTENT_TYPE_LATEST, gateway.stats.exposition()
-        if path == "/rollout":
-            return 200, _JSON, json.dumps(gateway.rollout_document()).encode()
-        return 404, _TEXT, b"Not found. The paths are /livez, /readyz, /metrics and /rollout.\n"
 
     def log_message(self, format: str, *args: object) -> None:
         """Says nothing: probes and scrapes come all the time."""

@@ -9,9 +9,11 @@ import argparse
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from ..config import read_settings
+from .progress import Progress
 from .verdict import Verdict
 from .verification import verify
 
@@ -28,8 +30,11 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     try:
-        document = json.loads(arguments.plan.read_text())
-        verdict = verify(document, read_settings(os.environ))
+        document, settings = json.loads(arguments.plan.read_text()), read_settings(os.environ)
+        progress = Progress()
+        with suppress(OSError):  # without the port the verification works as well
+            progress.serve(settings.internal_port)
+        verdict = verify(document, settings, progress)
     except (OSError, ValueError, RecursionError) as error:
         verdict = Verdict()
         verdict.give_up(f"The plan {arguments.plan} cannot be used: {error}")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..contract.checks import ContractError, a_list, a_number, a_text, an_object, required
+from .comparison import Rules
 
 _PICTURE_SOURCES = ("base64", "file", "url")
-#: A day; no Job runs for longer.
-_MAX_DEADLINE_SECONDS = 24 * 3600
+#: Two days; no Job runs for longer.
+_MAX_DEADLINE_SECONDS = 48 * 3600
+#: At a higher level the test would refuse equal candidates often.
+_MAX_SIGNIFICANCE_PERCENT = 20
 
 
 class PlanError(ValueError):
@@ -41,6 +45,27 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Folder:
+    """A folder with pictures of one class."""
+
+    label: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled pictures: in class folders below `root`, or in `folders` whose classes are given.
+
+    More unreadable pictures than `max_unreadable_percent` end the verification without a verdict.
+    """
+
+    root: Path | None
+    folders: tuple[Folder, ...]
+    rules: Rules
+    max_unreadable_percent: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """All that a verification does; docs/architecture.md describes its JSON."""
 
@@ -51,6 +76,7 @@ class Plan:
     cases: tuple[Case, ...]
     min_pass_percent: float
     deadline_seconds: float
+    dataset: Dataset | None = None
 
 
 def parse_plan(document: Any) -> Plan:
@@ -74,6 +100,7 @@ def parse_plan(document: Any) -> Plan:
             deadline_seconds=a_number(
                 required(top, "deadline_seconds", "the plan"), "deadline_seconds", 0, _MAX_DEADLINE_SECONDS
             ),
+            dataset=None if top.get("dataset") is None else _dataset(top["dataset"]),
         )
     except ContractError as error:
         raise PlanError(str(error)) from None
@@ -104,4 +131,38 @@ def _case(value: Any, where: str) -> Case:
         min_probability=a_number(entry.get("min_probability", 0.0), f"{where}.min_probability", 0, 1),
         source=source,
         picture=a_text(text, f"{where}.picture.{source}"),
+    )
+
+
+def _dataset(value: Any) -> Dataset:
+    entry = an_object(value, "dataset")
+    root, least = entry.get("root"), entry.get("min_accuracy_percent")
+    folders = tuple(
+        _folder(each, f"dataset.folders[{index}]")
+        for index, each in enumerate(a_list(entry.get("folders", []), "dataset.folders"))
+    )
+    if (root is None) == (not folders):
+        raise PlanError("dataset must have either root or folders.")
+    return Dataset(
+        root=None if root is None else Path(a_text(root, "dataset.root")),
+        folders=folders,
+        rules=Rules(
+            significance_percent=_percent(entry, "significance_percent", 5, 1, _MAX_SIGNIFICANCE_PERCENT),
+            min_accuracy_percent=None
+            if least is None
+            else _percent(entry, "min_accuracy_percent", 0, 0, 100),
+        ),
+        max_unreadable_percent=_percent(entry, "max_unreadable_percent", 1, 0, 100),
+    )
+
+
+def _percent(entry: Mapping[str, Any], name: str, default: int, least: int, most: int) -> int:
+    return int(a_number(entry.get(name, default), f"dataset.{name}", least, most))
+
+
+def _folder(value: Any, where: str) -> Folder:
+    entry = an_object(value, where)
+    return Folder(
+        label=a_text(required(entry, "label", where), f"{where}.label"),
+        path=Path(a_text(required(entry, "path", where), f"{where}.path")),
     )

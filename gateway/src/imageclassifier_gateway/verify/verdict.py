@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .comparison import Comparison, Conclusion, ordered
+
 #: The kubelet cuts a termination message at 4,096 bytes.
 MAX_BYTES = 4000
 _MAX_SENTENCE = 600
+#: The status has room for so many rows; classes beyond them are only counted.
+_MAX_CLASSES = 50
 _MAX_NAME = 80
 
 
@@ -38,6 +42,34 @@ class CaseResult:
         }
 
 
+@dataclass(frozen=True)
+class DatasetResult:
+    """What the labelled pictures showed, with a row for each class."""
+
+    comparison: Comparison
+    conclusion: Conclusion
+    total: int
+    unreadable: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def message(self) -> str:
+        """The conclusion with its notes, as sentences."""
+        return " ".join([self.conclusion.message, *self.notes])
+
+    def document(self, rows: int) -> dict[str, Any]:
+        """The result as JSON values, with so many classes, those with the largest loss first."""
+        classes = ordered(self.comparison.classes)
+        return {
+            "total": self.total,
+            "unreadable": self.unreadable,
+            "message": self.message[:_MAX_SENTENCE],
+            **self.conclusion.document(),
+            "classes_total": len(classes),
+            "classes": [{"class": name[:_MAX_NAME], **counts.document()} for name, counts in classes[:rows]],
+        }
+
+
 @dataclass
 class Verdict:
     """Passed until something fails. `exit_code` is the program's."""
@@ -49,6 +81,7 @@ class Verdict:
     latency_milliseconds: dict[str, float] | None = None
     cases: list[CaseResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    dataset: DatasetResult | None = None
 
     def fail(self, reason: str, message: str) -> None:
         """The candidate must not serve."""
@@ -75,18 +108,26 @@ class Verdict:
         self.latency_milliseconds = {"p50": percentile(50), "p99": percentile(99)}
 
     def text(self) -> str:
-        """The verdict as JSON of at most MAX_BYTES bytes: failures first, then as many passes as fit."""
-        ordered = sorted(self.cases, key=lambda case: case.passed)
-        for count in range(len(ordered), -1, -1):
-            text = json.dumps(self._document(ordered[:count]), ensure_ascii=False)
-            if len(text.encode()) <= MAX_BYTES:
-                break
-        return text
+        """The verdict as JSON of at most MAX_BYTES bytes.
 
-    def _document(self, shown: Sequence[CaseResult]) -> dict[str, Any]:
+        The rows that do not fit are left out: first pictures that passed, then classes with little loss.
+        """
+        ordered_cases = sorted(self.cases, key=lambda case: case.passed)
+        classes = 0 if self.dataset is None else min(len(self.dataset.comparison.classes), _MAX_CLASSES)
+        cases = len(ordered_cases)
+        while True:
+            text = json.dumps(self._document(ordered_cases[:cases], classes), ensure_ascii=False)
+            if len(text.encode()) <= MAX_BYTES or not (cases or classes):
+                return text
+            if cases:
+                cases -= 1
+            else:
+                classes -= 1
+
+    def _document(self, shown: Sequence[CaseResult], classes: int) -> dict[str, Any]:
         passed = sum(case.passed for case in self.cases)
         message = self.message or f"The candidate passed: {passed} of {len(self.cases)} acceptance pictures."
-        return {
+        document = {
             "schema": 1,
             "passed": self.exit_code == 0,
             "reason": self.reason,
@@ -97,3 +138,6 @@ class Verdict:
             "cases_passed": passed,
             "cases": [case.document() for case in shown],
         }
+        if self.dataset is not None:
+            document["dataset"] = self.dataset.document(classes)
+        return document

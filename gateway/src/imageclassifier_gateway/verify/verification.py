@@ -6,11 +6,9 @@ describes the plan and the verdict.
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,8 +23,6 @@ from ..contract import (
     parse_contract,
     parse_golden,
 )
-from ..fetching.fetcher import Fetcher
-from ..fetching.urls import FetchError
 from ..limits.deadline import Deadline
 from ..limits.decoding import Pixels
 from ..pixels import images
@@ -37,27 +33,19 @@ from ..versions.model_failures import (
     ModelTimeoutError,
     ModelUnavailableError,
 )
-from ..versions.model_server_client import ModelServer
-from .plan import Case, Plan, PlanError, Target, parse_plan
-from .verdict import CaseResult, Verdict
+from .acceptance import AcceptancePictures
+from .calls import CALL_SECONDS, PATIENCE_SECONDS, RETRY_SECONDS, VersionCalls
+from .comparison import WORSE, Comparison
+from .dataset import check_labels, find_pictures
+from .evaluation import Evaluation
+from .outcome import NotCarriedOutError, RejectedError
+from .plan import Case, Dataset, Plan, PlanError, parse_plan
+from .progress import Progress
+from .servers import model_server, serving_contract
+from .verdict import CaseResult, DatasetResult, Verdict
 
-_CALL_SECONDS = 10.0
-_RETRY_SECONDS = 0.5
 #: Calls of one picture that the latency is read from, where the deadline leaves time for them.
 _LATENCY_CALLS = 20
-_SERVING_SECONDS = 5.0
-
-
-class NotCarriedOutError(Exception):
-    """The verification could not be made, which says nothing about the model; the message says why."""
-
-
-class RejectedError(Exception):
-    """The candidate must not serve. `reason` is a word of the operator's closed list of reasons."""
-
-    def __init__(self, reason: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.reason = reason
 
 
 @dataclass
@@ -66,6 +54,7 @@ class Verification:
 
     plan: Plan
     settings: Settings
+    progress: Progress = field(default_factory=Progress)
     verdict: Verdict = field(default_factory=Verdict)
     _latencies_seconds: list[float] = field(default_factory=list)
 
@@ -73,12 +62,19 @@ class Verification:
         """Makes all checks. The verdict says how it went; nothing is raised for what a candidate may do."""
         try:
             self._deadline = Deadline.after(self.plan.deadline_seconds)
-            self._server = _server(self.plan, self.plan.candidate)
+            self._server = model_server(self.plan, self.plan.candidate)
             contract = self._wait_for_contract()
-            self._check_classes(contract)
-            cases = [(case, self._prepare_case(case, contract)) for case in self.plan.cases]
+            serving = self._serving_contract()
+            self._check_classes(contract, serving)
+            pictures = AcceptancePictures(self.settings)
+            cases = [
+                (case, pictures.prepare(case, contract.input, self._call_seconds()))
+                for case in self.plan.cases
+            ]
             self._check_golden(contract)
             self._check_cases(cases, contract)
+            if self.plan.dataset is not None:
+                self._check_dataset(self.plan.dataset, contract, serving)
             self._measure_latency(contract)
         except RejectedError as error:
             self.verdict.fail(error.reason, str(error))
@@ -98,27 +94,28 @@ class Verification:
                 text = self._server.text(CONTRACT_SIGNATURE, timeout_seconds=self._call_seconds())
                 return parse_contract(text, default_name=self.plan.model)
             except (ModelUnavailableError, ModelTimeoutError) as error:
-                if self._deadline.remaining_seconds() <= _RETRY_SECONDS:
+                if self._deadline.remaining_seconds() <= RETRY_SECONDS:
                     raise NotCarriedOutError(f"The candidate could not be reached in time: {error}") from None
-                time.sleep(_RETRY_SECONDS)
+                time.sleep(RETRY_SECONDS)
             except (ModelServerError, ContractError) as error:
                 raise RejectedError(
                     "ContractInvalid", f"The candidate's contract cannot be used: {error}"
                 ) from None
 
-    def _check_classes(self, contract: Contract) -> None:
-        serving = self.plan.serving
-        if serving is None or self.plan.allow_class_change:
-            return
+    def _serving_contract(self) -> Contract | None:
+        if self.plan.allow_class_change and self.plan.dataset is None:
+            return None  # nothing is compared
+        # A comparison is worth the time in which the serving version's only pod may start on another node.
+        patience = Deadline.after(0 if self.plan.dataset is None else PATIENCE_SECONDS)
         try:
-            given: Any = serving.contract
-            if given is None:
-                server = _server(self.plan, serving)
-                given = server.text(CONTRACT_SIGNATURE, timeout_seconds=_SERVING_SECONDS)
-            before = parse_contract(given, default_name=self.plan.model)
+            return serving_contract(self.plan, patience)
         except (ModelServerError, ContractError) as error:
             # A broken serving version must not keep the one from serving that mends it.
-            self.verdict.note(f"The classes could not be compared with those of the serving version: {error}")
+            self.verdict.note(f"The candidate could not be compared with the serving version: {error}")
+            return None
+
+    def _check_classes(self, contract: Contract, before: Contract | None) -> None:
+        if before is None or self.plan.allow_class_change:
             return
         if contract.class_names != before.class_names:
             raise RejectedError(
@@ -162,37 +159,6 @@ class Verification:
         except (ModelServerError, ContractError) as error:
             raise _rejection_or_loss(error) from None
 
-    def _prepare_case(self, case: Case, contract: Contract) -> Pixels:
-        try:
-            return images.prepare(self._read_picture(case), contract.input, self._limits)
-        except (images.PictureError, FetchError, OSError, ValueError) as error:
-            raise NotCarriedOutError(
-                f"The acceptance picture '{case.name}' cannot be used: {error}"
-            ) from None
-
-    @property
-    def _limits(self) -> images.Limits:
-        return images.Limits(max_bytes=self.settings.max_image_bytes)
-
-    def _read_picture(self, case: Case) -> bytes:
-        if case.source == "base64":
-            return base64.b64decode(case.picture, validate=True)
-        if case.source == "file":
-            path = Path(case.picture)
-            try:
-                return path.read_bytes()
-            except FileNotFoundError:
-                raise ValueError(
-                    f"there is no key {path.name} in a ConfigMap {path.parent.name}; "
-                    "create it, or correct spec.rollout.acceptance"
-                ) from None
-        fetcher = Fetcher(
-            max_bytes=self.settings.max_image_bytes,
-            allowed_hosts=self.settings.url_allowed_hosts,
-            allow_private_networks=self.settings.url_allow_private_networks,
-        )
-        return fetcher.fetch(case.picture, Deadline.after(self._call_seconds()))
-
     def _check_cases(self, cases: Sequence[tuple[Case, Pixels]], contract: Contract) -> None:
         for case, pixels in cases:
             decision = contract.decide(self._predict([pixels], contract)[0])
@@ -216,6 +182,37 @@ class Verification:
                 f"failed is {worst.sentence()}.",
             )
 
+    def _check_dataset(self, dataset: Dataset, contract: Contract, before: Contract | None) -> None:
+        """Compare both versions on the labelled pictures."""
+        pictures, serving = find_pictures(dataset), self.plan.serving
+        check_labels(pictures, contract.class_names, () if before is None else before.class_names)
+        evaluation = Evaluation(
+            pictures=pictures,
+            candidate=VersionCalls(self._server, contract, self._deadline),
+            serving=None
+            if serving is None or before is None
+            else VersionCalls(model_server(self.plan, serving), before, self._deadline),
+            comparison=Comparison(
+                self.plan.candidate.version, None if serving is None else serving.version, dataset.rules
+            ),
+            limits=AcceptancePictures(self.settings).limits,
+            max_unreadable_percent=dataset.max_unreadable_percent,
+            progress=self.progress,
+        )
+        evaluation.run()
+        conclusion = evaluation.comparison.conclusion()
+        result = DatasetResult(
+            evaluation.comparison,
+            conclusion,
+            total=len(pictures),
+            unreadable=self.progress.unreadable,
+            notes=tuple(evaluation.notes),
+        )
+        self.verdict.dataset = result
+        if not conclusion.passed:
+            reason = WORSE if conclusion.result == WORSE else "AcceptanceFailed"
+            raise RejectedError(reason, result.message)
+
     def _measure_latency(self, contract: Contract) -> None:
         """Make the calls that are missing for a latency, and at least one call."""
         grey = np.full((contract.input.height, contract.input.width, 3), 128, dtype=np.uint8)
@@ -237,7 +234,7 @@ class Verification:
         remaining = self._deadline.remaining_seconds()
         if remaining <= 0:
             raise NotCarriedOutError(f"The deadline of {self.plan.deadline_seconds:g} s passed.")
-        return min(remaining, _CALL_SECONDS)
+        return min(remaining, CALL_SECONDS)
 
 
 def _rejection_or_loss(error: Exception) -> Exception:
@@ -247,20 +244,16 @@ def _rejection_or_loss(error: Exception) -> Exception:
     return RejectedError("ContractInvalid", str(error))
 
 
-def _server(plan: Plan, target: Target) -> ModelServer:
-    return ModelServer(target.address, plan.model, target.version)
-
-
 def _list(names: Sequence[str]) -> str:
     return "[" + ", ".join(names[:10]) + (", ..." if len(names) > 10 else "") + "]"
 
 
-def verify(document: Any, settings: Settings) -> Verdict:
-    """Carries out a plan, given as parsed JSON."""
+def verify(document: Any, settings: Settings, progress: Progress | None = None) -> Verdict:
+    """Carries out a plan, given as parsed JSON. `progress` is updated meanwhile."""
     try:
         plan = parse_plan(document)
     except PlanError as error:
         verdict = Verdict()
         verdict.give_up(f"The plan cannot be used: {error}")
         return verdict
-    return Verification(plan, settings).run()
+    return Verification(plan, settings, progress or Progress()).run()

@@ -1,0 +1,54 @@
+"""Calls of one version with labelled pictures. They wait for a pod that is lost and may come back."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from ..contract import Contract
+from ..limits.deadline import Deadline
+from ..limits.decoding import Pixels
+from ..versions.batches import predict_pixels
+from ..versions.model_failures import ModelTimeoutError, ModelUnavailableError
+from ..versions.model_server_client import ModelServer
+from .outcome import NotCarriedOutError
+
+CALL_SECONDS = 10.0
+RETRY_SECONDS = 0.5
+#: How long a version may be unreachable: its only pod may have to start on another node.
+PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class VersionCalls:
+    """One version, its contract, and the deadline of the verification."""
+
+    server: ModelServer
+    contract: Contract
+    deadline: Deadline
+    patience_seconds: float = PATIENCE_SECONDS
+
+    def label(self, pixels: Pixels) -> str:
+        """The label that the version predicts.
+
+        One picture a call, so that a user's request to the same pod waits for one picture at most. Raises
+        ModelServerError; ModelUnavailableError or ModelTimeoutError only when the patience is over.
+        """
+        give_up = Deadline.after(self.patience_seconds)
+        while True:
+            timeout = min(self._remaining_seconds(), CALL_SECONDS)
+            try:
+                row = predict_pixels(self.server, self.contract, [pixels], timeout, retry=True)[0]
+                return self.contract.decide(row).label
+            except (ModelUnavailableError, ModelTimeoutError):
+                self._remaining_seconds()
+                if give_up.remaining_seconds() <= RETRY_SECONDS:
+                    raise
+                time.sleep(RETRY_SECONDS)
+
+    def _remaining_seconds(self) -> float:
+        """The seconds until the deadline of the verification. Raises NotCarriedOutError if there are none."""
+        remaining = self.deadline.remaining_seconds()
+        if remaining <= 0:
+            raise NotCarriedOutError("The deadline of the verification has passed.")
+        return remaining

@@ -1,0 +1,41 @@
+"""The model servers of a plan, and the contract of the serving version."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ..contract import CONTRACT_SIGNATURE, Contract, parse_contract
+from ..limits.deadline import Deadline
+from ..versions.model_failures import ModelTimeoutError, ModelUnavailableError
+from ..versions.model_server_client import ModelServer
+from .calls import RETRY_SECONDS
+from .plan import Plan, Target
+
+_CALL_SECONDS = 5.0
+
+
+def model_server(plan: Plan, target: Target) -> ModelServer:
+    """A client of one version."""
+    return ModelServer(target.address, plan.model, target.version)
+
+
+def serving_contract(plan: Plan, patience: Deadline) -> Contract | None:
+    """The contract of the serving version; None if no version serves.
+
+    Raises ModelServerError or ContractError. A version that is unavailable gets until `patience`.
+    """
+    serving = plan.serving
+    if serving is None:
+        return None
+    server = model_server(plan, serving)
+    while True:
+        try:
+            given: Any = serving.contract
+            if given is None:
+                given = server.text(CONTRACT_SIGNATURE, timeout_seconds=_CALL_SECONDS)
+            return parse_contract(given, default_name=plan.model)
+        except (ModelUnavailableError, ModelTimeoutError):
+            if patience.remaining_seconds() <= RETRY_SECONDS:
+                raise
+            time.sleep(RETRY_SECONDS)
