@@ -10,6 +10,7 @@ from typing import Any
 
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.observe.gateway_health import Finding, GatewayHealth, Probe
+from imageclassifier_operator.observe.patience import Patience
 from imageclassifier_operator.observe.types import Problem
 from imageclassifier_operator.reconcile.annotation_retries import AnnotationRetries
 from imageclassifier_operator.rollout.state import State
@@ -36,6 +37,9 @@ class Memory:
     """When this process reconciled the object for the first time."""
     state: State | None = None
     gateway_health: GatewayHealth = field(default_factory=GatewayHealth)
+    patience: Patience = field(default_factory=Patience)
+    patience_ends: float | None = None
+    """When the next problem has lasted long enough to be shown."""
     shown_findings: frozenset[Finding] = frozenset()
     """What the probes had found when the last snapshot was taken."""
     acknowledged: dict[str, int] = field(default_factory=dict)

@@ -94,7 +94,9 @@ class Reconciler:
             if routing is None or is_controlled_by(routing, uid):
                 self._cache.record_read(CONFIG_MAPS, key, routing_name, routing)
             memory = self.memories[key] = Memory(uid, started=now)
-            memory.gateway_health.known_failure = _reports_gateway_failure(body)
+            known = _reported_reasons(body)
+            memory.patience.known = known
+            memory.gateway_health.known_failure = not known.isdisjoint(GATEWAY_FAILURES)
         deployments = self._cache.objects_of(DEPLOYMENTS, key)
         objects = Objects(
             deployments=[deployment for deployment in deployments if is_controlled_by(deployment, uid)],
@@ -172,10 +174,10 @@ def _without_transitions(decision: Decision, state: State) -> Decision:
     return replace(decision, state=state, taken=(), verify=False, delete_others=False)
 
 
-def _reports_gateway_failure(body: Json) -> bool:
-    """Whether the status, which another leader may have written, reports a failure of the gateways."""
+def _reported_reasons(body: Json) -> frozenset[str]:
+    """The reasons in the status, which another leader may have written."""
     conditions = (body.get("status") or {}).get("conditions") or ()
-    return any(condition["reason"] in GATEWAY_FAILURES for condition in conditions)
+    return frozenset(condition["reason"] for condition in conditions)
 
 
 def _repeated_failure(memory: Memory, failure: ApiError | None) -> Problem | None:

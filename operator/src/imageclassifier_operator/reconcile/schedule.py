@@ -29,6 +29,8 @@ def requeue_seconds(
     if decision.state.serving is not None and snapshot.acknowledged_seconds is None and snapshot.gateways:
         since = memory.routing_written[1] if memory.routing_written is not None else memory.started
         waits.append(min(MAX_POLL_SECONDS, max(POLL_SECONDS, (request.now - since) / 10)))
+    if memory.patience_ends is not None:
+        waits.append(max(0.0, memory.patience_ends - request.now))
     if memory.status_due is not None:
         waits.append(max(0.0, memory.status_due - request.now))
     if blocked is not None:

@@ -7,6 +7,7 @@ from imageclassifier_operator import metrics, render
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import DEPLOYMENTS, JOBS, SERVICES
+from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe import objects, verification_verdict
 from imageclassifier_operator.observe.disruptions import disrupted_at
 from imageclassifier_operator.observe.gateway_client import GatewayClient
@@ -65,19 +66,21 @@ class Snapshotter:
             verification_disrupted_at=disrupted_at(job_pods, deletions=False),
             blocked=memory.blocked,
         )
+        snapshot = _with_patience(snapshot, request, state)
         unusable = unusable_candidate(state, snapshot)
         return replace(snapshot, unusable_seconds=memory.unusable_seconds(unusable, request.now))
 
     def take_invalid(self, request: Request, state: State) -> Snapshot:
         """The snapshot for an invalid spec, of which nothing can be rendered: what exists is the goal."""
         gateway = self._cache.get(DEPLOYMENTS, request.key, names.gateway_name(request.key.name))
-        return Snapshot(
+        snapshot = Snapshot(
             versions=objects.versions(request.objects, request.objects.serving_deployments()),
             gateways=_gateways(request, state, {}),
             gateways_complete=gateway is not None and objects.is_complete(gateway, gateway),
             gateway_problem=objects.gateway_problem(request.objects, gateway),
             service_is_owned=self._service_is_owned(request),
         )
+        return _with_patience(snapshot, request, state)
 
     def refresh(self, snapshot: Snapshot, request: ValidRequest, revision: int) -> Snapshot:
         """Update what the writes have changed: the routing, now at `revision`, and the Service."""
@@ -168,4 +171,24 @@ def _gateways(
             silent=health.is_silent(pod["metadata"]["uid"], request.now),
         )
         for pod in request.objects.gateway_pods()
+    )
+
+
+def _with_patience(snapshot: Snapshot, request: Request, state: State) -> Snapshot:
+    """The snapshot without the problems that are too new to be shown."""
+    gateway = snapshot.gateway_problem
+    if state.serving is None and gateway is not None and gateway.reason is Reason.NOT_ANSWERING:
+        gateway = None  # without a routing file, no gateway can be ready
+    problems = {"gateway": gateway, "verification": snapshot.verification_problem}
+    problems |= {f"version {number}": found.problem for number, found in snapshot.versions.items()}
+    shown, wait = request.memory.patience.outlasting(problems, request.now)
+    request.memory.patience_ends = None if wait is None else request.now + wait
+    return replace(
+        snapshot,
+        gateway_problem=shown["gateway"],
+        verification_problem=shown["verification"],
+        versions={
+            number: replace(found, problem=shown[f"version {number}"])
+            for number, found in snapshot.versions.items()
+        },
     )
