@@ -155,7 +155,7 @@ def _type(field: Mapping[str, Any]) -> str:
     if "additionalProperties" in field:
         return f"map of {_type(field['additionalProperties'])}"
     if "x-kubernetes-int-or-string" in field:
-        return "quantity"
+        return "quantity" if "pattern" in field else "integer or string"
     low, high = field.get("minimum"), field.get("maximum")
     if low is not None and high is not None:
         return f"{field['type']}, {low} to {high}"

@@ -84,7 +84,7 @@ def memory(name: str) -> Memory:
     """What the operator remembers of a classifier at rest."""
     body = {
         "metadata": {"name": name, "namespace": "default", "uid": name},
-        "spec": {"model": {"version": 1, "image": "pizza:{version}"}},
+        "spec": {"model": {"version": 1, "source": {"image": {"reference": "pizza:{version}"}}}},
     }
     serving = api.parse(body).candidate("tf")
     return Memory(name, state=State(revision=1, phase=Phase.STABLE, serving=serving))

@@ -64,7 +64,7 @@ def create(server: ControlPlane, namespace: str, count: int) -> None:
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
             "metadata": {"name": f"pizza-{index}"},
-            "spec": {"model": {"version": 1, "image": "pizza-model:{version}"}},
+            "spec": {"model": {"version": 1, "source": {"image": {"reference": "pizza-model:{version}"}}}},
         }
         server.request("POST", CLASSIFIERS.format(namespace), body)
 

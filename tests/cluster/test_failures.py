@@ -25,7 +25,7 @@ TINY = {"requests": {"cpu": "20m", "memory": "16Mi"}, "limits": {"memory": "32Mi
 
 
 def of(version: int) -> dict[str, Any]:
-    return {"name": MODEL, "version": version, "image": f"{MODEL}:{{version}}"}
+    return {"name": MODEL, "version": version, "source": {"image": {"reference": f"{MODEL}:{{version}}"}}}
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ FAILURES = {
     "unpulled": Failure(
         "ImagePullFailed",
         rf"Container model-files of pod {POD} cannot pull image no-such-image:1.*\. Check the image name, "
-        r"that the image was pushed or loaded, and imagePullSecrets\.",
-        model={"name": MODEL, "version": GOOD, "image": "no-such-image:1"},
-        mending={"model": {"image": f"{MODEL}:{{version}}"}},
+        r"that the image was pushed or loaded, and spec\.model\.source\.image\.pullSecrets\.",
+        model={"name": MODEL, "version": GOOD, "source": {"image": {"reference": "no-such-image:1"}}},
+        mending={"model": {"source": {"image": {"reference": f"{MODEL}:{{version}}"}}}},
     ),
     "unscheduled": Failure(
         "Unschedulable",
@@ -62,8 +62,8 @@ FAILURES = {
     "without-volume": Failure(
         "VolumeFailed",
         rf'Pod {POD} waits for its volume: .*persistentvolumeclaim "nobodys" not found\. .*',
-        model={"version": GOOD, "persistentVolumeClaim": {"claimName": "nobodys"}},
-        mending={"model": {**of(GOOD), "persistentVolumeClaim": None}},
+        model={"version": GOOD, "source": {"persistentVolumeClaim": {"claimName": "nobodys"}}},
+        mending={"model": {"source": {**of(GOOD)["source"], "persistentVolumeClaim": None}}},
     ),
     "starved": Failure(
         "OutOfMemory",
@@ -84,7 +84,7 @@ FAILURES = {
         rf"Container model-files of pod {POD}: the model's files cannot be copied from image \S+: .*"
         rf"/models/{MODEL}/{ABSENT}.*No such file or directory\. Put them under /models/{MODEL}/{ABSENT}/, "
         r"readable by any user\.",
-        model={"name": MODEL, "version": ABSENT, "image": f"{MODEL}:{GOOD}"},
+        model={"name": MODEL, "version": ABSENT, "source": {"image": {"reference": f"{MODEL}:{GOOD}"}}},
         mending={"model": {"version": GOOD}},
     ),
     "unusual": Failure(

@@ -95,7 +95,11 @@ def test_when_the_acting_replica_goes_the_other_takes_over_and_no_pod_restarts(
             "kind": "ImageClassifier",
             "metadata": {"name": "pizza"},
             "spec": {
-                "model": {"name": "pizza-model", "version": 1, "image": "pizza-model:{version}"},
+                "model": {
+                    "name": "pizza-model",
+                    "version": 1,
+                    "source": {"image": {"reference": "pizza-model:{version}"}},
+                },
                 "gateway": {"service": {"type": "ClusterIP"}, "replicas": 1},
             },
         }

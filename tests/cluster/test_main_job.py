@@ -67,7 +67,12 @@ def everything(
     module_kubectl.apply(*example("pizza"))
     ensure_tiny_models({"main-job:1": "good"})
     for kubectl in (module_kubectl, other):
-        kubectl.apply(tiny_classifier("leaving", {"name": "main-job", "version": 1, "image": "main-job:1"}))
+        kubectl.apply(
+            tiny_classifier(
+                "leaving",
+                {"name": "main-job", "version": 1, "source": {"image": {"reference": "main-job:1"}}},
+            )
+        )
     pizza = Classifier(module_kubectl, wait_for, "pizza")
     leaving = Classifier(module_kubectl, wait_for, "leaving")
     for classifier in (pizza, leaving, Classifier(other, wait_for, "leaving")):

@@ -30,7 +30,7 @@ CRASH_REASONS = ("OutOfMemory", "TooManyErrors", "ContainerCrashed")
 def tiny(installed: object, module_kubectl: Kubectl, wait_for: Wait) -> Classifier:
     """The good version 1 serves."""
     ensure_tiny_models({f"{NAME}:{version}": variant for version, variant in VARIANTS.items()})
-    model = {"name": NAME, "version": GOOD, "image": f"{NAME}:{{version}}"}
+    model = {"name": NAME, "version": GOOD, "source": {"image": {"reference": f"{NAME}:{{version}}"}}}
     module_kubectl.apply(tiny_classifier("tiny", model))
     classifier = Classifier(module_kubectl, wait_for, "tiny")
     classifier.wait_ready(GOOD)
@@ -131,7 +131,13 @@ def test_a_version_that_crashes_after_it_took_over_is_taken_back_before_anybody_
 def test_a_candidate_that_is_too_slow_is_taken_back(tiny: Classifier) -> None:
     with served_by_a_good_one(tiny, LIGHT) as (tally, before):
         steps = [{"percent": 20, "durationSeconds": 600}]
-        ask_for(tiny, SLOW, steps=steps, minRequests=10, limits={"p99Milliseconds": 75, "errorRate": 1})
+        ask_for(
+            tiny,
+            SLOW,
+            steps=steps,
+            minRequests=10,
+            limits={"p99Milliseconds": 75, "errorRateIncrease": "100%"},
+        )
         status = end_of(tiny, SLOW, "TooSlow")
     assert tally.failures == []
     assert status["servingVersion"] == before
@@ -142,7 +148,7 @@ def test_a_shadow_that_disagrees_never_answers_and_the_status_shows_where_they_d
     tiny: Classifier,
 ) -> None:
     with served_by_a_good_one(tiny, LIGHT) as (tally, before):
-        ask_for(tiny, INVERTED, shadow={"percent": 100, "minAgreement": 0.9, "minCompared": 30})
+        ask_for(tiny, INVERTED, shadow={"percent": 100, "minAgreementRate": "90%", "minCompared": 30})
         status = end_of(tiny, INVERTED, "Disagrees")
     assert tally.failures == []
     assert set(tally.by_version) == {before}

@@ -14,21 +14,19 @@ from imageclassifier_operator.rollout import routing
 from imageclassifier_operator.rollout.state import Phase, State
 
 LEGACY = {
-    "model": {"version": 1, "image": "legacy:{version}"},
+    "model": {"version": 1, "source": {"image": {"reference": "legacy:{version}"}}},
     "classes": [
         {"name": "not_pizza", "message": "Not a pizza."},
         {"name": "pizza", "message": "It's a pizza!"},
     ],
-    "threshold": 0.4,
     "input": {
         "height": 224,
         "width": 224,
         "tensor": "input_1",
         "dtype": "float32",
-        "scale": 0.0078,
-        "offset": -1.0,
+        "rescaling": {"scale": "0.0078", "offset": -1},
     },
-    "output": {"tensor": "dense", "activation": "sigmoid"},
+    "output": {"tensor": "dense", "activation": "sigmoid", "threshold": "40%"},
 }
 
 

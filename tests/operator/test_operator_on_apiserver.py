@@ -264,7 +264,7 @@ def test_a_deleted_classifier_leaves_nothing(serving: Bench) -> None:
 
 def test_acceptance_pictures_get_into_the_plan_of_the_verification(serving: Bench) -> None:
     picture = {"base64": "+/+/iVBORw0KGgo="}
-    case = {"name": "margherita", "label": "pizza", "minProbability": 0.8, "picture": picture}
+    case = {"name": "margherita", "label": "pizza", "minProbabilityPercent": 80, "picture": picture}
     serving.patch({"spec": {"model": {"version": 2}, "rollout": {"acceptance": {"cases": [case]}}}})
 
     def plans() -> list[Any]:
@@ -284,7 +284,7 @@ def test_a_paused_rollout_waits_until_it_is_promoted(bench: Bench) -> None:
     bench.create(1)
     bench.verify(1)
     bench.wait_ready(1)
-    bench.patch({"spec": {"rollout": {"pause": True}}})
+    bench.patch({"spec": {"rollout": {"paused": True}}})
     bench.bump(2)
     bench.verify(2)
     bench.wait(lambda: bench.condition("Progressing").get("reason") == "Paused", "the rollout to pause")
@@ -351,7 +351,7 @@ def test_a_candidate_that_a_gateway_cannot_use_waits_for_it(serving: Bench) -> N
 
 
 def test_a_version_in_the_shadow_takes_over_only_when_it_agrees(bench: Bench) -> None:
-    bench.create(1, rollout={"shadow": {"percent": 50, "minAgreement": 0.9, "minCompared": 20}})
+    bench.create(1, rollout={"shadow": {"percent": 50, "minAgreementRate": "90%", "minCompared": 20}})
     bench.verify(1)
     bench.wait_ready(1)
     bench.bump(2)
@@ -459,7 +459,8 @@ def test_a_candidate_that_is_mended_in_mid_rollout_keeps_its_pods_while_a_gatewa
 
     before, revision = hash_of_2(), serving.routing()["revision"]
     serving.gateways.deaf = True
-    serving.patch({"spec": {"model": {"image": "pizza-model:mended-{version}"}}})
+    mended = {"image": {"reference": "pizza-model:mended-{version}"}}
+    serving.patch({"spec": {"model": {"source": mended}}})
     serving.wait(lambda: serving.routing()["revision"] > revision, "the share to be taken back")
     time.sleep(2)
     assert hash_of_2() == before

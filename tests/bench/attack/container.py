@@ -26,7 +26,7 @@ _SAMPLE_SECONDS = 0.02
 _CLASSIFIER = {
     "metadata": {"name": "attacked", "namespace": "default", "uid": "0", "generation": 1},
     "spec": {
-        "model": {"name": "bench-model", "version": 1, "image": "none"},
+        "model": {"name": "bench-model", "version": 1, "source": {"image": {"reference": "none"}}},
         # The hostile servers have addresses of this machine.
         "gateway": {"urls": {"allowPrivateNetworks": True}},
     },

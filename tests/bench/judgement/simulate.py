@@ -191,7 +191,7 @@ class Rollouts:
         return Window(n, x), Window(m, y)
 
     def _may_be_worse(self, n: np.ndarray, x: np.ndarray, m: np.ndarray, y: np.ndarray) -> np.ndarray:
-        margin, other = self.rules.limits.error_rate, y / np.maximum(m, 1)
+        margin, other = self.rules.limits.error_rate_increase, y / np.maximum(m, 1)
         found = x / np.maximum(n, 1) > other + margin
         for bound, alpha in ((margin, LIMIT_ERROR), (0.0, self.alpha)):
             left = np.flatnonzero(found)
@@ -206,7 +206,7 @@ class Rollouts:
         return found
 
     def _may_have_passed(self, n: np.ndarray, x: np.ndarray, m: np.ndarray, y: np.ndarray) -> np.ndarray:
-        margin, other = self.rules.limits.error_rate, y / np.maximum(m, 1)
+        margin, other = self.rules.limits.error_rate_increase, y / np.maximum(m, 1)
         found = (x / np.maximum(n, 1) < other + margin) & (n >= self.rules.min_requests)
         left = np.flatnonzero(found)
         found[left] = vectorised.divergence(n[left], x[left], other[left] + margin) >= -log(LIMIT_ERROR)

@@ -50,7 +50,11 @@ class Classifier:
 
     def create(self, version: int, rollout: Json) -> None:
         spec = {
-            "model": {"name": self._model, "version": version, "image": f"{self._model}:{{version}}"},
+            "model": {
+                "name": self._model,
+                "version": version,
+                "source": {"image": {"reference": f"{self._model}:{{version}}"}},
+            },
             "replicas": 2,
             "serving": {"resources": _SERVING},
             "gateway": {"replicas": 2, "resources": _GATEWAY, "service": {"type": "NodePort"}},

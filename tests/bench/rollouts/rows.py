@@ -76,13 +76,15 @@ ROWS = {
             **QUICK,
             "minRequests": 100,
             "steps": [{"percent": 10, "durationSeconds": 10}, {"percent": 50, "durationSeconds": 10}],
-            "limits": {"errorRate": 0.02},  # shown by about 250 requests, of which 15 come in a second
+            "limits": {
+                "errorRateIncrease": "2%"
+            },  # shown by about 250 requests, of which 15 come in a second
         },
         passes=_steps_seen(10, 50),
     ),
     "shadow": Row(
         "Shadow: 1,000 compared, then all",
-        {**QUICK, "shadow": {"percent": 50, "minAgreement": 0.99, "minCompared": 1000}},
+        {**QUICK, "shadow": {"percent": 50, "minAgreementRate": "99%", "minCompared": 1000}},
         passes=lambda looks: max(look.compared for look in looks) > 0,
     ),
     "acceptance": Row(

@@ -272,6 +272,6 @@ def test_a_canary_of_equal_quality_is_not_rolled_back_by(
         assert document["versions"][version]["requests"] >= answered.count(int(version))
     report = parse_report(document)
     candidate, serving = window(2, before, [report]), window(1, before, [report])
-    rules = RolloutSettings(limits=Limits(error_rate=0.0), min_requests=10)
+    rules = RolloutSettings(limits=Limits(error_rate_increase=0.0), min_requests=10)
     analysis = Analysis(2, candidate, 1, Reference(recent=serving, concurrent=True), rules)
     assert analysis.problem is None

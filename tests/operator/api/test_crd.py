@@ -10,6 +10,7 @@ import yaml
 
 from imageclassifier_operator import api
 from imageclassifier_operator.api import names
+from imageclassifier_operator.api.removed_fields import REMOVED_FIELDS
 from imageclassifier_operator.rollout.state import MAX_FAILED_VERSIONS, Phase
 from imageclassifier_operator.status.phase_table import CONDITIONS
 
@@ -88,7 +89,7 @@ def with_defaults(schema: Mapping[str, Any], value: Any) -> Any:
     return value
 
 
-MINIMAL: dict[str, Any] = {"model": {"version": 1, "image": "m"}}
+MINIMAL: dict[str, Any] = {"model": {"version": 1, "source": {"image": {"reference": "m"}}}}
 LEGACY = {
     "classes": [{"name": "a"}, {"name": "b"}],
     "input": {"height": 9, "width": 9},
@@ -132,7 +133,11 @@ def test_every_setting_that_the_code_has_is_a_field_and_the_other_way_round() ->
         ("spec.gateway.urls", api.GatewayUrls),
         ("spec.gateway.service", api.GatewayService),
     ):
-        in_schema = {snake(name) for name in FIELDS[path]["properties"]}
+        in_schema = {
+            snake(name)
+            for name, field in FIELDS[path]["properties"].items()
+            if not field["description"].startswith("Removed:")
+        }
         assert in_schema == set(settings.__dataclass_fields__), path
 
 
@@ -140,6 +145,33 @@ def test_the_status_knows_every_phase_and_condition_of_the_code() -> None:
     assert FIELDS["status.phase"]["enum"] == [phase.value for phase in Phase]
     assert FIELDS["status.conditions[].type"]["enum"] == list(CONDITIONS)
     assert FIELDS["status.failedVersions"]["maxItems"] == MAX_FAILED_VERSIONS
+
+
+def test_the_crd_refuses_the_same_removed_fields_as_the_operator() -> None:
+    removed = {
+        path.removeprefix("spec.")
+        for path, field in FIELDS.items()
+        if field.get("description", "").startswith("Removed:")
+    }
+    assert removed == REMOVED_FIELDS.keys()
+    for path, replacement in REMOVED_FIELDS.items():
+        assert f"spec.{replacement}" in FIELDS, path
+        name, parent = path.rpartition(".")[2], FIELDS[f"spec.{path}".rpartition(".")[0]]
+        [rule] = [rule for rule in parent["x-kubernetes-validations"] if rule["rule"] == f"!has(self.{name})"]
+        assert f"{name} is now " in rule["message"]
+
+
+def test_no_field_of_the_spec_is_a_float() -> None:
+    floats = {
+        path for path, field in FIELDS.items() if path.startswith("spec.") and field.get("type") == "number"
+    }
+    assert {path.removeprefix("spec.") for path in floats} <= REMOVED_FIELDS.keys()
+
+
+def test_every_integer_has_a_format() -> None:
+    for path, field in FIELDS.items():
+        if field.get("type") == "integer":
+            assert field.get("format") in ("int32", "int64"), path
 
 
 def test_every_column_shows_a_field_that_exists() -> None:

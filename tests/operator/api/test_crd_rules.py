@@ -1,6 +1,7 @@
 """The CRD's rules, one by one, as the API server enforces them, and what kubectl makes of the CRD."""
 
 import base64
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ import pytest
 import yaml
 
 from bare_apiserver import ApiError, ControlPlane
+from imageclassifier_operator.api.removed_fields import REMOVED_FIELDS
 
 pytestmark = pytest.mark.apiserver
 
 CRD_FILE = Path(__file__).parents[3] / "crds/imageclassifiers.yaml"
 API_VERSION = "imageclassifier.dev/v1alpha1"
-IMAGE = {"version": 1, "image": "pizza-model:{version}"}
+IMAGE = {"version": 1, "source": {"image": {"reference": "pizza-model:{version}"}}}
 LEGACY: dict[str, Any] = {
     "classes": [{"name": "not_pizza"}, {"name": "pizza"}],
     "input": {"height": 224, "width": 224},
@@ -79,32 +81,160 @@ def set_status(api: ControlPlane, namespace: str) -> Callable[[dict[str, Any]], 
     return set_status
 
 
+NO_PERCENTAGE = "Use a number from 0 to 100 followed by %, such as 1% or 0.5%."
+NO_NUMBER = "Use an integer, a decimal number as a string, or a fraction"
+
+
+def rescaled(**rescaling: Any) -> dict[str, Any]:
+    """A model without a contract whose pixels are computed with `rescaling`."""
+    return {**LEGACY, "input": {"height": 8, "width": 8, "dtype": "float32", "rescaling": rescaling}}
+
+
+OLD_SPELLINGS: dict[str, tuple[dict[str, Any], str]] = {
+    "model.image": (
+        {"model": {"version": 1, "image": "pizza-model:1"}},
+        "spec.model.image: Forbidden: image is now source.image.reference. Move the value there.",
+    ),
+    "model.imagePullPolicy": (
+        {"model": {**IMAGE, "imagePullPolicy": "Always"}},
+        "spec.model.imagePullPolicy: Forbidden: imagePullPolicy is now source.image.pullPolicy.",
+    ),
+    "model.imagePullSecrets": (
+        {"model": {**IMAGE, "imagePullSecrets": [{"name": "a"}]}},
+        "spec.model.imagePullSecrets: Forbidden: imagePullSecrets is now source.image.pullSecrets",
+    ),
+    "model.persistentVolumeClaim": (
+        {"model": {"version": 1, "persistentVolumeClaim": {"claimName": "a", "path": "b"}}},
+        "spec.model.persistentVolumeClaim: Forbidden: persistentVolumeClaim is now "
+        "source.persistentVolumeClaim.",
+    ),
+    "threshold": (
+        {**LEGACY, "threshold": 0.5},
+        "spec.threshold: Forbidden: threshold is now output.threshold, a percentage: write 0.5 as "
+        "output.threshold: 50%.",
+    ),
+    "input.scale": (
+        {**LEGACY, "input": {"height": 8, "width": 8, "dtype": "float32", "scale": 0.5}},
+        "spec.input.scale: Forbidden: scale is now rescaling.scale, a fraction or a decimal number as a "
+        "string",
+    ),
+    "input.offset": (
+        {**LEGACY, "input": {"height": 8, "width": 8, "dtype": "float32", "offset": -1}},
+        "spec.input.offset: Forbidden: offset is now rescaling.offset. Move the value there.",
+    ),
+    "rollout.pause": (
+        {"rollout": {"pause": True}},
+        "spec.rollout.pause: Forbidden: pause is now paused. Move the value there.",
+    ),
+    "rollout.acceptance.cases[].minProbability": (
+        {
+            "rollout": {
+                "acceptance": {
+                    "cases": [
+                        {"name": "a", "label": "b", "minProbability": 0.6, "picture": {"base64": "AAAA"}}
+                    ]
+                }
+            }
+        },
+        "spec.rollout.acceptance.cases[0].minProbability: Forbidden: minProbability is now "
+        "minProbabilityPercent: write 0.6 as 60.",
+    ),
+    "rollout.shadow.minAgreement": (
+        {"rollout": {"shadow": {"percent": 5, "minAgreement": 0.98}}},
+        "spec.rollout.shadow.minAgreement: Forbidden: minAgreement is now minAgreementRate, a percentage: "
+        "write 0.98 as 98%.",
+    ),
+    "rollout.limits.errorRate": (
+        {"rollout": {"limits": {"errorRate": 0.01}}},
+        "spec.rollout.limits.errorRate: Forbidden: errorRate is now errorRateIncrease, a percentage: "
+        "write 0.01 as 1%.",
+    ),
+}
+
+
+@pytest.mark.parametrize("path", REMOVED_FIELDS)
+def test_kubectl_apply_of_an_old_spelling_names_the_new_one(
+    api: ControlPlane, namespace: str, path: str
+) -> None:
+    spec, sentence = OLD_SPELLINGS[path]
+    with pytest.raises(RuntimeError) as refusal:
+        api.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(manifest(**spec)))
+    told = str(refusal.value)
+    assert sentence in told
+    assert "* " not in told  # this is the only complaint
+
+
+@pytest.mark.parametrize("written", [0, "0", 2, "-0.5", "1/127.5", "1/0.05", "123456789.123456789"])
+def test_integers_decimals_and_fractions_are_taken_as_scale_and_offset(
+    create: Apply, written: int | str
+) -> None:
+    stored = create(**rescaled(scale=written, offset=written))["spec"]["input"]["rescaling"]
+    assert stored == {"scale": written, "offset": written}
+
+
+@pytest.mark.parametrize("written", ["0%", "0.0%", "1%", "37.5%", "99.99%", "100%", "100.0%"])
+def test_percentages_are_taken(create: Apply, written: str) -> None:
+    create(
+        **{**LEGACY, "output": {"threshold": written}},
+        rollout={
+            "shadow": {"percent": 5, "minAgreementRate": written},
+            "limits": {"errorRateIncrease": written},
+        },
+    )
+
+
 def case(**picture: Any) -> dict[str, Any]:
     return {"acceptance": {"cases": [{"name": "a", "label": "pizza", "picture": picture}]}}
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no model": ({"model": None}, "spec.model"),
-    "no version": ({"model": {"image": "a"}}, "spec.model.version: Required value"),
-    "version 0": ({"model": {"version": 0, "image": "a"}}, "greater than or equal to 1"),
-    "version beyond 32 bits": ({"model": {"version": 2147483648, "image": "a"}}, "less than or equal to"),
-    "no source": ({"model": {"version": 1}}, "The model has no source, or two"),
+    "no version": ({"model": {"source": IMAGE["source"]}}, "spec.model.version: Required value"),
+    "version 0": (
+        {"model": {"version": 0, "source": {"image": {"reference": "a"}}}},
+        "greater than or equal to 1",
+    ),
+    "version beyond 32 bits": (
+        {"model": {"version": 2147483648, "source": {"image": {"reference": "a"}}}},
+        "less than or equal to",
+    ),
+    "no source": ({"model": {"version": 1}}, "Set source.image.reference to the image with the model"),
+    "an empty source": ({"model": {"version": 1, "source": {}}}, "The model has no source, or two"),
     "two sources": (
-        {"model": {**IMAGE, "persistentVolumeClaim": {"claimName": "a"}}},
+        {
+            "model": {
+                "version": 1,
+                "source": {"image": {"reference": "a"}, "persistentVolumeClaim": {"claimName": "a"}},
+            }
+        },
         "The model has no source, or two",
     ),
     "a model name with a slash": ({"model": {**IMAGE, "name": "a/b"}}, "spec.model.name"),
-    "an image with a space": ({"model": {"version": 1, "image": "a b"}}, "spec.model.image"),
+    "an image with a space": (
+        {"model": {"version": 1, "source": {"image": {"reference": "a b"}}}},
+        "spec.model.source.image.reference",
+    ),
     "a path out of the volume": (
-        {"model": {"version": 1, "persistentVolumeClaim": {"claimName": "a", "path": "../etc"}}},
-        "spec.model.persistentVolumeClaim.path",
+        {"model": {"version": 1, "source": {"persistentVolumeClaim": {"claimName": "a", "path": "../etc"}}}},
+        "spec.model.source.persistentVolumeClaim.path",
     ),
     "classes without input": ({"classes": LEGACY["classes"]}, "classes and input belong together"),
     "input without classes": ({"input": LEGACY["input"]}, "classes and input belong together"),
-    "threshold alone": ({"threshold": 0.5}, "threshold and output are for models without a contract"),
-    "output alone": ({"output": {}}, "threshold and output are for models without a contract"),
-    "threshold above 1": ({**LEGACY, "threshold": 1.1}, "less than or equal to 1"),
-    "threshold below 0": ({**LEGACY, "threshold": -0.1}, "greater than or equal to 0"),
+    "output alone": ({"output": {}}, "output is for models without a contract, and needs classes and input"),
+    "a threshold above 100 %": ({**LEGACY, "output": {"threshold": "100.5%"}}, NO_PERCENTAGE),
+    "a threshold below 0 %": ({**LEGACY, "output": {"threshold": "-1%"}}, NO_PERCENTAGE),
+    "a threshold without its sign": ({**LEGACY, "output": {"threshold": "50"}}, NO_PERCENTAGE),
+    "a threshold that is a number": ({**LEGACY, "output": {"threshold": 0.5}}, "must be of type string"),
+    "a scale that is a word": (rescaled(scale="small"), NO_NUMBER),
+    "a scale over nothing": (rescaled(scale="1/0"), NO_NUMBER),
+    "a scale over nothing in decimals": (rescaled(scale="1/0.0"), NO_NUMBER),
+    "a scale with an exponent": (rescaled(scale="1e-3"), NO_NUMBER),
+    "an offset with two signs": (rescaled(offset="--1"), NO_NUMBER),
+    "a scale that is a float": (rescaled(scale=0.5), "spec.input.rescaling.scale"),
+    "a scale for uint8 pixels": (
+        {**LEGACY, "input": {"height": 8, "width": 8, "rescaling": {"scale": "0.5"}}},
+        "rescaling needs float32 pixels",
+    ),
     "the same class twice": (
         {**LEGACY, "classes": [{"name": "a"}, {"name": "b"}, {"name": "a"}]},
         "Duplicate value",
@@ -196,9 +326,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "Set exactly one of header and cookie",
     ),
     "a header with a space": ({"rollout": {"sticky": {"header": "a b"}}}, "spec.rollout.sticky.header"),
-    "an agreement above 1": (
-        {"rollout": {"shadow": {"percent": 5, "minAgreement": 95}}},
-        "less than or equal to 1",
+    "an agreement above 100 %": (
+        {"rollout": {"shadow": {"percent": 5, "minAgreementRate": "950%"}}},
+        NO_PERCENTAGE,
+    ),
+    "an increase of the error rate that is no percentage": (
+        {"rollout": {"limits": {"errorRateIncrease": "0.01"}}},
+        NO_PERCENTAGE,
     ),
     "an acceptance case without picture": ({"rollout": case()}, "Set exactly one of base64"),
     "an acceptance case with two pictures": (
@@ -270,9 +404,9 @@ def test_an_affinity_has_the_fields_that_it_has_in_a_pod(api: ControlPlane) -> N
 def test_the_smallest_spec_is_taken_and_filled_with_defaults(create: Apply) -> None:
     stored = create()["spec"]
     assert stored["replicas"] == 1
-    assert stored["gateway"]["service"] == {"type": "LoadBalancer", "port": 80}
+    assert stored["gateway"]["service"] == {"type": "ClusterIP", "port": 80}
     assert stored["serving"]["resources"]["requests"]["cpu"] == "100m"
-    assert stored["rollout"]["limits"] == {"errorRate": 0.01}
+    assert stored["rollout"]["limits"] == {"errorRateIncrease": "1%"}
 
 
 @pytest.mark.parametrize(
@@ -319,8 +453,8 @@ def test_a_version_can_be_bumped_and_put_back(apply: Apply, set_status: Any) -> 
 @pytest.mark.parametrize(
     "model",
     [
-        {"version": 1, "image": "other:{version}"},
-        {"version": 1, "persistentVolumeClaim": {"claimName": "models"}},
+        {"version": 1, "source": {"image": {"reference": "other:{version}"}}},
+        {"version": 1, "source": {"persistentVolumeClaim": {"claimName": "models"}}},
     ],
     ids=["another image", "a volume instead"],
 )
@@ -347,9 +481,8 @@ def test_the_name_of_the_model_cannot_change_while_a_version_serves(
 
 DESCRIBED: dict[str, Any] = {
     "classes": [{"name": "dark"}, {"name": "light"}],
-    "input": {"height": 8, "width": 8, "dtype": "float32", "scale": 0.5},
-    "output": {"activation": "sigmoid"},
-    "threshold": 0.5,
+    "input": {"height": 8, "width": 8, "dtype": "float32", "rescaling": {"scale": "0.5"}},
+    "output": {"activation": "sigmoid", "threshold": "50%"},
 }
 
 
@@ -357,7 +490,7 @@ DESCRIBED: dict[str, Any] = {
     "changed",
     [
         {"classes": [{"name": "light"}, {"name": "dark"}]},
-        {"input": {**DESCRIBED["input"], "scale": 0.25}},
+        {"input": {**DESCRIBED["input"], "rescaling": {"scale": "0.25"}}},
         {"output": {"activation": "none"}},
     ],
     ids=["classes in another order", "another scale", "another output"],
@@ -379,7 +512,7 @@ def test_the_words_for_a_class_and_the_threshold_can_change_while_the_version_se
     apply(**DESCRIBED)
     set_status({"servingVersion": 1})
     worded = [{"name": "dark", "message": "Night."}, {"name": "light"}]
-    apply(**{**DESCRIBED, "classes": worded, "threshold": 0.9})
+    apply(**{**DESCRIBED, "classes": worded, "output": {"activation": "sigmoid", "threshold": "90%"}})
 
 
 def test_naming_the_model_as_it_is_named_by_default_is_no_change(apply: Apply, set_status: Any) -> None:
@@ -390,7 +523,7 @@ def test_naming_the_model_as_it_is_named_by_default_is_no_change(apply: Apply, s
 
 def test_a_source_that_was_changed_by_going_back_can_be_put_back(apply: Apply, set_status: Any) -> None:
     """A rollout with another image, and back by the number alone: the operator refuses that, and says so."""
-    apply(model={"version": 1, "image": "pizza-model:2"})
+    apply(model={"version": 1, "source": {"image": {"reference": "pizza-model:2"}}})
     refused = {
         "type": "Ready",
         "status": "False",
@@ -405,15 +538,16 @@ def test_a_source_that_was_changed_by_going_back_can_be_put_back(apply: Apply, s
 def test_how_the_image_is_pulled_can_change_while_the_version_serves(apply: Apply, set_status: Any) -> None:
     apply()
     set_status({"servingVersion": 1})
-    apply(model={**IMAGE, "imagePullSecrets": [{"name": "registry"}], "imagePullPolicy": "Always"})
+    pulled = {"reference": "pizza-model:{version}", "pullSecrets": [{"name": "a"}], "pullPolicy": "Always"}
+    apply(model={"version": 1, "source": {"image": pulled}})
 
 
 def test_a_typo_in_a_version_that_never_served_can_be_mended(apply: Apply, set_status: Any) -> None:
     apply()
-    apply(model={"version": 1, "image": "pizza-modle:{version}"})
+    apply(model={"version": 1, "source": {"image": {"reference": "pizza-modle:{version}"}}})
     set_status({"servingVersion": 1})
-    apply(model={"version": 2, "image": "pizza-modle:2"})
-    apply(model={"version": 2, "image": "pizza-model:2"})
+    apply(model={"version": 2, "source": {"image": {"reference": "pizza-modle:2"}}})
+    apply(model={"version": 2, "source": {"image": {"reference": "pizza-model:2"}}})
 
 
 def test_an_autoscaler_can_scale_it_and_find_its_pods(
@@ -476,8 +610,3 @@ def test_get_shows_the_columns_of_the_design(
 def test_explain_reads_like_documentation(api: ControlPlane) -> None:
     text = " ".join(api.kubectl("explain", "imageclassifier.spec.model").split())
     assert "To roll out a version, change only the version; to roll back, restore it." in text
-
-
-def test_get_all_lists_it(api: ControlPlane, namespace: str, apply: Apply) -> None:
-    apply()
-    assert "imageclassifier.imageclassifier.dev/pizza" in api.kubectl("get", "all", "-n", namespace)

@@ -12,19 +12,26 @@ from imageclassifier_operator.api.serving import Batching, ImageSource, ServingS
 from imageclassifier_operator.rollout import goal_of
 from imageclassifier_operator.rollout.state import State
 
-SMALLEST: dict[str, Any] = {"model": {"version": 1, "image": "pizza-model:{version}"}}
+SMALLEST: dict[str, Any] = {
+    "model": {"version": 1, "source": {"image": {"reference": "pizza-model:{version}"}}}
+}
 FULL: dict[str, Any] = {
     "model": {
         "name": "pizza",
         "version": 7,
-        "persistentVolumeClaim": {"claimName": "models", "path": "team/pizza"},
-        "imagePullSecrets": [{"name": "registry"}],
+        "source": {"persistentVolumeClaim": {"claimName": "models", "path": "team/pizza"}},
     },
     "classes": [{"name": "not_pizza"}, {"name": "pizza", "message": "It's a pizza!"}],
-    "input": {"height": 224, "width": 224, "dtype": "float32", "scale": 0.0078, "offset": -1},
+    "input": {
+        "height": 224,
+        "width": 224,
+        "dtype": "float32",
+        "rescaling": {"scale": "0.0078", "offset": -1},
+    },
     "output": {"activation": "sigmoid"},
     "serving": {
         "image": "tensorflow/serving:2.19.0",
+        "imagePullSecrets": [{"name": "registry"}],
         "resources": {"limits": {"memory": "3Gi", "nvidia.com/gpu": "1"}},
         "batching": {},
         "nodeSelector": {"disk": "ssd"},
@@ -70,10 +77,10 @@ def hashes(ic: api.ImageClassifier) -> dict[str, str]:
         (
             FULL,
             {
-                "pods": "264359fcc830",
-                "input": "726f89c5583b",
+                "pods": "92365f0c9f74",
+                "input": "73c3389788a7",
                 "source": "c112e8fa0a55",
-                "attempt": "b321b6d4903b",
+                "attempt": "13f2afd6d6a1",
             },
         ),
     ],
@@ -132,7 +139,7 @@ def test_a_setting_that_is_set_changes_the_hash_of_the_pods(changed: dict[str, A
 
 def test_rules_that_are_set_to_their_default_are_the_same_rules() -> None:
     """The API server fills in the defaults of the CRD, in objects that were stored before it had them."""
-    defaults = {"minRequests": 50, "limits": {"errorRate": Limits().error_rate}, "acceptance": {"cases": []}}
+    defaults = {"minRequests": 50, "limits": {"errorRateIncrease": "1.0%"}, "acceptance": {"cases": []}}
     assert hashes(parsed({**SMALLEST, "rollout": defaults})) == hashes(parsed(SMALLEST))
     others = [
         {"steps": [{"percent": 10, "durationSeconds": Step(10).duration_seconds}]},
@@ -143,4 +150,4 @@ def test_rules_that_are_set_to_their_default_are_the_same_rules() -> None:
     ]
     attempts = {hashes(parsed({**SMALLEST, "rollout": rollout}))["attempt"] for rollout in [{}, *others]}
     assert len(attempts) == len(others) + 1
-    assert AcceptanceCase("a", "b", url="http://x/").min_probability is None
+    assert AcceptanceCase("a", "b", url="http://x/").min_probability_percent is None

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from imageclassifier_operator import api
 from imageclassifier_operator.api import ImageSource, InvalidSpec, ModelVersion, VolumeSource
+from imageclassifier_operator.api.removed_fields import REMOVED_FIELDS
 
 MODEL_SERVER = "tensorflow/serving:test"
 
@@ -18,7 +19,10 @@ def body(**changed: Any) -> dict[str, Any]:
     """An ImageClassifier as small as it can be, but for `changed` in its spec."""
     return {
         "metadata": {"name": "pizza", "namespace": "food", "uid": "u-1", "generation": 4},
-        "spec": {"model": {"version": 1, "image": "pizza-model:{version}"}, **changed},
+        "spec": {
+            "model": {"version": 1, "source": {"image": {"reference": "pizza-model:{version}"}}},
+            **changed,
+        },
     }
 
 
@@ -28,7 +32,12 @@ def candidate(**changed: Any) -> ModelVersion:
 
 LEGACY: dict[str, Any] = {
     "classes": [{"name": "not_pizza"}, {"name": "pizza", "message": "It's a pizza!"}],
-    "input": {"height": 224, "width": 224, "dtype": "float32", "scale": 0.0078, "offset": -1},
+    "input": {
+        "height": 224,
+        "width": 224,
+        "dtype": "float32",
+        "rescaling": {"scale": "0.0078", "offset": -1},
+    },
     "output": {"activation": "sigmoid"},
 }
 
@@ -49,11 +58,11 @@ def test_the_version_is_put_into_the_images_name() -> None:
 
 def test_the_directory_in_a_volume_is_the_models_name_unless_said() -> None:
     claim = {"claimName": "models"}
-    assert candidate(model={"version": 1, "persistentVolumeClaim": claim}).source == VolumeSource(
+    assert candidate(model={"version": 1, "source": {"persistentVolumeClaim": claim}}).source == VolumeSource(
         "models", "pizza"
     )
     claim["path"] = "team/pizza"
-    assert candidate(model={"version": 1, "persistentVolumeClaim": claim}).source == VolumeSource(
+    assert candidate(model={"version": 1, "source": {"persistentVolumeClaim": claim}}).source == VolumeSource(
         "models", "team/pizza"
     )
 
@@ -61,17 +70,42 @@ def test_the_directory_in_a_volume_is_the_models_name_unless_said() -> None:
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"model": {"version": 1}}, "spec.model has no source, or two"),
+        ({"model": {"version": 1}}, "spec.model.source has no source, or two"),
         (
-            {"model": {"version": 1, "image": "a", "persistentVolumeClaim": {"claimName": "b"}}},
-            "spec.model has no source, or two",
+            {
+                "model": {
+                    "version": 1,
+                    "source": {"image": {"reference": "a"}, "persistentVolumeClaim": {"claimName": "b"}},
+                }
+            },
+            "spec.model.source has no source, or two",
         ),
-        ({"model": {"version": 0, "image": "a"}}, "spec.model.version is 0"),
-        ({"model": {"image": "a"}}, "does not match this operator's CRD"),
+        ({"model": {"version": 0, "source": {"image": {"reference": "a"}}}}, "spec.model.version is 0"),
+        ({"model": {"source": {"image": {"reference": "a"}}}}, "does not match this operator's CRD"),
         ({"classes": LEGACY["classes"]}, "belong together"),
         ({"input": LEGACY["input"]}, "belong together"),
-        ({"threshold": 0.5}, "for models without a contract"),
         ({"output": {}}, "for models without a contract"),
+        (
+            {**LEGACY, "output": {"threshold": "101%"}},
+            "spec.output.threshold is 101%, which is not a percentage",
+        ),
+        ({**LEGACY, "output": {"threshold": 0.5}}, "spec.output.threshold is 0.5, which is not a percentage"),
+        (
+            {**LEGACY, "input": {**LEGACY["input"], "rescaling": {"scale": "1/0"}}},
+            "spec.input.rescaling.scale is 1/0, which is not a number",
+        ),
+        (
+            {**LEGACY, "input": {**LEGACY["input"], "rescaling": {"offset": -0.5}}},
+            "spec.input.rescaling.offset is -0.5, which is not a number",
+        ),
+        (
+            {"rollout": {"limits": {"errorRateIncrease": "1"}}},
+            "spec.rollout.limits.errorRateIncrease is 1, which",
+        ),
+        (
+            {"rollout": {"shadow": {"percent": 5, "minAgreementRate": "a%"}}},
+            "spec.rollout.shadow.minAgreementRate is a%, which",
+        ),
         ({**LEGACY, "classes": [{"name": "a"}, {"name": "a"}]}, "the same name twice"),
         ({**LEGACY, "classes": [{"name": "a"}]}, "fewer than two classes"),
         (
@@ -100,7 +134,7 @@ def test_a_name_that_no_service_can_have_is_refused(name: str) -> None:
 
 
 def test_a_model_that_does_not_describe_itself_is_described_by_the_spec() -> None:
-    contract = candidate(**LEGACY, threshold=0.7).contract
+    contract = candidate(**{**LEGACY, "output": {"activation": "sigmoid", "threshold": "70%"}}).contract
     assert contract == {
         "schema": 1,
         "name": "pizza",
@@ -124,13 +158,19 @@ def test_a_model_that_does_not_describe_itself_is_described_by_the_spec() -> Non
 
 
 CHANGES: dict[str, dict[str, Any]] = {
-    "version": {"model": {"version": 2, "image": "pizza-model:{version}"}},
-    "image": {"model": {"version": 1, "image": "other:{version}"}},
+    "version": {"model": {"version": 2, "source": {"image": {"reference": "pizza-model:{version}"}}}},
+    "image": {"model": {"version": 1, "source": {"image": {"reference": "other:{version}"}}}},
     "pull secret": {
-        "model": {"version": 1, "image": "pizza-model:{version}", "imagePullSecrets": [{"name": "s"}]}
+        "model": {
+            "version": 1,
+            "source": {"image": {"reference": "pizza-model:{version}", "pullSecrets": [{"name": "s"}]}},
+        }
     },
-    "model name": {"model": {"name": "other", "version": 1, "image": "pizza-model:{version}"}},
-    "volume": {"model": {"version": 1, "persistentVolumeClaim": {"claimName": "c"}}},
+    "pull secret of the model server": {"serving": {"imagePullSecrets": [{"name": "s"}]}},
+    "model name": {
+        "model": {"name": "other", "version": 1, "source": {"image": {"reference": "pizza-model:{version}"}}}
+    },
+    "volume": {"model": {"version": 1, "source": {"persistentVolumeClaim": {"claimName": "c"}}}},
     "model server": {"serving": {"image": "other"}},
     "memory": {"serving": {"resources": {"limits": {"memory": "3Gi"}}}},
     "batching": {"serving": {"batching": {}}},
@@ -165,10 +205,10 @@ def test_the_source_hash_covers_the_models_files_and_its_contract(what: str) -> 
 @pytest.mark.parametrize(
     ("changed", "same"),
     [
-        ({"threshold": 0.9}, True),
+        ({"output": {**LEGACY["output"], "threshold": "90%"}}, True),
         ({"classes": [{"name": "not_pizza", "message": "No."}, {"name": "pizza"}]}, True),
         ({"classes": [{"name": "pizza"}, {"name": "not_pizza"}]}, False),
-        ({"input": {**LEGACY["input"], "scale": 1.0}}, False),
+        ({"input": {**LEGACY["input"], "rescaling": {"scale": 1, "offset": -1}}}, False),
         ({"output": {"activation": "none"}}, False),
     ],
 )
@@ -182,7 +222,69 @@ def test_a_description_keeps_its_meaning_when_only_its_words_or_the_threshold_ch
 
 def test_a_scale_for_pixels_that_are_sent_as_they_are_is_refused() -> None:
     with pytest.raises(InvalidSpec, match=r"Set spec\.input\.dtype to float32"):
-        candidate(**{**LEGACY, "input": {"height": 8, "width": 8, "scale": 0.5}})
+        candidate(**{**LEGACY, "input": {"height": 8, "width": 8, "rescaling": {"scale": "0.5"}}})
+
+
+@pytest.mark.parametrize(
+    ("percentage", "expected"),
+    [
+        ("50%", 0.5),
+        ("0.5%", 0.005),
+        ("1%", 0.01),
+        ("99.5%", 0.995),
+        ("0%", 0.0),
+        ("100.0%", 1.0),
+        ("12.345%", 0.12345),
+    ],
+)
+def test_a_percentage_is_read_exactly(percentage: str, expected: float) -> None:
+    output = {"activation": "sigmoid", "threshold": percentage}
+    contract = candidate(**{**LEGACY, "output": output}).contract
+    assert contract is not None
+    assert contract["threshold"] == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (2, 2.0),
+        (-1, -1.0),
+        ("-1", -1.0),
+        ("0.0078", 0.0078),
+        ("1/127.5", 1 / 127.5),
+        ("-1/2", -0.5),
+        ("1/0.25", 4.0),
+    ],
+)
+def test_a_scale_is_the_number_nearest_to_what_is_written(written: int | str, expected: float) -> None:
+    rescaled = {**LEGACY["input"], "rescaling": {"scale": written}}
+    contract = candidate(**{**LEGACY, "input": rescaled}).contract
+    assert contract is not None
+    assert contract["input"]["scale"] == expected
+
+
+OLD_SPELLINGS: dict[str, dict[str, Any]] = {
+    "model.image": {"model": {"version": 1, "image": "a"}},
+    "model.imagePullPolicy": {"model": {"version": 1, "imagePullPolicy": "Always"}},
+    "model.imagePullSecrets": {"model": {"version": 1, "imagePullSecrets": [{"name": "a"}]}},
+    "model.persistentVolumeClaim": {"model": {"version": 1, "persistentVolumeClaim": {"claimName": "a"}}},
+    "threshold": {**LEGACY, "threshold": 0.5},
+    "input.scale": {**LEGACY, "input": {"height": 8, "width": 8, "scale": 0.5}},
+    "input.offset": {**LEGACY, "input": {"height": 8, "width": 8, "offset": -1}},
+    "rollout.pause": {"rollout": {"pause": True}},
+    "rollout.acceptance.cases[].minProbability": {
+        "rollout": {"acceptance": {"cases": [{"name": "a", "label": "b", "minProbability": 0.5}]}}
+    },
+    "rollout.shadow.minAgreement": {"rollout": {"shadow": {"percent": 5, "minAgreement": 0.9}}},
+    "rollout.limits.errorRate": {"rollout": {"limits": {"errorRate": 0.01}}},
+}
+
+
+@pytest.mark.parametrize("path", REMOVED_FIELDS)
+def test_an_old_spelling_in_a_stored_object_is_refused_with_the_new_name(path: str) -> None:
+    with pytest.raises(InvalidSpec) as refusal:
+        api.parse(body(**OLD_SPELLINGS[path]))
+    assert f"spec.{path} is now spec.{REMOVED_FIELDS[path]}." in str(refusal.value)
 
 
 def test_quantities_written_in_two_ways_are_the_same_settings() -> None:
@@ -203,6 +305,7 @@ servings = st.fixed_dictionaries(
     optional={
         "image": st.just("server:1"),
         "imagePullPolicy": st.sampled_from(["Always", "Never"]),
+        "imagePullSecrets": st.just([{"name": "s"}]),
         "resources": st.fixed_dictionaries({}, optional={"requests": amounts, "limits": amounts}),
         "batching": st.fixed_dictionaries({}, optional={"maxBatchSize": st.integers(1, 9)}),
         "nodeSelector": st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2),
@@ -211,20 +314,24 @@ servings = st.fixed_dictionaries(
         "priorityClassName": st.just("high"),
     },
 )
-models = st.one_of(
+sources = st.one_of(
     st.fixed_dictionaries(
-        {"version": st.integers(1, 2_147_483_647), "image": st.sampled_from(["a", "a:{version}"])},
-        optional={"imagePullPolicy": st.just("Always"), "imagePullSecrets": st.just([{"name": "s"}])},
+        {
+            "image": st.fixed_dictionaries(
+                {"reference": st.sampled_from(["a", "a:{version}"])},
+                optional={"pullPolicy": st.just("Always"), "pullSecrets": st.just([{"name": "s"}])},
+            )
+        }
     ),
     st.fixed_dictionaries(
         {
-            "version": st.integers(1, 9),
             "persistentVolumeClaim": st.fixed_dictionaries(
                 {"claimName": st.just("c")}, optional={"path": st.just("x/y")}
-            ),
+            )
         }
     ),
 )
+models = st.fixed_dictionaries({"version": st.integers(1, 2_147_483_647), "source": sources})
 
 
 @given(models, servings, st.booleans())
@@ -248,12 +355,12 @@ def test_every_part_of_a_rollout_is_read() -> None:
     rollout = {
         "progressDeadlineSeconds": 60,
         "keepPreviousSeconds": 30,
-        "pause": True,
+        "paused": True,
         "allowClassChange": True,
         "acceptance": {
             "minPassPercent": 50,
             "cases": [
-                {"name": "a", "label": "pizza", "minProbability": 0.9, "picture": {"base64": "AAAA"}},
+                {"name": "a", "label": "pizza", "minProbabilityPercent": 90, "picture": {"base64": "AAAA"}},
                 {"name": "b", "label": "pizza", "picture": {"url": "https://example.org/b.jpg"}},
                 {
                     "name": "c",
@@ -266,17 +373,17 @@ def test_every_part_of_a_rollout_is_read() -> None:
         "minRequests": 7,
         "onInconclusive": "Continue",
         "sticky": {"cookie": "session"},
-        "shadow": {"percent": 20, "minAgreement": 0.95, "minCompared": 40},
-        "limits": {"errorRate": 0.05, "p99Milliseconds": 900},
+        "shadow": {"percent": 20, "minAgreementRate": "95%", "minCompared": 40},
+        "limits": {"errorRateIncrease": "5%", "p99Milliseconds": 900},
     }
     assert api.parse(body(rollout=rollout)).rollout == api.RolloutSettings(
         progress_deadline_seconds=60,
         keep_previous_seconds=30,
-        pause=True,
+        paused=True,
         allow_class_change=True,
         acceptance=api.Acceptance(
             (
-                api.AcceptanceCase("a", "pizza", 0.9, base64="AAAA"),
+                api.AcceptanceCase("a", "pizza", 90, base64="AAAA"),
                 api.AcceptanceCase("b", "pizza", url="https://example.org/b.jpg"),
                 api.AcceptanceCase("c", "not_pizza", config_map_key=api.ConfigMapKey("pictures", "c.jpg")),
             ),

@@ -76,7 +76,7 @@ def test_the_api_server_takes_it_too(apiserver: ControlPlane, namespace: str) ->
         "apiVersion": "imageclassifier.dev/v1alpha1",
         "kind": "ImageClassifier",
         "metadata": {"name": "pizza"},
-        "spec": {"model": {"version": 1, "image": "pizza"}},
+        "spec": {"model": {"version": 1, "source": {"image": {"reference": "pizza"}}}},
     }
     apiserver.request("POST", path, pizza)
     told = worst()

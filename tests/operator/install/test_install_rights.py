@@ -141,7 +141,7 @@ def live(story: Story) -> None:
             "kind": names.KIND,
             "metadata": {"name": "pizza"},
             "spec": {
-                "model": {"version": 1, "image": "pizza-model:{version}"},
+                "model": {"version": 1, "source": {"image": {"reference": "pizza-model:{version}"}}},
                 "autoscaling": {"maxReplicas": 2},
                 "gateway": {"ingress": {"host": "pizza.example.org"}, "timeoutSeconds": 1},
                 "rollout": {"keepPreviousSeconds": 0},

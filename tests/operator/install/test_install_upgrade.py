@@ -36,7 +36,7 @@ class Classifier:
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
             "metadata": {"name": "pizza"},
-            "spec": {"model": {"version": 1, "image": "pizza-model:{version}"}},
+            "spec": {"model": {"version": 1, "source": {"image": {"reference": "pizza-model:{version}"}}}},
         }
         self.apiserver.request("POST", self.path, body)
 

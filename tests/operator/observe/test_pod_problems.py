@@ -203,7 +203,7 @@ NO_SUCH_FILE = "cp: cannot stat '/models/a/b/3/saved_model.pb': No such file or 
             "volume",
             NO_SUCH_FILE,
             f"PersistentVolumeClaim models contains no model in a/b/3: {NO_SUCH_FILE}. Put the SavedModel "
-            "there, readable by any user, or correct spec.model.persistentVolumeClaim and "
+            "there, readable by any user, or correct spec.model.source.persistentVolumeClaim and "
             "spec.model.version.",
         ),
         (
@@ -257,6 +257,30 @@ def test_every_reason_why_an_image_cannot_be_pulled_is_reported(word):
     problem = diagnose([pod(containers=[waiting(word, "rpc error: it is so")])])
     assert problem.reason is Reason.IMAGE_PULL_FAILED
     assert "cannot pull image tf:1: rpc error: it is so. Check the image name" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("body", "component", "container", "secrets"),
+    [
+        ("smallest", "serving", "model-files", "spec.model.source.image.pullSecrets"),
+        ("volume", "serving", "model-files", "spec.serving.imagePullSecrets"),
+        ("smallest", "serving", "model-server", "spec.serving.imagePullSecrets"),
+        ("smallest", "gateway", "gateway", "spec.gateway.imagePullSecrets"),
+        ("smallest", "verify", "verify", "spec.gateway.imagePullSecrets"),
+    ],
+)
+def test_an_image_that_cannot_be_pulled_names_the_field_with_its_pull_secrets(
+    body, component, container, secrets
+):
+    template = next(
+        child["spec"]["template"]
+        for child in all_children(SPECS[body]).values()
+        if child["kind"] in ("Deployment", "Job")
+        and child["metadata"]["labels"]["app.kubernetes.io/component"] == component
+    )
+    failing = pod(containers=[{**waiting("ErrImagePull"), "name": container}])
+    failing["spec"] = template["spec"]
+    assert diagnose([failing]).message.endswith(f"and {secrets}.")
 
 
 def test_a_crashing_container_tells_the_same_while_it_runs_again():

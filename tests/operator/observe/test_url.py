@@ -14,7 +14,10 @@ def classifier(**gateway: Any) -> api.ImageClassifier:
     return api.parse(
         {
             "metadata": {"name": "pizza", "namespace": "shop", "uid": "u", "generation": 1},
-            "spec": {"model": {"version": 1, "image": "pizza-model:{version}"}, "gateway": gateway},
+            "spec": {
+                "model": {"version": 1, "source": {"image": {"reference": "pizza-model:{version}"}}},
+                "gateway": gateway,
+            },
         }
     )
 
@@ -26,6 +29,7 @@ def balanced(**address: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("gateway", "service", "address"),
     [
+        ({}, {}, INSIDE),
         ({"service": {"type": "ClusterIP"}}, {}, INSIDE),
         ({"service": {"type": "ClusterIP", "port": 8080}}, {}, "http://pizza-gateway.shop.svc:8080/"),
         ({"service": {"type": "NodePort"}}, {}, INSIDE),
@@ -33,7 +37,11 @@ def balanced(**address: str) -> dict[str, Any]:
         ({"service": {"type": "LoadBalancer"}}, {"status": {"loadBalancer": {}}}, ""),
         ({"service": {"type": "LoadBalancer"}}, balanced(ip="192.0.2.7"), "http://192.0.2.7/"),
         ({"service": {"type": "LoadBalancer"}}, balanced(ip="2001:db8::7"), "http://[2001:db8::7]/"),
-        ({"service": {"port": 81}}, balanced(hostname="lb.example.org"), "http://lb.example.org:81/"),
+        (
+            {"service": {"type": "LoadBalancer", "port": 81}},
+            balanced(hostname="lb.example.org"),
+            "http://lb.example.org:81/",
+        ),
         ({"ingress": {"host": "pizza.example.org"}}, None, "http://pizza.example.org/"),
         ({"ingress": {"host": "*.example.org"}}, balanced(ip="192.0.2.7"), ""),
         (

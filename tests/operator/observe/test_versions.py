@@ -14,7 +14,7 @@ from rendered import all_children
 def deployment(memory: str = "1Gi", **status: Any) -> dict[str, Any]:
     """The Deployment of version 3 as it is stored, `status` and all."""
     spec = {
-        "model": {"version": 3, "image": "pizza-model:{version}"},
+        "model": {"version": 3, "source": {"image": {"reference": "pizza-model:{version}"}}},
         "serving": {"resources": {"limits": {"memory": memory}}},
     }
     rendered = all_children(spec)["Deployment", "pizza-serving-v3"]

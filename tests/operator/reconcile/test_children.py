@@ -20,7 +20,7 @@ from imageclassifier_operator.runtime.work_queue import Key
 KEY = Key("food", "pizza")
 BODY: dict[str, Any] = {
     "metadata": {"name": "pizza", "namespace": "food", "uid": "u", "generation": 1},
-    "spec": {"model": {"version": 1, "image": "pizza:{version}"}},
+    "spec": {"model": {"version": 1, "source": {"image": {"reference": "pizza:{version}"}}}},
 }
 DEPLOYMENT: dict[str, Any] = {
     "apiVersion": "apps/v1",

@@ -54,7 +54,7 @@ class World:
     def __init__(self, *pods: dict[str, Any]) -> None:
         body = {
             "metadata": {"name": "pizza", "namespace": "food", "uid": "u"},
-            "spec": {"model": {"version": 1, "image": "pizza:{version}"}},
+            "spec": {"model": {"version": 1, "source": {"image": {"reference": "pizza:{version}"}}}},
         }
         serving = api.parse(body).candidate("tf")
         self.memory = Memory("u", state=State(revision=4, phase=Phase.STABLE, serving=serving))

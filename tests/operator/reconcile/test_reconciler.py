@@ -24,7 +24,7 @@ from imageclassifier_operator.settings import Settings
 KEY = Key("food", "pizza")
 BODY: dict[str, Any] = {
     "metadata": {"name": "pizza", "namespace": "food", "uid": "u", "resourceVersion": "1", "generation": 1},
-    "spec": {"model": {"version": 1, "image": "pizza:{version}"}},
+    "spec": {"model": {"version": 1, "source": {"image": {"reference": "pizza:{version}"}}}},
 }
 
 

@@ -24,7 +24,7 @@ Json = dict[str, Any]
 KEY = Key("food", "pizza")
 BODY: Json = {
     "metadata": {"name": "pizza", "namespace": "food", "uid": "u", "generation": 1},
-    "spec": {"model": {"version": 1, "image": "pizza:{version}"}},
+    "spec": {"model": {"version": 1, "source": {"image": {"reference": "pizza:{version}"}}}},
 }
 IC = api.parse(BODY)
 STATE = State(revision=7, phase=Phase.STABLE, serving=goal_of(IC, "tf", State()).wanted)

@@ -116,6 +116,11 @@ def test_what_the_spec_gives_to_the_model_server_governs_its_init_container_too(
     assert [container["resources"] for container in containers(pod)] == [resources, resources]
 
 
+def test_a_pod_of_model_servers_has_the_pull_secrets_of_the_model_and_of_the_server_once() -> None:
+    secrets = pod_specs(SPECS["everything"])["serving"]["imagePullSecrets"]
+    assert secrets == [{"name": "models"}, {"name": "registry"}, {"name": "servers"}]
+
+
 def test_one_version_is_loaded_even_where_a_volume_holds_more() -> None:
     deployment = all_children(SPECS["volume"])["Deployment", "pizza-serving-v3"]
     config = deployment["spec"]["template"]["metadata"]["annotations"][names.ANNOTATION_MODEL_CONFIG]

@@ -22,7 +22,7 @@ def picture_blocks(*, allow_private_networks: bool) -> list[dict[str, Any]]:
         {
             "metadata": {"name": "pizza", "namespace": "food", "uid": "u"},
             "spec": {
-                "model": {"version": 1, "image": "pizza-model:1"},
+                "model": {"version": 1, "source": {"image": {"reference": "pizza-model:1"}}},
                 "gateway": {"urls": {"allowPrivateNetworks": allow_private_networks}},
             },
         }

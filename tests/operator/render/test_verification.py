@@ -57,7 +57,11 @@ def described(version: int, **changed: Any) -> api.ImageClassifier:
     return api.parse(
         {
             "metadata": {"name": "pizza", "namespace": "food", "uid": "u", "generation": 1},
-            "spec": {"model": {"version": version, "image": "pizza:{version}"}, **LEGACY, **changed},
+            "spec": {
+                "model": {"version": version, "source": {"image": {"reference": "pizza:{version}"}}},
+                **LEGACY,
+                **changed,
+            },
         }
     )
 

@@ -56,7 +56,7 @@ def test_a_version_needs_its_requests_to_pass_but_not_to_be_worse() -> None:
 
 
 def test_a_limit_of_nothing_is_kept_until_the_opposite_is_shown() -> None:
-    rules = dataclasses.replace(RULES, limits=Limits(error_rate=0.0))
+    rules = dataclasses.replace(RULES, limits=Limits(error_rate_increase=0.0))
     assert analysis(window(49, 0), window(450, 0), rules).outcome is INCONCLUSIVE
     assert analysis(window(50, 0), window(450, 0), rules).outcome is PASSED
     assert analysis(window(5000, 60), window(45_000, 45), rules).outcome is WORSE
@@ -64,7 +64,7 @@ def test_a_limit_of_nothing_is_kept_until_the_opposite_is_shown() -> None:
 
 
 def test_a_limit_of_everything_lets_every_share_of_failures_pass() -> None:
-    rules = dataclasses.replace(RULES, limits=Limits(error_rate=1.0))
+    rules = dataclasses.replace(RULES, limits=Limits(error_rate_increase=1.0))
     assert analysis(window(50, 50), window(450, 0), rules).outcome is PASSED
 
 
@@ -149,7 +149,7 @@ def test_a_version_that_is_beyond_its_limit_is_not_promised_a_verdict() -> None:
 def test_the_message_of_a_worse_version_names_both_shares_and_the_limit() -> None:
     assert analysis(window(600, 30), window(5400, 5)).message == (
         "Version 2 failed 30 of 600 requests (5 %), version 1 0.09 % of 5,400. "
-        "spec.rollout.limits.errorRate allows 1 % more than the serving version."
+        "spec.rollout.limits.errorRateIncrease allows 1 % more than the serving version."
     )
 
 

@@ -101,7 +101,7 @@ def test_a_verified_candidate_that_gateways_cannot_use_fails_at_the_deadline(
 def test_a_candidate_that_passed_waits_for_its_promotion_without_a_deadline() -> None:
     state = replace(ROLLING, phase=Phase.VERIFY, clock_stopped_since=NOW)
     looks = seen(connected=False, verdict=PASSED)
-    assert names(decide(goal(pause=True), state, looks, NOW + 10_000)) == []
+    assert names(decide(goal(paused=True), state, looks, NOW + 10_000)) == []
 
 
 def test_a_share_that_a_gateway_cannot_send_is_rolled_back_at_the_deadline() -> None:
@@ -238,7 +238,7 @@ def test_another_way_of_telling_callers_apart_is_a_new_revision() -> None:
 def test_a_step_promoted_by_hand_lasts_no_longer_for_the_time_that_was_spent_paused() -> None:
     rules = {"steps": (Step(10, 60), Step(50, 60))}
     paused = replace(ROLLING, phase=Phase.SHIFT, percent=10, clock_stopped_since=NOW)
-    promoted = decide(goal(pause=True, promote="yes", **rules), paused, seen(), NOW + 5_000).state
+    promoted = decide(goal(paused=True, promote="yes", **rules), paused, seen(), NOW + 5_000).state
     assert promoted.percent == 50
     going_on = decide(goal(promote="yes", **rules), promoted, seen(), NOW + 5_010).state
     assert decide(goal(promote="yes", **rules), going_on, seen(), NOW + 5_069).state.phase is Phase.SHIFT
@@ -249,7 +249,7 @@ def test_the_first_version_of_all_is_not_paused() -> None:
     """Nothing serves meanwhile; and its deadline counts."""
     first = State(phase=Phase.VERIFY, candidate=TWO, attempt="a", since=NOW)
     looks = replace(seen(), gateways=(), acknowledged_seconds=None)
-    after = decide(goal(pause=True), first, looks, NOW + 600).state
+    after = decide(goal(paused=True), first, looks, NOW + 600).state
     assert (after.phase, after.failed[0].version) == (Phase.PENDING, 2)
 
 
@@ -258,7 +258,7 @@ def test_the_first_version_of_all_is_not_paused() -> None:
 
 def classifier(**changed: Any) -> api.ImageClassifier:
     metadata = {"name": "pizza", "namespace": "food", "uid": "u", "generation": 2}
-    model = {"version": 1, "image": "pizza:{version}"}
+    model = {"version": 1, "source": {"image": {"reference": "pizza:{version}"}}}
     return api.parse({"metadata": metadata, "spec": {"model": model, **changed}})
 
 
@@ -284,7 +284,9 @@ def test_a_failed_version_is_not_retried_because_steps_may_now_end_without_a_ver
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_another_model_name_is_refused_while_a_version_serves(version: int) -> None:
-    other = {"model": {"name": "salad", "version": version, "image": "pizza:{version}"}}
+    other = {
+        "model": {"name": "salad", "version": version, "source": {"image": {"reference": "pizza:{version}"}}}
+    }
     refused = goal_of(classifier(**other), "tf:1", SERVING)
     assert refused.wanted == SERVING.serving
     assert refused.refused is not None

@@ -74,7 +74,7 @@ STRATEGIES = {
         min_requests=10,
     ),
     "paused": RolloutSettings(
-        pause=True, progress_deadline_seconds=100, steps=(Step(20, 5),), min_requests=0
+        paused=True, progress_deadline_seconds=100, steps=(Step(20, 5),), min_requests=0
     ),
 }
 BROKEN = Problem(Reason.OUT_OF_MEMORY, "the container used too much", fatal=True)
@@ -497,7 +497,7 @@ class Rollouts(RuleBasedStateMachine):
             for deployment in self.deployments.values():
                 deployment.update(ready=True, problem=None)
             for gateway in self.gateways:
-                if self.rollout.pause:
+                if self.rollout.paused:
                     gateway.cut_off.clear()  # who pauses a rollout waits for it without any deadline
                 if self.config_map is not None:
                     gateway.file = json.loads(self.config_map["data"][names.ROUTING_FILE])
@@ -642,7 +642,7 @@ def test_a_spec_that_is_refused_in_mid_rollout_takes_the_share_of_its_candidate_
     """Going back by the number alone, while the image is still that of the candidate."""
     body = {
         "metadata": {"name": "pizza", "namespace": "food", "uid": "u", "generation": 3},
-        "spec": {"model": {"name": "pizza", "version": 1, "image": "pizza:2"}},
+        "spec": {"model": {"name": "pizza", "version": 1, "source": {"image": {"reference": "pizza:2"}}}},
     }
     one, two = served(1), served(2)
     state = State(phase=Phase.SHIFT, serving=one, candidate=two, percent=30, attempt="a")

@@ -96,7 +96,7 @@ def test_the_status_of_an_object_is_not_written_onto_a_newer_one(
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,
         "metadata": {"name": "pizza"},
-        "spec": {"model": {"version": 1, "image": "pizza:{version}"}},
+        "spec": {"model": {"version": 1, "source": {"image": {"reference": "pizza:{version}"}}}},
     }
     basis = apiserver.request("POST", path, body)
     if accident == "recreated":

@@ -161,7 +161,10 @@ class Bench:
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
             "metadata": {"name": "pizza"},
-            "spec": {"model": {"version": version, "image": "pizza-model:{version}"}, **spec},
+            "spec": {
+                "model": {"version": version, "source": {"image": {"reference": "pizza-model:{version}"}}},
+                **spec,
+            },
         }
         self.apiserver.request("POST", CLASSIFIERS.format(self.namespace), body)
 

@@ -7,24 +7,31 @@ from imageclassifier_operator import api, render
 SETTINGS = render.Installation(gateway_image="gateway:test", operator_namespace="operators")
 
 SPECS: dict[str, dict[str, Any]] = {
-    "smallest": {"model": {"version": 3, "image": "pizza-model:{version}"}},
-    "volume": {"model": {"version": 3, "persistentVolumeClaim": {"claimName": "models", "path": "a/b"}}},
+    "smallest": {"model": {"version": 3, "source": {"image": {"reference": "pizza-model:{version}"}}}},
+    "volume": {
+        "model": {"version": 3, "source": {"persistentVolumeClaim": {"claimName": "models", "path": "a/b"}}}
+    },
     "everything": {
         "model": {
             "name": "pizza-model",
             "version": 3,
-            "image": "registry.example/pizza-model:{version}",
-            "imagePullPolicy": "Always",
-            "imagePullSecrets": [{"name": "models"}],
+            "source": {
+                "image": {
+                    "reference": "registry.example/pizza-model:{version}",
+                    "pullPolicy": "Always",
+                    "pullSecrets": [{"name": "models"}, {"name": "registry"}],
+                }
+            },
         },
         "replicas": 3,
         "autoscaling": {"minReplicas": 2, "maxReplicas": 5, "targetCPUUtilizationPercentage": 60},
         "classes": [{"name": "not_pizza"}, {"name": "pizza"}],
-        "threshold": 0.5,
         "input": {"height": 224, "width": 224},
+        "output": {"threshold": "40%"},
         "serving": {
             "image": "server:1",
             "imagePullPolicy": "Never",
+            "imagePullSecrets": [{"name": "registry"}, {"name": "servers"}],
             "resources": {
                 "requests": {"cpu": "0.5", "memory": "1024Mi"},
                 "limits": {"cpu": 1.5, "memory": "2Gi"},

@@ -14,6 +14,7 @@ from imageclassifier_operator.api.errors import InvalidSpec
 from imageclassifier_operator.api.gateway import GatewaySettings
 from imageclassifier_operator.api.model_version import ModelVersion
 from imageclassifier_operator.api.quantity import cores
+from imageclassifier_operator.api.removed_fields import refuse_removed_fields
 from imageclassifier_operator.api.rollout import RolloutSettings
 from imageclassifier_operator.api.serving import ModelSource, ServingSettings, parse_source
 
@@ -91,11 +92,13 @@ def parse(body: Mapping[str, Any]) -> ImageClassifier:
 
 
 def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> ImageClassifier:
+    refuse_removed_fields(spec)
     model = spec["model"]
     version = model["version"]
     if not 1 <= version <= _MAX_VERSION:
         raise InvalidSpec(f"spec.model.version is {version}. Use a number from 1 to {_MAX_VERSION}.")
     model_name = model.get("name") or metadata["name"]
+    source = parse_source(model.get("source") or {}, model_name=model_name, version=version)
     autoscaling = spec.get("autoscaling")
     return ImageClassifier(
         name=metadata["name"],
@@ -103,7 +106,7 @@ def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> ImageClassif
         uid=metadata["uid"],
         generation=metadata.get("generation", 0),
         annotations=dict(metadata.get("annotations") or {}),
-        model=Model(model_name, version, parse_source(model, model_name=model_name, version=version)),
+        model=Model(model_name, version, source),
         contract=parse_contract(spec, model_name=model_name),
         replicas=spec.get("replicas", 1),
         autoscaling=None if autoscaling is None else _autoscaling(autoscaling),

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from imageclassifier_operator.api.json import Json
-from imageclassifier_operator.api.serving import canonical_resources
+from imageclassifier_operator.api.serving import canonical_resources, secret_names
 
 GATEWAY_RESOURCES: Json = {
     "requests": {"cpu": "50m", "memory": "192Mi"},
@@ -16,7 +16,7 @@ GATEWAY_RESOURCES: Json = {
 class GatewayService:
     """`spec.gateway.service`: the Service for users."""
 
-    type: str = "LoadBalancer"
+    type: str = "ClusterIP"
     port: int = 80
     node_port: int | None = None
     annotations: Json = field(default_factory=dict)
@@ -100,7 +100,7 @@ class GatewaySettings:
         return cls(
             image=gateway.get("image"),
             image_pull_policy=gateway.get("imagePullPolicy"),
-            image_pull_secrets=tuple(secret["name"] for secret in gateway.get("imagePullSecrets") or ()),
+            image_pull_secrets=secret_names(gateway.get("imagePullSecrets")),
             replicas=gateway.get("replicas", cls.replicas),
             resources=canonical_resources(gateway.get("resources", GATEWAY_RESOURCES)),
             service=GatewayService.parse(gateway.get("service") or {}),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from imageclassifier_operator.api.contract import without_defaults
-from imageclassifier_operator.api.serving import ImageSource, ModelSource, ServingSettings, parse_source
+from imageclassifier_operator.api.serving import ImageSource, ModelSource, ServingSettings, source_from_json
 
 
 def digest(value: Any) -> str:
@@ -105,7 +105,7 @@ class ModelVersion:
         return cls(
             version=stored["version"],
             model_name=stored["modelName"],
-            source=parse_source(stored["source"], model_name=stored["modelName"], version=stored["version"]),
+            source=source_from_json(stored["source"]),
             serving=ServingSettings.parse(stored["serving"]),
             contract=stored["contract"],
             server_image=stored["serverImage"],

@@ -35,7 +35,7 @@ class Reason(StrEnum):
     SHADOWING = "Shadowing", "The candidate gets copies of requests. Its answers are only compared."
     PAUSED = (
         "Paused",
-        "`spec.rollout.pause` is true, and the rollout waits for a new value of the annotation "
+        "`spec.rollout.paused` is true, and the rollout waits for a new value of the annotation "
         "`imageclassifier.dev/promote`.",
     )
     SETTLING = "Settling", "The new version serves all traffic, and the previous version is kept warm."
@@ -99,7 +99,7 @@ class Reason(StrEnum):
     VERIFICATION_FAILED = "VerificationFailed", "The verification could not be completed in time."
     TOO_MANY_ERRORS = (
         "TooManyErrors",
-        "The version fails more requests than `spec.rollout.limits.errorRate` allows.",
+        "The version fails more requests than `spec.rollout.limits.errorRateIncrease` allows.",
     )
     TOO_SLOW = (
         "TooSlow",
@@ -108,7 +108,7 @@ class Reason(StrEnum):
     DISAGREES = (
         "Disagrees",
         "As a shadow the version agrees with the serving version less often than "
-        "`spec.rollout.shadow.minAgreement`.",
+        "`spec.rollout.shadow.minAgreementRate`.",
     )
     CANDIDATE_UNAVAILABLE = (
         "CandidateUnavailable",

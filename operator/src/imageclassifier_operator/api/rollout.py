@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from imageclassifier_operator.api.json import Json
+from imageclassifier_operator.api.numbers import share
 
 WAIT: Literal["Wait"] = "Wait"
 CONTINUE: Literal["Continue"] = "Continue"
@@ -42,30 +43,42 @@ class Shadow:
     """The candidate gets copies of `percent` of the requests. Its answers are only compared."""
 
     percent: int
-    min_agreement: float | None = None
+    min_agreement_rate: float | None = None
     min_compared: int = 100
 
     @classmethod
     def parse(cls, shadow: Json) -> Self:
         """Read `spec.rollout.shadow`."""
-        return cls(shadow["percent"], shadow.get("minAgreement"), shadow.get("minCompared", cls.min_compared))
+        rate = shadow.get("minAgreementRate")
+        return cls(
+            percent=shadow["percent"],
+            min_agreement_rate=None if rate is None else share(rate, "spec.rollout.shadow.minAgreementRate"),
+            min_compared=shadow.get("minCompared", cls.min_compared),
+        )
 
 
 @dataclass(frozen=True)
 class Limits:
     """The limits of a candidate in an analysis window.
 
-    `error_rate`: how much higher than the serving version's its share of failed requests may be, from 0 to 1.
+    `error_rate_increase`: how much higher than the serving version's its share of failed requests may be,
+    from 0 to 1.
     `p99_milliseconds`: its highest 99th percentile; None if latency is not analysed.
     """
 
-    error_rate: float = 0.01
+    error_rate_increase: float = 0.01
     p99_milliseconds: int | None = None
 
     @classmethod
     def parse(cls, limits: Json) -> Self:
         """Read `spec.rollout.limits`."""
-        return cls(limits.get("errorRate", cls.error_rate), limits.get("p99Milliseconds"))
+        increase = limits.get("errorRateIncrease")
+        return cls(
+            error_rate_increase=cls.error_rate_increase
+            if increase is None
+            else share(increase, "spec.rollout.limits.errorRateIncrease"),
+            p99_milliseconds=limits.get("p99Milliseconds"),
+        )
 
 
 @dataclass(frozen=True)
@@ -82,7 +95,7 @@ class AcceptanceCase:
 
     name: str
     label: str
-    min_probability: float | None = None
+    min_probability_percent: int | None = None
     base64: str | None = None
     config_map_key: ConfigMapKey | None = None
     url: str | None = None
@@ -95,7 +108,7 @@ class AcceptanceCase:
         return cls(
             name=case["name"],
             label=case["label"],
-            min_probability=case.get("minProbability"),
+            min_probability_percent=case.get("minProbabilityPercent"),
             base64=picture.get("base64"),
             config_map_key=None if reference is None else ConfigMapKey(reference["name"], reference["key"]),
             url=picture.get("url"),
@@ -124,7 +137,7 @@ class RolloutSettings:
 
     progress_deadline_seconds: int = 600
     keep_previous_seconds: int = 300
-    pause: bool = False
+    paused: bool = False
     allow_class_change: bool = False
     acceptance: Acceptance = field(default_factory=Acceptance)
     steps: tuple[Step, ...] = ()
@@ -142,7 +155,7 @@ class RolloutSettings:
         return cls(
             progress_deadline_seconds=rollout.get("progressDeadlineSeconds", cls.progress_deadline_seconds),
             keep_previous_seconds=rollout.get("keepPreviousSeconds", cls.keep_previous_seconds),
-            pause=bool(rollout.get("pause", cls.pause)),
+            paused=bool(rollout.get("paused", cls.paused)),
             allow_class_change=bool(rollout.get("allowClassChange", cls.allow_class_change)),
             acceptance=Acceptance.parse(rollout.get("acceptance") or {}),
             steps=tuple(Step.parse(step) for step in rollout.get("steps") or ()),

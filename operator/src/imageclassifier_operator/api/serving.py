@@ -1,4 +1,4 @@
-"""`spec.model` and `spec.serving`: where the model's files come from, and how the model server runs."""
+"""`spec.model.source` and `spec.serving`: the source of the model's files, and the model server."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class ImageSource:
     pull_secrets: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON form that `parse_source` reads."""
+        """A JSON form that `source_from_json` reads."""
         return {
             "image": self.image,
             "imagePullPolicy": self.pull_policy,
@@ -32,29 +32,45 @@ class VolumeSource:
 
     claim_name: str
     path: str
-    pull_secrets: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON form that `parse_source` reads."""
-        return {
-            "persistentVolumeClaim": {"claimName": self.claim_name, "path": self.path},
-            "imagePullSecrets": [{"name": name} for name in self.pull_secrets],
-        }
+        """A JSON form that `source_from_json` reads."""
+        return {"persistentVolumeClaim": {"claimName": self.claim_name, "path": self.path}}
 
 
 ModelSource = ImageSource | VolumeSource
 
 
-def parse_source(model: Json, *, model_name: str, version: int) -> ModelSource:
-    """The source in `spec.model`, with `{version}` filled in. Raises InvalidSpec for none or two."""
-    image, claim = model.get("image"), model.get("persistentVolumeClaim")
-    secrets = tuple(secret["name"] for secret in model.get("imagePullSecrets") or ())
+def parse_source(source: Json, *, model_name: str, version: int) -> ModelSource:
+    """Read `spec.model.source`, and fill in `{version}`. Raises InvalidSpec for no source, or two."""
+    image, claim = source.get("image"), source.get("persistentVolumeClaim")
     if (image is None) == (claim is None):
-        raise InvalidSpec("spec.model has no source, or two. Set either image or persistentVolumeClaim.")
+        raise InvalidSpec(
+            "spec.model.source has no source, or two. Set exactly one of image and persistentVolumeClaim."
+        )
     if image is not None:
-        return ImageSource(image.replace("{version}", str(version)), model.get("imagePullPolicy"), secrets)
+        reference = image["reference"].replace("{version}", str(version))
+        return ImageSource(reference, image.get("pullPolicy"), secret_names(image.get("pullSecrets")))
     assert claim is not None
-    return VolumeSource(claim["claimName"], claim.get("path") or model_name, secrets)
+    return VolumeSource(claim["claimName"], claim.get("path") or model_name)
+
+
+def source_from_json(stored: Json) -> ModelSource:
+    """The inverse of `to_json` of a source. Raises KeyError or TypeError for any other document."""
+    if "image" in stored:
+        secrets = secret_names(stored["imagePullSecrets"])
+        return ImageSource(stored["image"], stored["imagePullPolicy"], secrets)
+    claim = stored["persistentVolumeClaim"]
+    return VolumeSource(claim["claimName"], claim["path"])
+
+
+def secret_names(secrets: Sequence[Json] | None) -> tuple[str, ...]:
+    """The names in a list of pull secrets.
+
+    >>> secret_names([{"name": "registry"}])
+    ('registry',)
+    """
+    return tuple(secret["name"] for secret in secrets or ())
 
 
 @dataclass(frozen=True)
@@ -84,6 +100,7 @@ class ServingSettings:
 
     image: str | None = None
     image_pull_policy: str | None = None
+    image_pull_secrets: tuple[str, ...] = ()
     resources: Json = field(default_factory=lambda: SERVING_RESOURCES)
     batching: Batching | None = None
     node_selector: Json = field(default_factory=dict)
@@ -98,6 +115,7 @@ class ServingSettings:
         return cls(
             image=serving.get("image"),
             image_pull_policy=serving.get("imagePullPolicy"),
+            image_pull_secrets=secret_names(serving.get("imagePullSecrets")),
             resources=canonical_resources(serving.get("resources", SERVING_RESOURCES)),
             batching=None
             if batching is None
@@ -118,6 +136,7 @@ class ServingSettings:
         return {
             "image": self.image,
             "imagePullPolicy": self.image_pull_policy,
+            "imagePullSecrets": [{"name": name} for name in self.image_pull_secrets],
             "resources": dict(self.resources),
             "batching": None
             if batching is None

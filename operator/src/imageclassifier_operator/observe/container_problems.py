@@ -25,7 +25,7 @@ def container_problem(pod: Json, status: Json, *, init: bool) -> Problem | None:
     waiting = state.get("waiting") or {}
     message, reason = waiting.get("message"), waiting.get("reason", "")
     if reason in _PULL_REASONS:
-        return _image_pull_problem(where, _image(pod, status), message or "")
+        return _image_pull_problem(where, pod, status, message or "")
     is_done = init and status.get("ready")
     ended = None if reason in _CREATE_REASONS or is_done else _last_termination(pod, status)
     if ended is not None and ended.get("exitCode") != 0:
@@ -44,15 +44,22 @@ def container_problem(pod: Json, status: Json, *, init: bool) -> Problem | None:
     return None
 
 
-def _image_pull_problem(where: str, image: str, message: str) -> Problem:
+def _image_pull_problem(where: str, pod: Json, status: Json, message: str) -> Problem:
     detail = message.rpartition("ErrImagePull: ")[2]
     why = "" if detail.startswith("Back-off") or not detail else f": {one_line(detail)}"
     return Problem(
         Reason.IMAGE_PULL_FAILED,
-        f"{where} cannot pull image {image}{why}. Check the image name, that the image was pushed or "
-        "loaded, "
-        "and imagePullSecrets.",
+        f"{where} cannot pull image {_image(pod, status)}{why}. Check the image name, that the image was "
+        f"pushed or loaded, and {_pull_secrets_field(pod, status['name'])}.",
     )
+
+
+def _pull_secrets_field(pod: Json, container: str) -> str:
+    """The field of the spec with the pull secrets for the image of a container."""
+    if container == "model-files" and _claim(pod) is None:
+        return "spec.model.source.image.pullSecrets"
+    part = "serving" if container.startswith("model-") else "gateway"
+    return f"spec.{part}.imagePullSecrets"
 
 
 def _last_termination(pod: Json, status: Json) -> Json | None:
@@ -116,7 +123,7 @@ def _model_not_found(pod: Json, status: Json, log: str) -> str:
         return (
             f"PersistentVolumeClaim {claim} contains no model in {directory.removeprefix('/models/')}: "
             f"{error_line(log)}. Put the SavedModel there, readable by any user, or correct "
-            "spec.model.persistentVolumeClaim and spec.model.version."
+            "spec.model.source.persistentVolumeClaim and spec.model.version."
         )
     if "executable file not found" in log:
         return (

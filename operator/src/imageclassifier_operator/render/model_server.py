@@ -119,8 +119,8 @@ def _pod(ic: ImageClassifier, served: ModelVersion, selector: dict[str, str]) ->
         selector=selector,
         termination_grace_seconds=termination_grace_seconds(ic.gateway.timeout_seconds),
     )
-    if served.source.pull_secrets:
-        pod["imagePullSecrets"] = pull_secrets(served.source.pull_secrets)
+    if secrets := _pull_secrets(served):
+        pod["imagePullSecrets"] = pull_secrets(secrets)
     if settings.node_selector:
         pod["nodeSelector"] = dict(settings.node_selector)
     if settings.tolerations:
@@ -130,6 +130,12 @@ def _pod(ic: ImageClassifier, served: ModelVersion, selector: dict[str, str]) ->
     if settings.priority_class_name:
         pod["priorityClassName"] = settings.priority_class_name
     return pod
+
+
+def _pull_secrets(served: ModelVersion) -> tuple[str, ...]:
+    """Those for the model's image and for the model server's, since a pod has one list for all its images."""
+    of_model = served.source.pull_secrets if isinstance(served.source, ImageSource) else ()
+    return tuple(dict.fromkeys((*of_model, *served.serving.image_pull_secrets)))
 
 
 def _model_files(served: ModelVersion) -> tuple[Manifest, Manifest, Manifest]:

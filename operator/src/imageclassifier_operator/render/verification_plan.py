@@ -23,7 +23,7 @@ def plan(ic: ImageClassifier, candidate: ModelVersion, serving: ModelVersion | N
             {
                 "name": case.name,
                 "label": case.label,
-                "min_probability": case.min_probability or 0.0,
+                "min_probability": (case.min_probability_percent or 0) / 100,
                 "picture": _picture(case),
             }
             for case in ic.rollout.acceptance.cases

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from imageclassifier_operator.api import Shadow
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.types import Problem, ShadowReport
-from imageclassifier_operator.rollout.analysis import Outcome, percent
+from imageclassifier_operator.rollout.analysis import Outcome, configured, percent
 from imageclassifier_operator.rollout.likelihoods import Counts
 from imageclassifier_operator.rollout.sequential import against_at_least, against_at_most, rejects
 
@@ -32,7 +32,7 @@ class Agreement:
 
     @property
     def problem(self) -> Problem | None:
-        """The candidate is shown to agree more rarely than `minAgreement`."""
+        """The candidate is shown to agree more rarely than `minAgreementRate`."""
         bound = self._most_differences
         if bound is None or not rejects(against_at_most(self._differences, bound), REFUSED_WRONGLY):
             return None
@@ -61,7 +61,8 @@ class Agreement:
 
     @property
     def _required(self) -> str:
-        return f"spec.rollout.shadow.minAgreement requires {self.rules.min_agreement or 0:g}."
+        required = configured(self.rules.min_agreement_rate or 0)
+        return f"spec.rollout.shadow.minAgreementRate requires {required}."
 
     @property
     def _differences(self) -> Counts:
@@ -69,7 +70,7 @@ class Agreement:
 
     @property
     def _most_differences(self) -> float | None:
-        least = self.rules.min_agreement
+        least = self.rules.min_agreement_rate
         return None if least is None else round(1 - least, 9)
 
     @property

@@ -1,7 +1,7 @@
 """The analysis: is the version under analysis worse than the serving version? Pure.
 
 A version is worse when two hypotheses are rejected: that its failures exceed the serving version's by the
-limit at most, and that they do not exceed them at all. The first gives `spec.rollout.limits.errorRate` its
+limit at most, and that they do not exceed them at all. The first gives the limit `errorRateIncrease` its
 meaning, the second keeps equal versions from being rolled back: `FALSE_ROLLBACKS` bounds them over all steps,
 Settle, errors and latency together. A version has passed when the hypothesis is rejected that its failures
 exceed the serving version's by the limit or more. `sequential` has the tests, which may be repeated at will.
@@ -68,14 +68,18 @@ class Analysis:
         """The outcome in words: the figures, and what they show."""
         if (problem := self.problem) is not None:
             return problem.message
-        failures, others, limit = self._failures, self._others, percent(self.rules.limits.error_rate)
+        failures, others, limit = (
+            self._failures,
+            self._others,
+            configured(self.rules.limits.error_rate_increase),
+        )
         compared = (
             f"Version {self.version} failed {self.figures.errors:,} of {self.figures.requests:,} requests "
             f"({percent(failures.rate)}), version {self.serving_version} {percent(others.rate)} of "
             f"{others.trials:,.0f}{'' if self.reference.concurrent else ' before'}."
         )
         if self.outcome is Outcome.PASSED:
-            if self.rules.limits.error_rate <= 0:
+            if self.rules.limits.error_rate_increase <= 0:
                 return f"{compared} Nothing shows that it fails more often."
             return f"{compared} It fails at most {limit} more, with {percent(1 - LIMIT_ERROR)} confidence."
         needed = self.requests_needed()
@@ -124,13 +128,13 @@ class Analysis:
 
     def _passed(self, failures: Counts, others: Counts) -> bool:
         """A limit of 0 cannot be shown to be kept: then it is enough that nothing speaks against it."""
-        margin = self.rules.limits.error_rate
+        margin = self.rules.limits.error_rate_increase
         if failures.trials < self.rules.min_requests:
             return False
         return not 0 < margin < 1 or rejects(against_not_below(failures, others, margin), LIMIT_ERROR)
 
     def _too_many_errors(self) -> Problem | None:
-        limit, failures, others = self.rules.limits.error_rate, self._failures, self._others
+        limit, failures, others = self.rules.limits.error_rate_increase, self._failures, self._others
         beyond = rejects(against_not_above(failures, others, limit), LIMIT_ERROR)
         if not beyond or not rejects(against_not_above(failures, others, 0.0), self._alpha):
             return None
@@ -139,7 +143,8 @@ class Analysis:
             f"Version {self.version} failed {self.figures.errors:,} of {self.figures.requests:,} requests "
             f"({percent(failures.rate)}), version {self.serving_version} {percent(others.rate)} of "
             f"{others.trials:,.0f}. "
-            f"spec.rollout.limits.errorRate allows {percent(limit)} more than the serving version.",
+            f"spec.rollout.limits.errorRateIncrease allows {configured(limit)} more than the serving "
+            "version.",
         )
 
     def _too_slow(self) -> Problem | None:
@@ -175,3 +180,8 @@ def percent(share: float) -> str:
     value = 100 * share
     digits = 0 if value >= 10 else 1 if value >= 1 else 2
     return f"{float(f'{value:.{digits}f}'):g} %"
+
+
+def configured(share: float) -> str:
+    """A share that the user has set, which is not rounded: 0.125 %, 99.5 %."""
+    return f"{100 * share:g} %"

@@ -205,7 +205,7 @@ def _with_clock(goal: Goal, state: State, snapshot: Snapshot, now: float) -> Sta
     stop, since = state.unavailable_since is not None, state.clock_stopped_since
     if candidate is not None:
         number_is_blocked = state.phase is Phase.LOAD and number_is_in_use(snapshot, candidate)
-        stop = stop or goal.rollout.pause or number_is_blocked
+        stop = stop or goal.rollout.paused or number_is_blocked
     if stop and since is None:
         return replace(state, clock_stopped_since=now)
     if not stop and since is not None:

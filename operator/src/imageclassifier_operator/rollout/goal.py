@@ -18,7 +18,7 @@ class Goal:
     """The wanted version, and how to roll it out.
 
     `attempt` is a hash of everything that the outcome depends on: the version's inputs, the rollout's rules
-    and the retry annotation. It contains neither `pause`, which only stops the clock, nor the replicas. A
+    and the retry annotation. It contains neither `paused`, which only stops the clock, nor the replicas. A
     version that failed is not retried under the same attempt.
 
     `refused`: why the operator cannot act on the spec. `wanted` is then the serving version, and a rollout in
@@ -73,8 +73,8 @@ def goal_of(ic: ImageClassifier, default_serving_image: str, state: State) -> Go
     ):
         # A change of settings alone does not change the model server's image.
         wanted = dataclasses.replace(wanted, server_image=serving.server_image)
-    # A pause only stops the clock, and `on_inconclusive` only ends a wait: no version fails by them.
-    rules = dataclasses.replace(ic.rollout, pause=False, on_inconclusive=RolloutSettings.on_inconclusive)
+    # Pausing only stops the clock, and `on_inconclusive` only ends a wait: no version fails by them.
+    rules = dataclasses.replace(ic.rollout, paused=False, on_inconclusive=RolloutSettings.on_inconclusive)
     return Goal(
         wanted=wanted,
         attempt=digest([wanted.input_hash, rules, ic.annotations.get(RETRY_ANNOTATION, "")]),

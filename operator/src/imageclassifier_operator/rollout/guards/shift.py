@@ -44,7 +44,7 @@ def step_is_complete(context: RolloutContext) -> bool:
         return False
     if is_promoted(context):
         return True
-    if context.goal.rollout.pause:
+    if context.goal.rollout.paused:
         return False
     if not context.state.shadow_percent and context.goal.step(context.state.percent) is None:
         return True  # the spec has no steps any more
@@ -54,7 +54,7 @@ def step_is_complete(context: RolloutContext) -> bool:
 
 def _step_is_over_without_verdict(context: RolloutContext) -> bool:
     rollout = context.goal.rollout
-    if rollout.pause or rollout.on_inconclusive != CONTINUE or not _may_change_share(context):
+    if rollout.paused or rollout.on_inconclusive != CONTINUE or not _may_change_share(context):
         return False
     found = _analysis(context)
     enough = not isinstance(found, Agreement) or found.figures.compared >= found.rules.min_compared

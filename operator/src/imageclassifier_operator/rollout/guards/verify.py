@@ -49,7 +49,7 @@ def is_promoted(context: RolloutContext) -> bool:
 
 def may_proceed(context: RolloutContext) -> bool:
     """The rollout is not paused, or the user has promoted it since."""
-    return not context.goal.rollout.pause or is_promoted(context)
+    return not context.goal.rollout.paused or is_promoted(context)
 
 
 def candidate_may_take_traffic(context: RolloutContext) -> bool:
