@@ -13,6 +13,7 @@ from imageclassifier_gateway.stats import Stats
 from imageclassifier_operator import metrics
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.rollout import PROMOTE_ANNOTATION, RETRY_ANNOTATION, TRANSITIONS
+from imageclassifier_operator.status.kstatus import KSTATUS_CONDITIONS
 from imageclassifier_operator.status.phase_table import CONDITIONS, PHASE_CONDITIONS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -23,9 +24,14 @@ _MEANING_OF_CONDITION = {
     "Available": "A version answers requests now.",
     "Ready": "The version in the spec serves and is fully rolled out, and every ready gateway has "
     "acknowledged the newest routing.",
-    "Progressing": "A rollout is in progress. It is False at rest, and after a failure, with the reason.",
+    "Progressing": "A rollout is under way, from loading a version until the previous one is removed, also "
+    "while it is paused. It is False at rest, and while the operator cannot go on, with the reason.",
     "PredictorReady": "All model servers of the serving version are available.",
     "GatewayReady": "All gateways are available.",
+    "Reconciling": "The operator works on the spec, or waits for pods, a verdict or a promotion.",
+    "Stalled": "Waiting does not help: the spec is invalid, another object blocks a child, the version "
+    "failed, or the first version did not begin to serve within progressDeadlineSeconds. The message says "
+    "what to change.",
 }
 
 
@@ -65,10 +71,16 @@ def reference() -> str:
         ),
         "Use any new value, such as the date. Each value takes effect once.",
         "## Conditions",
-        "True is healthy in each condition. `Available`, `Ready` and `GatewayReady` are Unknown while the "
-        "operator gets no answer from the gateways.",
+        "These conditions are always present. At rest, all but Progressing are True. `Available`, `Ready` "
+        "and `GatewayReady` are Unknown while the operator gets no answer from the gateways.",
         _table(
             ("condition", "True means"), ((f"`{name}`", _MEANING_OF_CONDITION[name]) for name in CONDITIONS)
+        ),
+        "While Ready is False, there is also one of these two. kstatus, and with it Flux and Config Sync, "
+        "reads Reconciling as in progress and Stalled as failed.",
+        _table(
+            ("condition", "True means"),
+            ((f"`{name}`", _MEANING_OF_CONDITION[name]) for name in KSTATUS_CONDITIONS),
         ),
         "The conditions in each phase, while all pods are healthy. Available is False until the first "
         "version serves.",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.rollout.state import Phase
+from imageclassifier_operator.status.kstatus import KSTATUS_CONDITIONS
 from imageclassifier_operator.status.phase_table import CONDITIONS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -17,7 +18,7 @@ def test_it_is_current() -> None:
 
 def test_it_names_every_reason_condition_and_phase() -> None:
     text = (DOCS / "reference.md").read_text(encoding="utf-8")
-    for word in (*Reason, *CONDITIONS, *Phase):
+    for word in (*Reason, *CONDITIONS, *KSTATUS_CONDITIONS, *Phase):
         assert f"| `{word}` |" in text, word
 
 

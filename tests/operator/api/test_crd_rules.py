@@ -443,6 +443,28 @@ def test_a_label_as_long_as_models_have_them_can_be_expected(create: Apply) -> N
     create(rollout={"acceptance": acceptance})
 
 
+def test_an_object_that_the_operator_has_not_seen_is_in_progress_for_kstatus(
+    api: ControlPlane, namespace: str, apply: Apply
+) -> None:
+    apply()
+    path = f"/apis/{API_VERSION}/namespaces/{namespace}/imageclassifiers/pizza"
+    stored = api.request("GET", path)
+    assert stored["status"] == {"observedGeneration": -1}
+    assert stored["metadata"]["generation"] == 1
+
+
+def test_a_status_of_a_newer_operator_is_taken(apply: Apply, set_status: Any) -> None:
+    """With conditions and phases that this CRD does not know."""
+    apply()
+    known = {
+        "status": "True",
+        "reason": "New",
+        "message": "It is new.",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    set_status({"phase": "Dreaming", "conditions": [{**known, "type": f"Type{n}"} for n in range(20)]})
+
+
 def test_a_version_can_be_bumped_and_put_back(apply: Apply, set_status: Any) -> None:
     apply()
     set_status({"servingVersion": 1})

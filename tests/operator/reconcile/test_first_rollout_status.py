@@ -20,7 +20,7 @@ from imageclassifier_operator.status.conditions import conditions
 
 BODY: dict[str, Any] = {
     "metadata": {"name": "pizza", "namespace": "food", "uid": "u", "generation": 1},
-    "spec": {"model": {"version": 1, "image": "pizza:{version}"}},
+    "spec": {"model": {"version": 1, "source": {"image": {"reference": "pizza:{version}"}}}},
 }
 IC = api.parse(BODY)
 LOADING = State(phase=Phase.LOAD, candidate=IC.candidate("tf"), attempt="a")

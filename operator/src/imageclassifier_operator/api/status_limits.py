@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MAX_CHARACTERS: Mapping[str, int] = {
+    "phase": 64,
     "selector": 1024,
     "url": 1024,
     "modelDigest": 512,
@@ -23,6 +24,7 @@ MAX_CHARACTERS: Mapping[str, int] = {
     "failedVersions[].reason": 64,
     "failedVersions[].message": 2048,
     "failedVersions[].time": 64,
+    "conditions[].type": 316,
     "conditions[].lastTransitionTime": 64,
     "conditions[].reason": 64,
     "conditions[].message": 4096,
@@ -33,7 +35,7 @@ MAX_ITEMS: Mapping[str, int] = {
     "analysis.versions": 2,
     "verification.cases": 32,
     "failedVersions": 10,
-    "conditions": 8,
+    "conditions": 32,
 }
 _USELESS_WHEN_TRUNCATED = ("selector", "url", "modelDigest")
 

@@ -14,6 +14,7 @@ from imageclassifier_operator.rollout import Goal, figures, routing
 from imageclassifier_operator.rollout.state import Phase, State
 from imageclassifier_operator.status.analysis import analysis_document
 from imageclassifier_operator.status.conditions import conditions
+from imageclassifier_operator.status.kstatus import NotReady, kstatus_conditions
 from imageclassifier_operator.status.phase_table import Condition
 
 _OF_A_VALID_SPEC = ("url", "modelDigest", "shadow", "analysis", "verification")
@@ -46,7 +47,7 @@ def status(facts: Facts, goal: Goal | None, state: State, snapshot: Snapshot) ->
         "phase": state.phase.value,
         "conditions": [
             _condition(condition, facts, old.get(condition.type))
-            for condition in conditions(goal, state, snapshot, facts.blocked)
+            for condition in all_conditions(facts, goal, state, snapshot)
         ],
         "traffic": [
             {"version": version, "percent": percent}
@@ -87,6 +88,16 @@ def _verification(facts: Facts, goal: Goal, state: State, snapshot: Snapshot) ->
     before: Json = facts.live.get("verification") or {}
     awaits_another = state.candidate is not None and state.phase in (Phase.LOAD, Phase.VERIFY)
     return before if before.get("version") == goal.wanted.version and not awaits_another else None
+
+
+def all_conditions(
+    facts: Facts, goal: Goal | None, state: State, snapshot: Snapshot
+) -> tuple[Condition, ...]:
+    """The conditions that are always present, and what kstatus needs while Ready is False."""
+    always = conditions(goal, state, snapshot, facts.blocked)
+    [ready] = (condition for condition in always if condition.type == "Ready")
+    why = NotReady(ready, facts.blocked, facts.now)
+    return (*always, *kstatus_conditions(goal, state, snapshot, why))
 
 
 def _serving(name: str, state: State, snapshot: Snapshot) -> dict[str, Any]:

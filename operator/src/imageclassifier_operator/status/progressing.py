@@ -20,7 +20,7 @@ def progressing(goal: Goal | None, state: State, snapshot: Snapshot, blocked: Pr
     row = PHASE_CONDITIONS[state.phase]
     if blocked is not None and (goal is None or not row.progressing):
         return Condition("Progressing", False, blocked.reason, blocked.message)
-    failed = _failure_of(goal, state)
+    failed = failure_of(goal, state)
     if failed is not None and state.candidate is None:
         return Condition("Progressing", False, failed.reason, failed.message)
     reason, message = row.reason, row.filled_in(state)
@@ -47,7 +47,7 @@ def _failure(failed: FailedVersion) -> Problem:
     )
 
 
-def _failure_of(goal: Goal | None, state: State) -> Problem | None:
+def failure_of(goal: Goal | None, state: State) -> Problem | None:
     """Why the wanted version failed, as long as it is wanted."""
     if goal is None:
         return None

@@ -1,0 +1,149 @@
+"""What kstatus, and with it Flux and Config Sync, makes of the status."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from imageclassifier_operator.api import ImageSource, ModelVersion, ServingSettings
+from imageclassifier_operator.api.reasons import Reason
+from imageclassifier_operator.observe.types import GatewaySnapshot, Problem, Snapshot, VersionSnapshot
+from imageclassifier_operator.rollout import Goal
+from imageclassifier_operator.rollout.state import FailedVersion, Phase, State
+from imageclassifier_operator.status.document import Facts, status
+
+
+def kstatus(body: dict[str, Any]) -> str:
+    """The status that kstatus computes for a custom resource.
+
+    https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md: a generation that was not
+    observed is in progress, then Reconciling is in progress and Stalled is failed, then Ready decides.
+    """
+    if body["metadata"].get("deletionTimestamp"):
+        return "Terminating"
+    observed = body.get("status") or {}
+    if observed.get("observedGeneration", body["metadata"]["generation"]) != body["metadata"]["generation"]:
+        return "InProgress"
+    conditions = {each["type"]: each["status"] for each in observed.get("conditions") or ()}
+    if conditions.get("Reconciling") == "True":
+        return "InProgress"
+    if conditions.get("Stalled") == "True":
+        return "Failed"
+    return "Current" if conditions.get("Ready", "True") == "True" else "InProgress"
+
+
+def served(version: int) -> ModelVersion:
+    return ModelVersion(version, "pizza", ImageSource(f"pizza:{version}"), ServingSettings(), None, "tf")
+
+
+ONE, TWO = served(1), served(2)
+GOAL = Goal(wanted=TWO, attempt="a")
+START = 1000.0
+FATAL = Problem(Reason.MODEL_LOAD_FAILED, "Container model-server cannot load the model.", fatal=True)
+PASSING = Problem(Reason.IMAGE_PULL_FAILED, "Container model-files cannot pull its image.")
+BLOCKED = Problem(Reason.CONFLICT, "Service pizza-gateway belongs to somebody else.")
+FAILED = (FailedVersion(2, "a", "AcceptanceFailed", "The salad is no pizza.", START),)
+LOADING_FIRST = State(phase=Phase.LOAD, candidate=TWO, since=START)
+LOADING_SECOND = State(phase=Phase.LOAD, serving=ONE, candidate=TWO, since=START)
+
+
+def world(problem: Problem | None = None, complete: bool = True) -> Snapshot:
+    """Versions 1 and 2 with their pods, and gateways that have acknowledged the routing."""
+    two = VersionSnapshot(TWO.input_hash, complete, ready_pods=int(complete), problem=problem)
+    return Snapshot(
+        versions={1: VersionSnapshot(ONE.input_hash, complete=True, ready_pods=1), 2: two},
+        gateways=(GatewaySnapshot("g", ready=True),),
+        gateways_complete=True,
+        acknowledged_seconds=5.0,
+    )
+
+
+def computed(
+    state: State,
+    snapshot: Snapshot,
+    goal: Goal | None = GOAL,
+    blocked: Problem | None = None,
+    seconds: float = 1.0,
+) -> tuple[str, dict[str, Any]]:
+    """What kstatus says, and the conditions that it has read, by type."""
+    facts = Facts(name="pizza", generation=3, now=START + seconds, blocked=blocked)
+    document = status(facts, goal, state, snapshot)
+    conditions = {each["type"]: each for each in document["conditions"]}
+    return kstatus({"metadata": {"generation": 3}, "status": document}), conditions
+
+
+STARTING = world(complete=False)
+CASES: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "the wanted version serves": ("Current", (State(phase=Phase.STABLE, serving=TWO), world())),
+    "the previous version is kept warm": (
+        "Current",
+        (State(phase=Phase.SETTLE, serving=TWO, previous=ONE, attempt="a"), world()),
+    ),
+    "the first version loads": ("InProgress", (LOADING_FIRST, STARTING)),
+    "the first version waits for its image": ("InProgress", (LOADING_FIRST, world(PASSING, complete=False))),
+    "the first version cannot load": ("Failed", (LOADING_FIRST, world(FATAL, complete=False))),
+    "the first version takes too long": ("Failed", (LOADING_FIRST, STARTING, GOAL, None, 600.0)),
+    "the first version failed its verification": ("Failed", (State(failed=FAILED), world())),
+    "a candidate loads": ("InProgress", (LOADING_SECOND, STARTING)),
+    "a candidate that cannot load is about to be rolled back": (
+        "InProgress",
+        (LOADING_SECOND, world(FATAL, complete=False)),
+    ),
+    "a canary step": ("InProgress", (replace(LOADING_SECOND, phase=Phase.SHIFT, percent=10), world())),
+    "a paused rollout": (
+        "InProgress",
+        (replace(LOADING_SECOND, phase=Phase.VERIFY, clock_stopped_since=START), world()),
+    ),
+    "the candidate was rolled back": (
+        "Failed",
+        (State(phase=Phase.RETIRE, serving=ONE, failed=FAILED), world()),
+    ),
+    "the serving version lost its pods": (
+        "InProgress",
+        (State(phase=Phase.STABLE, serving=TWO), world(complete=False)),
+    ),
+    "new settings of the serving version do not start": (
+        "Failed",
+        (State(phase=Phase.STABLE, serving=TWO), world(FATAL, complete=False)),
+    ),
+    "another object has the name of a child": (
+        "Failed",
+        (State(phase=Phase.STABLE, serving=TWO), world(), GOAL, BLOCKED),
+    ),
+    "the spec is invalid": (
+        "Failed",
+        (
+            State(phase=Phase.STABLE, serving=TWO),
+            world(),
+            None,
+            Problem(Reason.INVALID_SPEC, "It is invalid."),
+        ),
+    ),
+    "the source of the serving version changed": (
+        "Failed",
+        (State(phase=Phase.STABLE, serving=TWO), world(), replace(GOAL, refused=BLOCKED)),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_kstatus_tells_progress_from_failure(case: str) -> None:
+    expected, arguments = CASES[case]
+    found, conditions = computed(*arguments)
+    assert found == expected
+    present = {"Current": set(), "InProgress": {"Reconciling"}, "Failed": {"Stalled"}}[expected]
+    assert conditions.keys() & {"Reconciling", "Stalled"} == present
+
+
+def test_stalled_has_the_reason_and_what_to_do() -> None:
+    _, conditions = computed(State(phase=Phase.RETIRE, serving=ONE, failed=FAILED), world())
+    assert conditions["Stalled"]["reason"] == "AcceptanceFailed"
+    assert "To retry, change the spec" in conditions["Stalled"]["message"]
+
+
+def test_a_first_version_that_takes_too_long_says_for_what_it_waits() -> None:
+    _, conditions = computed(LOADING_FIRST, world(PASSING, complete=False), seconds=600.0)
+    assert conditions["Stalled"]["reason"] == "ImagePullFailed"
+    assert conditions["Stalled"]["message"] == (
+        "Version 2 did not begin to serve within 600 s: Container model-files cannot pull its image."
+    )
