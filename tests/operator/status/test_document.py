@@ -23,7 +23,7 @@ from imageclassifier_operator.observe.types import (
     VersionSnapshot,
 )
 from imageclassifier_operator.rollout import Goal
-from imageclassifier_operator.rollout.state import FailedVersion, Phase, State
+from imageclassifier_operator.rollout.state import FailedVersion, HistoryEntry, Phase, State
 from imageclassifier_operator.status.conditions import conditions
 from imageclassifier_operator.status.document import Facts, is_urgent, status
 from imageclassifier_operator.status.phase_table import CONDITIONS, PHASE_CONDITIONS
@@ -384,6 +384,23 @@ def test_a_second_status_of_the_same_snapshot_is_equal(phase, seen):
 def test_the_status_fits_the_crd(phase, seen):
     document = status(FACTS, GOAL, STATES[phase], seen)
     assert list(complaints(STATUS, document, "status")) == []
+
+
+def test_the_status_has_the_ready_model_servers_and_the_history():
+    entry = HistoryEntry(2, "RolledBack", 0.0, "TooSlow", "pizza@sha256:2")
+    state = replace(STATES[Phase.STABLE], history=(entry, HistoryEntry(1, "Promoted", 0.0)))
+    document = status(FACTS, GOAL, state, well(2))
+    assert (document["replicas"], document["readyReplicas"]) == (2, 2)
+    assert document["history"] == [
+        {
+            "version": 2,
+            "verdict": "RolledBack",
+            "time": "1970-01-01T00:00:00Z",
+            "reason": "TooSlow",
+            "modelDigest": "pizza@sha256:2",
+        },
+        {"version": 1, "verdict": "Promoted", "time": "1970-01-01T00:00:00Z"},
+    ]
 
 
 def test_every_phase_and_condition_has_a_distinct_picture():

@@ -17,6 +17,7 @@ def start_rollout(context: RolloutContext) -> State:
         attempt=context.goal.attempt,
         previous=None,
         promoted=context.goal.promote,
+        promoted_token=context.goal.rollout.promote_token,
     )
 
 
@@ -158,4 +159,5 @@ def _new_window(context: RolloutContext) -> dict[str, Any]:
         "baseline": _reading(context),
         "reference": reference,
         "promoted": context.goal.promote or state.promoted,
+        "promoted_token": context.goal.rollout.promote_token or state.promoted_token,
     }

@@ -15,7 +15,7 @@ from imageclassifier_operator.rollout.context import RolloutContext
 from imageclassifier_operator.rollout.goal import Goal
 from imageclassifier_operator.rollout.guards.goal import something_serves
 from imageclassifier_operator.rollout.guards.pods import is_usable, is_warm, number_is_in_use
-from imageclassifier_operator.rollout.state import Phase, State
+from imageclassifier_operator.rollout.state import HistoryEntry, Phase, State
 from imageclassifier_operator.rollout.transitions import TRANSITIONS, Transition
 
 ANALYSIS_SECONDS = 1.0
@@ -72,6 +72,7 @@ def decide(goal: Goal, state: State, snapshot: Snapshot, now: float) -> Decision
         transition, context = found
         after = _apply(transition, context)
         taken.append(_taken(transition, context, after))
+        after = _with_history(transition.verdict, taken[-1], context, after)
         context = replace(context, state=after, cause=None)
         if _traffic(context.state) != before:
             # The gateways' acknowledgements belong to the routing before this transition.
@@ -151,6 +152,21 @@ def _taken(transition: Transition, context: RolloutContext, after: State) -> Tak
         percent=after.percent,
         cause=context.cause,
     )
+
+
+def _with_history(verdict: str, taken: TakenTransition, context: RolloutContext, after: State) -> State:
+    """`after` with the end of the rollout that the transition has ended, if it has ended one."""
+    if not verdict or taken.version is None:
+        return after
+    observed = context.snapshot.versions.get(taken.version)
+    entry = HistoryEntry(
+        version=taken.version,
+        verdict=verdict,
+        time=context.now,
+        reason="" if taken.cause is None else taken.cause.reason.value,
+        model_digest="" if observed is None else observed.model_digest,
+    )
+    return after.with_history(entry)
 
 
 def _with_derived_fields(goal: Goal, state: State, snapshot: Snapshot, now: float) -> State:

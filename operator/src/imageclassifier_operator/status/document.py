@@ -11,7 +11,7 @@ from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.status_limits import within_limits
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.rollout import Goal, figures, routing
-from imageclassifier_operator.rollout.state import Phase, State
+from imageclassifier_operator.rollout.state import HistoryEntry, Phase, State
 from imageclassifier_operator.status.analysis import analysis_document
 from imageclassifier_operator.status.conditions import conditions
 from imageclassifier_operator.status.kstatus import NotReady, kstatus_conditions
@@ -73,6 +73,8 @@ def status(facts: Facts, goal: Goal | None, state: State, snapshot: Snapshot) ->
             }
             for failed in state.failed
         ]
+    if state.history:
+        document["history"] = [_history_entry(entry) for entry in state.history]
     if goal is not None and (found := analysis_document(goal, state, snapshot)) is not None:
         document["analysis"] = found
     if goal is None:
@@ -108,8 +110,19 @@ def _serving(name: str, state: State, snapshot: Snapshot) -> dict[str, Any]:
     return {
         "servingVersion": version,
         "replicas": 0 if found is None else found.replicas,
+        "readyReplicas": 0 if found is None else found.ready_pods,
         "selector": names.selector_string(names.selector(name, "serving", version)),
     }
+
+
+def _history_entry(entry: HistoryEntry) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "version": entry.version,
+        "verdict": entry.verdict,
+        "time": _time(entry.time),
+    }
+    known = {"reason": entry.reason, "modelDigest": entry.model_digest}
+    return document | {name: value for name, value in known.items() if value}
 
 
 def _candidate(state: State, snapshot: Snapshot) -> dict[str, Any]:
