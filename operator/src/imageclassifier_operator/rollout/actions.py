@@ -26,6 +26,11 @@ def abort(context: RolloutContext) -> State:
     return _without_candidate(context.state)
 
 
+def stop(context: RolloutContext) -> State:
+    """Keep only the serving version. The candidate is dropped without recording a failure."""
+    return replace(_without_candidate(context.state), previous=None, unavailable_since=None)
+
+
 def roll_back_candidate(context: RolloutContext) -> State:
     """Drop the candidate and record why it failed."""
     assert context.state.candidate is not None

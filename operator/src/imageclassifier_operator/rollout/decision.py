@@ -231,7 +231,7 @@ def _with_clock(goal: Goal, state: State, snapshot: Snapshot, now: float) -> Sta
 
 def _may_delete(state: State, snapshot: Snapshot, goal: Goal) -> bool:
     """All gateways have left the versions that are not kept, and the last request has ended since."""
-    if state.serving is None:
+    if state.serving is None or (state.phase is Phase.STOPPED and not snapshot.gateways):
         return True
     seconds = snapshot.acknowledged_seconds
     return seconds is not None and seconds >= goal.request_timeout_seconds

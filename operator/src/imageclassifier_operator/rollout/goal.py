@@ -33,6 +33,8 @@ class Goal:
     request_timeout_seconds: float = 10.0
     """The deadline of a request in the gateway."""
     refused: Problem | None = None
+    stopped: bool = False
+    """No pods are wanted."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -85,6 +87,7 @@ def goal_of(ic: ImageClassifier, default_serving_image: str, state: State) -> Go
         promote=ic.annotations.get(PROMOTE_ANNOTATION, ""),
         request_timeout_seconds=float(ic.gateway.timeout_seconds),
         refused=refused,
+        stopped=ic.stopped,
     )
 
 

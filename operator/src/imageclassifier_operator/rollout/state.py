@@ -21,7 +21,10 @@ MAX_HISTORY = 10
 
 
 class Phase(StrEnum):
-    """Where a rollout is. In `Pending` and `Stable` nothing changes until the goal or the cluster does."""
+    """Where a rollout is.
+
+    In `Pending`, `Stable` and `Stopped` nothing changes until the goal or the cluster does.
+    """
 
     PENDING = "Pending"
     LOAD = "Load"
@@ -30,6 +33,7 @@ class Phase(StrEnum):
     SETTLE = "Settle"
     RETIRE = "Retire"
     STABLE = "Stable"
+    STOPPED = "Stopped"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ Guard = Callable[[RolloutContext], "bool | Problem | None"]
 Action = Callable[[RolloutContext], State]
 
 PENDING, LOAD, VERIFY, SHIFT = Phase.PENDING, Phase.LOAD, Phase.VERIFY, Phase.SHIFT
-SETTLE, RETIRE, STABLE = Phase.SETTLE, Phase.RETIRE, Phase.STABLE
+SETTLE, RETIRE, STABLE, STOPPED = Phase.SETTLE, Phase.RETIRE, Phase.STABLE, Phase.STOPPED
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,23 @@ class Transition:
 
 
 ROLLOUT = (LOAD, VERIFY, SHIFT)
+RUNNING = tuple(phase for phase in Phase if phase is not STOPPED)
 
 TRANSITIONS: tuple[Transition, ...] = (
     # The user changes the goal.
+    Transition(
+        "Stopped", RUNNING, goal.stop_is_wanted, STOPPED, actions.stop,
+        "Stopped the classifier, because spec.stopped is true. Its pods end, and its state is kept.",
+    ),
+    Transition(
+        "Started", (STOPPED,), goal.start_is_wanted, STABLE, actions.keep_state,
+        "Started the classifier. Version {version} serves as soon as its pods are ready.", serving=True,
+        about="serving",
+    ),
+    Transition(
+        "Started", (STOPPED,), goal.start_is_wanted, PENDING, actions.keep_state,
+        "Started the classifier. No version has served yet.", serving=False,
+    ),
     Transition(
         "CandidateReplaced", ROLLOUT, goal.candidate_is_replaced, LOAD, actions.start_rollout,
         "Dropped candidate version {version}, because the spec now asks for another version.",

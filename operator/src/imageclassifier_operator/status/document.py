@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +52,7 @@ def status(facts: Facts, goal: Goal | None, state: State, snapshot: Snapshot) ->
         ],
         "traffic": [
             {"version": version, "percent": percent}
-            for version, percent in sorted(routing.shares(state).items())
+            for version, percent in sorted(_shares(state).items())
             if percent or (state.candidate is not None and version == state.candidate.version)
         ],
     }
@@ -100,6 +101,11 @@ def all_conditions(
     [ready] = (condition for condition in always if condition.type == "Ready")
     why = NotReady(ready, facts.blocked, facts.now)
     return (*always, *kstatus_conditions(goal, state, snapshot, why))
+
+
+def _shares(state: State) -> Mapping[int, int]:
+    """The share of each version; a classifier that is stopped has no traffic."""
+    return {} if state.phase is Phase.STOPPED else routing.shares(state)
 
 
 def _serving(name: str, state: State, snapshot: Snapshot) -> dict[str, Any]:
