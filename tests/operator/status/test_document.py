@@ -300,8 +300,8 @@ def test_a_paused_rollout_says_how_to_continue_also_in_shadow():
     reason, message = progressing(state, well(1, 2))
     assert reason is Reason.PAUSED
     assert message.startswith(
-        "Version 2 gets copies of 5 % of the requests. The rollout is paused. To continue, give the "
-        "annotation"
+        "Version 2 gets copies of 5 % of the requests. The rollout is paused. To continue, give "
+        "spec.rollout.promoteToken or the annotation imageclassifier.dev/promote a new value."
     )
     assert progressing(replace(state, clock_stopped_since=None), well(1, 2))[0] is Reason.SHADOWING
 
