@@ -11,7 +11,7 @@ IMAGE_REGISTRY = imageclassifier
 .NOTPARALLEL:
 .PHONY: demo test help down clean venv kubernetes cluster cluster-with-workers images models
 .PHONY: install-yaml reference lint format types layers docs unit cluster-test workers-test bench bench-rollouts bench-judgement
-.PHONY: attack
+.PHONY: attack bench-scale
 
 ##@ The two commands
 demo: ## Bring everything up on this machine and show it
@@ -82,6 +82,8 @@ attack: venv ## Attack the gateway in a container while a good client uses it (A
 	@$(BIN)/python tests/bench/attack/run.py $(ARGUMENTS)
 bench-rollouts: venv cluster ## Rollouts of every kind on Kind under load (ARGUMENTS="--rows bump --write")
 	@PYTHONPATH=kind $(BIN)/python tests/bench/rollouts/run.py $(ARGUMENTS)
+bench-scale: venv ## A hundred and a thousand ImageClassifiers on fake pods (ARGUMENTS="--objects 300 --write")
+	@$(BIN)/python tests/bench/scale/run.py $(ARGUMENTS)
 bench-judgement: venv ## Simulated rollouts by the operator's own verdicts (ARGUMENTS="--histories 1000")
 	@$(BIN)/python tests/bench/judgement/run.py $(ARGUMENTS)
 

@@ -41,8 +41,21 @@ class ControlPlane:
     and removes the directory, and so does the end of this Python process, in whatever way it ends.
     """
 
-    def __init__(self, programs: Programs) -> None:
-        self._programs = programs
+    def __init__(
+        self,
+        programs: Programs,
+        stages: str = fake_nodes.STAGES,
+        pod_network: str = fake_nodes.POD_NETWORK,
+        requests_per_second: int | None = None,
+    ) -> None:
+        """`stages` and `pod_network` say how pods fare on the fake nodes, and which addresses they get.
+
+        `requests_per_second`: at most so many by each controller and the scheduler, instead of the usual 20
+        and 50.
+        """
+        self._programs, self._stages, self._pod_network = programs, stages, pod_network
+        self._requests_per_second = requests_per_second
+        self.process_ids: dict[str, int] = {}
         self.directory = Path(tempfile.mkdtemp(prefix="bare-apiserver-"))
         self._supervisor = subprocess.Popen(
             [sys.executable, "-I", str(Path(__file__).with_name("supervisor.py")), str(self.directory)],
@@ -101,7 +114,8 @@ class ControlPlane:
         """
         argv = [component, *self._flags()[component]]
         program = self._programs.kwok if component == "kwok" else self._programs.kubernetes
-        self._ask({"start": component, "argv": argv, "executable": str(program)})
+        started = self._ask({"start": component, "argv": argv, "executable": str(program)})
+        self.process_ids[component] = int(str(started["pid"]))
         if component == "etcd":
             self.wait_for(self._etcd_listens, "etcd to listen")
         elif component == "kube-apiserver":
@@ -234,7 +248,7 @@ class ControlPlane:
     def ensure_nodes(self, count: int = 1) -> None:
         """See to it that there are at least `count` fake nodes that take pods (see `fake_nodes`)."""
         if not self._ask({"poll": "kwok"})["running"]:
-            self._write("kwok.yaml", fake_nodes.STAGES)
+            self._write("kwok.yaml", self._stages)
             self.start("kwok")
         present = {node["metadata"]["name"] for node in self.request("GET", "/api/v1/nodes")["items"]}
         for index in range(count):
@@ -336,6 +350,8 @@ class ControlPlane:
         """Each component's flags. Only the API server has a port; etcd has sockets in the directory."""
         here = self.directory
         alone = ["--leader-elect=false", "--secure-port=0"]
+        if (rate := self._requests_per_second) is not None:
+            alone += [f"--kube-api-qps={rate}", f"--kube-api-burst={2 * rate}"]
         return {
             "etcd": [
                 f"--data-dir={here}/etcd",
@@ -384,7 +400,7 @@ class ControlPlane:
                 f"--kubeconfig={self._kubeconfigs[credentials.KWOK]}",
                 f"--config={here}/kwok.yaml",
                 f"--manage-nodes-with-label-selector={fake_nodes.LABEL}=true",
-                "--cidr=10.244.0.1/16",
+                f"--cidr={self._pod_network}",
                 f"--node-lease-duration-seconds={fake_nodes.LEASE_SECONDS}",
             ],
         }

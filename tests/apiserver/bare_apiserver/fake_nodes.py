@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 LABEL = "kwok.imageclassifier.dev/fake"
+POD_NETWORK = "10.244.0.1/16"
 LEASE_SECONDS = 40  # as the kubelet's
 
 STAGES = Path(__file__).with_name("kwok-stages.yaml").read_text(encoding="utf-8")

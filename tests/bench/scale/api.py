@@ -1,0 +1,79 @@
+"""A plain asynchronous client of the API server: what the benchmark creates, changes and watches itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import aiohttp
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+AT_ONCE = 16
+"""How many requests of a kind are under way at once, for the floor as for the ImageClassifiers."""
+
+
+class Api:
+    """`async with Api(kubeconfig) as api:` requests as the kubeconfig's user. One for each event loop."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        config = json.loads(kubeconfig.read_text(encoding="utf-8"))
+        cluster = config["clusters"][0]["cluster"]
+        self._url: str = cluster["server"]
+        self._tls = ssl.create_default_context(cafile=cluster["certificate-authority"])
+        self._token: str = config["users"][0]["user"]["token"]
+
+    async def __aenter__(self) -> Api:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._tls, limit=0),
+            headers={"Authorization": f"Bearer {self._token}", "User-Agent": "bench-scale"},
+            timeout=aiohttp.ClientTimeout(total=None),
+            read_bufsize=2**22,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def request(
+        self, method: str, path: str, body: object = None, content_type: str = "application/json"
+    ) -> Json:
+        """The answer's JSON. Raises RuntimeError with the server's words when it refuses."""
+        data = None if body is None else json.dumps(body)
+        headers = {"Content-Type": content_type}
+        async with self._session.request(method, self._url + path, data=data, headers=headers) as response:
+            text = await response.read()
+            if response.status >= 400:
+                raise RuntimeError(f"{method} {path}: {response.status} {text.decode()[:500]}")
+            answer: Json = json.loads(text)
+            return answer
+
+    async def merge(self, path: str, body: object) -> Json:
+        """Merge `body` into an object."""
+        return await self.request("PATCH", path, body, "application/merge-patch+json")
+
+    async def watch(self, path: str, query: str = "") -> AsyncIterator[Json]:
+        """All objects, and then each that changes, until the server ends the watch."""
+        url = f"{self._url}{path}?watch=true&allowWatchBookmarks=false&timeoutSeconds=7200&{query}"
+        async with self._session.get(url) as response:
+            while line := await response.content.readuntil(b"\n"):
+                yield json.loads(line)
+
+
+async def at_once(work: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
+    """The results of `work`, `AT_ONCE` of it under way at any time, in order."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(do: Callable[[], Awaitable[T]]) -> T:
+        async with places:
+            return await do()
+
+    return await asyncio.gather(*map(one, work))

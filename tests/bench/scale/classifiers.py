@@ -1,0 +1,111 @@
+"""The ImageClassifiers of the benchmark: creating and changing them, and waiting for their status."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from api import Api, Json, at_once
+
+from imageclassifier_operator.api import names
+
+PATH = f"/apis/{names.API_VERSION}/namespaces/{{}}/{names.PLURAL}"
+
+
+def name_of(index: int) -> str:
+    return f"pizza-{index}"
+
+
+def body_of(namespace: str, index: int) -> Json:
+    """What a user would write at least."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "metadata": {"name": name_of(index), "namespace": namespace},
+        "spec": {"model": {"version": 1, "source": {"image": {"reference": "pizza-model:{version}"}}}},
+    }
+
+
+def serves(body: Json, version: int) -> bool:
+    """Whether `version` takes all requests, and the status says so of the present spec."""
+    status = body.get("status") or {}
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or ())
+    is_current = status.get("observedGeneration") == body["metadata"]["generation"]
+    return ready and is_current and status.get("servingVersion") == version
+
+
+class Classifiers:
+    """All ImageClassifiers of one namespace, as a watch shows them."""
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        self._api, self.namespace = api, namespace
+        self._bodies: dict[str, Json] = {}
+        self._waits: dict[str, tuple[Callable[[Json], bool], asyncio.Future[float]]] = {}
+
+    async def follow(self) -> None:
+        """Watch until cancelled."""
+        async for event in self._api.watch(PATH.format(self.namespace)):
+            body = event["object"]
+            name = body["metadata"]["name"]
+            self._bodies[name] = body
+            wait = self._waits.get(name)
+            if wait is not None and wait[0](body):
+                del self._waits[name]
+                wait[1].set_result(time.monotonic())
+
+    async def wait(self, name: str, condition: Callable[[Json], bool], seconds: float) -> float:
+        """The moment at which `condition` holds of the classifier `name`. Raises TimeoutError."""
+        body = self._bodies.get(name)
+        if body is not None and condition(body):
+            return time.monotonic()
+        future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._waits[name] = condition, future
+        try:
+            return await asyncio.wait_for(future, seconds)
+        except TimeoutError as error:
+            status = (self._bodies.get(name) or {}).get("status")
+            raise TimeoutError(f"{name} does not get there within {seconds:g} s: {status}") from error
+
+    async def create(self, indices: range, seconds: float) -> float:
+        """Create many. Returns the seconds from the first POST until all are Ready."""
+        began = time.monotonic()
+        waits = [
+            asyncio.create_task(self.wait(name_of(index), lambda body: serves(body, 1), seconds))
+            for index in indices
+        ]
+        path = PATH.format(self.namespace)
+        await at_once(
+            lambda index=index: self._api.request("POST", path, body_of(self.namespace, index))
+            for index in indices
+        )
+        return max(await asyncio.gather(*waits)) - began
+
+    async def merge(self, index: int, spec: dict[str, Any]) -> None:
+        """Merge `spec` into that of one classifier."""
+        await self._api.merge(f"{PATH.format(self.namespace)}/{name_of(index)}", {"spec": spec})
+
+    async def bump(self, index: int, version: int, seconds: float = 120) -> float:
+        """Ask for another version. Returns the seconds until it serves."""
+        began = time.monotonic()
+        await self.merge(index, {"model": {"version": version}})
+        return await self.wait(name_of(index), lambda body: serves(body, version), seconds) - began
+
+    async def roll_back(self, index: int, start: Callable[[], Any], seconds: float = 120) -> float:
+        """Begin a canary of the next version, and `start` its failure. Returns the seconds until it is taken
+        back.
+        """
+        steps = [{"percent": 50, "durationSeconds": 3600}]
+        await self.merge(index, {"model": {"version": 2}, "rollout": {"steps": steps}})
+        await self.wait(name_of(index), lambda body: _share(body, 2) == 50, seconds)
+        await asyncio.sleep(3)  # the gateways have acknowledged the step
+        began = time.monotonic()
+        await start()
+        return await self.wait(name_of(index), lambda body: _share(body, 2) == 0, seconds) - began
+
+
+def _share(body: Json, version: int) -> int:
+    """The share of the requests that `version` has by the status, in percent."""
+    traffic = (body.get("status") or {}).get("traffic") or ()
+    return next((entry["percent"] for entry in traffic if entry["version"] == version), 0)

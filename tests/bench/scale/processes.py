@@ -1,0 +1,45 @@
+"""CPU time and memory of processes, as Linux counts them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Resident memory in MiB, now and at most."""
+
+    now: float
+    peak: float
+
+
+def cpu_seconds(process_id: int) -> float:
+    """User and system time so far."""
+    fields = Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def memory(process_id: int) -> Memory:
+    """The resident memory."""
+    lines = Path(f"/proc/{process_id}/status").read_text(encoding="utf-8").splitlines()
+    values = dict(line.split(":", 1) for line in lines)
+    return Memory(*(int(values[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM")))
+
+
+class Cpu:
+    """The CPU seconds of named processes since it was made."""
+
+    def __init__(self, process_ids: dict[str, int]) -> None:
+        self._ids = dict(process_ids)
+        self._before = self._now()
+
+    def _now(self) -> dict[str, float]:
+        return {name: cpu_seconds(process_id) for name, process_id in self._ids.items()}
+
+    def used(self) -> dict[str, float]:
+        """By name."""
+        return {name: seconds - self._before[name] for name, seconds in self._now().items()}
