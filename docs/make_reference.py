@@ -13,6 +13,7 @@ from imageclassifier_gateway.stats import Stats
 from imageclassifier_operator import metrics
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.rollout import PROMOTE_ANNOTATION, RETRY_ANNOTATION, TRANSITIONS
+from imageclassifier_operator.status.events import STEPS
 from imageclassifier_operator.status.kstatus import KSTATUS_CONDITIONS
 from imageclassifier_operator.status.phase_table import CONDITIONS, PHASE_CONDITIONS
 
@@ -69,8 +70,7 @@ def reference() -> str:
                 (f"`{RETRY_ANNOTATION}`", "Retries a version that failed, although its spec is unchanged."),
             ),
         ),
-        "Use any new value, such as the date. Each value takes effect once. `spec.rollout.promoteToken` and "
-        "`spec.rollout.retryToken` do the same in a manifest.",
+        "Use any new value, such as the date. Each value takes effect once.",
         "## Conditions",
         "These conditions are always present. At rest, all but Progressing are True. `Available`, `Ready` "
         "and `GatewayReady` are Unknown while the operator gets no answer from the gateways.",
@@ -101,11 +101,10 @@ def reference() -> str:
         "the object, the cause and what to do.",
         _table(("reason", "meaning"), ((f"`{reason.value}`", reason.description) for reason in Reason)),
         "## Events",
-        "The operator posts one Event for each transition of a rollout. It is a Warning, with reason and "
-        "cause in "
-        "its message, when a version fails. N is a version, and P a percentage. What prevents the operator "
-        "from "
-        "acting is a Warning too, with one of the reasons above.",
+        "The operator posts an Event for each transition of a rollout that changes the traffic or has a "
+        "cause. The status shows the others, and the operator's log has all. An Event is a Warning, with "
+        "reason and cause in its message, when a version fails. N is a version, and P a percentage. What "
+        "prevents the operator from acting is a Warning too, with one of the reasons above.",
         _table(("event", "message"), _events()),
         "## Metrics",
         "The operator's metrics, at `/metrics` on port 8080:",
@@ -189,6 +188,8 @@ def _default(field: Mapping[str, Any], required: bool) -> str:
 def _events() -> Iterator[tuple[str, str]]:
     meanings: dict[str, list[str]] = {}
     for transition in TRANSITIONS:
+        if transition.name in STEPS:
+            continue
         told = meanings.setdefault(transition.name, [])
         message = transition.message.format(version="N", percent="P")
         if message not in told:

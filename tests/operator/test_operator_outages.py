@@ -5,13 +5,13 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import pytest
-from kopf._cogs.clients import fetching
 
 from bare_apiserver import ControlPlane
+from imageclassifier_operator.api.kinds import CONFIG_MAPS, Kind
+from imageclassifier_operator.runtime.client import KubernetesClient, Page
 from imageclassifier_operator.runtime.leader_election import LEASE_NAME, Timing
 from operator_process import CLASSIFIERS, Bench, PlayedGateways, RunningOperator, install_crd
 
@@ -111,15 +111,14 @@ def test_a_replica_that_has_not_every_kind_listed_yet_does_not_take_the_lease(
         serve(bench)
         bench.bump(2)
         bench.wait_phase("Verify")
-    arrived, list_objects = threading.Event(), fetching.fetch_objs
+    arrived, list_page = threading.Event(), KubernetesClient.list_page
 
-    async def list_config_maps_late(*, resource: Any, **arguments: Any) -> AsyncIterator[Any]:
-        if resource.plural == "configmaps":
+    async def list_config_maps_late(client: KubernetesClient, kind: Kind, token: str) -> Page:
+        if kind == CONFIG_MAPS:
             await asyncio.to_thread(arrived.wait)
-        async for chunk in list_objects(resource=resource, **arguments):
-            yield chunk
+        return await list_page(client, kind, token)
 
-    monkeypatch.setattr(fetching, "fetch_objs", list_config_maps_late)
+    monkeypatch.setattr(KubernetesClient, "list_page", list_config_maps_late)
     before, mark = bench.deployments(), bench.apiserver.audit_mark()
     with operator(bench, "second") as second:
         try:

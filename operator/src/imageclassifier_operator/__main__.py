@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import kopf
 
 from imageclassifier_operator import logs, metrics
-from imageclassifier_operator.api.kinds import CHILDREN, IMAGE_CLASSIFIERS
+from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS
 from imageclassifier_operator.observe.gateway_client import GatewayClient, HttpGatewayClient
 from imageclassifier_operator.reconcile.gateway_prober import GatewayProber
 from imageclassifier_operator.reconcile.reconciler import Reconciler
@@ -67,9 +67,10 @@ async def _run_until_stopped(
             stop_flag=kopf_stop,
         )
     )
+    reflecting = asyncio.create_task(informer.reflect(client))
     stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({watching, leading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({watching, reflecting, leading, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         # Stop the workers first, then release the Lease, then stop the watches.
         stopping.cancel()
@@ -77,7 +78,8 @@ async def _run_until_stopped(
         led = await asyncio.gather(leading, return_exceptions=True)
         await election.release()
         kopf_stop.set()
-        watched = await asyncio.gather(watching, return_exceptions=True)
+        reflecting.cancel()
+        watched = await asyncio.gather(watching, reflecting, return_exceptions=True)
         await client.close()
     for result in (*led, *watched):
         if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
@@ -129,17 +131,18 @@ async def _lead(process: _Process, election: LeaderElection) -> None:
 
 
 async def _wait_until_listed(process: _Process) -> None:
-    """Wait until the cache is complete, or there is nothing to be cached, of which no event would come.
+    """Wait until the cache is complete. Without any ImageClassifier no event would come that says so.
 
     A leader with an incomplete cache could do nothing, and a replica that has one would keep it from leading.
     """
     listed = process.informer.listed
+    await process.informer.children_listed.wait()
     while not listed.is_set():
         try:
-            if not any([await process.client.list_uids(kind) for kind in (IMAGE_CLASSIFIERS, *CHILDREN)]):
+            if not await process.client.list_uids(IMAGE_CLASSIFIERS):
                 return
         except ApiError as error:
-            logger.warning("Cannot list the watched objects yet: %s", error)
+            logger.warning("Cannot list ImageClassifiers yet: %s", error)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(listed.wait(), LIST_AGAIN_SECONDS)
 

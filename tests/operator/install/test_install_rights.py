@@ -123,11 +123,33 @@ class Story:
 
         self.apiserver.wait_for(stable, f"version {version} to serve alone", 120)
 
+    def edit(self, path: str) -> None:
+        """A user's edit, which the operator undoes."""
+        path = path.format(self.namespace)
+        annotation = names.ANNOTATION_MANIFEST_HASH
+        self.apiserver.request("PATCH", path, {"metadata": {"annotations": {annotation: None}}}, MERGE)
+
+        def undone() -> bool:
+            annotations = self.apiserver.request("GET", path)["metadata"].get("annotations", {})
+            return annotation in annotations
+
+        self.apiserver.wait_for(undone, f"{path} to be as before", 60)
+
     def wait_gone(self, path: str) -> None:
         def gone() -> bool:
             return not self.apiserver.request("GET", path.format(self.namespace))["items"]
 
         self.apiserver.wait_for(gone, f"{path} to be empty", 60)
+
+
+EDITED = (
+    "/api/v1/namespaces/{}/services/pizza-gateway",
+    "/apis/policy/v1/namespaces/{}/poddisruptionbudgets/pizza-gateway",
+    "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies/pizza-serving",
+    "/apis/networking.k8s.io/v1/namespaces/{}/ingresses/pizza-gateway",
+    "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers/pizza",
+)
+"""A child of each kind that no rollout changes."""
 
 
 def live(story: Story) -> None:
@@ -149,6 +171,8 @@ def live(story: Story) -> None:
         },
     )
     story.wait_stable(1)
+    for path in EDITED:
+        story.edit(path)
     # A child of an earlier release, whose kind nobody asks for any more under this name.
     owner = names.owner_reference("pizza", story.get()["metadata"]["uid"])
     metadata = {"name": "pizza-former", "labels": names.labels("pizza"), "ownerReferences": [owner]}

@@ -35,10 +35,7 @@ class Refusing:
     def __init__(self, status: int, message: str) -> None:
         self._error = ApiError(status, "", message)
 
-    async def read(self, *_: Any) -> None:
-        return None
-
-    async def apply(self, *_: Any) -> None:
+    async def create(self, *_: Any) -> None:
         raise self._error
 
 

@@ -63,6 +63,9 @@ class PlayedApiServer:
     async def read(self, *_: Any) -> None:
         return None
 
+    async def find(self, *_: Any) -> None:
+        return None
+
     async def create(self, kind: Kind, _: str, manifest: dict[str, Any]) -> dict[str, Any]:
         return await self.apply(kind, manifest)
 

@@ -66,6 +66,7 @@ def test_a_new_leader_reconciles_nothing_before_every_kind_is_listed(
         informer.started.set()
         queue.add(KEY)
         if every_kind_is_listed:
+            informer.children_listed.set()
             informer.listed.set()
         leading = asyncio.create_task(
             program._lead(
@@ -121,7 +122,7 @@ def test_events_are_posted_by_a_later_reconciliation_when_the_api_server_is_busy
     server = BusyApiServer()
     writer = StatusWriter(Cache({kind.plural: {} for kind in WATCHED}), server, "operator-0")  # type: ignore[arg-type]
     taken = tuple(
-        TakenTransition(name, "It is so.", Phase.LOAD, 2, 0) for name in ("RolloutStarted", "CandidateLoaded")
+        TakenTransition(name, "It is so.", Phase.LOAD, 2, 0) for name in ("ShareChanged", "TookOver")
     )
 
     async def two_passes() -> None:
@@ -133,4 +134,4 @@ def test_events_are_posted_by_a_later_reconciliation_when_the_api_server_is_busy
         await writer.post_events(request)
 
     asyncio.run(two_passes())
-    assert server.taken == ["RolloutStarted", "CandidateLoaded"]
+    assert server.taken == ["ShareChanged", "TookOver"]

@@ -4,7 +4,7 @@ import pytest
 
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.kinds import DEPLOYMENTS, IMAGE_CLASSIFIERS, PODS, WARNINGS, WATCHED
-from imageclassifier_operator.runtime.cache import Cache, key_of
+from imageclassifier_operator.runtime.cache import MAX_DELETED, Cache, key_of
 from imageclassifier_operator.runtime.work_queue import Key
 
 KEY = Key("default", "pizza")
@@ -90,3 +90,14 @@ def test_the_only_object_of_a_kind_that_only_our_write_knows_is_dropped_when_a_l
     assert before == {"u"}
     assert store.drop_missing(DEPLOYMENTS, before, listed=set()) == {KEY}
     assert store.objects_of(DEPLOYMENTS, KEY) == []
+
+
+def test_deletions_are_not_remembered_for_ever_but_those_of_ghosts_are():
+    ghost = {"metadata": {"name": "pizza", "namespace": "default", "uid": "ghost", "resourceVersion": "1"}}
+    store, _ = cache(imageclassifiers=[ghost])
+    store.record_deletion(IMAGE_CLASSIFIERS, KEY, "pizza", "ghost")
+    for kind in (IMAGE_CLASSIFIERS, PODS):
+        for number in range(5 * MAX_DELETED):
+            store.record_deletion(kind, KEY, f"pod-{number}", f"uid-{number}")
+        assert len(store._deleted_uids[kind.plural]) <= 2 * MAX_DELETED + 1
+    assert store.image_classifier(KEY) is None

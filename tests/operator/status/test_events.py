@@ -6,6 +6,7 @@ from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.types import Problem
 from imageclassifier_operator.rollout import TakenTransition
 from imageclassifier_operator.rollout.state import Phase
+from imageclassifier_operator.rollout.transitions import TRANSITIONS
 from imageclassifier_operator.status import events
 
 METADATA = {"name": "pizza", "namespace": "food", "uid": "u", "generation": 3}
@@ -40,3 +41,16 @@ def test_an_object_with_a_name_that_is_too_long_gets_an_event() -> None:
     event = events.of_problem(events.Subject({**METADATA, "name": "p" * 253}, "operator-0", 0.0), problem)
     assert len(event["metadata"]["name"]) <= 253
     assert event["involvedObject"]["name"] == "p" * 253
+
+
+def test_only_transitions_that_change_the_traffic_or_have_a_cause_get_an_event() -> None:
+    assert not events.is_worth_an_event(STARTED)
+    assert events.is_worth_an_event(TakenTransition("TookOver", "It serves.", Phase.SETTLE, 2, 100))
+    failed = TakenTransition(
+        "RolloutFinished", "It ended.", Phase.STABLE, 2, 0, Problem(Reason.TOO_SLOW, "slow")
+    )
+    assert events.is_worth_an_event(failed)
+
+
+def test_every_transition_without_an_event_exists() -> None:
+    assert {transition.name for transition in TRANSITIONS} >= events.STEPS

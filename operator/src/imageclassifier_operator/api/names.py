@@ -25,6 +25,7 @@ MANAGER = "imageclassifier-operator"
 CHILDREN_SELECTOR = f"{LABEL_NAME}={APP},{LABEL_MANAGED_BY}={MANAGER}"
 """The label selector of all children of all ImageClassifiers."""
 
+ANNOTATION_MANIFEST_HASH = f"{GROUP}/manifest-hash"
 ANNOTATION_INPUT_HASH = f"{GROUP}/input-hash"
 ANNOTATION_SOURCE_HASH = f"{GROUP}/source-hash"
 ANNOTATION_SERVED_VERSION = f"{GROUP}/served-version"

@@ -24,10 +24,6 @@ MAX_CHARACTERS: Mapping[str, int] = {
     "failedVersions[].reason": 64,
     "failedVersions[].message": 2048,
     "failedVersions[].time": 64,
-    "history[].verdict": 64,
-    "history[].time": 64,
-    "history[].reason": 64,
-    "history[].modelDigest": 512,
     "conditions[].type": 316,
     "conditions[].lastTransitionTime": 64,
     "conditions[].reason": 64,
@@ -39,7 +35,6 @@ MAX_ITEMS: Mapping[str, int] = {
     "analysis.versions": 2,
     "verification.cases": 32,
     "failedVersions": 10,
-    "history": 50,
     "conditions": 32,
 }
 _USELESS_WHEN_TRUNCATED = ("selector", "url", "modelDigest")

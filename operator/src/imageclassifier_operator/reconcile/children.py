@@ -20,7 +20,7 @@ from imageclassifier_operator.rollout import Decision, Goal
 from imageclassifier_operator.rollout.recovery import has_served
 from imageclassifier_operator.rollout.state import State
 from imageclassifier_operator.runtime.cache import Cache
-from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
+from imageclassifier_operator.runtime.client import ApiError, KubernetesClient, has_fields_of_creation
 from imageclassifier_operator.runtime.drift import needs_apply
 from imageclassifier_operator.runtime.gather import gather_all
 
@@ -48,7 +48,7 @@ def serving_children(request: ValidRequest, state: State, version: int) -> tuple
     return render.serving_children(
         request.ic,
         state.kept[version],
-        0 if request.ic.stopped else request.ic.replicas,
+        request.ic.replicas,
         # A single version needs no mark, and without it the first write stays the only one.
         has_served=marked or (serves and len(state.kept) > 1),
     )
@@ -98,21 +98,40 @@ class Children:
         kind, name = kind_of(manifest), manifest["metadata"]["name"]
         live = self._cache.get(kind, request.key, name)
         if live is None:
-            live = await self._client.read(kind, request.key.namespace, name)
-            if live is not None and is_controlled_by(live, request.ic.uid):
-                self._cache.record_write(kind, request.key, dict(live))
-        if live is not None:
-            if not is_controlled_by(live, request.ic.uid):
-                raise BlockedError(write_problems.conflict(kind, live, request.ic))
-            if live["metadata"].get("deletionTimestamp") is not None:
-                return  # the event of its deletion starts the next reconciliation
-            if not needs_apply(manifest, live, FIELD_MANAGER):
-                return
-            if kind is JOBS:
-                return  # a Job's template is immutable, and its name contains a hash of its inputs
+            live = await self._create(request, kind, manifest)
+        if live is None:
+            return
+        if not is_controlled_by(live, request.ic.uid):
+            raise BlockedError(write_problems.conflict(kind, live, request.ic))
+        if live["metadata"].get("deletionTimestamp") is not None:
+            return  # the event of its deletion starts the next reconciliation
+        if not needs_apply(manifest, live, FIELD_MANAGER):
+            return
+        if kind is JOBS:
+            return  # a Job's template is immutable, and its name contains a hash of its inputs
+        if has_fields_of_creation(live):
+            self._cache.record_write(kind, request.key, await self._client.claim_fields(kind, live))
         written = await self._client.apply(kind, manifest)
         logger.info("Wrote %s %s", kind.kind, name)
         self._cache.record_write(kind, request.key, written)
+
+    async def _create(self, request: ValidRequest, kind: Kind, manifest: render.Manifest) -> Json | None:
+        """Create a child that the cache does not have. Returns the object that has its name already."""
+        name = manifest["metadata"]["name"]
+        try:
+            created = await self._client.create(kind, request.key.namespace, manifest)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            live = await self._client.find(kind, request.key.namespace, name)
+            if live is None:
+                raise  # it was deleted just now
+            if is_controlled_by(live, request.ic.uid):
+                self._cache.record_write(kind, request.key, live)
+            return live
+        logger.info("Created %s %s", kind.kind, name)
+        self._cache.record_write(kind, request.key, created)
+        return None
 
     async def _retry_verification(
         self, request: ValidRequest, goal: Goal, state: State, snapshot: Snapshot
@@ -150,7 +169,7 @@ class Children:
                 if _is_verification(live):
                     if name == reported:
                         continue
-                elif version is not None and (version in kept or not decision.delete_others):
+                elif version is not None and version not in kept and not decision.delete_others:
                     continue
                 await self._delete(request, kind, live)
                 logger.info("Deleted %s %s", kind.kind, name)

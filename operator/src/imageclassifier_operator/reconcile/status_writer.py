@@ -73,6 +73,8 @@ class StatusWriter:
         for transition in decision.taken:
             logger.info("%s: %s", transition.name, transition.message)
             metrics.TRANSITIONS.labels(transition.name).inc()
+            if not events.is_worth_an_event(transition):
+                continue
             subject = events.Subject(request.body["metadata"], self._reporter, request.now)
             event = events.of_transition(subject, transition, decision.state.revision)
             request.memory.pending_events.append(event)

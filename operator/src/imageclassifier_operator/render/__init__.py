@@ -1,18 +1,12 @@
-"""The manifests of an ImageClassifier's children, for server-side apply. Pure: no I/O."""
+"""The manifests of an ImageClassifier's children. Pure: no I/O. All but the routing have their own hash."""
 
-from imageclassifier_operator.api import ImageClassifier
+from imageclassifier_operator.api import ImageClassifier, ModelVersion
+from imageclassifier_operator.render import gateway, model_server, verification
 from imageclassifier_operator.render.autoscaler import autoscaler
-from imageclassifier_operator.render.gateway import (
-    gateway_deployment,
-    gateway_disruption_budget,
-    gateway_ingress,
-    gateway_service,
-)
-from imageclassifier_operator.render.manifest import Installation, Manifest
-from imageclassifier_operator.render.model_server import serving_children
+from imageclassifier_operator.render.manifest import Installation, Manifest, marked
 from imageclassifier_operator.render.network_policy import network_policies
 from imageclassifier_operator.render.routing_config_map import routing_config_map
-from imageclassifier_operator.render.verification import picture_file, verify_job
+from imageclassifier_operator.render.verification import picture_file
 
 __all__ = [
     "Installation",
@@ -28,11 +22,30 @@ __all__ = [
 
 def shared_children(ic: ImageClassifier, installation: Installation) -> tuple[Manifest, ...]:
     """The children that belong to no version, without the routing ConfigMap."""
-    return (
-        gateway_deployment(ic, installation),
-        gateway_service(ic),
-        gateway_disruption_budget(ic),
+    others = (
+        gateway.gateway_service(ic),
+        *gateway.gateway_disruption_budgets(ic),
         *network_policies(ic, installation),
         *autoscaler(ic),
-        *gateway_ingress(ic),
+        *gateway.gateway_ingress(ic),
     )
+    return (gateway_deployment(ic, installation), *map(marked, others))
+
+
+def gateway_deployment(ic: ImageClassifier, installation: Installation) -> Manifest:
+    """The gateway's Deployment."""
+    return marked(gateway.gateway_deployment(ic, installation))
+
+
+def serving_children(
+    ic: ImageClassifier, served: ModelVersion, replicas: int, *, has_served: bool = False
+) -> tuple[Manifest, ...]:
+    """The children of one version, of which the first is the Deployment."""
+    return tuple(map(marked, model_server.serving_children(ic, served, replicas, has_served=has_served)))
+
+
+def verify_job(
+    ic: ImageClassifier, served: ModelVersion, plan_json: str, attempt: str, installation: Installation
+) -> tuple[Manifest, ...]:
+    """The verification of one version: the ConfigMap with its plan, and the Job."""
+    return tuple(map(marked, verification.verify_job(ic, served, plan_json, attempt, installation)))

@@ -11,7 +11,7 @@ from imageclassifier_operator.render.manifest import (
     container,
     cpu_limit,
     deployment,
-    disruption_budget,
+    disruption_budgets,
     metadata,
     pod_spec,
     pull_secrets,
@@ -79,7 +79,7 @@ def gateway_deployment(ic: ImageClassifier, installation: Installation) -> Manif
         pod["imagePullSecrets"] = pull_secrets(gateway.image_pull_secrets)
     return deployment(
         metadata(ic, names.gateway_name(ic.name), component="gateway"),
-        replicas=0 if ic.stopped else gateway.replicas,
+        replicas=gateway.replicas,
         selector=selector,
         pod=pod,
     )
@@ -127,11 +127,12 @@ def gateway_service(ic: ImageClassifier) -> Manifest:
     }
 
 
-def gateway_disruption_budget(ic: ImageClassifier) -> Manifest:
-    """The PodDisruptionBudget of the gateway."""
-    return disruption_budget(
+def gateway_disruption_budgets(ic: ImageClassifier) -> tuple[Manifest, ...]:
+    """The PodDisruptionBudget of the gateway, if it has several pods."""
+    return disruption_budgets(
         metadata(ic, names.gateway_name(ic.name), component="gateway"),
         names.selector(ic.name, "gateway"),
+        ic.gateway.replicas,
     )
 
 

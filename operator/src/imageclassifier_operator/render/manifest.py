@@ -4,6 +4,8 @@ Fields with the API server's default are left out, so that admission may set the
 lists, such as a port's `protocol`.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -138,9 +140,27 @@ def deployment(
     }
 
 
-def disruption_budget(meta: Manifest, selector: dict[str, str]) -> Manifest:
-    """One pod at a time may be evicted. Pods that are not ready never block the drain of a node."""
-    return {
+def marked(manifest: Manifest) -> Manifest:
+    """The manifest with its own hash as an annotation.
+
+    So a live object differs from every other manifest, also from one that only lacks a field. Of an object
+    that was created with a POST the API server cannot tell: its `managedFields` mix our fields with defaults.
+    """
+    text = json.dumps(manifest, sort_keys=True, ensure_ascii=False)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    meta = manifest["metadata"]
+    annotations = {**meta.get("annotations", {}), names.ANNOTATION_MANIFEST_HASH: digest}
+    return {**manifest, "metadata": {**meta, "annotations": annotations}}
+
+
+def disruption_budgets(meta: Manifest, selector: dict[str, str], pods: int) -> tuple[Manifest, ...]:
+    """One pod at a time may be evicted. Pods that are not ready never block the drain of a node.
+
+    For a single pod this would allow what is allowed without it.
+    """
+    if pods <= 1:
+        return ()
+    budget: Manifest = {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
         "metadata": meta,
@@ -150,3 +170,4 @@ def disruption_budget(meta: Manifest, selector: dict[str, str]) -> Manifest:
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
         },
     }
+    return (budget,)

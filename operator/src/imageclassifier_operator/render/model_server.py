@@ -21,7 +21,7 @@ from imageclassifier_operator.render.manifest import (
     container,
     cpu_limit,
     deployment,
-    disruption_budget,
+    disruption_budgets,
     metadata,
     pod_spec,
     pull_secrets,
@@ -58,7 +58,7 @@ def termination_grace_seconds(timeout_seconds: int) -> int:
 def serving_children(
     ic: ImageClassifier, served: ModelVersion, replicas: int, *, has_served: bool = False
 ) -> tuple[Manifest, ...]:
-    """The three children of one version.
+    """The children of one version: Deployment, Service and, for several pods, the PodDisruptionBudget.
 
     The Deployment's annotations contain its inputs, so that a lost state can be recovered from it.
     `has_served` marks a version that has had traffic.
@@ -105,7 +105,9 @@ def serving_children(
                 ],
             },
         },
-        disruption_budget(meta(), selector),
+        *disruption_budgets(
+            meta(), selector, max(replicas, ic.autoscaling.max_replicas if ic.autoscaling else 0)
+        ),
     )
 
 

@@ -1,9 +1,9 @@
 """The cache: the objects from the watches, corrected by our own writes and by what is known to be deleted.
 
-kopf's indices lag behind our writes. They also keep deleted objects: after a broken watch kopf lists again,
-but an object that was deleted meanwhile stays in the index. So this cache adds two things to the indices: the
-response to each of our writes, until the watch has caught up with its resourceVersion (read-your-writes), and
-the uids of deleted objects.
+The watches lag behind our writes. kopf's index of ImageClassifiers also keeps deleted ones as ghosts: after a
+broken watch kopf lists again, but an object that was deleted meanwhile stays in the index. So this cache adds
+two things to the indices: the response to each of our writes, until the watch has caught up with its
+resourceVersion (read-your-writes), and the uids of deleted objects.
 """
 
 import re
@@ -16,7 +16,10 @@ from imageclassifier_operator.api.kinds import CHILDREN, IMAGE_CLASSIFIERS, PODS
 from imageclassifier_operator.runtime.work_queue import Key
 
 Index = Mapping[Key, Iterable[Json]]
-"""A kopf index: all objects of one kind, by their ImageClassifier."""
+"""All objects of one kind, by their ImageClassifier: an index of kopf, or the store of a reflector."""
+
+MAX_DELETED = 1000
+"""How many deletions of each kind are remembered beyond those of ghosts."""
 
 _CHILD_NAME = re.compile(r"(.+)-(?:serving-v\d+|gateway|verify-v\d+)-")
 """The names of our pods and Jobs. An Event does not have the labels of the object that it is about."""
@@ -36,14 +39,14 @@ def key_of(kind: Kind, body: Json) -> Key | None:
 
 
 class Cache:
-    """Objects by ImageClassifier. `indices`: kopf's live indices, by plural name."""
+    """Objects by ImageClassifier. `indices`: those of the watches, by plural name."""
 
     def __init__(self, indices: Mapping[str, Index]) -> None:
         self._indices = indices
         self._written: dict[
             tuple[str, Key], dict[str, dict[str, Any]]
         ] = {}  # (plural, key) -> name -> object
-        self._deleted_uids: dict[str, set[str]] = {kind.plural: set() for kind in WATCHED}
+        self._deleted_uids: dict[str, dict[str, None]] = {kind.plural: {} for kind in WATCHED}
 
     def image_classifier(self, key: Key) -> Json | None:
         """The ImageClassifier itself; None if it does not exist."""
@@ -80,20 +83,34 @@ class Cache:
         """Record what a read from the API server has returned, None if there is no such object."""
         if body is not None:
             self.record_write(kind, key, body)
-            self._deleted_uids[kind.plural].discard(body["metadata"]["uid"])
+            self._deleted_uids[kind.plural].pop(body["metadata"]["uid"], None)
         elif (cached := self.get(kind, key, name)) is not None:
             self.record_deletion(kind, key, name, cached["metadata"]["uid"])
 
     def record_event(self, kind: Kind, uid: str) -> None:
         """Record that the watch has reported an object that exists, as one that has our labels again."""
-        self._deleted_uids[kind.plural].discard(uid)
+        self._deleted_uids[kind.plural].pop(uid, None)
 
     def record_deletion(self, kind: Kind, key: Key, name: str, uid: str) -> None:
         """Record that an object is deleted, by us, by an event of the watch, or by its absence in a list."""
         written = self._written.get((kind.plural, key), {})
         if name in written and written[name]["metadata"]["uid"] == uid:
             del written[name]
-        self._deleted_uids[kind.plural].add(uid)
+        deleted = self._deleted_uids[kind.plural]
+        deleted[uid] = None
+        if len(deleted) > 2 * MAX_DELETED:
+            self._forget_deletions(kind)
+
+    def _forget_deletions(self, kind: Kind) -> None:
+        """Keep the newest deletions, which a late response to a write could undo, and those of ghosts."""
+        deleted = self._deleted_uids[kind.plural]
+        present = self._indexed_uids() if kind == IMAGE_CLASSIFIERS else set()
+        newest = set(list(deleted)[-MAX_DELETED:])
+        self._deleted_uids[kind.plural] = {uid: None for uid in deleted if uid in newest or uid in present}
+
+    def _indexed_uids(self) -> set[str]:
+        index = self._indices[IMAGE_CLASSIFIERS.plural]
+        return {body["metadata"]["uid"] for key in list(index) for body in index[key]}
 
     def uids(self, kind: Kind) -> set[str]:
         """The uids of all cached objects of `kind`, to be read before the list for `drop_missing`."""
@@ -110,7 +127,6 @@ class Cache:
 
         Returns the ImageClassifiers that they belonged to.
         """
-        index, deleted = self._indices[kind.plural], self._deleted_uids[kind.plural]
         missing, affected = before - listed, set()
         for key in self._keys(kind):
             for body in self.objects_of(kind, key):
@@ -118,7 +134,7 @@ class Cache:
                 if uid in missing:
                     self.record_deletion(kind, key, body["metadata"]["name"], uid)
                     affected.add(key)
-        deleted &= {body["metadata"]["uid"] for key in list(index) for body in index[key]}
+        self._forget_deletions(kind)
         return affected
 
     def forget(self, key: Key) -> None:

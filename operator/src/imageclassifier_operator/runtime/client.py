@@ -6,7 +6,8 @@ message.
 
 import json
 import os
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -24,11 +25,17 @@ from imageclassifier_operator.api.kinds import (
     LEASES,
     PODS,
     STATUS_FIELD_MANAGER,
+    WARNINGS,
     Kind,
 )
 
 REQUEST_TIMEOUT_SECONDS = 15
 LIST_CHUNK = 500
+OBJECTS_OF_A_PAGE = 200
+WATCH_SECONDS = (240, 480)
+WATCH_SILENCE_SECONDS = 90
+MAX_CONNECTIONS = 100
+"""The watches, which never end, and the requests of all workers."""
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -68,7 +75,7 @@ class _Request:
     path: str
     kind: Kind
     verb: str
-    body: Json | None = None
+    body: Json | list[Json] | None = None
     query: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/json"
     accept: str = "application/json"
@@ -82,6 +89,19 @@ def _apply(verb: str, path: str, kind: Kind, body: Json, field_manager: str) -> 
     )
 
 
+def has_fields_of_creation(live: Json) -> bool:
+    """Whether the API server lists fields as ours because of our POST, not of an apply."""
+    return any(map(_is_of_creation, live["metadata"].get("managedFields") or ()))
+
+
+def _is_of_creation(entry: Json) -> bool:
+    return (entry.get("manager"), entry.get("operation"), entry.get("subresource")) == (
+        FIELD_MANAGER,
+        "Update",
+        None,
+    )
+
+
 def _precondition(basis: Json) -> dict[str, str]:
     """The metadata with which an apply fails if the object is not `basis` any more.
 
@@ -90,6 +110,22 @@ def _precondition(basis: Json) -> dict[str, str]:
     """
     metadata = basis["metadata"]
     return {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+
+
+def _selection(kind: Kind) -> dict[str, str]:
+    """The query that selects the objects to be watched."""
+    if kind == WARNINGS:
+        return {"fieldSelector": "type=Warning"}
+    return {"labelSelector": names.CHILDREN_SELECTOR} if kind.ours else {}
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a list. `version`: the list's resourceVersion. `token`: that of the next page, if any."""
+
+    items: list[dict[str, Any]]
+    version: str
+    token: str
 
 
 class KubernetesClient:
@@ -112,6 +148,7 @@ class KubernetesClient:
             await load_kube_config(
                 config_file=os.environ.get("KUBECONFIG"), client_configuration=configuration
             )  # type: ignore[no-untyped-call]
+        configuration.connection_pool_maxsize = MAX_CONNECTIONS
         return cls(ApiClient(configuration), namespace)
 
     async def close(self) -> None:
@@ -183,10 +220,43 @@ class KubernetesClient:
 
     async def create(self, kind: Kind, namespace: str, body: Json) -> dict[str, Any]:
         """Create an object. Raises ApiError 409 if one of this name exists."""
-        query = {"fieldManager": FIELD_MANAGER}
+        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
         return await self._send(
             _Request("POST", kind.path(namespace), kind, "create", body=body, query=query)
         )
+
+    async def find(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
+        """One object by its name, from a list, which needs no right that the watches do not need."""
+        query = {"fieldSelector": f"metadata.name={name}"}
+        answer = await self._send(_Request("GET", kind.path(namespace), kind, "list", query=query))
+        found = next(iter(answer["items"]), None)
+        return None if found is None else {"apiVersion": kind.api_version, "kind": kind.kind, **found}
+
+    async def claim_fields(self, kind: Kind, live: Json) -> dict[str, Any]:
+        """Let the next apply remove fields that `live` has from its creation, which was no apply.
+
+        The API server tells the fields of a create apart from those of an apply, although the manager is the
+        same. Raises ApiError 409 if the object has changed.
+        """
+        metadata = live["metadata"]
+        fields = metadata["managedFields"]
+        created = next(index for index, entry in enumerate(fields) if _is_of_creation(entry))
+        path = f"/metadata/managedFields/{created}"
+        if any(entry.get("manager") == FIELD_MANAGER and entry["operation"] == "Apply" for entry in fields):
+            change = {"op": "remove", "path": path}
+        else:
+            change = {"op": "replace", "path": f"{path}/operation", "value": "Apply"}
+        version = {"op": "replace", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]}
+        request = _Request(
+            method="PATCH",
+            path=kind.path(metadata["namespace"], metadata["name"]),
+            kind=kind,
+            verb="claim",
+            body=[version, change],
+            query={"fieldManager": FIELD_MANAGER},
+            content_type="application/json-patch+json",
+        )
+        return await self._send(request)
 
     async def replace(self, kind: Kind, namespace: str, body: Json) -> dict[str, Any]:
         """Replace an object. Raises ApiError 409 if it has changed since `body` was read."""
@@ -196,9 +266,7 @@ class KubernetesClient:
     async def list_uids(self, kind: Kind) -> set[str]:
         """The uids of all watched objects of `kind`, listed in chunks and without their content."""
         uids: set[str] = set()
-        query: dict[str, str] = {"limit": str(LIST_CHUNK)}
-        if kind.ours:
-            query["labelSelector"] = names.CHILDREN_SELECTOR
+        query = {"limit": str(LIST_CHUNK), **_selection(kind)}
         while True:
             request = _Request(
                 "GET", kind.path(self.namespace), kind, "list", query=query, accept=_METADATA_LIST
@@ -210,8 +278,50 @@ class KubernetesClient:
                 return uids
             query["continue"] = token
 
-    async def _send(self, request: _Request) -> dict[str, Any]:
-        kind, verb = request.kind.kind, request.verb
+    async def list_page(self, kind: Kind, token: str) -> Page:
+        """One page of the list of all watched objects of `kind`, with the token of the page before."""
+        query = {"limit": str(OBJECTS_OF_A_PAGE), **_selection(kind)}
+        if token:
+            query["continue"] = token
+        answer = await self._send(_Request("GET", kind.path(self.namespace), kind, "list", query=query))
+        metadata, about = answer["metadata"], {"apiVersion": kind.api_version, "kind": kind.kind}
+        items = [{**about, **item} for item in answer["items"] or ()]
+        return Page(items, metadata["resourceVersion"], metadata.get("continue") or "")
+
+    async def watch(self, kind: Kind, version: str) -> AsyncGenerator[dict[str, Any], None]:
+        """The events of all watched objects of `kind` since `version`, until the API server ends the watch.
+
+        The API server sends bookmarks when nothing happens. A connection without any is broken.
+        """
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(random.randint(*WATCH_SECONDS)),  # noqa: S311 - jitter is not a secret
+            **_selection(kind),
+        }
+        request = _Request("GET", kind.path(self.namespace), kind, "watch", query=query)
+        limits = aiohttp.ClientTimeout(
+            total=None, sock_connect=REQUEST_TIMEOUT_SECONDS, sock_read=WATCH_SILENCE_SECONDS
+        )
+        response = None
+        try:
+            response = await self._call(request, limits)
+            if response.status != 200:
+                raise _error(response.status, response.reason or "", await response.read())
+            unfinished = b""
+            async for chunk in response.response.content.iter_any():
+                *lines, unfinished = (unfinished + chunk).split(b"\n")
+                for line in lines:
+                    yield json.loads(line)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ApiError(0, "Unreachable", f"the watch broke: {error!r}") from error
+        finally:
+            if response is not None:
+                response.response.close()
+
+    async def _call(self, request: _Request, limits: aiohttp.ClientTimeout) -> Any:
+        """The response, whose body is not read yet."""
         serialized = await self._client.param_serialize(
             request.method,
             request.path,
@@ -222,9 +332,13 @@ class KubernetesClient:
         )
         if request.method != "GET" and request.kind is not LEASES and not self.may_write():
             raise ApiError(0, "LeaseExpired", "nothing was written, because another replica may lead now")
+        return await self._client.call_api(*serialized, _request_timeout=limits)
+
+    async def _send(self, request: _Request) -> dict[str, Any]:
+        kind, verb = request.kind.kind, request.verb
         try:
-            response = await self._client.call_api(*serialized, _request_timeout=REQUEST_TIMEOUT_SECONDS)
-            data = await response.read()  # type: ignore[no-untyped-call]
+            response = await self._call(request, aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_SECONDS))
+            data = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             metrics.API_REQUESTS.labels(verb, kind, "unreachable").inc()
             raise ApiError(0, "Unreachable", f"the API server cannot be reached: {error!r}") from error

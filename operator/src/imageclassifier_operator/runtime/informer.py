@@ -1,7 +1,11 @@
-"""The informer: kopf lists and watches, keeps the indices, and its event handlers add keys to the work queue.
+"""The informer: it fills the cache, and adds the keys of what has changed to the work queue.
 
-kopf's handlers for create, update, resume, timers and daemons are not used. They store their progress in
-annotations and finalizers of users' objects, and do not see what happens to children.
+kopf lists and watches ImageClassifiers. Its handlers for create, update, resume, timers and daemons are not
+used: they store their progress in annotations and finalizers of users' objects, and do not see what happens
+to children.
+
+Reflectors of our own list and watch the children, pods and warnings, of which there are many more. kopf would
+start a task for each of them, keep them as parsed JSON, and keep those that vanish while a watch is broken.
 """
 
 import asyncio
@@ -10,32 +14,37 @@ from typing import Any
 
 import kopf
 
-from imageclassifier_operator.api import names
-from imageclassifier_operator.api.kinds import WARNINGS, WATCHED, Kind
+from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS, WATCHED, Kind
 from imageclassifier_operator.runtime.cache import Cache, key_of
+from imageclassifier_operator.runtime.client import KubernetesClient
+from imageclassifier_operator.runtime.reflector import Listener, Reflector
+from imageclassifier_operator.runtime.store import Removed, Store
 from imageclassifier_operator.runtime.work_queue import Key, WorkQueue
+
+REFLECTED = tuple(kind for kind in WATCHED if kind != IMAGE_CLASSIFIERS)
 
 
 class Informer:
-    """kopf's registry for our kinds, whose handlers fill the cache and the work queue."""
+    """kopf's registry for ImageClassifiers, and the reflectors of all other kinds."""
 
     def __init__(self, queue: WorkQueue) -> None:
         self.registry = kopf.OperatorRegistry()
         self.queue = queue
         self.started = asyncio.Event()
+        self.children_listed = asyncio.Event()
+        """Set once the first list of every kind but ImageClassifiers is in the cache."""
         self.listed = asyncio.Event()
         """Set once the first list of every kind is in the cache. kopf delays the event of each object until
         all listed objects are indexed, so the first event is the sign.
         """
+        self._classifiers_listed = False
         self._cache: Cache | None = None
+        self._stores = {kind.plural: Store(kind) for kind in REFLECTED}
+        resource = (IMAGE_CLASSIFIERS.group, IMAGE_CLASSIFIERS.version, IMAGE_CLASSIFIERS.plural)
         kopf.on.login(registry=self.registry)(_login)
         kopf.on.startup(registry=self.registry)(self._startup)
-        for kind in WATCHED:
-            resource = (kind.group, kind.version, kind.plural)
-            kopf.index(*resource, registry=self.registry, id=kind.plural)(_indexer(kind))
-            kopf.on.event(*resource, registry=self.registry, id=f"{kind.plural}-changed")(
-                self._event_handler(kind)
-            )
+        kopf.index(*resource, registry=self.registry, id=IMAGE_CLASSIFIERS.plural)(_index)
+        kopf.on.event(*resource, registry=self.registry, id="changed")(self._handle_event)
 
     @property
     def cache(self) -> Cache:
@@ -43,40 +52,53 @@ class Informer:
         assert self._cache is not None, "kopf has not started"
         return self._cache
 
+    async def reflect(self, client: KubernetesClient) -> None:
+        """Run the reflectors until cancelled."""
+        await self.started.wait()
+        listener, pages = Listener(self.queue.add, self._removed), asyncio.Lock()
+        reflectors = [
+            Reflector(client, kind, self._stores[kind.plural], listener, pages) for kind in REFLECTED
+        ]
+        async with asyncio.TaskGroup() as group:
+            for reflector in reflectors:
+                group.create_task(reflector.run())
+            for reflector in reflectors:
+                await reflector.listed.wait()
+            self.children_listed.set()
+            self._note_listed()
+
     async def _startup(self, settings: kopf.OperatorSettings, **arguments: Any) -> None:
         settings.posting.enabled = False
         settings.scanning.disabled = True
         settings.watching.chunk_size = 500
-        for kind in WATCHED:
-            if kind.ours:
-                settings.watching.label_selectors[kind.group, kind.version, kind.plural] = (
-                    names.CHILDREN_SELECTOR
-                )
-        settings.watching.field_selectors[WARNINGS.group, WARNINGS.version, WARNINGS.plural] = "type=Warning"
-        self._cache = Cache({kind.plural: arguments[kind.plural] for kind in WATCHED})
+        classifiers = {IMAGE_CLASSIFIERS.plural: arguments[IMAGE_CLASSIFIERS.plural]}
+        self._cache = Cache(classifiers | self._stores)
         self.started.set()
 
-    def _event_handler(self, kind: Kind) -> Any:
-        async def handle(type: str | None, body: kopf.Body, **_: Any) -> None:
+    async def _handle_event(self, type: str | None, body: kopf.Body, **_: Any) -> None:
+        self._classifiers_listed = True
+        self._note_listed()
+        key = key_of(IMAGE_CLASSIFIERS, body)
+        if key is None:
+            return
+        uid = body["metadata"]["uid"]
+        if type == "DELETED":
+            self.cache.record_deletion(IMAGE_CLASSIFIERS, key, key.name, uid)
+        else:
+            self.cache.record_event(IMAGE_CLASSIFIERS, uid)
+        self.queue.add(key)
+
+    def _removed(self, kind: Kind, removed: Removed) -> None:
+        self.cache.record_deletion(kind, removed.key, removed.name, removed.uid)
+
+    def _note_listed(self) -> None:
+        if self._classifiers_listed and self.children_listed.is_set():
             self.listed.set()
-            key = key_of(kind, body)
-            if key is None:
-                return
-            if type == "DELETED":
-                self.cache.record_deletion(kind, key, body["metadata"]["name"], body["metadata"]["uid"])
-            else:
-                self.cache.record_event(kind, body["metadata"]["uid"])
-            self.queue.add(key)
-
-        return handle
 
 
-def _indexer(kind: Kind) -> Any:
-    async def index(body: kopf.Body, **_: Any) -> Mapping[Key, Mapping[str, Any]]:
-        key = key_of(kind, body)
-        return {} if key is None else {key: dict(body)}
-
-    return index
+async def _index(body: kopf.Body, **_: Any) -> Mapping[Key, Mapping[str, Any]]:
+    key = key_of(IMAGE_CLASSIFIERS, body)
+    return {} if key is None else {key: dict(body)}
 
 
 def _login(**arguments: Any) -> kopf.ConnectionInfo | None:

@@ -11,7 +11,8 @@ from imageclassifier_operator.runtime.work_queue import Key, RetrySoonError, Wor
 
 logger = logging.getLogger(__name__)
 
-WORKERS = 4
+WORKERS = 32
+"""They wait for the API server and for gateways most of the time."""
 
 
 async def run_workers(queue: WorkQueue, reconcile: Callable[[Key], Awaitable[float | None]]) -> None:

@@ -1,4 +1,4 @@
-"""Kubernetes Events: one for each transition, and one for what prevents the operator from acting.
+"""Kubernetes Events: for what changes traffic, for what fails, and for what keeps the operator from acting.
 
 The name of an Event contains a digest of what it says. So a repeated reconciliation, or the next leader, does
 not post it a second time.
@@ -40,6 +40,15 @@ class _Content:
     action: str
     message: str
     digest_of: str
+
+
+STEPS = frozenset({"RolloutStarted", "CandidateLoaded", "PreviousReleased", "RolloutFinished"})
+"""The transitions of every rollout that change no traffic: the status shows them, and they get no Event."""
+
+
+def is_worth_an_event(transition: TakenTransition) -> bool:
+    """Whether users want to find the transition in the history: it changes the traffic, or has a cause."""
+    return transition.cause is not None or transition.name not in STEPS
 
 
 def of_transition(subject: Subject, transition: TakenTransition, revision: int) -> dict[str, Any]:

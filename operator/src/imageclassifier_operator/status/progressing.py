@@ -43,8 +43,7 @@ def _failure(failed: FailedVersion) -> Problem:
     return Problem(
         Reason.of(failed.reason, Reason.VERIFICATION_FAILED),
         f"Version {failed.version} failed: {failed.message} "
-        "To retry, change the spec, or give spec.rollout.retryToken or the annotation "
-        f"{RETRY_ANNOTATION} a new value.",
+        f"To retry, change the spec or the annotation {RETRY_ANNOTATION}.",
     )
 
 
@@ -120,8 +119,7 @@ def _candidate_details(
     if state.clock_stopped_since is not None and state.phase is not Phase.LOAD:
         reason = Reason.PAUSED
         message += (
-            " The rollout is paused. To continue, give spec.rollout.promoteToken or the annotation "
-            f"{PROMOTE_ANNOTATION} a new value."
+            f" The rollout is paused. To continue, give the annotation {PROMOTE_ANNOTATION} a new value."
         )
     return reason, message
 

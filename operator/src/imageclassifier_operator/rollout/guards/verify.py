@@ -43,11 +43,8 @@ def candidate_failed_before_traffic(context: RolloutContext) -> Problem | None:
 
 
 def is_promoted(context: RolloutContext) -> bool:
-    """The promote annotation, or `promoteToken`, has a value that has not taken effect yet."""
-    goal, state = context.goal, context.state
-    return goal.promote not in ("", state.promoted) or (
-        goal.rollout.promote_token not in ("", state.promoted_token)
-    )
+    """The user has given the promote annotation a value that has not taken effect yet."""
+    return context.goal.promote not in ("", context.state.promoted)
 
 
 def may_proceed(context: RolloutContext) -> bool:
