@@ -200,6 +200,25 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no source": ({"model": {"version": 1}}, "Set source.image.reference to the image with the model"),
     "an empty source": ({"model": {"version": 1, "source": {}}}, "The model has no source, or two"),
+    "a data set without a source": (
+        {"rollout": {"acceptance": {"dataset": {"source": {}}}}},
+        "The data set has no source, or several",
+    ),
+    "a data set with two sources": (
+        {
+            "rollout": {
+                "acceptance": {
+                    "dataset": {
+                        "source": {
+                            "image": {"reference": "set:1"},
+                            "configMaps": [{"name": "a", "label": "pizza"}],
+                        }
+                    }
+                }
+            }
+        },
+        "The data set has no source, or several",
+    ),
     "two sources": (
         {
             "model": {

@@ -20,7 +20,13 @@ from free_ports import free_port
 from bare_apiserver import ApiError
 from imageclassifier_operator.__main__ import run
 from imageclassifier_operator.api import names
-from imageclassifier_operator.observe.types import Counters, GatewayReport, ShadowReport, VersionReport
+from imageclassifier_operator.observe.types import (
+    Counters,
+    GatewayReport,
+    ShadowReport,
+    VerificationProgress,
+    VersionReport,
+)
 from imageclassifier_operator.runtime.leader_election import LeaseLostError, Timing
 from imageclassifier_operator.settings import Settings
 
@@ -40,12 +46,17 @@ class PlayedGateways:
         self._files: dict[str, dict[str, Any]] = {}
         self.counters: dict[int, Counters] = {}
         self.shadow: ShadowReport | None = None
+        self.progress: VerificationProgress | None = None
+        """What the pod of a running verification reports."""
         self.errors: dict[int, str] = {}
         """Version -> why no gateway can use it."""
         self.deaf = False
         """No gateway reads anything new."""
         self.unreachable = False
         """The operator gets no answer from any gateway."""
+
+    async def fetch_progress(self, pod: Mapping[str, Any]) -> VerificationProgress | None:
+        return self.progress
 
     async def fetch_reports(self, pods: Iterable[Mapping[str, Any]]) -> dict[str, GatewayReport]:
         return {

@@ -1,6 +1,12 @@
 """The API of the CRD in Python: names, kinds, reasons, status limits, and the spec as frozen values."""
 
 from imageclassifier_operator.api.classifier import Autoscaling, ImageClassifier, Model, parse
+from imageclassifier_operator.api.dataset import (
+    Dataset,
+    DatasetClaim,
+    DatasetImage,
+    LabelledConfigMap,
+)
 from imageclassifier_operator.api.errors import InvalidSpec
 from imageclassifier_operator.api.gateway import (
     GatewayCors,
@@ -34,6 +40,9 @@ __all__ = [
     "Autoscaling",
     "Batching",
     "ConfigMapKey",
+    "Dataset",
+    "DatasetClaim",
+    "DatasetImage",
     "GatewayCors",
     "GatewayIngress",
     "GatewayService",
@@ -42,6 +51,7 @@ __all__ = [
     "ImageClassifier",
     "ImageSource",
     "InvalidSpec",
+    "LabelledConfigMap",
     "Limits",
     "Model",
     "ModelSource",

@@ -86,7 +86,19 @@ class Reason(StrEnum):
         "ProgressDeadlineExceeded",
         "The version did not become ready or usable within `spec.rollout.progressDeadlineSeconds`.",
     )
-    ACCEPTANCE_FAILED = "AcceptanceFailed", "Too few acceptance pictures got their expected label."
+    ACCEPTANCE_FAILED = (
+        "AcceptanceFailed",
+        "Too few acceptance pictures or pictures of the data set got their label.",
+    )
+    WORSE_THAN_SERVING = (
+        "WorseThanServing",
+        "The version is shown to be worse than the serving version on the pictures of "
+        "`spec.rollout.acceptance.dataset`.",
+    )
+    DATASET_INVALID = (
+        "DatasetInvalid",
+        "`spec.rollout.acceptance.dataset` has a folder that is no class of the version.",
+    )
     GOLDEN_FAILED = (
         "GoldenFailed",
         "The model's probabilities for its golden pictures differ from those at training.",

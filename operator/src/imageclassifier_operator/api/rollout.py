@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
+from imageclassifier_operator.api.dataset import Dataset
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.numbers import share
 
@@ -117,17 +118,20 @@ class AcceptanceCase:
 
 @dataclass(frozen=True)
 class Acceptance:
-    """`spec.rollout.acceptance`: the pictures, and how many must pass."""
+    """`spec.rollout.acceptance`: the pictures, how many must pass, and a data set to compare versions on."""
 
     cases: tuple[AcceptanceCase, ...] = ()
     min_pass_percent: int = 100
+    dataset: Dataset | None = None
 
     @classmethod
     def parse(cls, acceptance: Json) -> Self:
         """Read `spec.rollout.acceptance`."""
+        dataset = acceptance.get("dataset")
         return cls(
             tuple(AcceptanceCase.parse(case) for case in acceptance.get("cases") or ()),
             acceptance.get("minPassPercent", cls.min_pass_percent),
+            None if dataset is None else Dataset.parse(dataset),
         )
 
 
@@ -165,3 +169,9 @@ class RolloutSettings:
             shadow=None if shadow is None else Shadow.parse(shadow),
             limits=Limits.parse(rollout.get("limits") or {}),
         )
+
+    @property
+    def verification_deadline_seconds(self) -> int:
+        """How long the verification may take, and a version that passed may wait for its traffic."""
+        dataset = self.acceptance.dataset
+        return self.progress_deadline_seconds + (0 if dataset is None else dataset.timeout_seconds)

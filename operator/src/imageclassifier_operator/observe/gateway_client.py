@@ -1,23 +1,32 @@
 """The client of the gateways: polls `GET /rollout` on the internal port of all pods at once.
 
+A verification pod answers `GET /progress` on the same port.
+
 A pod that does not answer, or sends anything else than a report, has no report.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
 
 import aiohttp
 
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
-from imageclassifier_operator.observe.types import Counters, GatewayReport, ShadowReport, VersionReport
+from imageclassifier_operator.observe.types import (
+    Counters,
+    GatewayReport,
+    ShadowReport,
+    VerificationProgress,
+    VersionReport,
+)
 
 logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 1.0
 SCHEMA = 1
+_Parsed = TypeVar("_Parsed")
 
 
 class GatewayClient(Protocol):
@@ -25,6 +34,9 @@ class GatewayClient(Protocol):
 
     async def fetch_reports(self, pods: Iterable[Json]) -> dict[str, GatewayReport]:
         """The reports of these pods by pod uid. Pods that do not answer are left out."""
+
+    async def fetch_progress(self, pod: Json) -> VerificationProgress | None:
+        """The progress of a verification; None if its pod does not answer, or has nothing to report yet."""
 
 
 class HttpGatewayClient:
@@ -49,7 +61,15 @@ class HttpGatewayClient:
         if self._session is not None:
             await self._session.close()
 
+    async def fetch_progress(self, pod: Json) -> VerificationProgress | None:
+        """Poll the pod of a verification. None if it does not answer, or has nothing to report yet."""
+        address = (pod.get("status") or {}).get("podIP")
+        return await self._fetch(address, "progress", parse_progress) if address else None
+
     async def _fetch_report(self, address: str) -> GatewayReport | None:
+        return await self._fetch(address, "rollout", parse_report)
+
+    async def _fetch(self, address: str, path: str, parse: Callable[[Json], _Parsed]) -> _Parsed | None:
         if self._session is None:
             # The timeout includes the wait for a connection: with a limit, gateways that do not answer would
             # make others look like them.
@@ -59,12 +79,25 @@ class HttpGatewayClient:
             )
         host = f"[{address}]" if ":" in address else address
         try:
-            async with self._session.get(f"http://{host}:{self._port}/rollout") as response:
+            async with self._session.get(f"http://{host}:{self._port}/{path}") as response:
                 response.raise_for_status()
-                return parse_report(await response.json(content_type=None))
+                return parse(await response.json(content_type=None))
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError) as error:
-            logger.debug("The gateway at %s did not send a report: %r", address, error)
+            logger.debug("The pod at %s did not send its %s: %r", address, path, error)
             return None
+
+
+def parse_progress(document: Json) -> VerificationProgress | None:
+    """Parse the response to `GET /progress`; None while the pictures are not listed yet.
+
+    Raises ValueError, KeyError or TypeError for anything else.
+    """
+    if document["schema"] != SCHEMA:
+        raise ValueError(f"the progress has schema {document['schema']}; this operator reads schema {SCHEMA}")
+    total, done, unreadable = (int(document[name]) for name in ("total", "done", "unreadable"))
+    if not 0 <= unreadable <= done <= total < 2**31:
+        raise ValueError(f"{done} of {total} pictures is no progress")
+    return VerificationProgress(total, done, unreadable) if total else None
 
 
 def parse_report(document: Json) -> GatewayReport:

@@ -109,6 +109,15 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class VerificationProgress:
+    """How many pictures of the data set a running verification has done."""
+
+    total: int
+    done: int
+    unreadable: int = 0
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """Everything that one reconciliation observes, taken once."""
 
@@ -125,6 +134,7 @@ class Snapshot:
     service_is_owned: bool = True
     """Whether the gateways' Service exists and belongs to this ImageClassifier."""
     verdict: Verdict | None = None
+    verification_progress: VerificationProgress | None = None
     verification_problem: Problem | None = None
     """What keeps the wanted version's verification from a verdict."""
     verification_disrupted_at: float | None = None

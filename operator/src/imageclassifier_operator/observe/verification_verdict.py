@@ -7,6 +7,7 @@ from typing import Any
 
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.reasons import Reason
+from imageclassifier_operator.observe.dataset_result import count, dataset_result
 from imageclassifier_operator.observe.disruptions import is_on_silent_node
 from imageclassifier_operator.observe.log_excerpts import one_line
 from imageclassifier_operator.observe.types import Verdict
@@ -39,6 +40,8 @@ def _pod_verdict(pod: Json) -> Verdict | None:
     ended = next((end for end in ends if end is not None), None)
     if ended is not None and (found := _read(ended)) is not None:
         return found
+    if (found := _init_failure(name, status)) is not None:
+        return found
     if status.get("reason"):
         why = one_line(status.get("message"))
         return _inconclusive(f"Pod {name} was ended by its node ({status['reason']}): {why}.")
@@ -49,6 +52,17 @@ def _pod_verdict(pod: Json) -> Verdict | None:
         last = "".join((ended.get("message") or "").strip().splitlines()[-1:])
         code = ended.get("exitCode")
         return _inconclusive(f"Pod {name} ended with exit code {code} and no verdict: {one_line(last)}.")
+    return None
+
+
+def _init_failure(name: str, status: Json) -> Verdict | None:
+    """Why the files of the data set could not be copied from their image."""
+    for each in status.get("initContainerStatuses") or ():
+        ended = (each.get("state") or {}).get("terminated")
+        if ended is not None and ended.get("exitCode") != 0 and not status.get("reason"):
+            why, code = one_line(ended.get("message")), ended.get("exitCode")
+            what = f"Container {each['name']} of pod {name} could not copy the data set"
+            return _inconclusive(f"{what} (exit code {code}): {why}.")
     return None
 
 
@@ -79,8 +93,8 @@ def _details(document: Json) -> dict[str, Any]:
     golden, latency = document.get("golden") or {}, document.get("latency_milliseconds") or {}
     details: dict[str, Any] = {
         "passed": bool(document["passed"]),
-        "casesTotal": _count(document.get("cases_total") or 0),
-        "casesPassed": _count(document.get("cases_passed") or 0),
+        "casesTotal": count(document.get("cases_total") or 0),
+        "casesPassed": count(document.get("cases_passed") or 0),
     }
     if golden.get("worst_difference") is not None:
         details["goldenWorstDifference"] = _number(golden["worst_difference"])
@@ -92,6 +106,8 @@ def _details(document: Json) -> dict[str, Any]:
     ]
     if cases:
         details["cases"] = cases
+    if document.get("dataset") is not None:
+        details["dataset"] = dataset_result(document["dataset"])
     return details
 
 
@@ -101,13 +117,6 @@ def _number(value: Any) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{value} is not a finite number")
     return number
-
-
-def _count(value: Any) -> int:
-    count = int(value)
-    if not 0 <= count < 2**31:
-        raise ValueError(f"{value} is not a number of pictures")
-    return count
 
 
 _CASE: Mapping[str, Callable[[Any], Any]] = {

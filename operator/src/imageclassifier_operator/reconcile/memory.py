@@ -13,6 +13,7 @@ from imageclassifier_operator.observe.gateway_health import Finding, GatewayHeal
 from imageclassifier_operator.observe.patience import Patience
 from imageclassifier_operator.observe.types import Problem
 from imageclassifier_operator.reconcile.annotation_retries import AnnotationRetries
+from imageclassifier_operator.reconcile.verification_progress import ProgressPoller
 from imageclassifier_operator.rollout.state import State
 
 JITTER = (0.8, 1.0)
@@ -62,6 +63,7 @@ class Memory:
     pending_events: list[dict[str, Any]] = field(default_factory=list)
     """Events of transitions that are not posted yet."""
     unfinished_verification: UnfinishedVerification | None = None
+    progress: ProgressPoller = field(default_factory=ProgressPoller)
     status_due: float | None = None
     """The latest time to write a status in which only figures changed."""
 

@@ -7,6 +7,7 @@ their intervals are in `observe/gateway_health.py`.
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.reconcile.children import VERIFY_AGAIN_SECONDS
 from imageclassifier_operator.reconcile.request import ValidRequest
+from imageclassifier_operator.reconcile.verification_progress import POLL_SECONDS as PROGRESS_SECONDS
 from imageclassifier_operator.rollout import Decision
 
 BLOCKED_RETRY_SECONDS = 10.0
@@ -35,6 +36,8 @@ def requeue_seconds(
         waits.append(max(0.0, memory.status_due - request.now))
     if blocked is not None:
         waits.append(BLOCKED_RETRY_SECONDS)
+    if decision.verify and snapshot.verdict is None and request.ic.rollout.acceptance.dataset is not None:
+        waits.append(PROGRESS_SECONDS)
     if snapshot.verdict is not None and not snapshot.verdict.conclusive and decision.verify:
         waits.append(VERIFY_AGAIN_SECONDS)
     return min(waits) if waits else None

@@ -9,6 +9,7 @@ from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import DEPLOYMENTS, JOBS, SERVICES
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe import objects, verification_verdict
+from imageclassifier_operator.observe.dataset_result import with_dataset
 from imageclassifier_operator.observe.disruptions import disrupted_at
 from imageclassifier_operator.observe.gateway_client import GatewayClient
 from imageclassifier_operator.observe.gateway_health import Probe
@@ -55,6 +56,11 @@ class Snapshotter:
         job = self._cache.get(JOBS, request.key, name)
         job_pods = [] if job is None else request.objects.pods_of(job)
         found = None if job is None else verification_verdict.verdict(job, job_pods)
+        dataset, progress = request.ic.rollout.acceptance.dataset, None
+        if dataset is not None and found is not None:
+            found = with_dataset(found)
+        elif dataset is not None:
+            progress = await memory.progress.poll(self._gateways, job_pods, request.now)
         snapshot = Snapshot(
             versions=objects.versions(request.objects, wanted),
             gateways=_gateways(request, state, reports),
@@ -62,6 +68,7 @@ class Snapshotter:
             gateway_problem=objects.gateway_problem(request.objects, gateway),
             acknowledged_seconds=memory.acknowledged_seconds(state.revision, ready, request.now),
             verdict=None if found is None else replace(found, version=goal.wanted.version),
+            verification_progress=progress,
             verification_problem=self._verification_problem(request, name, job, found),
             verification_disrupted_at=disrupted_at(job_pods, deletions=False),
             blocked=memory.blocked,

@@ -5,7 +5,8 @@
 - The gateway accepts any connection on its public port, and the operator's on its internal port. It may
   connect to DNS, to the model servers, and to the public internet, from which it fetches pictures; to private
   networks only if the spec allows it.
-- A verification Job accepts no connection, and may connect to the same destinations as the gateway.
+- A verification Job may connect to the same destinations as the gateway, so also to the serving version's
+  model servers. It accepts no connection; with a data set, only the operator's, which polls its progress.
 
 Network plugins always allow the kubelet's probes, which come from the node.
 """
@@ -67,19 +68,7 @@ def network_policies(ic: ImageClassifier, installation: Installation) -> tuple[M
             "gateway",
             ingress=[
                 {"ports": [_tcp(names.GATEWAY_PORT)]},
-                {
-                    "from": [
-                        {
-                            "namespaceSelector": {
-                                "matchLabels": {
-                                    "kubernetes.io/metadata.name": installation.operator_namespace
-                                }
-                            },
-                            "podSelector": {"matchLabels": {names.LABEL_NAME: names.MANAGER}},
-                        }
-                    ],
-                    "ports": [_tcp(names.GATEWAY_INTERNAL_PORT)],
-                },
+                _operator_ingress(installation),
             ],
             egress=_client_egress(ic),
         ),
@@ -87,7 +76,7 @@ def network_policies(ic: ImageClassifier, installation: Installation) -> tuple[M
             ic,
             names.verify_policy_name(ic.name),
             "verify",
-            ingress=[],
+            ingress=[] if ic.rollout.acceptance.dataset is None else [_operator_ingress(installation)],
             egress=_client_egress(ic),
         ),
     )
@@ -113,6 +102,16 @@ def _policy(
         "kind": "NetworkPolicy",
         "metadata": metadata(ic, name, component=component),
         "spec": spec,
+    }
+
+
+def _operator_ingress(installation: Installation) -> Manifest:
+    """Connections of the operator to the internal port."""
+    namespace = {"matchLabels": {"kubernetes.io/metadata.name": installation.operator_namespace}}
+    operator = {"matchLabels": {names.LABEL_NAME: names.MANAGER}}
+    return {
+        "from": [{"namespaceSelector": namespace, "podSelector": operator}],
+        "ports": [_tcp(names.GATEWAY_INTERNAL_PORT)],
     }
 
 

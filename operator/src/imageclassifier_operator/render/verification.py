@@ -3,6 +3,7 @@
 from typing import Any
 
 from imageclassifier_operator.api import ImageClassifier, ModelVersion, names
+from imageclassifier_operator.render.dataset import dataset_parts
 from imageclassifier_operator.render.gateway import gateway_image
 from imageclassifier_operator.render.manifest import (
     TMP_MOUNT,
@@ -18,7 +19,7 @@ from imageclassifier_operator.render.manifest import (
 CONTAINER = "verify"
 
 JOB_DEADLINE_SECONDS = 300
-"""The deadline of a verification Job, which includes pulling the image."""
+"""The deadline of a verification Job without a data set, which includes pulling the image."""
 
 _PLAN_DIRECTORY = "/etc/imageclassifier/verify"
 _PICTURES_DIRECTORY = "/etc/imageclassifier/pictures"
@@ -50,6 +51,7 @@ def verify_job(
         mounts.append({"name": volume, "mountPath": f"{_PICTURES_DIRECTORY}/{config_map}", "readOnly": True})
         # Optional: the verdict reports a missing ConfigMap. A pod that cannot start would report nothing.
         volumes.append({"name": volume, "configMap": {"name": config_map, "optional": True}})
+    dataset, parts = ic.rollout.acceptance.dataset, dataset_parts(ic)
     pod = pod_spec(
         containers=[
             container(
@@ -60,15 +62,17 @@ def verify_job(
                 args=["--plan", f"{_PLAN_DIRECTORY}/plan.json"],
                 env=_environment(ic),
                 resources=ic.gateway.resources,
-                volumeMounts=mounts,
+                volumeMounts=[*mounts, *parts.mounts],
+                **_progress_port(ic),
             )
         ],
-        volumes=volumes,
+        init_containers=parts.init_containers,
+        volumes=[*volumes, *parts.volumes],
         selector=selector,
         termination_grace_seconds=5,
     )
-    if ic.gateway.image_pull_secrets:
-        pod["imagePullSecrets"] = pull_secrets(ic.gateway.image_pull_secrets)
+    if secrets := dict.fromkeys((*ic.gateway.image_pull_secrets, *parts.pull_secrets)):
+        pod["imagePullSecrets"] = pull_secrets(tuple(secrets))
     pod["restartPolicy"] = "Never"
     return (
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"plan.json": plan_json}},
@@ -78,7 +82,8 @@ def verify_job(
             "metadata": meta,
             "spec": {
                 "backoffLimit": 0,
-                "activeDeadlineSeconds": JOB_DEADLINE_SECONDS,
+                "activeDeadlineSeconds": JOB_DEADLINE_SECONDS
+                + (0 if dataset is None else dataset.timeout_seconds),
                 "template": {"metadata": {"labels": meta["labels"]}, "spec": pod},
             },
         },
@@ -88,6 +93,14 @@ def verify_job(
 def picture_file(config_map: str, key: str) -> str:
     """The path in the verification pod of the picture under `key` of a ConfigMap."""
     return f"{_PICTURES_DIRECTORY}/{config_map}/{key}"
+
+
+def _progress_port(ic: ImageClassifier) -> Manifest:
+    """The port on which the operator polls the progress of a data set."""
+    if ic.rollout.acceptance.dataset is None:
+        return {}
+    port = {"name": "internal", "containerPort": names.GATEWAY_INTERNAL_PORT, "protocol": "TCP"}
+    return {"ports": [port]}
 
 
 def _environment(ic: ImageClassifier) -> list[Manifest]:

@@ -4,16 +4,18 @@ import json
 from typing import Any
 
 from imageclassifier_operator.api import AcceptanceCase, ImageClassifier, ModelVersion, names
+from imageclassifier_operator.render.dataset import dataset_plan
 from imageclassifier_operator.render.verification import picture_file
 
 SCHEMA = 1
 PLAN_DEADLINE_SECONDS = 120
-"""The deadline of a verification from the start of its pod."""
+"""The deadline of a verification without a data set, from the start of its pod."""
 
 
 def plan(ic: ImageClassifier, candidate: ModelVersion, serving: ModelVersion | None) -> str:
     """The plan as JSON; its form is in docs/architecture.md."""
-    document = {
+    dataset = ic.rollout.acceptance.dataset
+    document: dict[str, Any] = {
         "schema": SCHEMA,
         "model": candidate.model_name,
         "candidate": {**_target(ic, candidate), "contract": candidate.contract},
@@ -31,6 +33,9 @@ def plan(ic: ImageClassifier, candidate: ModelVersion, serving: ModelVersion | N
         "min_pass_percent": ic.rollout.acceptance.min_pass_percent,
         "deadline_seconds": PLAN_DEADLINE_SECONDS,
     }
+    if dataset is not None:
+        document["dataset"] = dataset_plan(dataset)
+        document["deadline_seconds"] += dataset.timeout_seconds
     return json.dumps(document, sort_keys=True, ensure_ascii=False)
 
 

@@ -230,7 +230,9 @@ def _requeue_seconds(context: RolloutContext, goal: Goal) -> float | None:
     if state.phase is Phase.VERIFY and state.serving is not None:
         waits.append(ANALYSIS_SECONDS)
     if state.phase in (Phase.LOAD, Phase.VERIFY) and state.clock_stopped_since is None:
-        waits.append(goal.rollout.progress_deadline_seconds - context.seconds_in_phase)
+        rules, verifies = goal.rollout, state.phase is Phase.VERIFY
+        deadline = rules.verification_deadline_seconds if verifies else rules.progress_deadline_seconds
+        waits.append(deadline - context.seconds_in_phase)
     if state.phase in (Phase.LOAD, Phase.RETIRE) and snapshot.acknowledged_seconds is not None:
         waits.append(goal.request_timeout_seconds - snapshot.acknowledged_seconds)
     waits = [wait for wait in waits if wait > 0]

@@ -9,6 +9,7 @@ from typing import Any
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.status_limits import within_limits
+from imageclassifier_operator.observe.dataset_result import progress_result
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.rollout import Goal, figures, routing
 from imageclassifier_operator.rollout.state import Phase, State
@@ -85,6 +86,9 @@ def _verification(facts: Facts, goal: Goal, state: State, snapshot: Snapshot) ->
     verdict = snapshot.verdict
     if verdict is not None and verdict.conclusive:
         return {"version": verdict.version, **verdict.details} if verdict.details else None
+    progress = snapshot.verification_progress
+    if progress is not None and state.phase is Phase.VERIFY:
+        return {"version": goal.wanted.version, "dataset": progress_result(progress)}
     before: Json = facts.live.get("verification") or {}
     awaits_another = state.candidate is not None and state.phase in (Phase.LOAD, Phase.VERIFY)
     return before if before.get("version") == goal.wanted.version and not awaits_another else None

@@ -31,6 +31,9 @@ def progressing(goal: Goal | None, state: State, snapshot: Snapshot, blocked: Pr
     problem = _waiting(state, snapshot, blocked)
     if problem is not None:
         return Condition("Progressing", True, problem.reason, problem.message)
+    progress = snapshot.verification_progress
+    if state.phase is Phase.VERIFY and progress is not None:
+        message += f" {progress.done:,} of {progress.total:,} pictures of the data set are done."
     if state.candidate is not None and state.serving is not None:
         reason, message = _candidate_details(state.candidate, state, snapshot, (reason, message))
         if goal is not None and _is_inconclusive(goal, state, snapshot):

@@ -56,13 +56,16 @@ def fatal_problem(context: RolloutContext, version: ModelVersion) -> Problem | N
     return problem if problem is not None and problem.fatal else None
 
 
-def overdue(context: RolloutContext, what: str, cause: Problem) -> Problem | None:
-    """The phase has exceeded `progressDeadlineSeconds`, because of `cause`.
+def overdue(
+    context: RolloutContext, what: str, cause: Problem, deadline_seconds: int | None = None
+) -> Problem | None:
+    """The phase has exceeded `progressDeadlineSeconds`, or the given deadline, because of `cause`.
 
     The deadline does not count while the user pauses the rollout or a write is blocked. It starts again when
     a node takes pods of the version, and does not count while the cluster has no place for their successors.
     """
-    deadline, candidate = context.goal.rollout.progress_deadline_seconds, context.state.candidate
+    candidate = context.state.candidate
+    deadline = deadline_seconds or context.goal.rollout.progress_deadline_seconds
     if context.is_held_up or context.seconds_undisturbed < deadline:
         return None
     if candidate is not None and _waits_for_nodes(context, context.snapshot.problem_of(candidate)):

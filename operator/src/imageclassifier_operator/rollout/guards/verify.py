@@ -25,7 +25,8 @@ def verification_failed(context: RolloutContext) -> Problem | None:
     if candidate_passed(context):
         return None
     cause = context.snapshot.verification_problem or Problem(Reason.VERIFICATION_FAILED, "")
-    return overdue(context, "The verification had no verdict", cause)
+    deadline = context.goal.rollout.verification_deadline_seconds
+    return overdue(context, "The verification had no verdict", cause, deadline)
 
 
 def candidate_failed_before_traffic(context: RolloutContext) -> Problem | None:
@@ -39,7 +40,7 @@ def candidate_failed_before_traffic(context: RolloutContext) -> Problem | None:
         return None
     cause = context.snapshot.problem_of(candidate) or unreachable(context, candidate)
     what = f"Version {candidate.version} passed verification but could not get traffic"
-    return overdue(context, what, cause)
+    return overdue(context, what, cause, context.goal.rollout.verification_deadline_seconds)
 
 
 def is_promoted(context: RolloutContext) -> bool:
