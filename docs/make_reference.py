@@ -70,7 +70,8 @@ def reference() -> str:
                 (f"`{RETRY_ANNOTATION}`", "Retries a version that failed, although its spec is unchanged."),
             ),
         ),
-        "Use any new value, such as the date. Each value takes effect once.",
+        "Use any new value, such as the date. Each value takes effect once. `spec.rollout.promoteToken` and "
+        "`spec.rollout.retryToken` do the same in a manifest.",
         "## Conditions",
         "These conditions are always present. At rest, all but Progressing are True. `Available`, `Ready` "
         "and `GatewayReady` are Unknown while the operator gets no answer from the gateways.",

@@ -483,3 +483,16 @@ def test_a_candidate_that_is_mended_in_mid_rollout_keeps_its_pods_while_a_gatewa
     assert hash_of_2() == before
     serving.gateways.deaf = False
     serving.wait(lambda: hash_of_2() != before, "the mended version to be brought up")
+
+
+def test_a_stopped_classifier_runs_no_pods_and_serves_the_same_version_again(serving: Bench) -> None:
+    serving.patch({"spec": {"stopped": True}})
+    serving.wait(lambda: not serving.pods("serving") and not serving.pods("gateway"), "all pods to end")
+    serving.wait(lambda: serving.status().get("replicas") == 0, "the status to have no replicas")
+    conditions = {each["type"]: (each["status"], each["reason"]) for each in serving.status()["conditions"]}
+    assert conditions["Ready"] == conditions["Available"] == ("False", "Stopped")
+    assert not conditions.keys() & {"Stalled", "Reconciling"}
+    assert serving.status()["servingVersion"] == 1
+    serving.patch({"spec": {"stopped": False}})
+    serving.wait_ready(1)
+    assert [entry["verdict"] for entry in serving.status()["history"]] == ["Promoted"]

@@ -9,21 +9,11 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import numpy as np
 import pytest
-from PIL import Image
+from drawn_images import draw
 
 #: The real network with a small input, so that a test takes seconds.
 BACKBONE = "efficientnet_lite0@64"
-
-
-def draw(folder: Path, colour: tuple[int, int, int], count: int, seed: int) -> None:
-    """Draw noisy images of one colour, each with other content."""
-    random = np.random.default_rng(seed)
-    folder.mkdir(parents=True)
-    for index in range(count):
-        pixels = np.clip(np.array(colour) + random.normal(0, 60, (40, 50, 3)), 0, 255)
-        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{index}.png")
 
 
 @pytest.fixture

@@ -153,3 +153,33 @@ def test_describing_a_model_without_a_contract_is_an_error(
     subprocess.run(command, check=True, capture_output=True)
     assert run("describe", tmp_path / "tiny") == 5
     assert "the signature 'contract' is missing" in capsys.readouterr().err
+
+
+def test_broken_files_can_be_listed_and_skipped(
+    data_dir: Path, cache: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(35):
+        (data_dir / "blue" / f"empty{index}.jpg").write_bytes(b"")
+    arguments = ["--folds", "2", "--backbone", "efficientnet_lite0@64", "--cache", cache]
+    arguments = ["train", data_dir, "--out", tmp_path / "run", *arguments]
+    assert run(*arguments) == 3
+    shown = capsys.readouterr().err
+    assert "5 more problems are not shown" in shown
+    assert "add --skip-broken" in shown
+    broken = tmp_path / "broken.csv"
+    assert run(*arguments, "--broken-list", broken) == 3
+    assert len(broken.read_text().splitlines()) == 36
+    assert run(*arguments, "--skip-broken", "--broken-list", broken) == 0
+    assert len(broken.read_text().splitlines()) == 36
+    assert "note: Skipped 35 unusable files" in capsys.readouterr().err
+    assert run(*arguments, "--exclude", broken) == 0
+
+
+def test_evaluation_of_splits_uses_the_test_split(
+    exported: Path, data_dir: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "photos"
+    for name in ("train", "val", "test"):
+        shutil.copytree(data_dir, root / name)
+    assert run("evaluate", exported, root) == 0
+    assert f"note: Of the splits, {root / 'test'} is evaluated." in capsys.readouterr().err

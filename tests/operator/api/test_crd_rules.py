@@ -267,7 +267,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         },
         "List exactly two classes",
     ),
-    "no replicas": ({"replicas": 0}, "greater than or equal to 1"),
+    "no replicas": ({"replicas": 0}, "To stop the classifier and keep its state, set spec.stopped to true."),
     "more least than most replicas": (
         {"autoscaling": {"minReplicas": 3, "maxReplicas": 2}},
         "minReplicas is greater than maxReplicas",
@@ -601,6 +601,15 @@ def test_an_autoscaler_can_scale_it_and_find_its_pods(
     assert (scale["spec"]["replicas"], scale["status"]) == (1, {"replicas": 1, "selector": "a=b"})
     api.kubectl("scale", "imageclassifier/pizza", "--replicas=3", "-n", namespace)
     assert api.request("GET", path)["spec"]["replicas"] == 3
+
+
+def test_scaling_to_zero_is_refused_with_the_field_that_stops_a_classifier(
+    api: ControlPlane, namespace: str, apply: Apply
+) -> None:
+    apply()
+    with pytest.raises(RuntimeError, match=r"set spec\.stopped to true"):
+        api.kubectl("scale", "imageclassifier/pizza", "--replicas=0", "-n", namespace)
+    apply(stopped=True)
 
 
 def test_get_shows_the_columns_of_the_design(

@@ -137,6 +137,14 @@ def test_a_setting_that_is_set_changes_the_hash_of_the_pods(changed: dict[str, A
     assert dataclasses.replace(version, **changed).pod_hash != version.pod_hash
 
 
+def test_a_token_for_a_retry_is_another_attempt_and_one_for_a_promotion_is_not() -> None:
+    def attempt(**rollout: Any) -> str:
+        return hashes(parsed({**SMALLEST, "rollout": rollout}))["attempt"]
+
+    assert attempt() == attempt(promoteToken="a") == attempt(retryToken="")
+    assert len({attempt(), attempt(retryToken="a"), attempt(retryToken="b")}) == 3
+
+
 def test_rules_that_are_set_to_their_default_are_the_same_rules() -> None:
     """The API server fills in the defaults of the CRD, in objects that were stored before it had them."""
     defaults = {"minRequests": 50, "limits": {"errorRateIncrease": "1.0%"}, "acceptance": {"cases": []}}

@@ -112,6 +112,7 @@ def test_the_directory_in_a_volume_is_the_models_name_unless_said() -> None:
             {"autoscaling": {"minReplicas": 3, "maxReplicas": 2}},
             "minReplicas (3) is greater",
         ),
+        ({"replicas": 0}, "set spec.stopped to true"),
         ({"serving": {"resources": {"requests": {"cpu": "fast"}}}}, "fast is not a quantity"),
         (
             {"serving": {"resources": {"limits": {"cpu": "1Ki"}}, "batching": {}}},

@@ -251,6 +251,16 @@ def test_the_autoscaler_and_the_ingress_exist_only_if_the_spec_has_them() -> Non
     assert kinds >= {"HorizontalPodAutoscaler", "Ingress"}
 
 
+def test_a_stopped_classifier_keeps_its_objects_without_pods_and_without_an_autoscaler() -> None:
+    running, stopped = (
+        all_children(SPECS["everything"]),
+        all_children({**SPECS["everything"], "stopped": True}),
+    )
+    assert running.keys() - stopped.keys() == {("HorizontalPodAutoscaler", "pizza")}
+    assert stopped["Deployment", "pizza-gateway"]["spec"]["replicas"] == 0
+    assert stopped["Service", "pizza-gateway"] == running["Service", "pizza-gateway"]
+
+
 def test_an_operator_upgrade_with_another_default_leaves_a_version_as_it_was() -> None:
     ic = classifier(SPECS["smallest"])
     stored = json.loads(json.dumps(ic.candidate("server:old").to_json()))

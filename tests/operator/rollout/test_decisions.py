@@ -27,7 +27,7 @@ from imageclassifier_operator.observe.types import (
     VersionSnapshot,
 )
 from imageclassifier_operator.rollout import Decision, Goal, decide, figures, goal_of, routing
-from imageclassifier_operator.rollout.state import Phase, State
+from imageclassifier_operator.rollout.state import HistoryEntry, Phase, State
 
 NOW = 10_000.0
 PASSED = Verdict(True, Reason.READY, "")
@@ -245,6 +245,33 @@ def test_a_step_promoted_by_hand_lasts_no_longer_for_the_time_that_was_spent_pau
     assert decide(goal(promote="yes", **rules), going_on, seen(), NOW + 5_070).state.phase is Phase.SETTLE
 
 
+def test_a_promote_token_continues_a_paused_rollout_once_however_often_it_is_applied() -> None:
+    rules: dict[str, Any] = {"paused": True, "steps": (Step(10, 60), Step(50, 60))}
+    state = replace(ROLLING, phase=Phase.SHIFT, percent=10, clock_stopped_since=NOW)
+    assert decide(goal(**rules), state, seen(), NOW + 1).state.percent == 10
+    state = decide(goal(promote_token="monday", **rules), state, seen(), NOW + 2).state
+    assert state.percent == 50
+    for wanted in (
+        goal(promote_token="monday", **rules),
+        goal(**rules),
+        goal(promote_token="monday", **rules),
+    ):
+        state = decide(wanted, state, seen(revision=state.revision), NOW + 3).state
+        assert (state.phase, state.percent) == (Phase.SHIFT, 50)
+    again = decide(goal(promote_token="tuesday", **rules), state, seen(revision=state.revision), NOW + 4)
+    assert again.state.phase is Phase.SETTLE
+
+
+def test_a_promote_token_that_is_in_the_manifest_of_a_new_version_promotes_nothing() -> None:
+    wanted = goal(attempt="b", promote_token="monday", paused=True, steps=(Step(10, 60),))
+    started = decide(wanted, State(revision=5, phase=Phase.STABLE, serving=ONE), seen(), NOW).state
+    verified = replace(started, phase=Phase.VERIFY)
+    looks = replace(seen(revision=verified.revision), verdict=PASSED)
+    assert decide(wanted, verified, looks, NOW + 1).state.phase is Phase.VERIFY
+    annotated = replace(wanted, promote="by hand")
+    assert decide(annotated, verified, looks, NOW + 1).state.phase is Phase.SHIFT
+
+
 def test_the_first_version_of_all_is_not_paused() -> None:
     """Nothing serves meanwhile; and its deadline counts."""
     first = State(phase=Phase.VERIFY, candidate=TWO, attempt="a", since=NOW)
@@ -328,3 +355,102 @@ def test_figures_of_a_gateway_that_started_anew_count_from_zero() -> None:
     now = [GatewayReport("new", 1, {2: VersionReport(True, Counters(30, 1, {"+Inf": 30}))})]
     counted = figures.window(2, before, now)
     assert (counted.requests, counted.errors) == (30, 1)
+
+
+# -- the history ----------------------------------------------------------------------------------------
+
+
+def with_digests(snapshot: Snapshot) -> Snapshot:
+    versions = {n: replace(v, model_digest=f"pizza@sha256:{n}") for n, v in snapshot.versions.items()}
+    return replace(snapshot, versions=versions)
+
+
+UNLOADABLE = Problem(Reason.MODEL_LOAD_FAILED, "It is broken.", fatal=True)
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted", "changed", "ended"),
+    [
+        (replace(ROLLING, phase=Phase.VERIFY), goal(), {"verdict": PASSED}, (2, "Promoted", "")),
+        (
+            replace(ROLLING, phase=Phase.VERIFY),
+            goal(),
+            {"verdict": Verdict(False, Reason.ACCEPTANCE_FAILED, "No pizza.")},
+            (2, "Failed", "AcceptanceFailed"),
+        ),
+        (
+            replace(ROLLING, phase=Phase.SHIFT, percent=10),
+            goal(steps=(Step(10, 60),)),
+            {"problem": UNLOADABLE},
+            (2, "RolledBack", "ModelLoadFailed"),
+        ),
+        (replace(ROLLING, phase=Phase.VERIFY), goal(wanted=ONE, attempt="b"), {}, (2, "Aborted", "")),
+        (
+            State(revision=5, phase=Phase.SETTLE, serving=TWO, previous=ONE, attempt="a", since=NOW),
+            goal(wanted=ONE, attempt="b"),
+            {},
+            (1, "Restored", ""),
+        ),
+    ],
+    ids=["promoted", "failed", "rolled back", "aborted", "restored"],
+)
+def test_the_end_of_a_rollout_is_in_the_history(
+    state: State, wanted: Goal, changed: dict[str, Any], ended: tuple[int, str, str]
+) -> None:
+    looks = with_digests(seen())
+    if "problem" in changed:
+        broken = replace(looks.versions[2], problem=changed["problem"])
+        looks = replace(looks, versions={**looks.versions, 2: broken})
+    else:
+        looks = replace(looks, **changed)
+    [entry] = decide(wanted, state, looks, NOW + 1).state.history
+    assert (entry.version, entry.verdict, entry.reason) == ended
+    assert (entry.time, entry.model_digest) == (NOW + 1, f"pizza@sha256:{ended[0]}")
+
+
+def test_the_history_is_bounded_and_starts_with_the_newest() -> None:
+    state = State()
+    for version in range(1, 31):
+        state = state.with_history(HistoryEntry(version, "Promoted", NOW))
+    assert [entry.version for entry in state.history] == list(range(30, 20, -1))
+    assert State.from_json(state.to_json()) == state
+
+
+def test_a_state_of_a_release_without_history_is_read() -> None:
+    stored = ROLLING.to_json()
+    del stored["history"], stored["promotedToken"]
+    assert State.from_json(stored) == ROLLING
+
+
+# -- stop and start -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        State(revision=5, phase=Phase.STABLE, serving=ONE),
+        replace(ROLLING, phase=Phase.LOAD),
+        replace(ROLLING, phase=Phase.SHIFT, percent=10),
+        State(revision=5, phase=Phase.SETTLE, serving=ONE, previous=TWO, attempt="a", since=NOW),
+    ],
+    ids=["at rest", "loading", "canary", "settling"],
+)
+def test_a_stopped_classifier_keeps_its_serving_version_and_blames_no_other(state: State) -> None:
+    stopped = decide(replace(goal(), stopped=True), state, seen(), NOW + 1)
+    assert (stopped.state.phase, stopped.state.serving) == (Phase.STOPPED, ONE)
+    assert (stopped.state.kept, stopped.state.failed) == ({1: ONE}, ())
+    gone = replace(seen(), gateways=(), versions={}, acknowledged_seconds=None)
+    later = decide(replace(goal(), stopped=True), stopped.state, gone, NOW + 100_000)
+    assert later.state == stopped.state
+    assert later.requeue_seconds is None
+    assert later.delete_others
+    started = decide(replace(goal(wanted=ONE), stopped=False), later.state, gone, NOW + 100_001).state
+    assert (started.phase, started.serving, started.failed) == (Phase.STABLE, ONE, ())
+
+
+def test_a_version_that_is_asked_for_while_stopped_is_rolled_out_after_the_start() -> None:
+    asleep = State(revision=5, phase=Phase.STOPPED, serving=ONE)
+    assert decide(replace(goal(), stopped=True), asleep, seen(), NOW).state == asleep
+    gone = replace(seen(), gateways=(), versions={}, acknowledged_seconds=None)
+    woken = decide(goal(), asleep, gone, NOW).state
+    assert (woken.phase, woken.serving, woken.candidate) == (Phase.LOAD, ONE, TWO)

@@ -146,6 +146,7 @@ class Rollouts(RuleBasedStateMachine):
         self.wanted = served(version)
         self.tried = ""
         self.promote = ""
+        self.stopped = False
         self.deployments = {
             number: deployed(served(number), ready=ready, has_served=has_served)
             for number, (ready, has_served) in leftovers.items()
@@ -175,12 +176,18 @@ class Rollouts(RuleBasedStateMachine):
             rollout=self.rollout,
             promote=self.promote,
             request_timeout_seconds=10,
+            stopped=self.stopped,
         )
 
     def observed(self, state: State) -> Snapshot:
-        ready = {v for v, d in self.deployments.items() if d["ready"]}
-        gateways = tuple(GatewaySnapshot(g.start_id, True, g.report(ready)) for g in self.gateways)
-        if state.serving is not None and all(g.report.revision == state.revision for g in gateways):
+        ready = {v for v, d in self.deployments.items() if d["ready"] and not self.stopped}
+        running = () if self.stopped else self.gateways
+        gateways = tuple(GatewaySnapshot(g.start_id, True, g.report(ready)) for g in running)
+        if (
+            state.serving is not None
+            and gateways
+            and all(g.report.revision == state.revision for g in gateways)
+        ):
             if self.acknowledged_since is None or self.acknowledged_since[0] != state.revision:
                 self.acknowledged_since = (state.revision, self.now)
         else:
@@ -190,8 +197,8 @@ class Rollouts(RuleBasedStateMachine):
             versions={
                 version: VersionSnapshot(
                     input_hash=d["served"].input_hash,
-                    complete=d["ready"],
-                    ready_pods=2 if d["ready"] else 0,
+                    complete=version in ready,
+                    ready_pods=2 if version in ready else 0,
                     problem=d["problem"],
                     unresponsive=d["problem"] == HANGS,
                     disrupted_at=d["disrupted_at"],
@@ -309,6 +316,26 @@ class Rollouts(RuleBasedStateMachine):
     def the_strategy_changes(self, strategy):
         self.rollout = STRATEGIES[strategy]
         self.reconcile()
+
+    @precondition(lambda self: not self.stopped)
+    @rule()
+    def the_user_stops_it(self):
+        before, self.stopped = self.state, True
+        for deployment in self.deployments.values():
+            deployment.update(ready=False)
+        for which in (0, 1):
+            self.a_gateway_is_replaced(which)
+        assert self.state.phase is Phase.STOPPED
+        assert (self.state.serving, self.state.failed) == (before.serving, before.failed)
+        assert set(self.state.kept) == ({self.state.serving.version} if self.state.serving else set())
+
+    @precondition(lambda self: self.stopped)
+    @rule()
+    def the_user_starts_it(self):
+        before, self.stopped = self.state, False
+        self.reconcile()
+        assert self.state.phase is not Phase.STOPPED
+        assert self.state.serving == before.serving
 
     @rule(value=st.sampled_from("abc"))
     def the_user_promotes(self, value):
@@ -493,6 +520,7 @@ class Rollouts(RuleBasedStateMachine):
         """Left alone, with pods up and gateways reading, it comes to rest, and then writes nothing."""
         if not hasattr(self, "state"):
             return
+        self.stopped = False
         for _ in range(60):
             for deployment in self.deployments.values():
                 deployment.update(ready=True, problem=None)

@@ -4,9 +4,11 @@ import json
 from dataclasses import replace
 
 from imageclassifier_operator.api import ImageSource, ModelVersion, ServingSettings, names
+from imageclassifier_operator.observe.types import Snapshot
 from imageclassifier_operator.rollout import routing
 from imageclassifier_operator.rollout.recovery import recover
-from imageclassifier_operator.rollout.state import Phase, State
+from imageclassifier_operator.rollout.state import HistoryEntry, Phase, State
+from imageclassifier_operator.status.document import Facts, status
 
 
 def served(version: int) -> ModelVersion:
@@ -51,6 +53,13 @@ def test_a_lost_config_map_is_rebuilt_from_the_status():
     )
     assert state.serving == served(2)
     assert routing.shares(state) == {2: 100}
+
+
+def test_a_lost_config_map_keeps_the_history_of_the_status():
+    rolled_back = HistoryEntry(2, "RolledBack", 60.0, "TooSlow", "pizza@sha256:2")
+    document = status(Facts("pizza", 3), None, replace(STATE, history=(rolled_back,)), Snapshot())
+    state = recover(None, None, document, [made_from(1, served_before=True)], 90.0)
+    assert state.history == (rolled_back,)
 
 
 def test_without_config_map_and_status_only_a_version_that_has_served_is_recovered():

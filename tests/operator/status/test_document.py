@@ -23,7 +23,7 @@ from imageclassifier_operator.observe.types import (
     VersionSnapshot,
 )
 from imageclassifier_operator.rollout import Goal
-from imageclassifier_operator.rollout.state import FailedVersion, Phase, State
+from imageclassifier_operator.rollout.state import FailedVersion, HistoryEntry, Phase, State
 from imageclassifier_operator.status.conditions import conditions
 from imageclassifier_operator.status.document import Facts, is_urgent, status
 from imageclassifier_operator.status.phase_table import CONDITIONS, PHASE_CONDITIONS
@@ -44,7 +44,9 @@ STATES = {
     Phase.SETTLE: State(phase=Phase.SETTLE, serving=TWO, previous=ONE),
     Phase.RETIRE: State(phase=Phase.RETIRE, serving=TWO),
     Phase.STABLE: State(phase=Phase.STABLE, serving=TWO),
+    Phase.STOPPED: State(phase=Phase.STOPPED, serving=TWO),
 }
+RUNNING = [phase for phase in Phase if phase is not Phase.STOPPED]
 GOAL = Goal(wanted=TWO, attempt="a")
 
 
@@ -78,10 +80,10 @@ def test_while_all_pods_are_healthy_the_conditions_are_those_of_the_table(phase)
     assert told["Available"][0] == row.available
     assert told["Ready"][0] == row.ready
     assert told["Progressing"] == (row.progressing, row.reason)
-    assert told["GatewayReady"][0]
+    assert told["GatewayReady"][0] == (phase is not Phase.STOPPED)
 
 
-@pytest.mark.parametrize("phase", [p for p in Phase if STATES[p].serving is not None])
+@pytest.mark.parametrize("phase", [p for p in RUNNING if STATES[p].serving is not None])
 def test_without_a_ready_model_server_nothing_is_available_nor_ready(phase):
     seen = well(1, 2)
     gone = {v: replace(o, ready_pods=0, complete=False) for v, o in seen.versions.items()}
@@ -91,7 +93,7 @@ def test_without_a_ready_model_server_nothing_is_available_nor_ready(phase):
     assert not told["PredictorReady"][0]
 
 
-@pytest.mark.parametrize("phase", [p for p in Phase if STATES[p].serving is not None])
+@pytest.mark.parametrize("phase", [p for p in RUNNING if STATES[p].serving is not None])
 def test_without_a_ready_gateway_nothing_is_available_nor_ready(phase):
     seen = replace(well(1, 2), gateways=(GatewaySnapshot("g", ready=False),), gateways_complete=False)
     told = said(STATES[phase], seen)
@@ -129,7 +131,7 @@ def test_nothing_goes_on_while_the_spec_is_invalid(phase):
     blocked = Problem(Reason.INVALID_SPEC, "spec.model needs exactly one source")
     told = said(STATES[phase], well(1, 2), goal=None, blocked=blocked)
     assert told["Progressing"] == told["Ready"] == (False, Reason.INVALID_SPEC)
-    assert told["Available"][0] == (STATES[phase].serving is not None)
+    assert told["Available"][0] == (STATES[phase].serving is not None and phase is not Phase.STOPPED)
 
 
 def test_fields_that_need_a_valid_spec_stay_while_it_is_invalid():
@@ -298,8 +300,8 @@ def test_a_paused_rollout_says_how_to_continue_also_in_shadow():
     reason, message = progressing(state, well(1, 2))
     assert reason is Reason.PAUSED
     assert message.startswith(
-        "Version 2 gets copies of 5 % of the requests. The rollout is paused. To continue, give the "
-        "annotation"
+        "Version 2 gets copies of 5 % of the requests. The rollout is paused. To continue, give "
+        "spec.rollout.promoteToken or the annotation imageclassifier.dev/promote a new value."
     )
     assert progressing(replace(state, clock_stopped_since=None), well(1, 2))[0] is Reason.SHADOWING
 
@@ -384,6 +386,38 @@ def test_a_second_status_of_the_same_snapshot_is_equal(phase, seen):
 def test_the_status_fits_the_crd(phase, seen):
     document = status(FACTS, GOAL, STATES[phase], seen)
     assert list(complaints(STATUS, document, "status")) == []
+
+
+def test_a_stopped_classifier_says_so_in_every_condition_and_has_no_traffic():
+    document = status(FACTS, replace(GOAL, stopped=True), STATES[Phase.STOPPED], Snapshot())
+    assert {(c["type"], c["status"], c["reason"]) for c in document["conditions"]} == {
+        (name, "False", "Stopped") for name in CONDITIONS
+    }
+    assert document["traffic"] == []
+    assert document["servingVersion"] == 2
+
+
+def test_a_stopped_classifier_that_could_not_start_says_why():
+    told = said(STATES[Phase.STOPPED], Snapshot(), blocked=Problem(Reason.CONFLICT, "It is somebody else's."))
+    assert told["Ready"] == (False, Reason.CONFLICT)
+    assert told["Available"] == (False, Reason.STOPPED)
+
+
+def test_the_status_has_the_ready_model_servers_and_the_history():
+    entry = HistoryEntry(2, "RolledBack", 0.0, "TooSlow", "pizza@sha256:2")
+    state = replace(STATES[Phase.STABLE], history=(entry, HistoryEntry(1, "Promoted", 0.0)))
+    document = status(FACTS, GOAL, state, well(2))
+    assert (document["replicas"], document["readyReplicas"]) == (2, 2)
+    assert document["history"] == [
+        {
+            "version": 2,
+            "verdict": "RolledBack",
+            "time": "1970-01-01T00:00:00Z",
+            "reason": "TooSlow",
+            "modelDigest": "pizza@sha256:2",
+        },
+        {"version": 1, "verdict": "Promoted", "time": "1970-01-01T00:00:00Z"},
+    ]
 
 
 def test_every_phase_and_condition_has_a_distinct_picture():

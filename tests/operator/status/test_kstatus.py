@@ -106,6 +106,10 @@ CASES: dict[str, tuple[str, tuple[Any, ...]]] = {
         "Failed",
         (State(phase=Phase.STABLE, serving=TWO), world(FATAL, complete=False)),
     ),
+    "the classifier is stopped": (
+        "InProgress",
+        (State(phase=Phase.STOPPED, serving=TWO), Snapshot(), replace(GOAL, stopped=True)),
+    ),
     "another object has the name of a child": (
         "Failed",
         (State(phase=Phase.STABLE, serving=TWO), world(), GOAL, BLOCKED),
@@ -131,6 +135,10 @@ def test_kstatus_tells_progress_from_failure(case: str) -> None:
     expected, arguments = CASES[case]
     found, conditions = computed(*arguments)
     assert found == expected
+    if case == "the classifier is stopped":
+        assert conditions["Ready"]["reason"] == "Stopped"
+        assert not conditions.keys() & {"Reconciling", "Stalled"}
+        return
     present = {"Current": set(), "InProgress": {"Reconciling"}, "Failed": {"Stalled"}}[expected]
     assert conditions.keys() & {"Reconciling", "Stalled"} == present
 

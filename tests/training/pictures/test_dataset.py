@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from imageclassifier_training.errors import DataError
-from imageclassifier_training.pictures import dataset as datasets
+from imageclassifier_training.pictures import reading as datasets
 
 
 def problems(folder: Path) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from imageclassifier_gateway.contract import ModelInput
 from imageclassifier_gateway.pixels.images import prepare
 from imageclassifier_training.pictures import views
-from imageclassifier_training.pictures.dataset import read
+from imageclassifier_training.pictures.reading import read
 
 
 def test_view_0_is_the_image_as_the_gateway_prepares_it(data_dir: Path) -> None:

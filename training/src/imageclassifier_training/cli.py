@@ -32,6 +32,8 @@ def run(arguments: list[str]) -> int:
             _err.print(f"error: {problem}", markup=False)
         if len(error.problems) > _SHOWN_PROBLEMS:
             _err.print(f"error: {len(error.problems) - _SHOWN_PROBLEMS} more problems are not shown.")
+        if error.hint:
+            _err.print(error.hint, markup=False)
         return error.exit_code
     except TrainingError as error:
         _err.print(f"error: {error}", markup=False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class TrainingError(Exception):
     """A mistake that the user can correct; the message is the sentence they read."""
@@ -10,13 +13,25 @@ class TrainingError(Exception):
 
 
 class DataError(TrainingError):
-    """The images cannot be used as they are; `problems` has one line for each file or class."""
+    """The images cannot be used as they are; `problems` has one line for each file or class.
+
+    `hint` says what helps against all of them.
+    """
 
     exit_code = 3
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+        self.hint = ""
+
+
+class BrokenImages(DataError):  # noqa: N818
+    """Some files cannot be used; `broken` lists them (`pictures.dataset.Broken`)."""
+
+    def __init__(self, problems: list[str], broken: Sequence[Any]) -> None:
+        super().__init__(problems)
+        self.broken = broken
 
 
 class WeightsUnavailable(TrainingError):  # noqa: N818

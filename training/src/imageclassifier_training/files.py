@@ -1,4 +1,7 @@
-"""Writes files atomically: a reader, or a process that is killed, never sees or leaves half of one."""
+"""Writes files atomically, and shows the names of files.
+
+A reader, or a process that is killed, never sees or leaves half of a file.
+"""
 
 from __future__ import annotations
 
@@ -21,3 +24,9 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def shown(path: Path | str) -> str:
+    """Make a path printable: control characters and bytes that are not UTF-8 become escapes."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

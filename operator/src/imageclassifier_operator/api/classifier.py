@@ -56,6 +56,8 @@ class ImageClassifier:
     serving: ServingSettings
     gateway: GatewaySettings
     rollout: RolloutSettings
+    stopped: bool = False
+    """No pods run, and everything else is kept."""
 
     def candidate(self, default_serving_image: str) -> ModelVersion:
         """The version in the spec."""
@@ -108,12 +110,23 @@ def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> ImageClassif
         annotations=dict(metadata.get("annotations") or {}),
         model=Model(model_name, version, source),
         contract=parse_contract(spec, model_name=model_name),
-        replicas=spec.get("replicas", 1),
+        replicas=_replicas(spec),
+        stopped=bool(spec.get("stopped", False)),
         autoscaling=None if autoscaling is None else _autoscaling(autoscaling),
         serving=_serving(spec.get("serving") or {}),
         gateway=GatewaySettings.parse(spec.get("gateway") or {}),
         rollout=RolloutSettings.parse(spec.get("rollout") or {}),
     )
+
+
+def _replicas(spec: Mapping[str, Any]) -> int:
+    replicas: int = spec.get("replicas", 1)
+    if replicas < 1:
+        raise InvalidSpec(
+            f"spec.replicas is {replicas}, which is less than 1. To stop the classifier and keep its state, "
+            "set spec.stopped to true."
+        )
+    return replicas
 
 
 def _serving(serving: Mapping[str, Any]) -> ServingSettings:

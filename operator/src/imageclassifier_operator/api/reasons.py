@@ -35,9 +35,10 @@ class Reason(StrEnum):
     SHADOWING = "Shadowing", "The candidate gets copies of requests. Its answers are only compared."
     PAUSED = (
         "Paused",
-        "`spec.rollout.paused` is true, and the rollout waits for a new value of the annotation "
-        "`imageclassifier.dev/promote`.",
+        "`spec.rollout.paused` is true, and the rollout waits for a new value of "
+        "`spec.rollout.promoteToken` or of the annotation `imageclassifier.dev/promote`.",
     )
+    STOPPED = "Stopped", "`spec.stopped` is true: no pods run, and the state is kept."
     SETTLING = "Settling", "The new version serves all traffic, and the previous version is kept warm."
     RETIRING = "Retiring", "The previous version is removed when no gateway sends it requests any more."
     UPDATING = "Updating", "Pods are replaced after a change of settings."

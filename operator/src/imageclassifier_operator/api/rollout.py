@@ -142,6 +142,10 @@ class RolloutSettings:
     progress_deadline_seconds: int = 600
     keep_previous_seconds: int = 300
     paused: bool = False
+    promote_token: str = ""
+    """A new value promotes once, as the annotation does."""
+    retry_token: str = ""
+    """A new value retries a version that failed, as the annotation does."""
     allow_class_change: bool = False
     acceptance: Acceptance = field(default_factory=Acceptance)
     steps: tuple[Step, ...] = ()
@@ -160,6 +164,8 @@ class RolloutSettings:
             progress_deadline_seconds=rollout.get("progressDeadlineSeconds", cls.progress_deadline_seconds),
             keep_previous_seconds=rollout.get("keepPreviousSeconds", cls.keep_previous_seconds),
             paused=bool(rollout.get("paused", cls.paused)),
+            promote_token=rollout.get("promoteToken", cls.promote_token),
+            retry_token=rollout.get("retryToken", cls.retry_token),
             allow_class_change=bool(rollout.get("allowClassChange", cls.allow_class_change)),
             acceptance=Acceptance.parse(rollout.get("acceptance") or {}),
             steps=tuple(Step.parse(step) for step in rollout.get("steps") or ()),

@@ -33,6 +33,10 @@ MAX_CHARACTERS: Mapping[str, int] = {
     "failedVersions[].reason": 64,
     "failedVersions[].message": 2048,
     "failedVersions[].time": 64,
+    "history[].verdict": 64,
+    "history[].time": 64,
+    "history[].reason": 64,
+    "history[].modelDigest": 512,
     "conditions[].type": 316,
     "conditions[].lastTransitionTime": 64,
     "conditions[].reason": 64,
@@ -45,6 +49,7 @@ MAX_ITEMS: Mapping[str, int] = {
     "verification.cases": 32,
     "verification.dataset.classes": 50,
     "failedVersions": 10,
+    "history": 50,
     "conditions": 32,
 }
 _USELESS_WHEN_TRUNCATED = ("selector", "url", "modelDigest")

@@ -80,8 +80,15 @@ def versions(objects: Objects, wanted: Mapping[int, Json]) -> dict[int, VersionS
             ),
             unresponsive=any(map(is_unresponsive, current)),
             disrupted_at=disrupted_at(current),
+            model_digest="" if _is_from_volume(deployment) else model_digest(current),
         )
     return found
+
+
+def _is_from_volume(deployment: Json) -> bool:
+    """Whether the model comes from a PersistentVolumeClaim, so that no image contains it."""
+    volumes = deployment["spec"]["template"].get("spec", {}).get("volumes") or ()
+    return any(volume["name"] == "model" and "persistentVolumeClaim" in volume for volume in volumes)
 
 
 def _problem(pods: Iterable[Json], deployment: Json, warnings: Iterable[Json]) -> Problem | None:

@@ -36,6 +36,8 @@ class VersionSnapshot:
     outdated_pods_serve: bool = False
     unresponsive: bool = False
     disrupted_at: float | None = None
+    model_digest: str = ""
+    """The digest of the image with the model, as a node pulled it; empty for a model from a volume."""
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from imageclassifier_operator.render.manifest import Manifest, metadata
 
 
 def autoscaler(ic: ImageClassifier) -> tuple[Manifest, ...]:
-    """The HorizontalPodAutoscaler, if the spec has `autoscaling`."""
+    """The HorizontalPodAutoscaler, if the spec has `autoscaling` and the classifier is not stopped."""
     scaling = ic.autoscaling
-    if scaling is None:
+    if scaling is None or ic.stopped:
         return ()
     return (
         {

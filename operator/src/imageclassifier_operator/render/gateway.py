@@ -79,7 +79,7 @@ def gateway_deployment(ic: ImageClassifier, installation: Installation) -> Manif
         pod["imagePullSecrets"] = pull_secrets(gateway.image_pull_secrets)
     return deployment(
         metadata(ic, names.gateway_name(ic.name), component="gateway"),
-        replicas=gateway.replicas,
+        replicas=0 if ic.stopped else gateway.replicas,
         selector=selector,
         pod=pod,
     )

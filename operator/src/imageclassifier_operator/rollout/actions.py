@@ -17,12 +17,18 @@ def start_rollout(context: RolloutContext) -> State:
         attempt=context.goal.attempt,
         previous=None,
         promoted=context.goal.promote,
+        promoted_token=context.goal.rollout.promote_token,
     )
 
 
 def abort(context: RolloutContext) -> State:
     """Drop the candidate, which is not wanted any more, without recording a failure."""
     return _without_candidate(context.state)
+
+
+def stop(context: RolloutContext) -> State:
+    """Keep only the serving version. The candidate is dropped without recording a failure."""
+    return replace(_without_candidate(context.state), previous=None, unavailable_since=None)
 
 
 def roll_back_candidate(context: RolloutContext) -> State:
@@ -158,4 +164,5 @@ def _new_window(context: RolloutContext) -> dict[str, Any]:
         "baseline": _reading(context),
         "reference": reference,
         "promoted": context.goal.promote or state.promoted,
+        "promoted_token": context.goal.rollout.promote_token or state.promoted_token,
     }

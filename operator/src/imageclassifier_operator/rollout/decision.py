@@ -15,7 +15,7 @@ from imageclassifier_operator.rollout.context import RolloutContext
 from imageclassifier_operator.rollout.goal import Goal
 from imageclassifier_operator.rollout.guards.goal import something_serves
 from imageclassifier_operator.rollout.guards.pods import is_usable, is_warm, number_is_in_use
-from imageclassifier_operator.rollout.state import Phase, State
+from imageclassifier_operator.rollout.state import HistoryEntry, Phase, State
 from imageclassifier_operator.rollout.transitions import TRANSITIONS, Transition
 
 ANALYSIS_SECONDS = 1.0
@@ -72,6 +72,7 @@ def decide(goal: Goal, state: State, snapshot: Snapshot, now: float) -> Decision
         transition, context = found
         after = _apply(transition, context)
         taken.append(_taken(transition, context, after))
+        after = _with_history(transition.verdict, taken[-1], context, after)
         context = replace(context, state=after, cause=None)
         if _traffic(context.state) != before:
             # The gateways' acknowledgements belong to the routing before this transition.
@@ -153,6 +154,21 @@ def _taken(transition: Transition, context: RolloutContext, after: State) -> Tak
     )
 
 
+def _with_history(verdict: str, taken: TakenTransition, context: RolloutContext, after: State) -> State:
+    """`after` with the end of the rollout that the transition has ended, if it has ended one."""
+    if not verdict or taken.version is None:
+        return after
+    observed = context.snapshot.versions.get(taken.version)
+    entry = HistoryEntry(
+        version=taken.version,
+        verdict=verdict,
+        time=context.now,
+        reason="" if taken.cause is None else taken.cause.reason.value,
+        model_digest="" if observed is None else observed.model_digest,
+    )
+    return after.with_history(entry)
+
+
 def _with_derived_fields(goal: Goal, state: State, snapshot: Snapshot, now: float) -> State:
     """`state` with the fields that follow from the goal and the snapshot alone, in any phase."""
     state = replace(_with_shadow(goal, state), sticky=goal.rollout.sticky)
@@ -215,7 +231,7 @@ def _with_clock(goal: Goal, state: State, snapshot: Snapshot, now: float) -> Sta
 
 def _may_delete(state: State, snapshot: Snapshot, goal: Goal) -> bool:
     """All gateways have left the versions that are not kept, and the last request has ended since."""
-    if state.serving is None:
+    if state.serving is None or (state.phase is Phase.STOPPED and not snapshot.gateways):
         return True
     seconds = snapshot.acknowledged_seconds
     return seconds is not None and seconds >= goal.request_timeout_seconds

@@ -18,8 +18,8 @@ class Goal:
     """The wanted version, and how to roll it out.
 
     `attempt` is a hash of everything that the outcome depends on: the version's inputs, the rollout's rules
-    and the retry annotation. It contains neither `paused`, which only stops the clock, nor the replicas. A
-    version that failed is not retried under the same attempt.
+    and the annotation or token for a retry. It contains neither `paused`, which only stops the clock, nor
+    `promoteToken`, nor the replicas. A version that failed is not retried under the same attempt.
 
     `refused`: why the operator cannot act on the spec. `wanted` is then the serving version, and a rollout in
     progress is aborted, since the spec no longer asks for its candidate.
@@ -29,9 +29,12 @@ class Goal:
     attempt: str
     rollout: RolloutSettings = field(default_factory=RolloutSettings)
     promote: str = ""
+    """The value of the promote annotation."""
     request_timeout_seconds: float = 10.0
     """The deadline of a request in the gateway."""
     refused: Problem | None = None
+    stopped: bool = False
+    """No pods are wanted."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -74,7 +77,9 @@ def goal_of(ic: ImageClassifier, default_serving_image: str, state: State) -> Go
         # A change of settings alone does not change the model server's image.
         wanted = dataclasses.replace(wanted, server_image=serving.server_image)
     # Pausing only stops the clock, and `on_inconclusive` only ends a wait: no version fails by them.
-    rules = dataclasses.replace(ic.rollout, paused=False, on_inconclusive=RolloutSettings.on_inconclusive)
+    rules = dataclasses.replace(
+        ic.rollout, paused=False, promote_token="", on_inconclusive=RolloutSettings.on_inconclusive
+    )
     return Goal(
         wanted=wanted,
         attempt=digest([wanted.input_hash, rules, ic.annotations.get(RETRY_ANNOTATION, "")]),
@@ -82,6 +87,7 @@ def goal_of(ic: ImageClassifier, default_serving_image: str, state: State) -> Go
         promote=ic.annotations.get(PROMOTE_ANNOTATION, ""),
         request_timeout_seconds=float(ic.gateway.timeout_seconds),
         refused=refused,
+        stopped=ic.stopped,
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from imageclassifier_operator.api import InvalidSpec, ModelVersion, names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.rollout import routing
-from imageclassifier_operator.rollout.state import FailedVersion, Phase, State
+from imageclassifier_operator.rollout.state import FailedVersion, HistoryEntry, Phase, State
 
 
 def recover(
@@ -38,7 +38,7 @@ def recover(
         return replace(remembered, revision=max(remembered.revision, _written_revision(routing_text)) + 1)
     state = _from_status(status, deployments, now) or _from_deployments(deployments, now)
     if state is None:
-        state = State(failed=_failed(status), since=now)
+        state = State(failed=_failed(status), history=_history(status), since=now)
     if not deployments:
         return state
     return replace(state, revision=max(int(now), _written_revision(routing_text) + 1))
@@ -64,7 +64,8 @@ def _from_status(status: Json, deployments: tuple[Json, ...], now: float) -> Sta
     for deployment in deployments:
         served = model_version(deployment)
         if served is not None and served.version == number:
-            return State(phase=Phase.RETIRE, since=now, serving=served, failed=_failed(status))
+            remembered = State(failed=_failed(status), history=_history(status))
+            return replace(remembered, phase=Phase.RETIRE, since=now, serving=served)
     return None
 
 
@@ -88,10 +89,27 @@ def _failed(status: Json) -> tuple[FailedVersion, ...]:
             attempt=failed["attempt"],
             reason=failed["reason"],
             message=failed["message"],
-            time=datetime.datetime.fromisoformat(failed["time"]).timestamp(),
+            time=_seconds(failed["time"]),
         )
         for failed in status.get("failedVersions") or ()
     )
+
+
+def _history(status: Json) -> tuple[HistoryEntry, ...]:
+    return tuple(
+        HistoryEntry(
+            version=entry["version"],
+            verdict=entry["verdict"],
+            time=_seconds(entry["time"]),
+            reason=entry.get("reason", ""),
+            model_digest=entry.get("modelDigest", ""),
+        )
+        for entry in status.get("history") or ()
+    )
+
+
+def _seconds(time: str) -> float:
+    return datetime.datetime.fromisoformat(time).timestamp()
 
 
 def _written_revision(routing_text: str) -> int:

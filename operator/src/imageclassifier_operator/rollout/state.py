@@ -17,10 +17,14 @@ from imageclassifier_operator.rollout.reference import Reference
 
 SCHEMA = 1
 MAX_FAILED_VERSIONS = 10
+MAX_HISTORY = 10
 
 
 class Phase(StrEnum):
-    """Where a rollout is. In `Pending` and `Stable` nothing changes until the goal or the cluster does."""
+    """Where a rollout is.
+
+    In `Pending`, `Stable` and `Stopped` nothing changes until the goal or the cluster does.
+    """
 
     PENDING = "Pending"
     LOAD = "Load"
@@ -29,6 +33,7 @@ class Phase(StrEnum):
     SETTLE = "Settle"
     RETIRE = "Retire"
     STABLE = "Stable"
+    STOPPED = "Stopped"
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,17 @@ class FailedVersion:
     reason: str
     message: str
     time: float
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """The end of one rollout. `reason`: why it failed; `model_digest`: the digest of the model's image."""
+
+    version: int
+    verdict: str
+    time: float
+    reason: str = ""
+    model_digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +85,8 @@ class State:
     shadow_percent: int = 0
     promoted: str = ""
     """The last value of the promote annotation that took effect."""
+    promoted_token: str = ""
+    """The last value of `spec.rollout.promoteToken` that took effect."""
     sticky: Sticky | None = None
     """The header or cookie by which gateways keep one client on one version."""
     clock_stopped_since: float | None = None
@@ -78,6 +96,8 @@ class State:
     reference: Reference = field(default_factory=Reference)
     """The serving version's figures since the rollout began; in Settle those of the previous version."""
     failed: tuple[FailedVersion, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
+    """How the last rollouts ended, the newest first."""
 
     @property
     def kept(self) -> dict[int, ModelVersion]:
@@ -103,6 +123,10 @@ class State:
         others = tuple(f for f in self.failed if f.attempt != failed.attempt)
         return dataclasses.replace(self, failed=(*others, failed)[-MAX_FAILED_VERSIONS:])
 
+    def with_history(self, entry: HistoryEntry) -> State:
+        """This state with one more entry in its history. Beyond ten the oldest is dropped."""
+        return dataclasses.replace(self, history=(entry, *self.history)[:MAX_HISTORY])
+
     def to_json(self) -> dict[str, Any]:
         """A JSON form that `from_json` reads."""
 
@@ -124,11 +148,13 @@ class State:
             "percent": self.percent,
             "shadowPercent": self.shadow_percent,
             "promoted": self.promoted,
+            "promotedToken": self.promoted_token,
             "sticky": None if self.sticky is None else {self.sticky.kind: self.sticky.name},
             "clockStoppedSince": self.clock_stopped_since,
             "baseline": self.baseline,
             "reference": self.reference.to_json(),
             "failed": [dataclasses.asdict(failed) for failed in self.failed],
+            "history": [dataclasses.asdict(entry) for entry in self.history],
         }
 
     @classmethod
@@ -156,9 +182,11 @@ class State:
             percent=int(document["percent"]),
             shadow_percent=int(document["shadowPercent"]),
             promoted=str(document["promoted"]),
+            promoted_token=str(document.get("promotedToken", "")),
             sticky=None if document.get("sticky") is None else Sticky.parse(document["sticky"]),
             clock_stopped_since=document["clockStoppedSince"],
             baseline=dict(document["baseline"]),
             reference=Reference.from_json(document["reference"]) if "reference" in document else Reference(),
             failed=tuple(FailedVersion(**failed) for failed in document["failed"]),
+            history=tuple(HistoryEntry(**entry) for entry in document.get("history", ())),
         )

@@ -20,7 +20,7 @@ Guard = Callable[[RolloutContext], "bool | Problem | None"]
 Action = Callable[[RolloutContext], State]
 
 PENDING, LOAD, VERIFY, SHIFT = Phase.PENDING, Phase.LOAD, Phase.VERIFY, Phase.SHIFT
-SETTLE, RETIRE, STABLE = Phase.SETTLE, Phase.RETIRE, Phase.STABLE
+SETTLE, RETIRE, STABLE, STOPPED = Phase.SETTLE, Phase.RETIRE, Phase.STABLE, Phase.STOPPED
 
 
 @dataclass(frozen=True)
@@ -41,28 +41,47 @@ class Transition:
     """Whether the phase, or its step, begins again."""
     serving: bool | None = None
     """Only when a version serves (True), or when none does (False)."""
+    verdict: str = ""
+    """How the rollout of that version ended, for the history; empty for a transition that ends none."""
     about: Literal["candidate", "serving", "previous"] = "candidate"
     """Which version the message is about. Without a candidate it is the one that serves afterwards."""
 
 
 ROLLOUT = (LOAD, VERIFY, SHIFT)
+RUNNING = tuple(phase for phase in Phase if phase is not STOPPED)
 
 TRANSITIONS: tuple[Transition, ...] = (
     # The user changes the goal.
     Transition(
+        "Stopped", RUNNING, goal.stop_is_wanted, STOPPED, actions.stop,
+        "Stopped the classifier, because spec.stopped is true. Its pods end, and its state is kept.",
+    ),
+    Transition(
+        "Started", (STOPPED,), goal.start_is_wanted, STABLE, actions.keep_state,
+        "Started the classifier. Version {version} serves as soon as its pods are ready.", serving=True,
+        about="serving",
+    ),
+    Transition(
+        "Started", (STOPPED,), goal.start_is_wanted, PENDING, actions.keep_state,
+        "Started the classifier. No version has served yet.", serving=False,
+    ),
+    Transition(
         "CandidateReplaced", ROLLOUT, goal.candidate_is_replaced, LOAD, actions.start_rollout,
         "Dropped candidate version {version}, because the spec now asks for another version.",
+        verdict="Aborted",
     ),
     Transition(
         "RolloutAbandoned", ROLLOUT, goal.candidate_is_unwanted, RETIRE, actions.abort,
         "Aborted the rollout of version {version}, because the spec asks for the serving version again, or "
         "for "
         "a version that has failed.", serving=True,
+        verdict="Aborted",
     ),
     Transition(
         "RolloutAbandoned", ROLLOUT, goal.candidate_is_unwanted, PENDING, actions.abort,
         "Aborted the rollout of version {version}, because the spec asks for a version that has failed. No "
         "version serves.", serving=False,
+        verdict="Aborted",
     ),
     Transition(
         "RulesChanged", (VERIFY,), goal.rules_changed, None, actions.adopt_new_rules,
@@ -81,33 +100,40 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(
         "WentBack", (SETTLE,), goal.previous_is_wanted_and_warm, SETTLE, actions.return_to_previous,
         "Returned to version {version}, which was still warm, because the spec asks for it again.",
+        verdict="Restored",
     ),
     # A version fails.
     Transition(
         "RolledBack", (SETTLE,), settle.serving_version_fails, RETIRE, actions.roll_back,
         "Rolled back version {version}. The previous version serves all traffic again.", about="serving",
+        verdict="RolledBack",
     ),
     Transition(
         "RolledBack", (SHIFT,), shift.candidate_fails_under_traffic, RETIRE, actions.roll_back_candidate,
         "Rolled back candidate version {version}. The serving version serves all traffic again.",
+        verdict="RolledBack",
     ),
     Transition(
         "CandidateRefused", (VERIFY,), verify.verification_failed, RETIRE, actions.roll_back_candidate,
         "Version {version} failed verification. The serving version continues to serve.", serving=True,
+        verdict="Failed",
     ),
     Transition(
         "CandidateRefused", (VERIFY,), verify.verification_failed, PENDING, actions.roll_back_candidate,
         "Version {version} failed verification. No version serves yet.", serving=False,
+        verdict="Failed",
     ),
     Transition(
         "CandidateFailed", (VERIFY,), verify.candidate_failed_before_traffic, RETIRE,
         actions.roll_back_candidate,
         "Version {version} failed before it got traffic. The serving version continues to serve.",
         serving=True,
+        verdict="Failed",
     ),
     Transition(
         "CandidateFailed", (LOAD,), load.candidate_failed_to_load, RETIRE, actions.roll_back_candidate,
         "Version {version} failed to load. The serving version continues to serve.", serving=True,
+        verdict="Failed",
     ),
     # A version proceeds.
     Transition(
@@ -122,6 +148,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         "FirstVersionServes", (VERIFY,), verify.candidate_passed, STABLE, actions.promote_first,
         "Version {version}, the first version, passed verification and now serves all traffic.",
         serving=False,
+        verdict="Promoted",
     ),
     Transition(
         "ShadowStarted", (VERIFY,), verify.shadow_is_due, SHIFT, actions.start_shadow,
@@ -134,6 +161,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(
         "TookOver", (VERIFY,), verify.candidate_may_take_traffic, SETTLE, actions.promote,
         "Version {version} passed verification and now serves all traffic.", serving=True,
+        verdict="Promoted",
     ),
     Transition(
         "ShareChanged", (SHIFT,), shift.next_step_is_due, SHIFT, actions.start_next_step,
@@ -142,6 +170,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(
         "TookOver", (SHIFT,), shift.last_step_is_complete, SETTLE, actions.promote,
         "Version {version} completed the last step and now serves all traffic.",
+        verdict="Promoted",
     ),
     Transition(
         "ShareChanged", (SHIFT,), shift.next_step_is_due_without_verdict, SHIFT, actions.start_next_step,
@@ -152,6 +181,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         "TookOver", (SHIFT,), shift.last_step_is_over_without_verdict, SETTLE, actions.promote,
         "Version {version} ended the last step without a verdict, as spec.rollout.onInconclusive allows. It "
         "now serves all traffic.",
+        verdict="Promoted",
     ),
     Transition(
         "PreviousReleased", (SETTLE,), settle.keep_previous_time_is_over, RETIRE, actions.release_previous,

@@ -52,6 +52,6 @@ def _advice(goal: Goal, state: State) -> str:
     if goal.rollout.on_inconclusive == CONTINUE:
         return " spec.rollout.onInconclusive is Continue, so the rollout continues without a verdict."
     return (
-        " The rollout waits. To continue now, give the annotation "
+        " The rollout waits. To continue now, give spec.rollout.promoteToken or the annotation "
         f"{PROMOTE_ANNOTATION} a new value, or set spec.rollout.onInconclusive to Continue."
     )

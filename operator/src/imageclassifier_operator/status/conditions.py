@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.rollout import Goal, gateway_problems
-from imageclassifier_operator.rollout.state import State
-from imageclassifier_operator.status.phase_table import PHASE_CONDITIONS, Condition
+from imageclassifier_operator.rollout.state import Phase, State
+from imageclassifier_operator.status.phase_table import CONDITIONS, PHASE_CONDITIONS, Condition
 from imageclassifier_operator.status.progressing import progressing
 
 
@@ -32,6 +32,8 @@ def conditions(
     `goal` is None while the spec is invalid. A rollout in progress then stands still.
     """
     blocked = blocked or (goal.refused if goal is not None else None)
+    if state.phase is Phase.STOPPED:
+        return _stopped(state, blocked)
     predictor = _predictor(state, snapshot)
     parts = _Parts(
         available=_available(state, snapshot, predictor, blocked),
@@ -41,6 +43,19 @@ def conditions(
     )
     ready = _ready(goal, state, snapshot, blocked, parts)
     return parts.available, ready, parts.progressing, parts.predictor, parts.gateway
+
+
+def _stopped(state: State, blocked: Problem | None) -> tuple[Condition, ...]:
+    """All conditions are False. Ready and Progressing name what would prevent a start."""
+    row = PHASE_CONDITIONS[Phase.STOPPED]
+    reason, message = row.reason, row.message
+    if state.serving is not None:
+        message += f" Version {state.serving.version} then serves again."
+    stopped = {name: Condition(name, False, reason, message) for name in CONDITIONS}
+    if blocked is not None:
+        for name in ("Ready", "Progressing"):
+            stopped[name] = Condition(name, False, blocked.reason, blocked.message)
+    return tuple(stopped.values())
 
 
 def _predictor(state: State, snapshot: Snapshot) -> Condition:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from imageclassifier_operator.api.status_limits import within_limits
 from imageclassifier_operator.observe.dataset_result import progress_result
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.rollout import Goal, figures, routing
-from imageclassifier_operator.rollout.state import Phase, State
+from imageclassifier_operator.rollout.state import HistoryEntry, Phase, State
 from imageclassifier_operator.status.analysis import analysis_document
 from imageclassifier_operator.status.conditions import conditions
 from imageclassifier_operator.status.kstatus import NotReady, kstatus_conditions
@@ -52,7 +53,7 @@ def status(facts: Facts, goal: Goal | None, state: State, snapshot: Snapshot) ->
         ],
         "traffic": [
             {"version": version, "percent": percent}
-            for version, percent in sorted(routing.shares(state).items())
+            for version, percent in sorted(_shares(state).items())
             if percent or (state.candidate is not None and version == state.candidate.version)
         ],
     }
@@ -74,6 +75,8 @@ def status(facts: Facts, goal: Goal | None, state: State, snapshot: Snapshot) ->
             }
             for failed in state.failed
         ]
+    if state.history:
+        document["history"] = [_history_entry(entry) for entry in state.history]
     if goal is not None and (found := analysis_document(goal, state, snapshot)) is not None:
         document["analysis"] = found
     if goal is None:
@@ -104,6 +107,11 @@ def all_conditions(
     return (*always, *kstatus_conditions(goal, state, snapshot, why))
 
 
+def _shares(state: State) -> Mapping[int, int]:
+    """The share of each version; a classifier that is stopped has no traffic."""
+    return {} if state.phase is Phase.STOPPED else routing.shares(state)
+
+
 def _serving(name: str, state: State, snapshot: Snapshot) -> dict[str, Any]:
     if state.serving is None:
         return {}
@@ -112,8 +120,19 @@ def _serving(name: str, state: State, snapshot: Snapshot) -> dict[str, Any]:
     return {
         "servingVersion": version,
         "replicas": 0 if found is None else found.replicas,
+        "readyReplicas": 0 if found is None else found.ready_pods,
         "selector": names.selector_string(names.selector(name, "serving", version)),
     }
+
+
+def _history_entry(entry: HistoryEntry) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "version": entry.version,
+        "verdict": entry.verdict,
+        "time": _time(entry.time),
+    }
+    known = {"reason": entry.reason, "modelDigest": entry.model_digest}
+    return document | {name: value for name, value in known.items() if value}
 
 
 def _candidate(state: State, snapshot: Snapshot) -> dict[str, Any]:

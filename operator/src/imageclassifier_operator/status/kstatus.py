@@ -11,7 +11,7 @@ from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.rollout import Goal
 from imageclassifier_operator.rollout.context import RolloutContext
 from imageclassifier_operator.rollout.guards.pods import overdue
-from imageclassifier_operator.rollout.state import State
+from imageclassifier_operator.rollout.state import Phase, State
 from imageclassifier_operator.status.phase_table import Condition
 from imageclassifier_operator.status.progressing import failure_of
 
@@ -34,6 +34,8 @@ def kstatus_conditions(
     if why.ready.holds is not False:
         return ()
     problem = why.blocked or _stalled(goal, state, snapshot, why)
+    if problem is None and state.phase is Phase.STOPPED:
+        return ()  # nothing is going on, and nothing is wrong
     if problem is not None:
         return (Condition("Stalled", True, problem.reason, problem.message),)
     return (Condition("Reconciling", True, why.ready.reason, why.ready.message),)
@@ -45,6 +47,8 @@ def _stalled(goal: Goal | None, state: State, snapshot: Snapshot, why: NotReady)
         return None
     if goal.refused is not None:
         return goal.refused
+    if state.phase is Phase.STOPPED:
+        return None
     failed, version = failure_of(goal, state), state.serving or state.candidate
     if failed is not None and state.candidate is None:
         return failed

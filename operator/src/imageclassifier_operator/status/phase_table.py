@@ -65,6 +65,13 @@ PHASE_CONDITIONS: Mapping[Phase, PhaseConditions] = {
         True, True, True, Reason.RETIRING, "Version {serving} serves. Other versions are being removed."
     ),
     Phase.STABLE: PhaseConditions(True, True, False, Reason.AT_REST, "Version {serving} serves."),
+    Phase.STOPPED: PhaseConditions(
+        False,
+        False,
+        False,
+        Reason.STOPPED,
+        "The classifier is stopped. To start it, set spec.stopped to false.",
+    ),
 }
 """The conditions of each phase. `available` needs a serving version, and `ready` the wanted one."""
 

@@ -46,7 +46,8 @@ def _failure(failed: FailedVersion) -> Problem:
     return Problem(
         Reason.of(failed.reason, Reason.VERIFICATION_FAILED),
         f"Version {failed.version} failed: {failed.message} "
-        f"To retry, change the spec or the annotation {RETRY_ANNOTATION}.",
+        "To retry, change the spec, or give spec.rollout.retryToken or the annotation "
+        f"{RETRY_ANNOTATION} a new value.",
     )
 
 
@@ -122,7 +123,8 @@ def _candidate_details(
     if state.clock_stopped_since is not None and state.phase is not Phase.LOAD:
         reason = Reason.PAUSED
         message += (
-            f" The rollout is paused. To continue, give the annotation {PROMOTE_ANNOTATION} a new value."
+            " The rollout is paused. To continue, give spec.rollout.promoteToken or the annotation "
+            f"{PROMOTE_ANNOTATION} a new value."
         )
     return reason, message
 

@@ -16,7 +16,10 @@ from ..networks.architecture import BACKBONES, Architecture
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
-DATA_DIR_HELP = "folder with one subfolder of images for each class"
+DATA_DIR_HELP = (
+    "folder with one subfolder of images for each class, folder of splits (train/, val/, test/) with such "
+    "folders, or CSV file with the columns path and label (and, optionally, split)"
+)
 MODEL_HELP = "folder of a model version, or of a model (its highest version is used)"
 WEIGHTS_HELP = (
     "file with the ImageNet weights (without top) of a keras.applications backbone, "

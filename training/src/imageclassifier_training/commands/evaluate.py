@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from ..files import write_atomically
+from ..files import shown, write_atomically
 from ..progress import ProgressDisplay
 from . import _arguments as arguments
+from . import _data as data_options
 
 if TYPE_CHECKING:
     from ..judging.evaluate import Evaluation
@@ -27,7 +28,8 @@ def add_parser(subparsers: Any) -> None:
         subparsers, "evaluate", run, "measure an exported model on a folder of images", _EXAMPLES
     )
     command.add_argument("model", type=Path, metavar="MODEL", help=arguments.MODEL_HELP)
-    command.add_argument("data_dir", type=Path, metavar="DATA_DIR", help=arguments.DATA_DIR_HELP)
+    command.add_argument("data_dir", type=Path, metavar="DATA", help=arguments.DATA_DIR_HELP)
+    data_options.add_arguments(command.add_argument_group("which images are used"))
     command.add_argument(
         "--html", type=Path, metavar="FILE", help="write a report with plots and the worst mistakes"
     )
@@ -38,11 +40,17 @@ def run(options: argparse.Namespace) -> None:
     """Measure an exported model, write the reports that were asked for, and print a summary."""
     from ..exporting import saved_model
     from ..judging import evaluate, report
-    from ..pictures import dataset as datasets
+    from ..pictures import folders, reading
 
     model = saved_model.load(options.model)
-    with ProgressDisplay(arguments.err) as progress:
-        dataset = datasets.read(options.data_dir, progress)
+    with ProgressDisplay(arguments.err) as progress, data_options.broken_list(options) as broken:
+        sources = folders.find(options.data_dir)
+        listing = sources.test or sources.validation or sources.training
+        dataset = reading.read_all({"": listing}, data_options.reading(options), progress)[""]
+        broken += dataset.broken
+        data_options.print_notes(dataset.notes)
+        if sources.has_splits:
+            data_options.print_notes([f"Of the splits, {shown(listing.source)} is evaluated."])
         evaluation = evaluate.evaluate(model, dataset, progress)
     if options.json:
         write_atomically(options.json, (json.dumps(evaluation.to_dict(), indent=1) + "\n").encode())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from ..files import shown
 from . import _arguments as arguments
 
 _EXAMPLES = """\
@@ -34,11 +35,11 @@ def run(options: argparse.Namespace) -> None:
     failed = []
     for path, result in predict.predict(model, options.pictures):
         if isinstance(result, str):
-            failed.append(f"{path}: {result}")
+            failed.append(f"{shown(path)}: {result}")
         elif options.json:
-            arguments.out.print(json.dumps({"picture": str(path), **result.__dict__}), markup=False)
+            arguments.out.print(json.dumps({"picture": shown(path), **result.__dict__}), markup=False)
         else:
-            line = f"{path}: {result.message} ({result.label} {result.probability:.3f})"
+            line = f"{shown(path)}: {result.message} ({result.label} {result.probability:.3f})"
             arguments.out.print(line, markup=False)
     if failed:
         raise DataError(failed)

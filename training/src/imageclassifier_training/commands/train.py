@@ -1,4 +1,4 @@
-"""`imageclassifier-training train`: trains a classifier on a folder of images."""
+"""`imageclassifier-training train`: trains a classifier on labelled images."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..errors import TrainingError
 from ..networks.architecture import BACKBONES, Architecture, Branch
 from ..progress import ProgressDisplay
 from . import _arguments as arguments
+from . import _data as data_options
 
 if TYPE_CHECKING:
     from ..fitting.fine_tuning import FineTuning
@@ -24,16 +25,15 @@ _EXAMPLES = """\
   imageclassifier-training train photos --out runs/first
   imageclassifier-training train photos --out runs/better --backbone efficientnet_lite1@300 --views 4
   imageclassifier-training train photos --out runs/best --backbone efficientnet_lite1@300 --fine-tune 7
+  imageclassifier-training train labels.csv --out runs/labelled --skip-broken --broken-list broken.csv
   imageclassifier-training train pizza_not_pizza --out runs/pizza --message pizza="It's a pizza!"
 """
 
 
 def add_parser(subparsers: Any) -> None:
     """Declare the command and its arguments."""
-    command = arguments.declare(
-        subparsers, "train", run, "train a classifier on a folder of images", _EXAMPLES
-    )
-    command.add_argument("data_dir", type=Path, metavar="DATA_DIR", help=arguments.DATA_DIR_HELP)
+    command = arguments.declare(subparsers, "train", run, "train a classifier on labelled images", _EXAMPLES)
+    command.add_argument("data_dir", type=Path, metavar="DATA", help=arguments.DATA_DIR_HELP)
     command.add_argument(
         "--out", type=Path, required=True, help="folder for the learned weights and training.json (required)"
     )
@@ -50,6 +50,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help="random seed; the same seed gives the same result (default: 0)",
     )
+    data_options.add_arguments(command.add_argument_group("which images are used"))
     _add_network(command.add_argument_group("network"))
     _add_fitting(command.add_argument_group("fitting"))
     _add_fine_tuning(command.add_argument_group("fine-tuning (only with --fine-tune)"))
@@ -144,8 +145,9 @@ def _add_measuring(group: Any) -> None:
     group.add_argument(
         "--validation",
         type=Path,
-        metavar="DATA_DIR",
-        help="folder with other images of the same classes, used only to measure the result",
+        metavar="DATA",
+        help="folder or CSV file with other images of the same classes, used only to measure the result "
+        "(default: the folder val/ or valid/ of DATA, if it is divided into splits)",
     )
 
 
@@ -168,19 +170,22 @@ def _add_predictions(group: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train on a folder and save the result."""
+    """Train on labelled images and save the result."""
     architecture = Architecture(
         tuple(Branch.parse(text) for text in options.backbone or ["efficientnet_lite0"]),
         resize=options.resize,
         fit=options.fit,
     )
     weights = arguments.weights_files(options.weights, architecture)
-    with ProgressDisplay(arguments.err) as progress:
-        from ..pictures import dataset as datasets
+    with ProgressDisplay(arguments.err) as progress, data_options.broken_list(options) as broken:
+        from ..pictures import training_data
 
-        dataset = datasets.read(options.data_dir, progress)
-        validation = datasets.read(options.validation, progress) if options.validation else None
-        messages = _messages(options.message, dataset.classes)
+        sources = training_data.choose(options.data_dir, options.validation)
+        messages = _messages(options.message, sources.training.classes)
+        data = training_data.read(sources, options.folds, data_options.reading(options), progress)
+        dataset = data.training
+        broken += data.broken
+        data_options.print_notes(data.notes)
 
         from ..fitting import training_run as fitting
 
@@ -197,7 +202,7 @@ def run(options: argparse.Namespace) -> None:
                 fine_tuning=_fine_tuning(options),
             ),
             fitting.Workspace(out=options.out, cache=options.cache, weights=weights, progress=progress),
-            validation=validation,
+            validation=data.validation,
             messages=messages,
         )
     if result.metrics:
@@ -213,6 +218,8 @@ def _table(result: Training, title: str) -> Table:
     for name in ("accuracy", "log loss", "ROC AUC"):
         table.add_column(name, justify="right")
     for name, figures in result.metrics.items():
+        if "accuracy" not in figures:
+            continue
         images = f"{figures['repeats']} x {figures['folds']} folds" if "folds" in figures else "other images"
         table.add_row(
             f"{name.replace('_', '-')} ({images})",

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedGroupKFold
 
 from ..networks.head import Head
+from ..pictures.splits import grouped_folds
 
 #: scikit-learn's C, the inverse of the weight of the penalty. The features have unit variance.
 STRENGTHS = (0.003, 0.01, 0.03, 0.1)
 _INNER_FOLDS = 3
+_DEFAULT = 0.01
 
 
 @dataclass(frozen=True)
@@ -28,43 +29,56 @@ class FittedHead:
     strength: float
 
 
+@dataclass(frozen=True)
+class Penalty:
+    """How a head is fitted: the number of classes, and whether each weighs the inverse of its frequency."""
+
+    classes: int
+    balanced: bool
+
+
 def fit(
     features: NDArray[np.float32],
     labels: NDArray[np.int64],
     groups: NDArray[np.int64],
-    *,
-    balanced: bool,
+    penalty: Penalty,
     seed: int,
 ) -> FittedHead:
     """Fit a head with the strength that has the lowest log loss in an inner cross-validation.
 
-    `features` is `(n, features)`. Rows with the same number in `groups` are views or copies of one image, and
-    stay on the same side of each inner split. `balanced` weighs each class by the inverse of its frequency.
+    `features` is `(n, features)`. Rows with the same number in `groups` are views, copies or near duplicates
+    of one image, and stay on the same side of each inner split. With too few images for inner splits, the
+    strength is 0.01.
     """
-    splitter = StratifiedGroupKFold(_INNER_FOLDS, shuffle=True, random_state=seed)
-    splits = list(splitter.split(features, labels, groups))
-    classes = np.unique(labels)
-    losses = []
-    for strength in STRENGTHS:
-        fold_losses = []
-        for inside, outside in splits:
-            head = _fit(features[inside], labels[inside], strength, balanced)
-            fold_losses.append(
-                log_loss(labels[outside], head.probabilities(features[outside]), labels=classes)
+    losses: dict[float, list[float]] = {strength: [] for strength in STRENGTHS}
+    for inside, outside in grouped_folds(labels, groups, _INNER_FOLDS, seed):
+        for strength in STRENGTHS:
+            head = _fit(features[inside], labels[inside], strength, penalty)
+            predicted = head.probabilities(features[outside])
+            losses[strength].append(
+                float(log_loss(labels[outside], predicted, labels=np.arange(penalty.classes)))
             )
-        losses.append(np.mean(fold_losses))
-    strength = STRENGTHS[int(np.argmin(losses))]
-    return FittedHead(_fit(features, labels, strength, balanced), strength)
+    strength = min(STRENGTHS, key=lambda each: np.mean(losses[each])) if losses[STRENGTHS[0]] else _DEFAULT
+    return FittedHead(_fit(features, labels, strength, penalty), strength)
 
 
-def _fit(features: NDArray[np.float32], labels: NDArray[np.int64], strength: float, balanced: bool) -> Head:
+def _fit(features: NDArray[np.float32], labels: NDArray[np.int64], strength: float, penalty: Penalty) -> Head:
     mean = features.mean(axis=0)
     deviation = features.std(axis=0) + 1e-3  # many features of a ReLU network are almost always zero
-    model = LogisticRegression(C=strength, class_weight="balanced" if balanced else None, max_iter=1000)
-    model.fit((features - mean) / deviation, labels)
-    kernel, bias = model.coef_, model.intercept_
-    if len(model.classes_) == 2:  # scikit-learn returns one column; softmax(0, z) is sigmoid(z)
-        kernel, bias = np.concatenate([np.zeros_like(kernel), kernel]), np.concatenate([[0.0], bias])
+    present = np.unique(labels)
+    kernel = np.zeros((penalty.classes, features.shape[1]))
+    # A class without an image in this part of the data is rarer than any other.
+    bias = np.full(penalty.classes, -np.log(len(labels) + penalty.classes))
+    bias[present] = 0.0
+    if len(present) > 1:
+        model = LogisticRegression(
+            C=strength, class_weight="balanced" if penalty.balanced else None, max_iter=1000
+        )
+        model.fit((features - mean) / deviation, labels)
+        if len(present) == 2:  # scikit-learn returns one column; softmax(0, z) is sigmoid(z)
+            kernel[present[1]], bias[present[1]] = model.coef_[0], model.intercept_[0]
+        else:
+            kernel[present], bias[present] = model.coef_, model.intercept_
     kernel = kernel / deviation
     bias = bias - kernel @ mean
     return Head(kernel.T.astype(np.float32), bias.astype(np.float32))

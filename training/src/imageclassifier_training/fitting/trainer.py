@@ -58,7 +58,7 @@ class Trainer:
     """One data set and one set of options; fits on any part of the images."""
 
     def __init__(self, dataset: Dataset, options: Options, workspace: Workspace) -> None:
-        self._dataset = dataset
+        self.dataset = dataset
         self._options = options
         self._workspace = workspace
         self.network = networks.build(options.architecture, len(dataset.classes), workspace.weights)
@@ -81,7 +81,7 @@ class Trainer:
 
     def cross_validate(self) -> dict[str, Any]:
         """Measure the procedure on images that had no part in a fit or in a choice."""
-        dataset, options = self._dataset, self._options
+        dataset, options = self.dataset, self._options
         results = []
         for repeat in range(options.repeats):
             probabilities = np.zeros((len(dataset.pictures), len(dataset.classes)))
@@ -110,7 +110,7 @@ class Trainer:
 
     def fit_all(self) -> tuple[Learned, dict[str, Any]]:
         """Fit on all images; return what was learned, and details for the record."""
-        everything = np.arange(len(self._dataset.pictures))
+        everything = np.arange(len(self.dataset.pictures))
         if self._options.fine_tuning is None:
             fitted = self._fit_head(everything)
             return Learned(fitted.head), {"head_strength": fitted.strength}
@@ -118,14 +118,13 @@ class Trainer:
         return Learned(tuner.head, self._deltas(tuner)), {"history": history}
 
     def _fit_head(self, training: NDArray[np.int64]) -> linear_head.FittedHead:
-        groups = np.unique([picture.digest for picture in self._dataset.pictures], return_inverse=True)[1]
         views = len(self._features)
         return linear_head.fit(
             np.concatenate([view[training] for view in self._features]),
-            np.tile(self._dataset.labels[training], views),
-            np.tile(groups[training], views),
-            balanced=self._options.balanced,
-            seed=self._options.seed,
+            np.tile(self.dataset.labels[training], views),
+            np.tile(self.dataset.groups[training], views),
+            linear_head.Penalty(len(self.dataset.classes), self._options.balanced),
+            self._options.seed,
         )
 
     def _fine_tune(self, training: NDArray[np.int64], name: str) -> tuple[Tuner, list[dict[str, float]]]:
@@ -133,8 +132,8 @@ class Trainer:
         assert options is not None
         hold_out = training[:0]
         if options.patience:
-            training, hold_out = splits.hold_out(self._dataset, training, self._options.seed)
-        labels = self._dataset.labels
+            training, hold_out = splits.hold_out(self.dataset, training, self._options.seed)
+        labels = self.dataset.labels
         tuner = Tuner(self._fine_tuned, self._fit_head(training).head, options, self._options.seed)
         history = tuner.fit(
             Examples(self._activations, labels, training, hold_out, self._class_weights(labels[training])),
@@ -145,9 +144,10 @@ class Trainer:
         return tuner, history
 
     def _class_weights(self, labels: NDArray[np.int64]) -> NDArray[np.float32]:
-        counts = np.bincount(labels, minlength=len(self._dataset.classes))
-        weights = len(labels) / (len(counts) * counts) if self._options.balanced else np.ones(len(counts))
-        return weights.astype(np.float32)
+        counts = np.bincount(labels, minlength=len(self.dataset.classes))
+        if not self._options.balanced:
+            return np.ones(len(counts), np.float32)
+        return (len(labels) / (len(counts) * np.maximum(counts, 1))).astype(np.float32)
 
     def _deltas(self, tuner: Tuner) -> dict[str, Delta]:
         deltas = {}

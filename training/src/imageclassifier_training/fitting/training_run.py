@@ -13,6 +13,7 @@ from typing import Any
 
 from imageclassifier_gateway.contract import ModelClass
 
+from ..errors import DataError
 from ..judging import metrics
 from ..networks.learned import Learned, Training
 from ..pictures import splits
@@ -33,13 +34,17 @@ def train(
 ) -> Training:
     """Train on a data set and save the result in `workspace.out`.
 
-    `validation` is a second data set that is only measured on. `messages` are the sentences that the gateway
-    shows, by class name. A run that was killed continues from its caches and checkpoints when it is called
+    `validation` is a second data set that is only measured on, without its near duplicates of training
+    images. `messages` are the sentences that the gateway shows, by class name. A run that was killed
+    continues from its caches and checkpoints when it is called
     again with the same arguments. Raises DataError when the data set does not allow these options.
     """
     started = time.perf_counter()
+    problems = splits.problems(dataset, options.folds)
     if validation is not None:
-        splits.check_disjoint(dataset, validation)
+        problems += splits.overlap(dataset, validation)
+    if problems:
+        raise DataError(problems)
     trainer = Trainer(dataset, options, workspace)
     figures: dict[str, Any] = {}
     if options.folds:
@@ -75,6 +80,10 @@ def train(
 def _validate(
     trainer: Trainer, learned: Learned, validation: Dataset, options: Options, workspace: Workspace
 ) -> dict[str, Any]:
-    rows = features.extract(trainer.network, validation.pictures, 0, workspace.cache, workspace.progress)
-    found = metrics.compute(learned.head.probabilities(rows), validation.labels, options.threshold)
-    return {"data_digest": validation.digest, **found.to_dict()}
+    apart = splits.without_near_duplicates(trainer.dataset, validation)
+    left_out = {"near_duplicates_left_out": len(validation.pictures) - len(apart.pictures)}
+    if not apart.pictures:
+        return left_out
+    rows = features.extract(trainer.network, apart.pictures, 0, workspace.cache, workspace.progress)
+    found = metrics.compute(learned.head.probabilities(rows), apart.labels, options.threshold)
+    return {"data_digest": validation.digest, **left_out, **found.to_dict()}

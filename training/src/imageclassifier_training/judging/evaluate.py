@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..exporting.saved_model import ServedModel
+from ..files import shown
 from ..pictures import dataset as datasets
 from ..pictures.dataset import Dataset, Picture
 from ..progress import Progress, no_progress
@@ -56,7 +57,7 @@ class Evaluation:
             "pictures_per_second": round(self.pictures_per_second, 1),
             "mistakes": [
                 {
-                    "picture": str(each.path),
+                    "picture": shown(each.path),
                     "true": each.true_class,
                     "answered": each.predicted_class,
                     "true_probability": each.true_probability,

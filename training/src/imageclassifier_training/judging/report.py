@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from imageclassifier_gateway.contract import ModelInput
 from imageclassifier_gateway.pixels.images import decode, fit
 
+from ..files import shown
 from . import plots
 from .evaluate import Evaluation, Mistake, worst
 
@@ -21,6 +22,7 @@ def render(evaluation: Evaluation) -> str:
     environment = Environment(
         loader=PackageLoader(__package__ or "", "templates"), autoescape=True, undefined=StrictUndefined
     )
+    environment.filters["shown"] = shown
     return environment.get_template("report.html.j2").render(
         contract=evaluation.model.contract,
         counts=evaluation.dataset.counts(),

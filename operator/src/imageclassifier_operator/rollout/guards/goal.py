@@ -10,6 +10,16 @@ def something_serves(context: RolloutContext) -> bool:
     return context.state.serving is not None
 
 
+def stop_is_wanted(context: RolloutContext) -> bool:
+    """No pods are wanted."""
+    return context.goal.stopped
+
+
+def start_is_wanted(context: RolloutContext) -> bool:
+    """Pods are wanted again."""
+    return not context.goal.stopped
+
+
 def another_version_is_wanted(context: RolloutContext) -> bool:
     """A version other than the serving one is wanted, and it has not failed in its present form."""
     state, wanted = context.state, context.goal.wanted

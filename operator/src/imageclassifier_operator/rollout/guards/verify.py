@@ -44,8 +44,11 @@ def candidate_failed_before_traffic(context: RolloutContext) -> Problem | None:
 
 
 def is_promoted(context: RolloutContext) -> bool:
-    """The user has given the promote annotation a value that has not taken effect yet."""
-    return context.goal.promote not in ("", context.state.promoted)
+    """The promote annotation, or `promoteToken`, has a value that has not taken effect yet."""
+    goal, state = context.goal, context.state
+    return goal.promote not in ("", state.promoted) or (
+        goal.rollout.promote_token not in ("", state.promoted_token)
+    )
 
 
 def may_proceed(context: RolloutContext) -> bool:
