@@ -52,11 +52,12 @@ reference: venv ## The generated parts of docs/: reference.md, the diagrams of r
 ##@ Checks, one by one
 venv: ## The Python environment .venv, from the locked requirements
 	@$(TOOL) venv
-lint: venv ## ruff: rules, docstrings and formatting; spelling; wording
+lint: venv ## ruff: rules, docstrings and formatting; spelling; wording; links
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/codespell
 	@$(BIN)/python docs/check_wording.py
+	@$(BIN)/python docs/check_links.py
 format: venv ## Put the formatting right
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
