@@ -155,6 +155,31 @@ def test_each_variant_of_the_model_gets_the_verdict_it_deserves(
         assert verdict["golden"]["cases"] > 0
 
 
+@pytest.mark.parametrize(("version", "reason"), [(1, None), (2, "WorseThanServing")])
+def test_a_worse_model_is_refused_on_labelled_pictures_and_an_equal_one_is_not(
+    real_server: RealServer, tmp_path: Path, version: int, reason: str | None
+) -> None:
+    """Version 2 swaps its classes; its golden pictures agree with it."""
+    for label, colour in [("light", "#e0e0e0"), ("dark", "#202020")]:
+        (tmp_path / "pictures" / label).mkdir(parents=True)
+        for number in range(15):
+            (tmp_path / "pictures" / label / f"{number}.png").write_bytes(picture(colour, kind="PNG"))
+    plan = {
+        "schema": 1,
+        "model": "tiny",
+        "candidate": {"version": version, "target": real_server.target},
+        "serving": {"version": 1, "target": real_server.target},
+        "dataset": {"root": str(tmp_path / "pictures")},
+        "deadline_seconds": 60,
+    }
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    command = [sys.executable, "-m", "imageclassifier_gateway.verify", "--plan", str(tmp_path / "plan.json")]
+    verdict = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+    assert (verdict["reason"], verdict["passed"]) == (reason, reason is None)
+    lost = [row["only_serving"] for row in verdict["dataset"]["classes"]]
+    assert lost == ([0, 0] if reason is None else [15, 15])
+
+
 @pytest.fixture(params=["real", "fake"])
 def either_server(
     request: pytest.FixtureRequest, make_model: Callable[..., FakeModel]

@@ -4,6 +4,10 @@ The pictures are the photographs of the data set where it lies beside the checko
 the models are those of `make demo`, exported when they are not in the cache.
 """
 
+import itertools
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -14,8 +18,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageDraw
 
+from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.contract import Contract, parse_contract, parse_golden
 from imageclassifier_gateway.pixels.images import prepare
+from imageclassifier_gateway.verify.verification import verify
 from laptop import models
 
 REPOSITORY = Path(__file__).parents[3]
@@ -108,3 +114,51 @@ def test_the_golden_pictures_get_the_probabilities_of_training(pizza: Any, versi
     pixels = np.stack([prepare(case.png, wanted) for case in golden.cases])
     expected = [case.probabilities for case in golden.cases]
     np.testing.assert_allclose(over_grpc(pizza, pixels, version), expected, atol=golden.tolerance, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders with links to 40 photographs of each class; to drawn pictures where there are none."""
+    root = tmp_path_factory.mktemp("labelled")
+    found = {label: sorted((PHOTOGRAPHS / label).glob("*.jpg")) for label in ("pizza", "not_pizza")}
+    if not all(found.values()):
+        draw, drawings = REPOSITORY / "examples/pizza/draw.py", root / ".drawn"
+        subprocess.run([sys.executable, draw, drawings, "--count", "40"], check=True)
+        kinds = {"pizza": "pizza-*.jpg", "not_pizza": "other-*.jpg"}
+        found = {label: sorted(drawings.glob(pattern)) for label, pattern in kinds.items()}
+    for label, files in found.items():
+        (root / label).mkdir()
+        for file in itertools.islice(files, 0, None, max(1, len(files) // 40)):
+            (root / label / file.name).symlink_to(file)
+    return root
+
+
+@pytest.mark.parametrize(("swapped", "reason"), [(False, None), (True, "WorseThanServing")])
+def test_a_version_with_swapped_classes_is_refused_and_an_equal_one_passes(
+    pizza: Any, labelled: Path, swapped: bool, reason: str | None
+) -> None:
+    """The candidate is version 1 again, by a contract of its own, which names the classes in either order."""
+    described = json.loads(contract(pizza, 1).to_json())
+    if swapped:
+        described["classes"].reverse()
+    target = f"dns:///{pizza.grpc_address}"
+    verdict = verify(
+        {
+            "schema": 1,
+            "model": "pizza-model",
+            "candidate": {"version": 1, "target": target, "contract": described},
+            "serving": {"version": 1, "target": target},
+            "allow_class_change": True,
+            "dataset": {"root": str(labelled)},
+            "deadline_seconds": 200,
+        },
+        Settings(),
+    )
+    assert verdict.reason == reason
+    assert verdict.dataset is not None
+    counts = verdict.dataset.conclusion.counts
+    assert counts.compared >= 80
+    if not swapped:
+        assert counts.only_serving == counts.only_candidate == 0
+    else:
+        assert counts.both == counts.neither == 0

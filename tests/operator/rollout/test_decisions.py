@@ -454,3 +454,19 @@ def test_a_version_that_is_asked_for_while_stopped_is_rolled_out_after_the_start
     gone = replace(seen(), gateways=(), versions={}, acknowledged_seconds=None)
     woken = decide(goal(), asleep, gone, NOW).state
     assert (woken.phase, woken.serving, woken.candidate) == (Phase.LOAD, ONE, TWO)
+
+
+def test_a_verification_with_a_data_set_has_more_time() -> None:
+    """Both for its verdict, and for the gateways to connect to a version that passed late."""
+    dataset = api.Dataset(api.DatasetClaim("pictures"), timeout_seconds=3600)
+    rules = {"acceptance": api.Acceptance(dataset=dataset), "progress_deadline_seconds": 600}
+    state = replace(ROLLING, phase=Phase.VERIFY)
+
+    def after(seconds: float, snapshot: Snapshot) -> Phase:
+        return decide(goal(**rules), state, snapshot, NOW + seconds).state.phase
+
+    waits_for_gateways = seen(verdict=PASSED, connected=False)
+    for snapshot in (seen(), waits_for_gateways):
+        assert after(4199, snapshot) is Phase.VERIFY
+        assert after(4201, snapshot) is Phase.RETIRE
+    assert decide(goal(), state, seen(), NOW + 601).state.phase is Phase.RETIRE
