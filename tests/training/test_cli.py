@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 Run = Callable[..., int]
 
@@ -111,8 +112,28 @@ def test_evaluation_on_the_training_images_is_not_called_accuracy(
     shown = capsys.readouterr().out
     assert "NOT accuracy" in shown
     assert "accuracy by cross-validation" in shown
-    assert json.loads(figures.read_text())["trained_on_these_pictures"] is True
-    assert "The model was trained on these images" in html.read_text()
+    document = json.loads(figures.read_text())
+    assert (document["trained_on"], document["honest"]) == (16, False)
+    assert "The model was trained on all 16 images" in html.read_text()
+
+
+def test_evaluation_counts_the_images_it_was_trained_on_and_measures_on_the_others(
+    exported: Path, data_dir: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(3):
+        Image.new("RGB", (30, 30), (200, 40 + index, 40)).save(data_dir / "red" / f"new{index}.png")
+    Image.new("RGB", (30, 30), (205, 40, 40)).save(data_dir / "blue" / "wrong.png")
+    (data_dir / "red" / "0.png").rename(data_dir / "red" / "renamed.png")
+    figures, html = tmp_path / "report.json", tmp_path / "report.html"
+    assert run("evaluate", exported, data_dir, "--json", figures, "--html", html) == 0
+    document = json.loads(figures.read_text())
+    assert (document["trained_on"], document["given_pictures"], document["pictures"]) == (16, 20, 4)
+    assert document["accuracy"] == 0.75
+    assert document["honest"]
+    shown = capsys.readouterr().out
+    assert "16 of 20" in shown
+    assert "NOT accuracy" not in shown
+    assert "trained on 16 of the 20 images: the figures are about the other 4" in html.read_text()
 
 
 def test_evaluation_on_other_pictures_finds_the_mistakes_and_shows_them(
@@ -122,7 +143,7 @@ def test_evaluation_on_other_pictures_finds_the_mistakes_and_shows_them(
     html, figures = tmp_path / "report.html", tmp_path / "report.json"
     assert run("evaluate", exported, data_dir, "--html", html, "--json", figures) == 0
     document = json.loads(figures.read_text())
-    assert document["trained_on_these_pictures"] is False
+    assert document["trained_on"] == 16  # known by its content, although its class differs
     assert document["accuracy"] == 15 / 16
     assert document["confusion"] == [[8, 1], [0, 7]]
     (mistake,) = document["mistakes"]
@@ -130,7 +151,8 @@ def test_evaluation_on_other_pictures_finds_the_mistakes_and_shows_them(
     assert mistake["answered"] == "red"
     report = html.read_text()
     assert "blue/mislabelled.png" in report
-    assert report.count('<img src="data:') == 5  # four plots and the mistake
+    assert report.count('<img src="data:') == 1  # the mistake
+    assert report.count("<svg") == 5
     for outside in ("http://", "https://", "<script", "<link"):
         assert outside not in report.replace("http://www.w3.org", "")
 

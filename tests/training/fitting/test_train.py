@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -42,6 +43,57 @@ def test_training_learns_colours_and_records_how(trained: Path) -> None:
     ]
     assert document["record"]["pictures"] == {"blue": 8, "red": 8}
     assert document["data_digest"].startswith("sha256:")
+
+
+def test_out_of_fold_predictions_and_the_digests_of_the_images_are_kept(trained: Path) -> None:
+    with (trained / "out_of_fold.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 16
+    assert {row["fold"] for row in rows} == {"0", "1"}
+    assert all(row["predicted"] == row["class"] for row in rows)
+    assert all(float(row[f"p({row['class']})"]) > 0.5 for row in rows)
+    digests = {int(row["sha256"][:16], 16) for row in rows}
+    assert set(learned.load(trained).trained_on.tolist()) == digests
+
+
+def test_the_threshold_and_the_temperature_are_chosen_from_the_out_of_fold_predictions(
+    shared_data: Path, cache: Path, run: Run, tmp_path: Path
+) -> None:
+    arguments = ["--backbone", "efficientnet_lite0@64", "--folds", "2", "--cache", cache]
+    html = tmp_path / "report.html"
+    rule = ["--threshold", "precision=0.9", "--html", html]
+    assert run("train", shared_data, "--out", tmp_path / "run", *arguments, *rule) == 0
+    assert run("train", shared_data, "--out", tmp_path / "raw", *arguments, "--no-calibration") == 0
+    result, raw = learned.load(tmp_path / "run"), learned.load(tmp_path / "raw")
+    assert 0 < result.threshold < 1
+    assert result.threshold != 0.5
+    temperature = result.record["temperature"]
+    assert temperature != 1
+    np.testing.assert_allclose(
+        result.learned.head.kernel * temperature, raw.learned.head.kernel, rtol=1e-4, atol=1e-7
+    )
+    assert "Calibration and threshold were chosen on the other folds" in html.read_text()
+
+
+def test_a_class_with_two_images_is_trained_and_measured(data_dir: Path, cache: Path, run: Run) -> None:
+    for index in range(2, 8):
+        (data_dir / "blue" / f"{index}.png").unlink()
+    out = data_dir.parent / "run"
+    arguments = ["--backbone", "efficientnet_lite0@64", "--folds", "4", "--cache", cache, "--out", out]
+    assert run("train", data_dir, *arguments) == 0
+    document = json.loads((out / "training.json").read_text())
+    assert [each["pictures"] for each in document["metrics"]["cross_validation"]["classes"]] == [2, 8]
+
+
+def test_a_class_with_one_image_can_be_trained_but_not_measured(
+    data_dir: Path, cache: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(1, 8):
+        (data_dir / "blue" / f"{index}.png").unlink()
+    arguments = ["--backbone", "efficientnet_lite0@64", "--cache", cache, "--out", data_dir.parent / "run"]
+    assert run("train", data_dir, *arguments) == 3
+    assert "error: Class 'blue' has one distinct image" in capsys.readouterr().err
+    assert run("train", data_dir, *arguments, "--folds", "0") == 0
 
 
 def test_the_same_seed_gives_the_same_head(
@@ -174,3 +226,58 @@ def test_validation_images_are_measured_separately(
     figures = json.loads((out / "training.json").read_text())["metrics"]
     assert list(figures) == ["validation"]
     assert figures["validation"]["pictures"] == 2
+
+
+def test_the_network_that_is_judged_has_the_weights_that_are_saved(
+    shared_data: Path, cache: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from imageclassifier_training.fitting.fine_tuning import Tuner
+    from imageclassifier_training.networks import network as networks
+    from imageclassifier_training.networks.architecture import Architecture, Branch
+
+    judged: list[dict[str, list[np.ndarray]]] = []
+    original = Tuner.probabilities
+
+    def spy(tuner: Tuner, *arguments: object) -> np.ndarray:
+        judged.append({layer.name: layer.get_weights() for layer in tuner.blocks.layers})
+        return original(tuner, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Tuner, "probabilities", spy)
+    options = [*TUNING, "--learning-rate", "0.02", "--folds", "2", "--epochs", "3", "--cache", cache]
+    assert run("train", shared_data, "--out", tmp_path / "run", *options) == 0
+    assert len(judged) == 2
+    network = networks.build(Architecture((Branch.parse("efficientnet_lite0@64"),)), 2)
+    moved = 0
+    for name, weights in judged[0].items():
+        for before, after in zip(
+            network.branches[0].get_layer(name).get_weights() if weights else [], weights, strict=True
+        ):
+            saved = learned.Delta.between(before, after).apply(before)
+            # Half a step would be about 1e-4.
+            assert np.abs(saved - after).max() <= 1e-6 * max(1.0, float(np.abs(after).max()))
+            moved += bool((before != after).any())
+    assert moved
+
+
+def test_a_killed_extraction_keeps_the_features_that_it_has_computed(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from imageclassifier_training.fitting import features
+    from imageclassifier_training.networks import network as networks
+    from imageclassifier_training.networks.architecture import Architecture, Branch
+    from imageclassifier_training.pictures import reading
+
+    network = networks.build(Architecture((Branch.parse("efficientnet_lite0@64"),)), 2)
+    pictures = reading.read(shared_data).pictures
+    monkeypatch.setattr(features, "_BATCH", 4)
+    monkeypatch.setattr(features, "_SAVE_SECONDS", 0.0)
+
+    def killed(step: str, done: int, total: int) -> None:
+        if done == 12:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        features.extract(network, pictures, 0, tmp_path, killed)
+    computed = []
+    features.extract(network, pictures, 0, tmp_path, lambda step, done, total: computed.append(total))
+    assert computed[0] == 8

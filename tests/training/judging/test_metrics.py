@@ -28,6 +28,22 @@ def test_with_more_classes_the_most_probable_one_is_predicted() -> None:
     assert found.confusion == [[1, 0, 0], [1, 0, 0], [0, 0, 1]]
 
 
+def test_each_class_has_its_precision_recall_and_f1() -> None:
+    probabilities = np.eye(3)[[0, 0, 1, 1, 1, 0]]
+    found = metrics.compute(probabilities, np.array([0, 0, 0, 1, 1, 1]))
+    first, second, third = found.classes
+    assert (first.precision, first.recall, first.f1) == (2 / 3, 2 / 3, 2 / 3)
+    assert (second.pictures, second.precision) == (3, 2 / 3)
+    assert (third.pictures, third.precision, third.recall, third.f1) == (0, None, None, None)
+    assert found.macro_f1 == pytest.approx(2 / 3)
+    assert found.top_5 is None
+
+
+def test_the_top_5_accuracy_counts_the_five_most_probable_classes() -> None:
+    probabilities = np.tile([0.3, 0.2, 0.15, 0.12, 0.1, 0.08, 0.05], (2, 1))
+    assert metrics.compute(probabilities, np.array([4, 5])).top_5 == 0.5
+
+
 def test_roc_auc_is_undefined_without_an_image_of_each_class() -> None:
     assert metrics.compute(two(0.1, 0.2), np.array([0, 0]), 0.5).roc_auc is None
 

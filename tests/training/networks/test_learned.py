@@ -25,6 +25,14 @@ def test_a_delta_is_exact_to_half_a_step_of_each_channel() -> None:
     assert (found[..., 2] == old[..., 2]).all()
 
 
+def test_a_depthwise_kernel_has_a_step_size_for_each_channel() -> None:
+    change = np.zeros((3, 3, 5, 1), np.float32)
+    change[..., 0, 0], change[..., 1, 0] = 100.0, 0.01
+    delta = Delta.between(np.zeros_like(change), change)
+    np.testing.assert_allclose(delta.apply(np.zeros_like(change)), change, rtol=1e-5)
+    assert delta.step_sizes.size == 5
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,15 +64,24 @@ def fold_count(text: str) -> int:
     return int(text)
 
 
-def probability(text: str) -> float:
-    """A number from 0 to 1."""
+def default_cache() -> Path:
+    """`$XDG_CACHE_HOME/imageclassifier`, or `~/.cache/imageclassifier`."""
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(root) / "imageclassifier"
+
+
+def threshold_rule(text: str) -> str:
+    """A number from 0 to 1, `accuracy`, `f1`, or `precision=` and such a number."""
+    number = text.removeprefix("precision=")
     try:
-        value = float(text)
+        value = float(number)
     except ValueError:
         value = -1
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"'{text}' must be a number from 0 to 1")
-    return value
+    if text not in ("accuracy", "f1") and not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' must be a number from 0 to 1, accuracy, f1 or precision=P, for example precision=0.95"
+        )
+    return text
 
 
 def weights_files(path: Path | None, architecture: Architecture) -> dict[str, Path]:

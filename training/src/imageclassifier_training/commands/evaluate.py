@@ -13,6 +13,7 @@ from ..files import shown, write_atomically
 from ..progress import ProgressDisplay
 from . import _arguments as arguments
 from . import _data as data_options
+from . import _tables as tables
 
 if TYPE_CHECKING:
     from ..judging.evaluate import Evaluation
@@ -55,13 +56,15 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         write_atomically(options.json, (json.dumps(evaluation.to_dict(), indent=1) + "\n").encode())
     if options.html:
-        write_atomically(options.html, report.render(evaluation).encode())
+        write_atomically(options.html, report.of_evaluation(evaluation).encode())
     arguments.out.print(_summary(evaluation, f"{model.contract.name} on {options.data_dir}"))
-    arguments.out.print(_confusion_matrix(evaluation))
+    judgement = evaluation.judgement
+    arguments.out.print(tables.of_classes(judgement.class_names, judgement.metrics.classes))
+    arguments.out.print(tables.of_confusion(judgement))
 
 
 def _summary(evaluation: Evaluation, title: str) -> Table:
-    metrics = evaluation.metrics
+    metrics = evaluation.judgement.metrics
     table = Table(title=title, title_justify="left")
     table.add_column("metric")
     table.add_column("value", justify="right")
@@ -69,6 +72,9 @@ def _summary(evaluation: Evaluation, title: str) -> Table:
     low, high = metrics.accuracy_interval
     percent = f"{100 * metrics.accuracy:.2f} %"
     if evaluation.trained_on:
+        total = len(evaluation.dataset.pictures)
+        table.add_row("trained on", f"{evaluation.trained_on} of {total}", "of the given images")
+    if not evaluation.honest:
         table.add_row("correct", percent, "NOT accuracy: the model was trained on these images")
     else:
         table.add_row("accuracy", percent, f"95 % interval {low:.2%} to {high:.2%}")
@@ -81,19 +87,9 @@ def _summary(evaluation: Evaluation, title: str) -> Table:
     table.add_row("log loss", f"{metrics.log_loss:.4f}", "nats")
     if metrics.roc_auc is not None:
         table.add_row("ROC AUC", f"{metrics.roc_auc:.4f}", "")
+    if metrics.top_5 is not None:
+        table.add_row("top-5 accuracy", f"{100 * metrics.top_5:.2f} %", "true class among the first five")
+    table.add_row("mean F1", f"{metrics.macro_f1:.4f}", "of the classes")
     table.add_row("calibration error", f"{metrics.calibration_error:.4f}", "expected, 10 bins")
-    table.add_row("mistakes", str(len(evaluation.mistakes)), f"of {metrics.pictures} images")
-    return table
-
-
-def _confusion_matrix(evaluation: Evaluation) -> Table:
-    names = evaluation.model.contract.class_names
-    table = Table(
-        title="confusion matrix: true class (rows), predicted class (columns)", title_justify="left"
-    )
-    table.add_column("")
-    for name in names:
-        table.add_column(name, justify="right")
-    for name, row in zip(names, evaluation.metrics.confusion, strict=True):
-        table.add_row(name, *map(str, row))
+    table.add_row("mistakes", str(len(evaluation.judgement.mistakes)), f"of {metrics.pictures} images")
     return table

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from ..networks.architecture import BACKBONES, Architecture, Branch
 from ..progress import ProgressDisplay
 from . import _arguments as arguments
 from . import _data as data_options
+from . import _tables as tables
 
 if TYPE_CHECKING:
     from ..fitting.fine_tuning import FineTuning
@@ -40,7 +40,7 @@ def add_parser(subparsers: Any) -> None:
     command.add_argument(
         "--cache",
         type=Path,
-        default=_default_cache(),
+        default=arguments.default_cache(),
         help="folder for cached features (default: %(default)s)",
     )
     command.add_argument(
@@ -143,6 +143,12 @@ def _add_measuring(group: Any) -> None:
         help="number of cross-validations, each with other folds (default: 1)",
     )
     group.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="write a report of the cross-validation with plots and mistakes (needs --folds of 2 or more)",
+    )
+    group.add_argument(
         "--validation",
         type=Path,
         metavar="DATA",
@@ -154,11 +160,18 @@ def _add_measuring(group: Any) -> None:
 def _add_predictions(group: Any) -> None:
     group.add_argument(
         "--threshold",
-        type=arguments.probability,
-        default=0.5,
-        metavar="P",
-        help="only with two classes: predict the class whose folder name sorts second if its probability is "
-        "at least this, 0 to 1 (default: 0.5)",
+        type=arguments.threshold_rule,
+        default="0.5",
+        metavar="RULE",
+        help="only with two classes: predict the class whose name sorts second if its probability is at "
+        "least this. RULE is a number from 0 to 1, or what to choose it by from the out-of-fold predictions: "
+        "accuracy, f1, or precision=P, the lowest threshold that holds this precision (default: 0.5)",
+    )
+    group.add_argument(
+        "--no-calibration",
+        action="store_true",
+        help="keep the probabilities as they are; by default, a temperature that is fitted to the "
+        "out-of-fold predictions becomes part of the model",
     )
     group.add_argument(
         "--message",
@@ -177,11 +190,25 @@ def run(options: argparse.Namespace) -> None:
         fit=options.fit,
     )
     weights = arguments.weights_files(options.weights, architecture)
+    from ..judging.operating_point import ThresholdRule
+
+    threshold = ThresholdRule.parse(options.threshold)
+    if options.html and not options.folds:
+        raise TrainingError("--html reports the cross-validation: set --folds to 2 or more.")
+    if threshold.by != "fixed" and not options.folds:
+        raise TrainingError(
+            f"--threshold {threshold} needs out-of-fold predictions: set --folds to 2 or more."
+        )
     with ProgressDisplay(arguments.err) as progress, data_options.broken_list(options) as broken:
         from ..pictures import training_data
 
         sources = training_data.choose(options.data_dir, options.validation)
         messages = _messages(options.message, sources.training.classes)
+        if threshold != ThresholdRule() and len(sources.training.classes) != 2:
+            raise TrainingError(
+                f"--threshold needs exactly two classes, but the data has {len(sources.training.classes)}. "
+                "Remove --threshold."
+            )
         data = training_data.read(sources, options.folds, data_options.reading(options), progress)
         dataset = data.training
         broken += data.broken
@@ -197,19 +224,43 @@ def run(options: argparse.Namespace) -> None:
                 balanced=not options.no_class_weights,
                 folds=options.folds,
                 repeats=options.repeats,
-                threshold=options.threshold,
+                threshold=threshold,
+                calibrate=not options.no_calibration,
                 seed=options.seed,
                 fine_tuning=_fine_tuning(options),
             ),
-            fitting.Workspace(out=options.out, cache=options.cache, weights=weights, progress=progress),
+            fitting.Workspace(
+                out=options.out,
+                cache=options.cache,
+                weights=weights,
+                progress=progress,
+                report=options.html,
+            ),
             validation=data.validation,
             messages=messages,
         )
     if result.metrics:
         arguments.out.print(_table(result, f"{architecture}, {len(dataset.pictures)} images"))
+    if cross_validation := result.metrics.get("cross_validation"):
+        from ..judging.metrics import ClassMetrics
+
+        names = [each.name for each in result.classes]
+        rows = [ClassMetrics(**each) for each in cross_validation["classes"]]
+        arguments.out.print(tables.of_classes(names, rows))
+    arguments.out.print(_operating_point(result), markup=False)
     arguments.out.print(f"Saved the result in {options.out}. Next, export it:")
     command = f"  imageclassifier-training export {options.out} --name NAME --version 1"
     arguments.out.print(command, markup=False)
+
+
+def _operating_point(result: Training) -> str:
+    temperature = f"Calibration: temperature {result.record['temperature']:.3f}."
+    if len(result.classes) != 2:
+        return temperature
+    chosen = result.record["threshold_rule"]
+    how = "" if chosen == "fixed" else f", chosen by {chosen} on the out-of-fold predictions"
+    notes = "".join(f" {note}" for note in result.record["notes"])
+    return f"{temperature} Threshold: {result.threshold:.3f}{how}.{notes}"
 
 
 def _table(result: Training, title: str) -> Table:
@@ -253,9 +304,3 @@ def _messages(pairs: list[str], classes: tuple[str, ...]) -> dict[str, str]:
             )
         messages[name] = message
     return messages
-
-
-def _default_cache() -> Path:
-    """`$XDG_CACHE_HOME/imageclassifier`, or `~/.cache/imageclassifier`."""
-    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(root) / "imageclassifier"

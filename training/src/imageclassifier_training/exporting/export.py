@@ -70,7 +70,13 @@ def export_training(
     )
     cases = golden.make(contract.input, run)
     return publish(
-        lambda pixels: network.model(pixels, training=False), contract, cases, version, out, replace=replace
+        lambda pixels: network.model(pixels, training=False),
+        contract,
+        cases,
+        version,
+        out,
+        replace=replace,
+        trained_on=training.trained_on,
     )
 
 
@@ -82,6 +88,7 @@ def publish(
     out: Path,
     *,
     replace: bool = False,
+    trained_on: NDArray[np.uint64] | None = None,
 ) -> Exported:
     """Write a version to a temporary folder, load it in a fresh process, compare it, and rename the folder.
 
@@ -92,7 +99,7 @@ def publish(
         raise TrainingError(f"Invalid version {version}: use a whole number between 1 and {MAX_VERSION}.")
     folder = out / contract.name / str(version)
     with staged(folder, replace=replace) as staging:
-        saved_model.write(staging, probabilities, contract, cases)
+        saved_model.write(staging, probabilities, contract, cases, trained_on)
         load_seconds, milliseconds, worst = _reload(staging, contract.input, cases)
         if not worst <= _TOLERANCE:
             raise ModelError(

@@ -29,6 +29,8 @@ from imageclassifier_gateway.contract import (
 
 from ..errors import ModelError
 
+#: numpy's format; TensorFlow Serving leaves this folder alone.
+TRAINED_ON_FILE = "assets.extra/trained_on.npy"
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 #: The batch sizes of the warm-up, up to the largest call of a gateway, so that no first batch is slow. The
 #: operator configures batching to accept all of them.
@@ -47,6 +49,8 @@ class ServedModel:
     contract: Contract
     golden: Golden
     signatures: Any
+    #: The fingerprints of the training images (`learned.fingerprints`); empty if the model does not know.
+    trained_on: NDArray[np.uint64]
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Compute probabilities `(batch, classes)` from pixels, uint8 `(batch, height, width, 3)`."""
@@ -54,8 +58,16 @@ class ServedModel:
         return self.contract.probabilities(output[PROBABILITIES_TENSOR].numpy())
 
 
-def write(folder: Path, probabilities: Probabilities, contract: Contract, golden: Golden) -> None:
+def write(
+    folder: Path,
+    probabilities: Probabilities,
+    contract: Contract,
+    golden: Golden,
+    trained_on: NDArray[np.uint64] | None = None,
+) -> None:
     """Write a SavedModel with warm-up requests and the signatures `serving_default`, `contract` and `golden`.
+
+    `trained_on` are the fingerprints of the training images (`learned.fingerprints`).
 
     The variables become constants of the graph: batches run at more than twice the throughput, and the model
     loads in a quarter of the time. Each input and output has a batch dimension, because the batching of
@@ -85,6 +97,8 @@ def write(folder: Path, probabilities: Probabilities, contract: Contract, golden
         },
     )
     write_warmup(folder, contract)
+    if trained_on is not None and len(trained_on):
+        np.save(folder / TRAINED_ON_FILE, trained_on)
 
 
 def write_warmup(folder: Path, contract: Contract) -> None:
@@ -146,7 +160,17 @@ def load(folder: Path) -> ServedModel:
     except ContractError as error:
         raise ModelError(f"{folder} breaks the model contract: {error}") from error
     # The signatures do not keep the loaded object alive.
-    return ServedModel(folder, contract, golden, _Signatures(loaded))
+    return ServedModel(folder, contract, golden, _Signatures(loaded), _trained_on(folder))
+
+
+def _trained_on(folder: Path) -> NDArray[np.uint64]:
+    try:
+        stored = np.load(folder / TRAINED_ON_FILE, allow_pickle=False)
+    except FileNotFoundError:
+        return np.empty(0, np.uint64)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / TRAINED_ON_FILE} is damaged: {error}. Export the model again.") from None
+    return np.asarray(stored, dtype=np.uint64)
 
 
 class _Signatures:

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from ..judging import metrics
+from ..judging.operating_point import FIXED, OutOfFold, ThresholdRule
 from ..networks import network as networks
 from ..networks.architecture import Architecture
 from ..networks.learned import Delta, Learned
@@ -31,7 +31,8 @@ class Options:
 
     `views` is the number of augmented views per image: 1 = original, 2 = plus mirrored, 3 or more = plus
     random crops. `folds` is the number of folds of the cross-validation (0: none); it is repeated `repeats`
-    times with other folds. `balanced` weighs each class by the inverse of its frequency.
+    times with other folds. `balanced` weighs each class by the inverse of its frequency. `threshold` is
+    fixed or chosen from the out-of-fold predictions, as is the temperature if `calibrate` is true.
     """
 
     architecture: Architecture
@@ -39,19 +40,33 @@ class Options:
     balanced: bool = True
     folds: int = 5
     repeats: int = 1
-    threshold: float = 0.5
+    threshold: ThresholdRule = FIXED
+    calibrate: bool = True
     seed: int = 0
     fine_tuning: FineTuning | None = None
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where a training runs: its output folder, its cache, and the weights files by backbone name."""
+    """Where a training runs: its output folder, its cache, the weights files by backbone name, its report.
+
+    `report` is the HTML file for the cross-validation; None writes none.
+    """
 
     out: Path
     cache: Path
     weights: Mapping[str, Path] = field(default_factory=dict)
     progress: Progress = no_progress
+    report: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Tuned:
+    """A tuner with the weights that are saved, the losses of its epochs, and its changes."""
+
+    tuner: Tuner
+    history: list[dict[str, float]]
+    deltas: dict[str, Delta]
 
 
 class Trainer:
@@ -79,34 +94,24 @@ class Trainer:
                 workspace.progress,
             )
 
-    def cross_validate(self) -> dict[str, Any]:
-        """Measure the procedure on images that had no part in a fit or in a choice."""
+    def cross_validate(self) -> OutOfFold:
+        """Predict each image with a model that had no part of it in a fit or in a choice."""
         dataset, options = self.dataset, self._options
-        results = []
+        probabilities = np.zeros((options.repeats, len(dataset.pictures), len(dataset.classes)))
+        folds = np.zeros(probabilities.shape[:2], dtype=np.int64)
         for repeat in range(options.repeats):
-            probabilities = np.zeros((len(dataset.pictures), len(dataset.classes)))
-            for fold, (training, held_out) in enumerate(
-                splits.folds(dataset, options.folds, options.seed + repeat)
-            ):
+            parts = list(splits.folds(dataset, options.folds, options.seed + repeat))
+            for fold, (training, held_out) in enumerate(parts):
+                folds[repeat, held_out] = fold
                 if options.fine_tuning is None:
                     head = self._fit_head(training).head
-                    probabilities[held_out] = head.probabilities(self._features[0][held_out])
+                    probabilities[repeat, held_out] = head.probabilities(self._features[0][held_out])
                 else:
-                    tuner, _ = self._fine_tune(training, f"repeat{repeat}-fold{fold}")
-                    probabilities[held_out] = tuner.probabilities(self._activations, held_out)
-                done = repeat * options.folds + fold + 1
-                self._workspace.progress("Cross-validate", done, options.folds * options.repeats)
-            results.append(metrics.compute(probabilities, dataset.labels, options.threshold))
-        return {
-            "folds": options.folds,
-            "repeats": options.repeats,
-            "accuracy": float(np.mean([each.accuracy for each in results])),
-            "accuracy_by_repeat": [each.accuracy for each in results],
-            "log_loss": float(np.mean([each.log_loss for each in results])),
-            "roc_auc": float(np.mean([each.roc_auc for each in results if each.roc_auc is not None])),
-            "calibration_error": float(np.mean([each.calibration_error for each in results])),
-            "confusion_of_first_repeat": results[0].confusion,
-        }
+                    tuned = self._fine_tune(training, f"repeat{repeat}-fold{fold}")
+                    probabilities[repeat, held_out] = tuned.tuner.probabilities(self._activations, held_out)
+                done = repeat * len(parts) + fold + 1
+                self._workspace.progress("Cross-validate", done, len(parts) * options.repeats)
+        return OutOfFold(probabilities, folds, dataset.labels)
 
     def fit_all(self) -> tuple[Learned, dict[str, Any]]:
         """Fit on all images; return what was learned, and details for the record."""
@@ -114,8 +119,8 @@ class Trainer:
         if self._options.fine_tuning is None:
             fitted = self._fit_head(everything)
             return Learned(fitted.head), {"head_strength": fitted.strength}
-        tuner, history = self._fine_tune(everything, "final")
-        return Learned(tuner.head, self._deltas(tuner)), {"history": history}
+        tuned = self._fine_tune(everything, "final")
+        return Learned(tuned.tuner.head, tuned.deltas), {"history": tuned.history}
 
     def _fit_head(self, training: NDArray[np.int64]) -> linear_head.FittedHead:
         views = len(self._features)
@@ -127,7 +132,7 @@ class Trainer:
             self._options.seed,
         )
 
-    def _fine_tune(self, training: NDArray[np.int64], name: str) -> tuple[Tuner, list[dict[str, float]]]:
+    def _fine_tune(self, training: NDArray[np.int64], name: str) -> _Tuned:
         options = self._options.fine_tuning
         assert options is not None
         hold_out = training[:0]
@@ -141,7 +146,7 @@ class Trainer:
             self._workspace.out / "logs" / name,
             self._workspace.progress,
         )
-        return tuner, history
+        return _Tuned(tuner, history, self._quantise(tuner))
 
     def _class_weights(self, labels: NDArray[np.int64]) -> NDArray[np.float32]:
         counts = np.bincount(labels, minlength=len(self.dataset.classes))
@@ -149,10 +154,17 @@ class Trainer:
             return np.ones(len(counts), np.float32)
         return (len(labels) / (len(counts) * np.maximum(counts, 1))).astype(np.float32)
 
-    def _deltas(self, tuner: Tuner) -> dict[str, Delta]:
+    def _quantise(self, tuner: Tuner) -> dict[str, Delta]:
+        """Round the tuned weights to what is saved, so that the judged network is the exported one."""
         deltas = {}
         for layer in tuner.blocks.layers:
-            old = self.network.branches[0].get_layer(layer.name).get_weights() if layer.weights else []
+            if not layer.weights:
+                continue
+            rounded = []
+            old = self.network.branches[0].get_layer(layer.name).get_weights()
             for index, (before, after) in enumerate(zip(old, layer.get_weights(), strict=True)):
-                deltas[f"0/{layer.name}/{index}"] = Delta.between(before, after)
+                delta = Delta.between(before, after)
+                deltas[f"0/{layer.name}/{index}"] = delta
+                rounded.append(delta.apply(before))
+            layer.set_weights(rounded)
         return deltas

@@ -7,18 +7,23 @@ import platform
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import Any
+
+import tensorflow as tf
 
 from imageclassifier_gateway.contract import ModelClass
 
 from ..errors import DataError
+from ..files import write_atomically
 from ..judging import metrics
-from ..networks.learned import Learned, Training
+from ..judging.operating_point import OperatingPoint, choose
+from ..networks.learned import Training, fingerprints
 from ..pictures import splits
 from ..pictures.dataset import Dataset
-from . import features
+from . import cross_validation, features
+from .cross_validation import OUT_OF_FOLD_FILE
 from .trainer import CHECKPOINTS, Options, Trainer, Workspace
 
 __all__ = ["Options", "Workspace", "train"]
@@ -47,43 +52,58 @@ def train(
         raise DataError(problems)
     trainer = Trainer(dataset, options, workspace)
     figures: dict[str, Any] = {}
+    point = OperatingPoint(threshold=options.threshold.value)
+    predictions = None
     if options.folds:
-        figures["cross_validation"] = trainer.cross_validate()
+        predictions = trainer.cross_validate()
+        figures["cross_validation"] = cross_validation.figures(predictions, options)
+        point = choose(*predictions.pooled(), options.threshold, calibrate=options.calibrate)
+        cross_validation.write(workspace.out / OUT_OF_FOLD_FILE, dataset, predictions, point)
     learned, details = trainer.fit_all()
+    learned = replace(learned, head=learned.head.with_temperature(point.temperature))
     learned.put_into(trainer.network)
     if validation is not None:
-        figures["validation"] = _validate(trainer, learned, validation, options, workspace)
+        figures["validation"] = _validate(trainer, point.threshold, validation, workspace)
     training = Training(
         architecture=options.architecture,
         classes=tuple(ModelClass(name, (messages or {}).get(name, name)) for name in dataset.classes),
-        threshold=options.threshold,
+        threshold=point.threshold,
         learned=learned,
         record={
             "options": asdict(options),
             "pictures": dataset.counts(),
+            "temperature": point.temperature,
+            "threshold_rule": str(options.threshold),
+            "notes": [point.note] if point.note else [],
             **details,
             "seconds": round(time.perf_counter() - started, 1),
             "versions": {
                 "python": platform.python_version(),
+                "tensorflow": tf.__version__,
                 **{name: version(name) for name in ("keras", "numpy", "pillow", "scikit-learn")},
             },
         },
         metrics=figures,
         data_digest=dataset.digest,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        trained_on=fingerprints(picture.digest for picture in dataset.pictures),
     )
     training.save(workspace.out)
+    if workspace.report is not None and predictions is not None:
+        html = cross_validation.report(training, dataset, predictions, options)
+        write_atomically(workspace.report, html.encode())
     shutil.rmtree(workspace.out / CHECKPOINTS, ignore_errors=True)
     return training
 
 
 def _validate(
-    trainer: Trainer, learned: Learned, validation: Dataset, options: Options, workspace: Workspace
+    trainer: Trainer, threshold: float, validation: Dataset, workspace: Workspace
 ) -> dict[str, Any]:
     apart = splits.without_near_duplicates(trainer.dataset, validation)
     left_out = {"near_duplicates_left_out": len(validation.pictures) - len(apart.pictures)}
     if not apart.pictures:
         return left_out
-    rows = features.extract(trainer.network, apart.pictures, 0, workspace.cache, workspace.progress)
-    found = metrics.compute(learned.head.probabilities(rows), apart.labels, options.threshold)
+    network = trainer.network
+    rows = features.extract(network, apart.pictures, 0, workspace.cache, workspace.progress)
+    found = metrics.compute(network.head.probabilities(rows), apart.labels, threshold)
     return {"data_digest": validation.digest, **left_out, **found.to_dict()}

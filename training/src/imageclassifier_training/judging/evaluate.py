@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,46 +12,57 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..exporting.saved_model import ServedModel
 from ..files import shown
+from ..networks.learned import fingerprints
 from ..pictures import dataset as datasets
-from ..pictures.dataset import Dataset, Picture
+from ..pictures.dataset import Dataset
 from ..progress import Progress, no_progress
-from . import metrics
+from .judgement import Judgement
 
 _BATCH = 16
-_WORST = 24
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A misclassified image, and the predicted probability of its true class."""
-
-    path: Path
-    true_class: str
-    predicted_class: str
-    true_probability: float
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The metrics of a model on a data set; `trained_on` is true when it was trained on exactly this one."""
+    """What a model predicted for a data set.
+
+    `trained_on` is the number of images that the model was trained on. `judgement` is about the other images;
+    if there are none, it is about all, and its figures say nothing about new images.
+    """
 
     model: ServedModel
     dataset: Dataset
-    probabilities: NDArray[np.float64]
-    metrics: metrics.Metrics
-    mistakes: tuple[Mistake, ...]
-    trained_on: bool
+    judgement: Judgement
+    trained_on: int
     pictures_per_second: float
+
+    @property
+    def honest(self) -> bool:
+        """Whether the judgement is about images that the model was not trained on."""
+        return self.trained_on < len(self.dataset.pictures)
+
+    def seen(self) -> str:
+        """Say how many images the model was trained on, and what the figures are about; empty if none."""
+        total = len(self.dataset.pictures)
+        if not self.trained_on:
+            return ""
+        if not self.honest:
+            return f"The model was trained on all {total} images: the figures say nothing about new images."
+        return (
+            f"The model was trained on {self.trained_on} of the {total} images: the figures are about the "
+            f"other {total - self.trained_on}."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The evaluation as JSON values."""
         return {
             "model": self.model.contract.name,
-            "trained_on_these_pictures": self.trained_on,
+            "given_pictures": len(self.dataset.pictures),
+            "trained_on": self.trained_on,
+            "honest": self.honest,
             "data_digest": self.dataset.digest,
-            "classes": list(self.dataset.classes),
+            "class_names": list(self.judgement.class_names),
             "threshold": self.model.contract.threshold,
-            **self.metrics.to_dict(),
+            **self.judgement.metrics.to_dict(),
             "recorded_metrics": dict(self.model.contract.metrics),
             "pictures_per_second": round(self.pictures_per_second, 1),
             "mistakes": [
@@ -62,13 +72,13 @@ class Evaluation:
                     "answered": each.predicted_class,
                     "true_probability": each.true_probability,
                 }
-                for each in self.mistakes
+                for each in self.judgement.mistakes
             ],
         }
 
 
 def evaluate(model: ServedModel, dataset: Dataset, progress: Progress = no_progress) -> Evaluation:
-    """Classify each image and compute the metrics. The most confident mistakes come first.
+    """Classify each image and compute the metrics.
 
     Raises DataError when the data set has a class that the model does not have.
     """
@@ -81,7 +91,6 @@ def evaluate(model: ServedModel, dataset: Dataset, progress: Progress = no_progr
             ]
         )
     columns = np.array([contract.class_names.index(name) for name in dataset.classes])
-    labels = columns[dataset.labels]
     started = time.perf_counter()
     rows = []
     pixels = datasets.load_pixels(dataset.pictures, contract.input)
@@ -89,33 +98,27 @@ def evaluate(model: ServedModel, dataset: Dataset, progress: Progress = no_progr
         batch = dataset.pictures[start : start + _BATCH]
         rows.append(model.probabilities(np.stack([next(pixels) for _ in batch])))
         progress("Evaluate", start + len(batch), len(dataset.pictures))
-    probabilities = np.concatenate(rows)
+    seconds = time.perf_counter() - started
+    whole = Judgement(
+        contract.class_names,
+        contract.threshold,
+        dataset.pictures,
+        columns[dataset.labels],
+        np.concatenate(rows),
+    )
+    seen = _trained_on(model, dataset)
     return Evaluation(
         model=model,
         dataset=dataset,
-        probabilities=probabilities,
-        metrics=metrics.compute(probabilities, labels, contract.threshold),
-        mistakes=_mistakes(dataset.pictures, labels, probabilities, model),
-        trained_on=dataset.digest == contract.data_digest,
-        pictures_per_second=len(labels) / (time.perf_counter() - started),
+        judgement=whole if seen.all() else whole.subset(~seen),
+        trained_on=int(seen.sum()),
+        pictures_per_second=len(rows) and len(dataset.pictures) / seconds,
     )
 
 
-def worst(mistakes: tuple[Mistake, ...]) -> tuple[Mistake, ...]:
-    """The mistakes that a report shows."""
-    return mistakes[:_WORST]
-
-
-def _mistakes(
-    pictures: tuple[Picture, ...],
-    labels: NDArray[np.int64],
-    probabilities: NDArray[np.float64],
-    model: ServedModel,
-) -> tuple[Mistake, ...]:
-    names = model.contract.class_names
-    predicted = metrics.predicted_classes(probabilities, model.contract.threshold)
-    mistakes = [
-        Mistake(pictures[i].path, names[labels[i]], names[predicted[i]], float(probabilities[i, labels[i]]))
-        for i in np.flatnonzero(predicted != labels)
-    ]
-    return tuple(sorted(mistakes, key=lambda each: each.true_probability))
+def _trained_on(model: ServedModel, dataset: Dataset) -> NDArray[np.bool_]:
+    """Which images the model was trained on; models of before know only whether it was exactly these."""
+    if not len(model.trained_on):
+        return np.full(len(dataset.pictures), dataset.digest == model.contract.data_digest)
+    numbers = np.array([fingerprints([each.digest])[0] for each in dataset.pictures])
+    return np.isin(numbers, model.trained_on)

@@ -9,8 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import precision_recall_curve as _precision_recall_curve
 
 _CALIBRATION_BINS = 10
+
+
+@dataclass(frozen=True)
+class ClassMetrics:
+    """Precision, recall and F1 of one class; None where it was never predicted, or has no images."""
+
+    pictures: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The metrics as JSON values."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -18,7 +33,9 @@ class Metrics:
     """All metrics of a model on labelled images.
 
     Accuracy has a 95 % interval, log loss is in nats, and the calibration error is the expected calibration
-    error of 10 bins. With three or more classes, ROC AUC is the mean of one class against the rest. In the
+    error of 10 bins. With three or more classes, ROC AUC is the mean of one class against the rest. `classes`
+    has the metrics of each class, and `macro_f1` is the mean F1 of the classes with images. `top_5` is the
+    share of images whose class is among the five most probable ones (None with five or fewer classes). In the
     confusion matrix, rows are true classes and columns are predicted classes.
     """
 
@@ -28,6 +45,9 @@ class Metrics:
     log_loss: float
     roc_auc: float | None
     calibration_error: float
+    macro_f1: float
+    top_5: float | None
+    classes: tuple[ClassMetrics, ...]
     confusion: list[list[int]]
 
     def to_dict(self) -> dict[str, Any]:
@@ -42,13 +62,23 @@ def predicted_classes(probabilities: NDArray[np.float64], threshold: float) -> N
     return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
 
 
-def compute(probabilities: NDArray[np.float64], labels: NDArray[np.int64], threshold: float) -> Metrics:
-    """Compute all metrics from probabilities `(n, classes)` and true classes `(n,)`."""
+def compute(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    threshold: float = 0.5,
+    predicted: NDArray[np.int64] | None = None,
+) -> Metrics:
+    """Compute all metrics from probabilities `(n, classes)` and true classes `(n,)`.
+
+    `predicted` are the predicted classes, if they were not made with one threshold.
+    """
     count = probabilities.shape[1]
-    predicted = predicted_classes(probabilities, threshold)
+    if predicted is None:
+        predicted = predicted_classes(probabilities, threshold)
     correct = int((predicted == labels).sum())
     confusion = np.zeros((count, count), dtype=int)
     np.add.at(confusion, (labels, predicted), 1)
+    classes = tuple(_of_class(confusion, index) for index in range(count))
     return Metrics(
         pictures=len(labels),
         accuracy=correct / len(labels),
@@ -56,6 +86,9 @@ def compute(probabilities: NDArray[np.float64], labels: NDArray[np.int64], thres
         log_loss=_log_loss(probabilities, labels),
         roc_auc=_roc_auc(probabilities, labels),
         calibration_error=_calibration_error(probabilities, labels),
+        macro_f1=float(np.mean([each.f1 or 0.0 for each in classes if each.pictures])),
+        top_5=_top(probabilities, labels, 5) if count > 5 else None,
+        classes=classes,
         confusion=confusion.tolist(),
     )
 
@@ -97,6 +130,30 @@ def threshold_curve(
         recall = hits / max(1, int((labels == 1).sum()))
         curve.append((float(threshold), float((positive == (labels == 1)).mean()), precision, recall))
     return curve
+
+
+def precision_recall_curve(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64], label: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The recalls and precisions of one class against the rest, for all thresholds."""
+    precision, recall, _ = _precision_recall_curve(labels == label, probabilities[:, label])
+    return recall, precision
+
+
+def _of_class(confusion: NDArray[np.int64], label: int) -> ClassMetrics:
+    hits = int(confusion[label, label])
+    pictures, predicted = int(confusion[label].sum()), int(confusion[:, label].sum())
+    return ClassMetrics(
+        pictures=pictures,
+        precision=hits / predicted if predicted else None,
+        recall=hits / pictures if pictures else None,
+        f1=2 * hits / (pictures + predicted) if pictures else None,
+    )
+
+
+def _top(probabilities: NDArray[np.float64], labels: NDArray[np.int64], count: int) -> float:
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+    return float((best == labels[:, None]).any(axis=1).mean())
 
 
 def _log_loss(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

@@ -1,9 +1,11 @@
-"""Renders the HTML report of an evaluation: one file with its plots and images inside, readable offline."""
+"""Renders HTML reports: each is one file with its plots and images inside, readable offline."""
 
 from __future__ import annotations
 
 import base64
 import io
+from dataclasses import dataclass
+from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -12,35 +14,110 @@ from imageclassifier_gateway.pixels.images import decode, fit
 
 from ..files import shown
 from . import plots
-from .evaluate import Evaluation, Mistake, worst
+from .evaluate import Evaluation
+from .judgement import Judgement
 
-_THUMBNAIL = ModelInput(height=180, width=180, fit="pad", resize="lanczos")
+_WORST = 24
+_CONFUSIONS = 20
 
 
-def render(evaluation: Evaluation) -> str:
-    """Render the report as one HTML document."""
-    environment = Environment(
+@dataclass(frozen=True)
+class Card:
+    """An image on a sheet: its data URL, and what stands below it."""
+
+    image: str
+    title: str
+    text: str
+    alt: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a report says around the figures of a judgement.
+
+    `tiles` are further (value, text) pairs, `plots` further (title, SVG) pairs.
+    """
+
+    title: str
+    subject: str
+    intro: tuple[str, ...] = ()
+    warning: str = ""
+    honest: bool = True
+    tiles: tuple[tuple[str, str], ...] = ()
+    plots: tuple[tuple[str, str], ...] = ()
+
+
+def of_evaluation(evaluation: Evaluation) -> str:
+    """Render the report of an evaluation."""
+    contract = evaluation.model.contract
+    side = f"{contract.input.width} x {contract.input.height} pixels"
+    counts = ", ".join(f"{count} {name}" for name, count in evaluation.dataset.counts().items())
+    recorded = contract.metrics.get("cross_validation")
+    intro = [
+        f"Model: {contract.backbone or 'unknown'}, input {side}, trained "
+        f"{contract.created or 'at an unknown time'}."
+    ]
+    intro.append(f"Given images: {counts}.")
+    if recorded:
+        intro.append(
+            f"Recorded at training by cross-validation ({recorded['repeats']} x {recorded['folds']} folds): "
+            f"accuracy {recorded['accuracy']:.2%}, log loss {recorded['log_loss']:.4f}."
+        )
+    page = Page(
+        title=contract.name,
+        subject="Evaluation",
+        intro=tuple(intro),
+        warning=evaluation.seen(),
+        honest=evaluation.honest,
+        tiles=((f"{evaluation.pictures_per_second:.0f}", "images per second on this machine"),),
+    )
+    return render(page, evaluation.judgement)
+
+
+def render(page: Page, judgement: Judgement) -> str:
+    """Render a report of these predictions."""
+    mistakes = judgement.mistakes
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            page=page,
+            metrics=judgement.metrics,
+            classes=list(zip(judgement.class_names, judgement.metrics.classes, strict=True)),
+            confusions=judgement.confusions()[:_CONFUSIONS] if len(judgement.class_names) > 2 else [],
+            plots=[*plots.draw_all(judgement), *page.plots],
+            cards=[
+                Card(
+                    thumbnail(each.path),
+                    f"{each.true_class}, predicted {each.predicted_class}",
+                    f"true class: {each.true_probability:.3f} \u00b7 {short(each.path)}",
+                )
+                for each in mistakes[:_WORST]
+            ],
+            total_mistakes=len(mistakes),
+        )
+    )
+
+
+def environment() -> Environment:
+    """Jinja with the templates of the reports."""
+    return Environment(
         loader=PackageLoader(__package__ or "", "templates"), autoescape=True, undefined=StrictUndefined
     )
-    environment.filters["shown"] = shown
-    return environment.get_template("report.html.j2").render(
-        contract=evaluation.model.contract,
-        counts=evaluation.dataset.counts(),
-        metrics=evaluation.metrics,
-        trained_on=evaluation.trained_on,
-        speed=evaluation.pictures_per_second,
-        plots=[(title, _data_url("image/svg+xml", svg)) for title, svg in plots.draw_all(evaluation)],
-        mistakes=[(mistake, _thumbnail(mistake)) for mistake in worst(evaluation.mistakes)],
-        total_mistakes=len(evaluation.mistakes),
-    )
 
 
-def _thumbnail(mistake: Mistake) -> str:
+def short(path: Path) -> str:
+    """The name of a file with that of its folder, as printable text."""
+    return f"{shown(path.parent.name)}/{shown(path.name)}"
+
+
+def thumbnail(path: Path, side: int = 180) -> str:
+    """Draw an image small, as a data URL."""
+    wanted = ModelInput(height=side, width=side, resize="lanczos")
+    picture = decode(path.read_bytes(), wanted)
+    scale = side / max(picture.size)
+    width, height = (max(1, round(scale * each)) for each in picture.size)
+    small = fit(picture, ModelInput(height=height, width=width, resize="lanczos"))
     buffer = io.BytesIO()
-    picture = fit(decode(mistake.path.read_bytes(), _THUMBNAIL), _THUMBNAIL)
-    picture.save(buffer, "JPEG", quality=80)
-    return _data_url("image/jpeg", buffer.getvalue())
-
-
-def _data_url(media_type: str, content: bytes) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+    small.save(buffer, "JPEG", quality=78)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -19,6 +19,12 @@ class Head:
         """Compute probabilities `(n, classes)` from features `(n, features)`."""
         return softmax(features.astype(np.float64) @ self.kernel + self.bias)
 
+    def with_temperature(self, temperature: float) -> Head:
+        """Divide the logits by a temperature: the same predictions, with calibrated probabilities."""
+        return Head(
+            (self.kernel / temperature).astype(np.float32), (self.bias / temperature).astype(np.float32)
+        )
+
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Compute probabilities `(n, classes)` from logits of the same shape."""

@@ -1,9 +1,10 @@
 """A finished training on disk: the weights that it changed, and a record of how it was done.
 
 `learned.npz` holds the head (float32) and, for each weight that fine-tuning changed, its difference to the
-ImageNet weight as int8 steps, scaled along the last axis. The size of a step is the largest change divided by
-127. This takes a quarter of the space of float32. `training.json` records the options, the environment and
-the metrics.
+ImageNet weight as int8 steps, scaled for each output channel. The size of a step is the largest change
+divided by 127. This takes a quarter of the space of float32. It also holds the first 8 bytes of the sha256 of
+each training image, so that an evaluation can say which images the model was trained on. `training.json`
+records the options, the environment and the metrics.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,14 @@ LEARNED_FILE = "learned.npz"
 SCHEMA = 1
 
 
+def fingerprints(digests: Iterable[str]) -> NDArray[np.uint64]:
+    """The first 8 bytes of sha256 digests in hexadecimal, sorted and without repetitions."""
+    return np.unique(np.array([int(each[:16], 16) for each in digests], dtype=np.uint64))
+
+
 @dataclass(frozen=True)
 class Delta:
-    """The change of one weight: int8 steps, and the size of a step for each index of the last axis."""
+    """The change of one weight: int8 steps, and the size of a step for each output channel."""
 
     steps: NDArray[np.int8]
     step_sizes: NDArray[np.float32]
@@ -43,7 +49,11 @@ class Delta:
     def between(cls, old: NDArray[np.float32], new: NDArray[np.float32]) -> Delta:
         """Quantise the difference of two weights."""
         change = new - old
-        largest = np.abs(change).max(axis=tuple(range(change.ndim - 1)))
+        # A depthwise kernel has the shape (height, width, channels, 1), every other one (..., channels).
+        depthwise = change.ndim == 4 and change.shape[-1] == 1
+        channels = change.ndim - (2 if depthwise else 1)
+        others = tuple(axis for axis in range(change.ndim) if axis != channels)
+        largest = np.abs(change).max(axis=others, keepdims=True)
         sizes = np.where(largest > 0, largest / 127, 1).astype(np.float32)
         return cls(np.rint(change / sizes).astype(np.int8), sizes)
 
@@ -84,6 +94,8 @@ class Training:
     metrics: Mapping[str, Any]
     data_digest: str
     created: str
+    #: `fingerprints` of the training images; empty if the training did not record them.
+    trained_on: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
 
     def network(self, weights: Mapping[str, Path] | None = None) -> Network:
         """Build the trained network; `weights` as for `network.build`."""
@@ -99,6 +111,8 @@ class Training:
         for name, delta in self.learned.deltas.items():
             arrays[f"steps/{name}"] = delta.steps
             arrays[f"sizes/{name}"] = delta.step_sizes
+        if len(self.trained_on):
+            arrays["trained_on"] = self.trained_on
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
         document = {
@@ -148,4 +162,5 @@ def load(folder: Path) -> Training:
         metrics=document["metrics"],
         data_digest=document["data_digest"],
         created=document["created"],
+        trained_on=stored.get("trained_on", np.empty(0, np.uint64)),
     )

@@ -26,6 +26,11 @@ class Network:
     features: keras.Model
     model: keras.Model
 
+    @property
+    def head(self) -> Head:
+        """The linear layer before the softmax."""
+        return Head(*self.model.get_layer("head_dense").get_weights())
+
     def set_head(self, head: Head) -> None:
         """Set the linear layer before the softmax."""
         self.model.get_layer("head_dense").set_weights([head.kernel, head.bias])
