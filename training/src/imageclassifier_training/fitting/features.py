@@ -12,6 +12,7 @@ import hashlib
 import inspect
 import io
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from ..pictures.dataset import Picture
 from ..progress import Progress, no_progress
 
 _BATCH = 16
+_SAVE_SECONDS = 20.0
 
 
 def extract(
@@ -48,13 +50,15 @@ def extract(
     known = _load(path)
     missing = list({each.digest: each for each in pictures if each.digest not in known}.values())
     step = f"Compute features ({network.architecture}, view {view})"
-    done = 0
+    done, saved = 0, time.monotonic()
     for batch, rows in _computed(network, missing, view):
         known.update(zip((picture.digest for picture in batch), rows, strict=True))
         done += len(batch)
         progress(step, done, len(missing))
-    if missing:
-        _save(path, known)
+        # A run that is killed continues from here. Large caches are saved less often.
+        if done == len(missing) or time.monotonic() - saved > max(_SAVE_SECONDS, len(known) / 1000):
+            _save(path, known)
+            saved = time.monotonic()
     return np.stack([known[picture.digest] for picture in pictures])
 
 
