@@ -14,7 +14,9 @@ FOLDERS = {
     "imageclassifier_gateway": (
         "api", "http", "verify", "versions", "fetching", "limits", "pixels", "contract",
     ),
-    "imageclassifier_training": ("commands", "judging", "exporting", "fitting", "networks", "pictures"),
+    "imageclassifier_training": (
+        "commands", "exploring", "judging", "exporting", "fitting", "networks", "pictures"
+    ),
 }  # fmt: skip
 
 

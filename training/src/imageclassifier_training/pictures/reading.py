@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from imageclassifier_gateway.contract import ModelInput
@@ -26,9 +26,13 @@ _CHECKED_INPUT = ModelInput(height=near_duplicates.SIDE, width=near_duplicates.S
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read: files to leave out, and whether unusable files are skipped or are an error."""
+    """How to read: files to leave out, and whether unusable files are skipped or are an error.
+
+    With `lenient`, every other problem becomes a note too.
+    """
 
     skip_broken: bool = False
+    lenient: bool = False
     excluded: Exclusions = field(default=Exclusions())
 
 
@@ -94,8 +98,10 @@ def read_all(
         problems += _emptied(listing, read_sets[name], reading)
     if not reading.skip_broken:
         problems += [f"{shown(each.path)}: {each.problem}" for each in broken]
-    problems += _in_two_classes(read_sets)
+    problems += [] if reading.lenient else _in_two_classes(read_sets)
     problems += also(read_sets)
+    if reading.lenient:
+        return {name: replace(each, notes=each.notes + tuple(problems)) for name, each in read_sets.items()}
     if problems:
         raise BrokenImages(problems, broken) if broken else DataError(problems)
     return read_sets
