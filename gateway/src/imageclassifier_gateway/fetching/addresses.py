@@ -1,11 +1,11 @@
-"""Which addresses a user's URL may lead to. Pure.
+"""Decides from which addresses pictures may be fetched. Pure.
 
-The networks are those of the IANA special-purpose registries (RFC 6890 and its updates) and the addresses at
-which clouds give out credentials. Python's `is_global` alone is not enough: it changed with patch releases,
-and says nothing about IPv4 addresses inside IPv6 ones.
+The lists contain the networks of the IANA special-purpose registries (RFC 6890 and its updates) and the
+addresses of the metadata services from which cloud machines get credentials. Python's `is_global` alone is
+not enough: it has changed in patch releases, and it ignores IPv4 addresses inside IPv6 addresses.
 
-Its limit: a network may carry IPv4 addresses in an IPv6 prefix of its own (NAT64, RFC 6052 section 2.2),
-which looks like any public one. docs/install.md says what to do there.
+Known limitation: a cluster's network may embed IPv4 addresses in its own IPv6 prefix (NAT64, RFC 6052 section
+2.2), and this prefix looks like any public one. docs/install.md describes how to protect such a cluster.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def _networks(*texts: str) -> tuple[_Network, ...]:
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 
-#: Reachable when private networks are allowed.
+#: Allowed only with `allow_private_networks`.
 _PRIVATE = _networks("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
-#: Never reachable, whatever is allowed: this machine, its link, credentials, and what no host can own.
+#: Never allowed: this machine, its link, metadata services, and addresses that no host can have.
 _FORBIDDEN = _networks(
     "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24",
     "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
@@ -33,9 +33,9 @@ _FORBIDDEN = _networks(
     "::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
     "5f00::/16", "fe80::/10", "fec0::/10", "ff00::/8",
 )  # fmt: skip
-#: All that IANA has given out for global unicast so far.
-_GIVEN_OUT_IPV6 = _networks("2000::/3")
-#: Prefixes that carry an IPv4 address in their last 32 bits: what counts is that one.
+#: The only IPv6 network from which IANA allocates global unicast addresses so far.
+_GLOBAL_UNICAST_IPV6 = _networks("2000::/3")
+#: Addresses in these networks embed an IPv4 address in their last 32 bits. The check applies to that address.
 _CARRIES_IPV4 = _networks("::ffff:0:0/96", "64:ff9b::/96", "::ffff:0:0:0/96")
 
 
@@ -52,7 +52,7 @@ def is_allowed(address: Address, *, allow_private_networks: bool) -> bool:
         return False
     if _inside(address, _PRIVATE):
         return allow_private_networks
-    return address.is_global and (address.version == 4 or _inside(address, _GIVEN_OUT_IPV6))
+    return address.is_global and (address.version == 4 or _inside(address, _GLOBAL_UNICAST_IPV6))
 
 
 def _carried_ipv4(address: Address) -> Address:

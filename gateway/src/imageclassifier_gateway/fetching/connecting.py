@@ -1,7 +1,8 @@
-"""Connects to the first of some addresses that takes the connection: Happy Eyeballs (RFC 8305).
+"""Connects to the first address of a host that accepts: Happy Eyeballs (RFC 8305).
 
-An attempt that hangs does not keep the next address waiting for longer than a quarter of a second, and the
-attempts go on side by side. One thread waits for all of them.
+An attempt starts at most a quarter of a second after the one before it, even if that one has not ended. The
+attempts
+run in parallel, and one thread waits for all of them.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def connect(addresses: Sequence[Address], port: int, deadline: Deadline, begin: 
 
 
 def interleaved(addresses: Sequence[Address]) -> list[Address]:
-    """The addresses, alternating between the families, beginning with the first (RFC 8305, section 4)."""
+    """The addresses with IPv4 and IPv6 in turn; the first one stays first (RFC 8305, section 4)."""
     if not addresses:
         return []
     first = [each for each in addresses if each.version == addresses[0].version]
@@ -72,7 +73,7 @@ def interleaved(addresses: Sequence[Address]) -> list[Address]:
 
 
 def begin_connecting(address: Address, port: int) -> socket.socket:
-    """A socket that has begun to connect to an address."""
+    """Open a non-blocking socket, and start to connect it to an address."""
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
     opened.setblocking(False)
@@ -84,5 +85,5 @@ def begin_connecting(address: Address, port: int) -> socket.socket:
 
 
 def _taken_out(connected: socket.socket) -> socket.socket:
-    """The same connection in a socket object of its own, which outlives the attempts."""
+    """The same connection in a new socket object, which stays open when the attempts are closed."""
     return socket.socket(connected.family, connected.type, connected.proto, connected.detach())

@@ -1,18 +1,18 @@
 """Resolves host names within a deadline, through the system's resolver.
 
-The gateway uses getaddrinfo, and not a resolver library with deadlines of its own (dnspython). Users expect a
-pod to resolve a name as every other program in it does: with /etc/hosts (`hostAliases`), nsswitch.conf, the
-search domains and `ndots` of resolv.conf, both address families in one round, and the order of RFC 6724,
-which puts addresses without a route last. Of these, dnspython has the search domains and `ndots`. It also
-costs 15 MB in a process of 70 MB, and 0.13 s of CPU time to import (measured with 2.9.2).
+The gateway uses getaddrinfo, not a resolver library with its own deadlines such as dnspython. Users expect
+the gateway to resolve names as all other programs in the pod do: with /etc/hosts (`hostAliases`),
+nsswitch.conf, the search domains and `ndots` of resolv.conf, both address families at once, and the order of
+RFC 6724, which puts addresses without a route last. dnspython supports only the search domains and `ndots`.
+It also takes 15 MB, in a process of 70 MB, and 0.13 s of CPU time to import (measured with 2.9.2).
 
-getaddrinfo has no deadline, so each lookup runs in a thread, which a caller leaves behind at its deadline.
-These threads are bounded:
+getaddrinfo has no deadline. So each lookup runs in a thread, and a caller stops waiting for it at its
+deadline. The number of these threads and their duration are bounded:
 - glibc ends a lookup after 2 s for each name server and search domain (`RES_OPTIONS`, __main__.py);
 - concurrent lookups of one name share one thread;
-- there is a thread for every picture that may be fetched at the same time;
-- a lookup keeps its place until it ends, even when no caller waits for it any more, and one site never gets
-  all of the places (sites.py).
+- there are as many threads as concurrent fetches;
+- a lookup keeps its place until it ends, even without a waiting caller, and one site never gets all places
+  (sites.py).
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from .sites import SitePlaces, site_of
 Lookup = Callable[[str, int], list[Address]]
 
 
-class ResolverBusy(Exception):  # noqa: N818  a state that passes
+class ResolverBusy(Exception):  # noqa: N818  a passing state, not an error
     """Too many lookups for names of one site are running."""
 
 
 class Resolver:
-    """Looks names up, at most `max_lookups` at a time. May be used by many threads at once."""
+    """Looks names up, at most `max_lookups` at a time. Thread-safe."""
 
     def __init__(self, lookup: Lookup | None, max_lookups: int) -> None:
         self._lookup = lookup or _system_lookup

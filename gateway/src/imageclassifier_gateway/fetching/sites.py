@@ -1,13 +1,14 @@
-"""Keeps one site from taking every place for fetches.
+"""Prevents one site from taking all places for fetches.
 
-A slow server keeps a place until the deadline. With a fixed limit for each site, an owner whose pictures all
-lie in one bucket would get little of the places even when nobody else wants them. So one site may have as
-many places as it leaves free: half of them when it is alone, less when others are there (the dynamic
-threshold of shared-memory switches, Choudhury and Hahne 1998).
+A slow server holds a place until the deadline. A fixed limit for each site would slow down users whose
+pictures are all in one bucket, even when most places are free. So the limit is dynamic: a site may hold as
+many places as are free. That is half of all places for a single site, and fewer when other sites hold places
+too (the dynamic threshold of shared-memory switches, Choudhury and Hahne 1998).
 
-A site is what one owner can make names for at no cost: the last two labels of a name, or three below a
-country's short second level such as co.uk. That is an estimate of the registrable domain without the public
-suffix list, which changes every week; where it joins two owners (example.github.io), they share their places.
+A site is the set of names that one owner can create for free. It is the last two labels of a name, or the
+last three below a country's short second level such as co.uk. This estimates the registrable domain without
+the public suffix list, which changes every week. Owners below a shared domain, such as github.io, share one
+limit.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Collection
 
 
 def site_of(host: str) -> str:
-    """The part of a host that has one owner.
+    """The site of a host name or address.
 
     >>> site_of("a.b.example.org"), site_of("a.example.co.uk"), site_of("example.org")
     ('example.org', 'example.co.uk', 'example.org')
@@ -32,12 +33,12 @@ def site_of(host: str) -> str:
         labels = host.split(".")
         is_country = len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3
         return ".".join(labels[-3 if is_country else -2 :])
-    # One customer gets a whole /64 of IPv6 addresses.
+    # Providers assign at least a /64 of IPv6 addresses to each customer.
     return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
 
 
 class SitePlaces:
-    """So many places for holders, each of which is busy with some sites."""
+    """A fixed number of places. Each holder of a place is busy with one or more sites."""
 
     def __init__(self, places: int) -> None:
         self._free = places
@@ -45,7 +46,7 @@ class SitePlaces:
         self._lock = threading.Lock()
 
     def take(self, sites: Collection[str]) -> frozenset[str]:
-        """Takes one place. Returns those of the sites that it may be busy with; give it back with them."""
+        """Take one place. Returns the sites that its holder may use; pass them to `give_back`."""
         with self._lock:
             self._free -= 1
             granted = frozenset(site for site in sites if self._holders[site] <= self._free)
@@ -53,7 +54,7 @@ class SitePlaces:
             return granted
 
     def give_back(self, granted: frozenset[str]) -> None:
-        """Gives back a place taken with these sites."""
+        """Release a place that `take` granted for these sites."""
         with self._lock:
             self._free += 1
             self._holders.subtract(granted)

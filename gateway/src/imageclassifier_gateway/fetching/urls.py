@@ -1,4 +1,4 @@
-"""Users' URLs, taken apart so strictly that no two programs could read one in two ways."""
+"""Parses users' URLs. Refuses a URL that two programs could read differently."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _MAX_URL_LENGTH = 2048
 _HOST_NAME = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*\Z"
 )
-#: A last label that is a number makes the resolver read the whole name as an IPv4 address (WHATWG URL, 3.5).
+#: If the last label is a number, resolvers read the whole name as an IPv4 address (WHATWG URL, 3.5).
 _ENDS_IN_A_NUMBER = re.compile(r"(.*\.)?([0-9]+|0[xX][0-9a-fA-F]*)\Z")
 
 
 class FetchError(Exception):
-    """The picture cannot be fetched; `cause` is one of problems.CAUSES, `outcome` a word for the metric."""
+    """The picture cannot be fetched. `cause` is one of problems.CAUSES, `outcome` the metric's label."""
 
     def __init__(self, cause: str, outcome: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -25,13 +25,13 @@ class FetchError(Exception):
 
 
 def refused(sentence: str) -> FetchError:
-    """The URL, or what it leads to, may not be fetched."""
+    """The error for a URL, or an address behind it, that the gateway refuses to fetch."""
     return FetchError("url-refused", "refused", sentence)
 
 
 @dataclass(frozen=True)
 class Target:
-    """A URL taken apart and found to be well-formed."""
+    """The parts of a valid URL."""
 
     scheme: str
     host: str
@@ -51,7 +51,7 @@ class Target:
 
 
 def parse_url(url: str) -> Target:
-    """Takes a URL apart, strictly. Raises FetchError when two programs could read it in two ways."""
+    """Parse a URL. Raises FetchError if it is invalid, or if two programs could read it differently."""
     if len(url) > _MAX_URL_LENGTH:
         raise refused(f"The URL is longer than {_MAX_URL_LENGTH} characters.")
     if any(ord(character) <= 32 or ord(character) == 127 or character == "\\" for character in url):
@@ -85,13 +85,13 @@ def _host(netloc: str, host: str | None) -> str:
         raise refused("The URL has no host.")
     if netloc.startswith("["):
         try:
-            if "%" not in host:  # a scope, which means something on one machine only
+            if "%" not in host:  # a zone id, which is valid on one machine only
                 return str(ipaddress.IPv6Address(host))
         except ValueError:
             pass
         raise refused("The host in the URL is not a plain IPv6 address.")
     try:
-        # Also turns full-width digits and dots into plain ones, before they are looked at.
+        # This also turns full-width digits and dots into ASCII before the checks below.
         name = host.encode("idna").decode("ascii").lower().removesuffix(".")
     except UnicodeError:
         raise refused("The host in the URL is not a valid name.") from None

@@ -24,19 +24,19 @@ ACCESS_LOGGER = "imageclassifier_gateway.access"
 
 
 def request_id_of(given: str) -> str:
-    """The client's X-Request-ID where it can be used, else a new one."""
+    """The client's X-Request-ID if it is valid, otherwise a new one."""
     return given if _REQUEST_ID.match(given) else uuid.uuid4().hex
 
 
 @dataclass
 class Trace:
-    """What is known about a request from its beginning to its line in the log (`flask.g.trace`)."""
+    """What the access log line of a request needs (`flask.g.trace`)."""
 
     began: float
     request_id: str
     traceparent: str | None
     log_fields: dict[str, Any] = field(default_factory=dict)
-    #: What each stage has taken so far (stats.STAGES), also when the request fails in it.
+    #: The time in each stage so far (stats.STAGES), including a stage in which the request fails.
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -70,9 +70,9 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_access(fields: dict[str, Any]) -> None:
-    """Writes the line of one answered request, in the form of all others.
+    """Write the access log line of one request, in the format of JsonFormatter.
 
-    Straight to stdout: by way of `logging`, with its records and locks, it costs more than twice as much.
+    It does not use `logging`, whose records and locks cost more than twice as much.
     """
     line = {"time": _timestamp(time.time()), "level": "info", "logger": ACCESS_LOGGER, "message": "request"}
     LOG.write(_encode(line | fields))
@@ -83,7 +83,7 @@ def _timestamp(seconds: float) -> str:
 
 
 class QueueHandler(logging.Handler):
-    """Hands the lines of `logging` to the same writer."""
+    """Passes the records of `logging` to the log writer."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue the line of the record."""
@@ -91,8 +91,8 @@ class QueueHandler(logging.Handler):
 
 
 def configure_logging() -> None:
-    """Everything to stdout, one JSON object a line."""
+    """Send all records of `logging` to stdout, as one JSON object per line."""
     handler = QueueHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.captureWarnings(True)  # Pillow's, of damaged pictures, would be plain text on stderr
+    logging.captureWarnings(True)  # Pillow warns about damaged pictures, as plain text on stderr

@@ -1,7 +1,7 @@
 """One connection of a client: reads a request, sends the response, then keeps or closes the connection.
 
-Everything here runs in the event loop, so a slow or silent client costs a few kilobytes and no thread. Only a
-request that has arrived whole gets a request thread.
+All of this runs in the event loop, so a slow or silent client costs a few kilobytes and no thread. A request
+gets a request thread only after its last byte has arrived.
 """
 
 from __future__ import annotations
@@ -16,18 +16,20 @@ from ..limits.admission import Ticket
 from ..problems import Problem
 from .request_parser import RequestHead, RequestParser
 
-#: A connection that never sent a byte. No client needs longer, and such connections cost an attacker nothing.
+#: Timeout of a connection that never sent a byte. It is short, because such connections cost an attacker
+#: nothing.
 _FRESH_SECONDS = 5.0
-#: Longer than the idle timeouts of the usual proxies (60 s): the side that keeps a connection longer never
-#: closes it while a request is on its way.
+#: Longer than the idle timeout of the usual proxies (60 s). So the proxy closes an idle connection first, and
+#: the gateway never closes one while a request is on its way.
 _IDLE_SECONDS = 75.0
-#: The head of a request is one packet or two.
+#: Timeout of a request's head, which is one or two packets.
 _HEAD_SECONDS = 5.0
-#: How long, and for how many bytes, a client may go on sending after its answer. Closing at once would send a
-#: reset, which can take the answer away from the client (RFC 9112, 9.6).
+#: How long, and for how many bytes, the gateway reads on after its response. Closing at once would send a
+#: reset, and the client could lose the response (RFC 9112, 9.6).
 _LINGER_SECONDS = 3.0
 _LINGER_BYTES = 64 * 1024 * 1024
-#: Bodies are read in larger steps. Outside a body the step bounds what a client can send ahead.
+#: Bodies are read in larger steps. The smaller step limits how much of its next request a client can send
+#: ahead.
 _BODY_STEP_BYTES = 64 * 1024
 _HEAD_STEP_BYTES = 16 * 1024
 
@@ -42,14 +44,14 @@ class State(Enum):
     HEAD = "the rest of a head"
     BODY = "the rest of a body"
     WORKING = "a request thread"
-    ANSWERING = "the client to read its answer"
+    ANSWERING = "the client to read its response"
     LINGERING = "the client to close"
     CLOSED = "nothing"
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request that has arrived as far as it will be read."""
+    """A request with all of the bytes that the gateway reads of it."""
 
     head: RequestHead
     body: bytes
@@ -69,25 +71,25 @@ class Server(Protocol):
 
     @property
     def draining(self) -> bool:
-        """Whether connections are closed after their answer."""
+        """Whether the server closes each connection after its next response."""
 
     def open_ticket(self) -> Ticket:
         """A ticket for a request that is still arriving."""
 
     def make_room(self, upload: Connection, count_bytes: int) -> None:
-        """Makes room for so many bytes of a body that is arriving. Raises Problem."""
+        """Reserve memory for `count_bytes` of a body that is arriving. Raises Problem if there is none."""
 
     def release(self, count_bytes: int) -> None:
-        """Gives back room that `make_room` made."""
+        """Release memory that `make_room` reserved."""
 
     def wants_body(self, head: RequestHead) -> bool:
-        """False when the request will be refused whatever its body is."""
+        """Whether to read the body: False when the server refuses the request by its head alone."""
 
     def answer(self, connection: Connection, request: Request) -> None:
-        """Has the request answered by `Connection.send`. Raises Problem when there is no place for it."""
+        """Start to handle the request. It ends with `Connection.send`. Raises Problem when overloaded."""
 
     def refuse(self, problem: Problem, head: RequestHead, began: float, keep: bool) -> bytes:
-        """The response that tells the problem."""
+        """The bytes of the response that reports the problem."""
 
     def added(self, connection: Connection) -> None:
         """Record a new connection."""
@@ -169,13 +171,13 @@ class Connection(asyncio.BufferedProtocol):
     # What the server calls:
 
     def send(self, response: bytes, keep: bool) -> None:
-        """Sends the response to the request that was handed out, in the event loop."""
+        """Send the response to the current request. Call it in the event loop."""
         if self.state is not State.WORKING:
-            return  # the client has gone
+            return  # the client has disconnected
         self._send(response, keep)
 
     def expire(self) -> None:
-        """The deadline of the present state has passed."""
+        """End the current state, whose deadline has passed."""
         if self.state is State.BODY:
             self._refuse(
                 Problem(
@@ -188,7 +190,7 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()
 
     def stop_upload(self) -> None:
-        """Makes room for the uploads of others."""
+        """Refuse this upload, to free its memory for other uploads."""
         self._refuse(
             Problem(
                 "body-too-slow",
@@ -198,12 +200,12 @@ class Connection(asyncio.BufferedProtocol):
         )
 
     def close_if_unused(self) -> None:
-        """Ends a connection on which no request is under way."""
+        """Close the connection if it has no request in progress."""
         if self.state in (State.FRESH, State.IDLE):
             self._linger()
 
     def abort(self) -> None:
-        """Ends the connection now, whatever it waits for."""
+        """Close the connection at once, in any state."""
         self._close()
         self._transport.abort()
 
@@ -242,9 +244,9 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.write(_CONTINUE)
 
     def receive(self, count_bytes: int) -> None:
-        """Counts bytes of the body before they are kept (RequestParser's budget). Raises Problem."""
+        """Reserve memory for bytes of the body (the budget of RequestParser). Raises Problem."""
         assert self._ticket is not None
-        if self.state is State.BODY:  # what comes along with the head is little, and may be all
+        if self.state is State.BODY:  # bytes that arrived with the head are few
             self._server.make_room(self, count_bytes)
             self.arriving_bytes += count_bytes
         self._ticket.hold(count_bytes)
@@ -262,7 +264,7 @@ class Connection(asyncio.BufferedProtocol):
         request = Request(parser.head, parser.body, self._began, peer[0] if peer else "", ticket)
         self._enter(State.WORKING, None)
         self._server.answer(self, request)
-        self._ticket = None  # it is the server's until the request thread has ended
+        self._ticket = None  # the server closes it when the request thread has ended
 
     # Answering:
 
@@ -304,7 +306,7 @@ class Connection(asyncio.BufferedProtocol):
             self._received(memoryview(ahead))
 
     def _linger(self) -> None:
-        """Closes our side, and leaves the client time to read the response and to close its own."""
+        """Close the sending side, and give the client time to read the response and to close its side."""
         if self._client_is_done or self._transport.is_closing():
             self._close()
             self._transport.close()
@@ -322,7 +324,7 @@ class Connection(asyncio.BufferedProtocol):
         self._enter(State.CLOSED, None)
 
     def _drop_request(self) -> None:
-        """Frees what the request holds."""
+        """Free the memory and the ticket of the request."""
         self._release()
         if self._parser is not None:
             self._parser.close()

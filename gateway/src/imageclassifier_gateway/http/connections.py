@@ -1,7 +1,7 @@
-"""All connections of the public port: their number is limited, and each waits for a limited time.
+"""All connections of the public port, with limits on their number and on how long each one waits.
 
-A new client always gets in. When there are as many connections as allowed, one is closed that waits for its
-client: first one that was never used, the oldest of its kind, as nginx does.
+A new client can always connect. At the limit, the gateway first closes a connection that waits for its
+client: an unused one before all others, and the oldest one in each state. nginx does the same.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from ..problems import Problem
 from ..stats import Stats
 from .connection import Connection, State
 
-#: What is closed first when there are too many connections. A request thread is never at work for nothing.
+#: The order in which connections are closed at the limit. WORKING is not in it: the work of a request thread
+#: would be lost.
 _EVICTION_ORDER = (State.FRESH, State.LINGERING, State.IDLE, State.HEAD, State.ANSWERING, State.BODY)
-#: A connection gets so long to show what it is for, unless most of them show nothing.
+#: A connection gets this long in a state before it may be evicted. An unused one gets no grace while unused
+#: connections take more than _FRESH_SHARE of the limit.
 _GRACE_SECONDS = 1.0
 _FRESH_SHARE = 0.25
 
@@ -29,7 +31,7 @@ class Connections:
         self._arriving_bytes = 0
         self._none: asyncio.Event | None = None
         self._stats = stats
-        #: For each state its connections, in the order in which they entered it.
+        #: The connections in each state, those that entered it first at the front.
         self._by_state: dict[State, dict[Connection, None]] = {
             state: {} for state in State if state is not State.CLOSED
         }
@@ -45,7 +47,7 @@ class Connections:
         self._by_state[connection.state][connection] = None
 
     def change(self, connection: Connection, before: State) -> None:
-        """The connection is in another state than before."""
+        """Record that a connection left the state `before`."""
         self._by_state[before].pop(connection, None)
         if connection.state is not State.CLOSED:
             self._by_state[connection.state][connection] = None
@@ -54,7 +56,7 @@ class Connections:
             self._none.set()
 
     async def wait_for_none(self) -> None:
-        """Waits until all connections are closed."""
+        """Wait until all connections are closed."""
         if len(self):
             self._none = asyncio.Event()
             await self._none.wait()
@@ -64,26 +66,26 @@ class Connections:
         return [connection for state in states for connection in self._by_state[state]]
 
     def expire(self) -> None:
-        """Ends what has waited for too long. To be called several times a second."""
+        """End each connection whose deadline has passed. The server calls this several times a second."""
         now = time.monotonic()
         for connection in self.of(*_EVICTION_ORDER):
             if connection.deadline <= now:
                 connection.expire()
 
     def make_room(self, upload: Connection, count_bytes: int) -> None:
-        """Keeps bodies that are still arriving within their share of the memory: slow ones make room.
+        """Reserve memory for an upload; stop the oldest uploads if the memory for uploads is full.
 
-        Raises Problem when the share is full of uploads that are quick.
+        Raises Problem if this upload is the oldest one, or if the oldest one is in its grace period.
         """
         while self._arriving_bytes + count_bytes > self._max_arriving_bytes:
             victim = next(iter(self._by_state[State.BODY]), None)
             if victim is None or victim is upload or time.monotonic() - victim.since < _GRACE_SECONDS:
                 raise Problem("overloaded", "Too many large pictures are arriving already. Retry soon.")
-            victim.stop_upload()  # which releases its bytes
+            victim.stop_upload()  # it releases the bytes of the upload
         self._arriving_bytes += count_bytes
 
     def release(self, count_bytes: int) -> None:
-        """Bytes that are no longer those of a body that is arriving."""
+        """Release memory that `make_room` reserved."""
         self._arriving_bytes -= count_bytes
 
     def _evict(self) -> None:

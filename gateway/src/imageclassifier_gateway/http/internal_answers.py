@@ -12,16 +12,16 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from ..gateway import Gateway
 from .internal_server import JSON, TEXT, InternalAnswer
 
-#: How long the public port may take to answer a ping: less than the probes' timeouts of 2 and 5 seconds.
+#: How long the public port may take to answer a ping. Less than the probes' timeouts of 2 and 5 seconds.
 _READY_SECONDS = 1.5
 _ALIVE_SECONDS = 4.0
 _DEAF = "The public port does not answer."
 
 
 def is_answering(port: int, seconds: float) -> bool:
-    """Whether the public port accepts a connection and answers on it: `OPTIONS *` is HTTP's own ping.
+    """Whether the public port answers `OPTIONS *`, which is HTTP's own ping.
 
-    Without this question a pod whose public port is dead would stay in the Service's endpoints.
+    Without this check a pod whose public port is dead would stay in the Service's endpoints.
     """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
@@ -43,7 +43,7 @@ class InternalAnswers:
         """The response for a path."""
         gateway = self.gateway
         if path == "/livez":
-            # It may be slow under load; a restart is for an event loop that is stuck.
+            # A long timeout: only a stuck event loop needs a restart, not a slow one under load.
             alive = gateway.draining or is_answering(gateway.settings.port, _ALIVE_SECONDS)
             return (200, TEXT, b"alive\n") if alive else (503, TEXT, f"{_DEAF}\n".encode())
         if path == "/readyz":

@@ -1,7 +1,7 @@
-"""The internal port, on a server and threads of its own.
+"""The HTTP server of the internal port, with its own threads.
 
-It shares nothing with the public port but the process, so it answers while every request thread there is
-busy. What it answers is in `internal_answers.py`, and for a verification in `verify/progress.py`.
+It shares only the process with the public port, so it answers even when all request threads are busy.
+`internal_answers.py` and, in a verification, `verify/progress.py` make the responses.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ TEXT = "text/plain; charset=utf-8"
 #: Status, media type and body of a response.
 InternalAnswer = tuple[int, str, bytes]
 
-#: A connection that is idle for so long is closed.
+#: Idle connections are closed after this time.
 _IDLE_SECONDS = 30
-#: The kubelet and a few scrapers need fewer. Each has a thread while it is open.
+#: More than the kubelet and a few scrapers need. Each open connection has a thread.
 _MAX_CONNECTIONS = 32
 
 
 class OpenConnections:
-    """The connections of the internal port: where there are too many, the one that waited longest is closed.
+    """The connections of the internal port.
 
-    So a client that is silent, or that sends or reads a byte at a time, keeps neither a thread nor the probes
-    waiting.
+    At the limit, the connection that has waited longest for its client is closed. So silent and slow clients
+    cannot take all threads from the probes.
     """
 
     def __init__(self, limit: int, seconds: float) -> None:
         self._limit = limit
         self._seconds = seconds
         self._lock = threading.Lock()
-        #: Since when each waits for its client, the oldest first.
+        #: The time at which each connection began to wait for its client, the oldest first.
         self._waiting: dict[socket.socket, float] = {}
         self._answering: set[socket.socket] = set()
 
     def add(self, connection: socket.socket) -> bool:
-        """False when there is no room, since all others are being answered."""
+        """Add a connection. Returns False if all other connections are busy with a response."""
         now = time.monotonic()
         with self._lock:
             for oldest, since in list(self._waiting.items()):
@@ -53,7 +53,7 @@ class OpenConnections:
                     break
                 del self._waiting[oldest]
                 with suppress(OSError):
-                    oldest.shutdown(socket.SHUT_RDWR)  # which ends its thread
+                    oldest.shutdown(socket.SHUT_RDWR)  # its thread ends
             if len(self._answering) >= self._limit:
                 return False
             self._waiting[connection] = now
@@ -61,7 +61,7 @@ class OpenConnections:
 
     @contextmanager
     def answering(self, connection: socket.socket) -> Iterator[None]:
-        """While the block runs, the connection does not wait for its client."""
+        """Mark the connection as busy, as a context manager: it is not closed for another one."""
         with self._lock:
             self._waiting.pop(connection, None)
             self._answering.add(connection)
@@ -80,10 +80,10 @@ class OpenConnections:
 
 
 class InternalServer(ThreadingHTTPServer):
-    """Serves GET requests. `answer` gives the response for a path."""
+    """Serves GET requests. `answer` returns the response for a path."""
 
     daemon_threads = True
-    #: The default of 5 drops connections, and so probes, when many clients connect at the same time.
+    #: With the default of 5, probes are dropped when many clients connect at the same time.
     request_queue_size = 128
 
     def __init__(self, answer: Callable[[str], InternalAnswer], port: int, host: str = "") -> None:
@@ -114,11 +114,11 @@ class InternalServer(ThreadingHTTPServer):
 
     @property
     def port(self) -> int:
-        """The port that was opened."""
+        """The number of the open port."""
         return int(self.server_address[1])
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """One JSON line, where the standard library prints a traceback; none for a client that has gone."""
+        """Log an error as one JSON line instead of plain text; ignore clients that disconnected."""
         if not isinstance(sys.exception(), OSError):
             logging.getLogger(__name__).exception("A request to the internal port failed.")
 
@@ -143,4 +143,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Says nothing: probes and scrapes come all the time."""
+        """Log nothing: probes and scrapes would fill the log."""

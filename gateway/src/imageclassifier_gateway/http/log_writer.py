@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 
 #: About 2 MB of access log lines. Further lines are dropped while nobody reads stdout.
 _MAX_WAITING_LINES = 4096
-#: Lines that wait are written together, up to this many bytes in one system call.
+#: The thread writes queued lines together, up to this many bytes in one system call.
 _BATCH_BYTES = 64 * 1024
 
 
 class LogWriter:
     """A bounded queue of log lines and the thread that writes them.
 
-    Before `start` and after `close`, lines are written at once by the caller.
+    Before `start` and after `close`, the caller writes each line itself, at once.
     """
 
     def __init__(self) -> None:
@@ -31,13 +31,13 @@ class LogWriter:
         self._lock = threading.Lock()
 
     def start(self, on_drop: Callable[[], object]) -> None:
-        """Writes from a thread from now on. `on_drop` is called for each line that is dropped."""
+        """Start the thread that writes. `on_drop` is called for each dropped line."""
         self._on_drop = on_drop
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
     def close(self, seconds: float) -> None:
-        """Waits at most this long for the lines that are still queued."""
+        """Stop the thread; wait at most `seconds` for it to write the queued lines."""
         thread, self._thread = self._thread, None
         if thread is not None:
             with suppress(queue.Full):
@@ -45,7 +45,7 @@ class LogWriter:
                 thread.join(seconds)
 
     def write(self, line: str) -> None:
-        """Queues one line. Never blocks once the thread runs."""
+        """Queue one line. Never blocks while the thread runs."""
         data = f"{line}\n".encode("utf-8", "replace")
         if self._thread is None:
             _write(data)

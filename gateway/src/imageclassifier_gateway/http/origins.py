@@ -1,7 +1,7 @@
-"""Which requests a web browser sends on behalf of a page of another site. Pure.
+"""Detects requests that a browser sends for a page of another site. Pure.
 
-Such a page can have the browser of anybody who opens it send requests to a gateway that only this browser
-reaches. Pictures do no harm, but a URL would make the gateway fetch from where the page itself cannot.
+Such a page can use the browser of anyone who opens it to send requests to a gateway in a private network. A
+picture does no harm, but a URL would make the gateway fetch from hosts that the page cannot reach.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 #: The value that stands for every origin.
 ANY = "*"
 
-#: Gives a request's header by its name.
+#: Returns the value of a request's header.
 Header = Callable[[str], str | None]
 
-#: What a page reads beside the body: a response's id, when to retry, and what a problem means.
+#: The headers that a page may read: the request id, when to retry, and the link to the problem's description.
 _EXPOSED = "X-Request-ID, Retry-After, Link"
 
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -27,7 +27,7 @@ def is_allowed(origin: str | None, allowed: tuple[str, ...]) -> bool:
 
 
 def response_headers(origin: str | None, allowed: tuple[str, ...]) -> list[tuple[str, str]]:
-    """What lets pages of the allowed origins read a response."""
+    """The headers that let pages of the allowed origins read a response."""
     if not allowed:
         return []
     headers = [("Access-Control-Expose-Headers", _EXPOSED)]
@@ -40,19 +40,19 @@ def response_headers(origin: str | None, allowed: tuple[str, ...]) -> list[tuple
 
 
 def is_from_browser(header: Header) -> bool:
-    """Whether a program of a web page sends the request. Every browser marks those that have a body."""
+    """Whether a browser sends the request. Every browser adds one of the two headers if it has a body."""
     return header("Origin") is not None or header("Sec-Fetch-Site") is not None
 
 
 def is_foreign(header: Header) -> bool:
     """Whether a browser sends the request for a page of another origin.
 
-    Another host of the same site counts as foreign too: it may hold what its users wrote.
+    Another host of the same site counts as foreign too: it may serve pages that its users wrote.
     """
     site = header("Sec-Fetch-Site")
     if site is not None:
         return site not in ("same-origin", "none")
-    # Browsers leave Sec-Fetch-Site out over plain HTTP, and old ones always.
+    # Browsers omit Sec-Fetch-Site over plain HTTP, and old browsers always do.
     origin = header("Origin")
     if origin is None:
         return False

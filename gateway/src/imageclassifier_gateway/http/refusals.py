@@ -13,11 +13,12 @@ from .origins import response_headers
 from .request_parser import RequestHead
 from .wsgi import Response, split_target
 
-#: On every response. Nothing of ours may be taken for something else, framed, or kept.
+#: Headers of every response. Browsers must not guess another content type, frame the page, or send its
+#: address to other sites.
 SAFETY_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
-    # What a browser may do with our page: nothing from elsewhere, nothing inline, no framing.
+    # Only files of the gateway itself: nothing from other sites, nothing inline, no framing.
     (
         "Content-Security-Policy",
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -29,11 +30,11 @@ SAFETY_HEADERS = (
 def refusal(
     problem: Problem, head: RequestHead, began: float, stats: Stats, allowed_origins: tuple[str, ...]
 ) -> Response:
-    """The response that tells the problem; counted and logged like every other."""
+    """The response that reports the problem. It is counted and logged like every other response."""
     request_id = request_id_of(head.value(b"x-request-id"))
     stats.problems.labels(problem.cause).inc()
     stats.requests.labels("none", problem.status).inc()
-    # Nothing of what was sent: a query with a secret, or the bytes of a picture.
+    # The log must not contain what the client sent: the query may hold a secret.
     log_access(
         {
             "method": head.method or None,

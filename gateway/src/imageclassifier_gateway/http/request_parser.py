@@ -1,8 +1,8 @@
-"""HTTP/1.1 requests from bytes as they arrive, with limits. Knows no sockets.
+"""Parses HTTP/1.1 requests from bytes as they arrive, within limits. No I/O.
 
-llhttp, the parser of Node.js, decides what is valid (by way of httptools). It refuses the shapes that smuggle
-requests past a proxy: Transfer-Encoding beside Content-Length, repeated lengths, folded headers, bare line
-feeds.
+llhttp, the parser of Node.js, decides what is valid; httptools binds it to Python. It refuses requests that
+could be smuggled past a proxy: with both Transfer-Encoding and Content-Length, with repeated lengths, with
+folded headers or with bare line feeds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import httptools
 
 from ..problems import Problem
 
-#: As gunicorn, Apache and nginx have it: the request line, one header, how many, and all of them together.
+#: Limits on the request target, on one header, on the number of headers and on the whole head. The values are
+#: those of gunicorn, Apache and nginx.
 _MAX_TARGET_BYTES = 8190
 _MAX_HEADER_BYTES = 8190
 _MAX_HEADERS = 100
@@ -28,10 +29,10 @@ _NO_LENGTH = (
 
 
 class Budget(Protocol):
-    """Where the bytes of a body are counted before they are kept."""
+    """Limits the memory for bodies."""
 
     def receive(self, count_bytes: int) -> None:
-        """Makes room for so many bytes more. Raises Problem when there is none."""
+        """Reserve memory for `count_bytes` more. Raises Problem if there is none."""
 
 
 @dataclass
@@ -41,7 +42,7 @@ class RequestHead:
     method: str = ""
     target: bytes = b""
     version: str = "1.1"
-    #: Names in lower case, in the order in which they came.
+    #: Names in lower case, in the order of the request.
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     keep_alive: bool = False
     content_length: int = 0
@@ -68,7 +69,7 @@ class RequestHead:
 
 
 class RequestParser:
-    """Parses one request. Feed it until `complete`; bytes beyond the request are given back."""
+    """Parses one request. Feed it until `complete`; the feed methods return bytes beyond the request."""
 
     def __init__(self) -> None:
         self.head = RequestHead()
@@ -84,18 +85,18 @@ class RequestParser:
 
     @property
     def body(self) -> bytes:
-        """The body that has arrived. No copy is made."""
+        """The part of the body that has arrived, without a copy."""
         return self._body.getvalue()
 
     @property
     def missing_bytes(self) -> int | None:
-        """How much of the body is still to come; None when only the client knows."""
+        """The bytes of the body that have not arrived; None if the body is chunked."""
         return None if self.head.chunked else self.head.content_length - self._received
 
     def feed_head(self, data: memoryview) -> memoryview:
-        """Takes the bytes of the head and returns those behind it. Raises Problem.
+        """Parse the bytes of the head, and return the bytes after it. Raises Problem.
 
-        The parser gets the bytes in pieces that end where a head may end, since it cannot stop by itself.
+        llhttp cannot stop at the end of the head, so it gets pieces that end where the head may end.
         """
         while data and not self.head_complete:
             end = _end_of_head(self._tail, data)
@@ -108,7 +109,7 @@ class RequestParser:
         return data
 
     def start_body(self, max_bytes: int, budget: Budget) -> None:
-        """From now on `feed_body` may be called. Raises Problem when the announced body is too large."""
+        """Prepare for `feed_body`. Raises Problem if Content-Length is above `max_bytes`."""
         self._max_body_bytes, self._budget = max_bytes, budget
         if self.head.content_length > max_bytes:
             raise Problem(
@@ -119,7 +120,7 @@ class RequestParser:
             self.complete = True
 
     def feed_body(self, data: memoryview) -> memoryview:
-        """Takes the bytes of the body and returns those behind it. Raises Problem."""
+        """Parse the bytes of the body, and return the bytes after it. Raises Problem."""
         if self.head.chunked:
             self._parse(data)
             return data[:0]
@@ -129,7 +130,7 @@ class RequestParser:
         return data[len(taken) :]
 
     def close(self) -> None:
-        """Frees what has arrived, at once: the parser and this object refer to each other."""
+        """Free the memory at once. The garbage collector would be late: parser and callbacks form a cycle."""
         self._parser = None
         self._body = io.BytesIO()
 
@@ -138,7 +139,7 @@ class RequestParser:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # Nothing is upgraded here: a client that offers HTTP/2 (as Java's does) gets HTTP/1.1.
+            # The gateway ignores offers to upgrade. A client that offers HTTP/2 (Java's does) gets HTTP/1.1.
             if self.head.method == "CONNECT":
                 raise Problem("bad-request", _NOT_HTTP) from None
         except httptools.HttpParserCallbackError as error:
@@ -150,8 +151,8 @@ class RequestParser:
     # What httptools calls:
 
     def on_message_begin(self) -> None:
-        """Notice a pipelined request behind a chunked body."""
-        if self.complete:  # pipelined behind a chunked body; the connection ends after this request
+        """Close the connection after this request if another one is pipelined behind its chunked body."""
+        if self.complete:
             self.head.keep_alive = False
 
     def on_url(self, target: bytes) -> None:
@@ -171,7 +172,7 @@ class RequestParser:
             raise _too_large(in_target=False)
         if self._head_bytes > MAX_HEAD_BYTES:
             raise _too_large(in_target=False)
-        if not self.head_complete:  # what trails a chunked body is of no use here
+        if not self.head_complete:  # trailers of a chunked body are ignored
             self.head.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -208,13 +209,13 @@ class RequestParser:
         self._body.write(data)
 
     def on_message_complete(self) -> None:
-        """Notice the end of a chunked body."""
+        """Record the end of a chunked body."""
         if self.head.chunked:
             self.complete = True
 
 
 def _end_of_head(before: bytes, data: memoryview) -> int:
-    """Where in `data` the first empty line ends that may end a head; its length when there is none."""
+    """The offset in `data` after the first empty line; the length of `data` if there is none."""
     found = (before + bytes(data)).find(b"\r\n\r\n")
     return len(data) if found < 0 else found + 4 - len(before)
 

@@ -19,7 +19,7 @@ Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-#: WSGI has these two without HTTP_.
+#: WSGI names these two headers without the prefix HTTP_.
 _BARE = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
 
 
@@ -46,7 +46,7 @@ class Response:
 
 
 def split_target(target: bytes) -> tuple[str, str]:
-    """Path, still quoted, and query of a request target. Raises Problem."""
+    """The path (still quoted) and the query of a request target. Raises Problem."""
     text = target.decode("latin-1").partition("#")[0]
     if not text.startswith("/"):
         scheme, _, rest = text.partition("://")
@@ -59,7 +59,7 @@ def split_target(target: bytes) -> tuple[str, str]:
 
 
 def make_environ(head: RequestHead, body: bytes, peer: str, port: int, more: Environ) -> Environ:
-    """The WSGI environment of a request. Raises Problem. Headers of proxies are not trusted: none is used."""
+    """The WSGI environment of a request. Raises Problem. Proxy headers are not trusted."""
     path, query = split_target(head.target)
     environ: Environ = {
         "REQUEST_METHOD": head.method,
@@ -81,7 +81,7 @@ def make_environ(head: RequestHead, body: bytes, peer: str, port: int, more: Env
         **more,
     }
     for name, value in head.headers:
-        if b"_" in name:  # would be taken for the header with hyphens
+        if b"_" in name:  # WSGI cannot tell it from the header with hyphens
             continue
         key = _BARE.get(name) or "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
         text = value.decode("latin-1")
@@ -90,7 +90,7 @@ def make_environ(head: RequestHead, body: bytes, peer: str, port: int, more: Env
 
 
 def call(app: WsgiApp, environ: Environ) -> Response:
-    """Has the application answer a request."""
+    """Call the application, and return its response."""
     started: list[Any] = []
 
     def start_response(status: str, headers: Headers, exc_info: object = None) -> Callable[[bytes], None]:

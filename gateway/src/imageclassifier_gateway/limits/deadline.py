@@ -1,6 +1,6 @@
-"""The moment by which a request must be answered.
+"""The deadline of a request.
 
-The clock starts at the first byte of the request, in `http/connection.py`. `api/exchange.py` makes the
+The time counts from the first byte of the request, in `http/connection.py`. `api/exchange.py` creates the
 Deadline.
 """
 
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Deadline:
-    """A point in monotonic time, in seconds, that all steps of a request share."""
+    """The monotonic time, in seconds, at which all steps of a request end."""
 
     at: float
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        """The deadline in so many seconds."""
+        """The deadline `seconds` from now."""
         return cls(time.monotonic() + seconds)
 
     def remaining_seconds(self) -> float:
-        """What is left; never negative."""
+        """The seconds until the deadline; 0 after it."""
         return max(0.0, self.at - time.monotonic())

@@ -1,7 +1,7 @@
-"""Decoding of pictures on a bounded number of cores, for all requests together and for the shadow.
+"""Decodes the pictures of all requests, and of the shadow, on a bounded number of cores.
 
-Two lanes: small pictures never wait for large ones. A picture of 25 million pixels takes half a second, so a
-few clients that send such pictures would otherwise make everybody else wait for seconds.
+There are two lanes, so that small pictures never wait for large ones. A picture of 25 million pixels takes
+half a second. With one lane, a few clients that send such pictures would delay all others by seconds.
 """
 
 from __future__ import annotations
@@ -26,21 +26,22 @@ Pixels = NDArray[np.uint8]
 Prepared = Pixels | images.PictureError
 _Result = TypeVar("_Result")
 
-#: What one picture of the light lane may cost: a JPEG of 3 megapixels, or a PNG of half a megapixel.
+#: The limit for the light lane: a JPEG of 3 megapixels, or a PNG of half a megapixel.
 _LIGHT = images.Budget(seconds=0.025, decoded_bytes=16_000_000)
-#: Reading the header of a picture costs about so much for each of its bytes. More is not known before.
+#: Reading a picture's header takes about this long for each byte of the file. This estimate orders the light
+#: lane, since only the size is known before the header is read.
 _HEADER_SECONDS_PER_BYTE = 10e-9
-#: The niceness of threads that decode costly pictures: on a busy core everything else goes first.
+#: The niceness of the threads that decode costly pictures: all other threads go first on a busy core.
 _NICENESS = 10
 #: How often the shadow checks whether a core is free.
 _IDLE_CHECK_SECONDS = 0.01
 
 
 class Decoder:
-    """Turns pictures into pixels. May be used by many threads at once.
+    """Turns pictures into pixels. Thread-safe.
 
-    Each picture that is being decoded takes a core and memory: at most `threads` costly ones are decoded at
-    any time, and as many light ones.
+    Each decoding takes a core and memory. So at most `threads` costly pictures and `threads` light ones are
+    decoded at the same time.
     """
 
     def __init__(self, limits: images.Limits, threads: int, stats: Stats) -> None:
@@ -51,7 +52,7 @@ class Decoder:
 
     @property
     def waiting(self) -> int:
-        """Pictures that wait for their turn."""
+        """The number of pictures in the queues."""
         return self._light.waiting + self._costly.waiting
 
     def prepare(
@@ -61,11 +62,10 @@ class Decoder:
         deadline: Deadline,
         admit_costly: Callable[[], None],
     ) -> list[Prepared]:
-        """The pixels of each picture, or why it cannot be used. The pictures of one request use all cores.
+        """The pixels of each picture, or the reason why it cannot be used, on all cores in parallel.
 
-        `admit_costly` is called once if one of them is costly, before that one is decoded, and may raise.
-        Raises Problem when the time is over before all are decoded, or as soon as it is clear that it will
-        be.
+        If at least one picture is costly, `admit_costly` is called once before the costly ones are decoded;
+        it may raise. Raises Problem when the deadline passes, or when it would pass before the end.
         """
         jobs = [(partial(self._prepare_light, data, wanted), _header_seconds(data)) for data in pictures]
         prepared: list[Prepared] = []
@@ -84,8 +84,8 @@ class Decoder:
         return prepared
 
     def prepare_when_idle(self, data: bytes, wanted: ModelInput) -> Pixels:
-        """The pixels of a picture of the shadow. Raises PictureError when it cannot be used."""
-        # In the queue for a core the shadow would take as many turns as a user.
+        """The pixels of a picture for the shadow, once a core is idle. Raises PictureError."""
+        # Queued jobs of the shadow would delay users' jobs.
         work = partial(images.prepare, data, wanted, self._limits)
         while not self._light.is_idle or (future := self._costly.submit_when_idle(work)) is None:
             time.sleep(_IDLE_CHECK_SECONDS)
@@ -99,7 +99,7 @@ class Decoder:
     def _run(
         self, lane: Lane, jobs: Sequence[tuple[Callable[[], _Result], float]], deadline: Deadline
     ) -> list[_Result]:
-        """The results of the jobs. Raises Problem when the time is over before all are done."""
+        """The results of the jobs. Raises Problem when the deadline passes before all are done."""
         futures = [lane.submit(work, seconds) for work, seconds in jobs]
         try:
             return [future.result(deadline.remaining_seconds()) for future in futures]
@@ -111,7 +111,7 @@ class Decoder:
             lane.cancel([future for future in futures if not future.done()])
 
     def _check_time(self, seconds: Iterable[float], deadline: Deadline) -> None:
-        """Raises Problem when pictures that take so long would wait until their time is over."""
+        """Raise Problem if jobs of this length would wait until after the deadline."""
         wait_seconds = self._costly.wait_seconds(max(seconds))
         if wait_seconds > deadline.remaining_seconds():
             raise Problem(

@@ -1,4 +1,4 @@
-"""Threads that do jobs of known length: short ones overtake long ones, and nobody waits in vain."""
+"""A queue of jobs of known length, and its threads: short jobs overtake long ones, and none starves."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
 
-#: A job overtakes one that is a second longer if it arrives at most this many seconds later. So a flood of
-#: long jobs delays a short one by one job, and a flood of short ones cannot hold up a long one for ever.
+#: A job overtakes another that is one second longer if it arrives at most this many seconds after it. So many
+#: long jobs delay a short one by one job only, and many short jobs cannot delay a long one for ever.
 _HEAD_START = 4.0
-#: How fast the measured pace follows the last jobs.
+#: The weight of the last job in the measured pace (an exponential moving average).
 _PACE_WEIGHT = 0.1
 
 
@@ -31,34 +31,34 @@ class _Job:
 
 
 class Lane:
-    """A queue of jobs and its threads. May be used by many threads at once."""
+    """A queue of jobs and its threads. Thread-safe."""
 
     def __init__(self, name: str, threads: int, niceness: int = 0) -> None:
         self._jobs: list[_Job] = []
         self._numbers = count()
         self._changed = threading.Condition()
-        #: The estimates of the jobs that are being done.
+        #: The estimates of the running jobs, in seconds.
         self._running: list[float] = []
         self._closed = False
         self._niceness = niceness
         self._threads = threads
-        #: How long jobs take, as a multiple of what was estimated.
+        #: The real duration of recent jobs, as a multiple of their estimates.
         self._pace = 1.0
         for number in range(threads):
             threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True).start()
 
     @property
     def waiting(self) -> int:
-        """Jobs that have not begun."""
+        """The number of jobs that have not started."""
         return len(self._jobs)
 
     @property
     def is_idle(self) -> bool:
-        """Whether a thread has nothing to do."""
+        """Whether a thread is free."""
         return len(self._jobs) + len(self._running) < self._threads
 
     def submit(self, work: Callable[[], _Result], seconds: float) -> Future[_Result]:
-        """Queues a job that takes about so many seconds."""
+        """Queue a job that takes about `seconds`."""
         future: Future[_Result] = Future()
         with self._changed:
             turn = time.monotonic() + _HEAD_START * seconds
@@ -67,21 +67,21 @@ class Lane:
         return future
 
     def submit_when_idle(self, work: Callable[[], _Result]) -> Future[_Result] | None:
-        """Queues a job if a thread has nothing to do."""
+        """Queue a job if a thread is free; return None otherwise."""
         with self._changed:
             if not self.is_idle:
                 return None
             return self.submit(work, seconds=0.0)
 
     def wait_seconds(self, seconds: float) -> float:
-        """Seconds until the jobs that go before one of this length are done, by estimate."""
+        """The estimated seconds that a new job of this length would wait."""
         turn = time.monotonic() + _HEAD_START * seconds
         with self._changed:
             ahead = sum(self._running) + sum(job.seconds for job in self._jobs if job.turn <= turn)
             return self._pace * ahead / self._threads
 
     def cancel(self, futures: Collection[Future[Any]]) -> None:
-        """Takes the jobs out of the queue, with all that they hold. Those that have begun are finished."""
+        """Remove the jobs from the queue, and free what they hold. Running jobs continue."""
         with self._changed:
             self._jobs = [job for job in self._jobs if job.future not in futures]
             heapify(self._jobs)
@@ -89,7 +89,7 @@ class Lane:
             future.cancel()
 
     def close(self) -> None:
-        """Ends the threads after the jobs they are at; the others are cancelled."""
+        """Cancel the queued jobs, and end each thread after its current job."""
         with self._changed:
             self._closed = True
             for job in self._jobs:
@@ -99,7 +99,7 @@ class Lane:
 
     def _work(self) -> None:
         if self._niceness and hasattr(os, "setpriority"):
-            # Linux schedules threads by their own niceness, and needs no right for raising it.
+            # Linux has a niceness for each thread, and raising it needs no privilege.
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._niceness)
         while (job := self._next()) is not None:
             began = time.monotonic()
@@ -109,7 +109,7 @@ class Lane:
                 job.future.set_exception(error)
             finally:
                 self._done(job, time.monotonic() - began)
-            del job  # its picture and its pixels, while the thread waits for the next one
+            del job  # it holds a picture and its pixels, and the thread may wait long for the next job
 
     def _next(self) -> _Job | None:
         with self._changed:

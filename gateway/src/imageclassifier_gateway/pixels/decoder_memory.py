@@ -1,25 +1,26 @@
-"""How much memory the decoders take, told from a picture's header: before any pixel is decoded.
+"""Estimates the memory for decoding a picture from its header, before any pixel is decoded.
 
-Pillow's pictures take 4 bytes a pixel in RGB and with alpha, 1 in grey or with a palette. Some decoders take
-much more beside: the figures were measured with each format (peak resident memory over 6.8 million pixels).
+Pillow's pictures take 4 bytes per pixel in RGB and with alpha, and 1 byte in grey or with a palette. Some
+decoders take much more in addition. The figures were measured for each format (peak resident memory with 6.8
+million pixels).
 """
 
 from __future__ import annotations
 
 from PIL import Image
 
-#: Pillow's own picture, and the RGB one that is made of it where it is not one already.
+#: Pillow's picture, and its conversion to RGB if it is not RGB already.
 _PICTURE, _RGB = 4, 4
-#: While they decode: libwebp's animation decoder, the only one Pillow uses, with two canvases and a copy
-#: beside the picture; libheif with its planes; libtiff with a strip, which may hold the whole picture, in up
-#: to four channels of 16 bits.
+#: During decoding: libwebp's animation decoder, the only one that Pillow uses, holds two canvases and a copy
+#: in addition to the picture; libheif holds its planes; libtiff holds a strip, which can be the whole
+#: picture, with up to four channels of 16 bits.
 _DECODERS = {"WEBP": 16, "HEIF": 9, "TIFF": 12}
-#: What libjpeg holds for each pixel of the stored size if a file has several scans, however small the picture
-#: is decoded: all coefficients, 2 bytes each, of at most 4 components.
+#: If a JPEG has several scans, libjpeg holds all coefficients, also for decoding at a reduced scale: 2 bytes
+#: for each pixel of the stored size and for each of at most 4 components.
 BYTES_PER_COEFFICIENT_PIXEL = 8
 
 
 def bytes_per_pixel(picture: Image.Image) -> int:
-    """Bytes that decoding a picture and turning it into RGB takes at most, for each of its pixels."""
+    """The maximum bytes per pixel for decoding a picture and converting it to RGB."""
     is_rgb = picture.mode == "RGB" and "transparency" not in picture.info
     return max(_DECODERS.get(picture.format or "", 0), _PICTURE if is_rgb else _PICTURE + _RGB)
