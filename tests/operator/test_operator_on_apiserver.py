@@ -382,6 +382,47 @@ def test_a_version_in_the_shadow_takes_over_only_when_it_agrees(bench: Bench) ->
     assert "shadow" not in bench.routing()
 
 
+INVALID = {"serving": {"batching": {"maxBatchSize": 8}, "resources": {"limits": {"cpu": "2Ki"}}}}
+"""A quantity for the API server, and no number of cores."""
+
+
+def start_canary_and_break_the_spec(serving: Bench) -> None:
+    rollout = {"steps": [{"percent": 20, "durationSeconds": 600}], "minRequests": 20}
+    serving.patch({"spec": {"rollout": rollout}})
+    serving.bump(2)
+    serving.verify(2)
+    serving.wait_phase("Shift")
+    serving.patch({"spec": INVALID})
+    serving.wait(lambda: serving.condition("Ready").get("reason") == "InvalidSpec", "the invalid spec")
+
+
+def test_a_candidate_that_fails_is_rolled_back_although_the_spec_is_invalid(serving: Bench) -> None:
+    start_canary_and_break_the_spec(serving)
+    before = serving.deployments().keys()
+    serving.gateways.counters = {2: Counters(1000, 1000, {"+Inf": 1000})}
+    serving.wait(lambda: serving.status().get("failedVersions"), "the failure in the status")
+    assert serving.condition("Progressing")["reason"] == "InvalidSpec"
+    assert {each["version"]: each["percent"] for each in serving.routing()["versions"]} == {1: 100}
+    assert serving.deployments().keys() == before, "children wait for a valid spec"
+    serving.patch({"spec": {"serving": None, "model": {"version": 1}}})
+    serving.wait_ready(1)
+    serving.wait(lambda: "pizza-serving-v2" not in serving.deployments(), "version 2 to be removed")
+
+
+def test_a_candidate_that_does_well_gets_no_larger_share_while_the_spec_is_invalid(serving: Bench) -> None:
+    start_canary_and_break_the_spec(serving)
+    revision = serving.routing()["revision"]
+    serving.patch({"spec": {"rollout": {"steps": [{"percent": 20, "durationSeconds": 1}]}}})
+    serving.gateways.counters = {
+        1: Counters(9000, 0, {"+Inf": 9000}),
+        2: Counters(2000, 0, {"+Inf": 2000}),
+    }
+    time.sleep(4)
+    assert (serving.status()["phase"], serving.routing()["revision"]) == ("Shift", revision)
+    serving.patch({"spec": {"serving": None}})
+    serving.wait_ready(2)
+
+
 def test_a_webhook_that_does_not_answer_is_reported_until_it_answers(bench: Bench) -> None:
     """An admission webhook of somebody else's is down: the API server answers each write with a 500."""
     path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from imageclassifier_operator.api import RolloutSettings
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.observe.gateway_health import Finding, GatewayHealth, Probe
 from imageclassifier_operator.observe.patience import Patience
@@ -37,6 +38,8 @@ class Memory:
     started: float = 0.0
     """When this process reconciled the object for the first time."""
     state: State | None = None
+    rules: RolloutSettings | None = None
+    """The rules of the last valid spec."""
     gateway_health: GatewayHealth = field(default_factory=GatewayHealth)
     patience: Patience = field(default_factory=Patience)
     patience_ends: float | None = None

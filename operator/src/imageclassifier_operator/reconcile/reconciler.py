@@ -17,6 +17,7 @@ from imageclassifier_operator.observe.gateway_client import GatewayClient
 from imageclassifier_operator.observe.objects import Objects, is_controlled_by
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.reconcile.children import Children
+from imageclassifier_operator.reconcile.invalid_spec import InvalidSpecReconciler
 from imageclassifier_operator.reconcile.memory import Memory
 from imageclassifier_operator.reconcile.request import Request, ValidRequest
 from imageclassifier_operator.reconcile.routing_writer import OutdatedStateError, RoutingWriter
@@ -56,6 +57,9 @@ class Reconciler:
         self._children = Children(cache, client, installation)
         self._routing_writer = RoutingWriter(cache, client, clock)
         self._status_writer = StatusWriter(cache, client, settings.pod_name)
+        self._invalid_spec = InvalidSpecReconciler(
+            self._snapshotter, self._routing_writer, self._status_writer
+        )
         self.memories: dict[Key, Memory] = {}
 
     async def reconcile(self, key: Key) -> float | None:
@@ -110,11 +114,10 @@ class Reconciler:
         try:
             ic = parse(stored.body)
         except InvalidSpec as error:
-            snapshot = self._snapshotter.take_invalid(stored, state)
-            await self._status_writer.write_invalid_status(stored, state, snapshot, str(error))
-            return None
+            return await self._invalid_spec.reconcile(stored, state, str(error))
         request = ValidRequest(**vars(stored), ic=ic)
         goal = goal_of(ic, self._settings.serving_image, state)
+        request.memory.rules = goal.rollout
         snapshot = await self._snapshotter.take(request, goal, state)
         decision = decide(goal, state, snapshot, request.now)
         # Write the routing first, since requests depend on it. A transition whose routing cannot be written

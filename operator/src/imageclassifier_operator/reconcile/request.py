@@ -23,6 +23,21 @@ class Request:
     now: float
     routing_config_map: Json | None
 
+    @property
+    def name(self) -> str:
+        """The name of the ImageClassifier."""
+        return self.key.name
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace."""
+        return self.key.namespace
+
+    @property
+    def uid(self) -> str:
+        """Its uid."""
+        return self.memory.uid
+
 
 @dataclass(frozen=True)
 class ValidRequest(Request):

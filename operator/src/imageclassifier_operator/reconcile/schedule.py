@@ -6,7 +6,7 @@ their intervals are in `observe/gateway_health.py`.
 
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.reconcile.children import VERIFY_AGAIN_SECONDS
-from imageclassifier_operator.reconcile.request import ValidRequest
+from imageclassifier_operator.reconcile.request import Request
 from imageclassifier_operator.reconcile.verification_progress import POLL_SECONDS as PROGRESS_SECONDS
 from imageclassifier_operator.rollout import Decision
 
@@ -22,7 +22,7 @@ MAX_POLL_SECONDS = 5.0
 
 
 def requeue_seconds(
-    request: ValidRequest, decision: Decision, snapshot: Snapshot, blocked: Problem | None
+    request: Request, decision: Decision, snapshot: Snapshot, blocked: Problem | None
 ) -> float | None:
     """Seconds until the next reconciliation is due; None when only an event can change something."""
     waits = [] if decision.requeue_seconds is None else [decision.requeue_seconds]

@@ -77,19 +77,24 @@ class Snapshotter:
         unusable = unusable_candidate(state, snapshot)
         return replace(snapshot, unusable_seconds=memory.unusable_seconds(unusable, request.now))
 
-    def take_invalid(self, request: Request, state: State) -> Snapshot:
+    async def take_invalid(self, request: Request, state: State) -> Snapshot:
         """The snapshot for an invalid spec, of which nothing can be rendered: what exists is the goal."""
+        pods, memory = request.objects.gateway_pods(), request.memory
+        memory.forget_other_pods(pods)
+        ready = [pod for pod in pods if is_ready(pod)]
+        reports = await self._poll_gateways(request, state, pods, ready)
         gateway = self._cache.get(DEPLOYMENTS, request.key, names.gateway_name(request.key.name))
         snapshot = Snapshot(
             versions=objects.versions(request.objects, request.objects.serving_deployments()),
-            gateways=_gateways(request, state, {}),
+            gateways=_gateways(request, state, reports),
             gateways_complete=gateway is not None and objects.is_complete(gateway, gateway),
             gateway_problem=objects.gateway_problem(request.objects, gateway),
+            acknowledged_seconds=memory.acknowledged_seconds(state.revision, ready, request.now),
             service_is_owned=self._service_is_owned(request),
         )
         return _with_patience(snapshot, request, state)
 
-    def refresh(self, snapshot: Snapshot, request: ValidRequest, revision: int) -> Snapshot:
+    def refresh(self, snapshot: Snapshot, request: Request, revision: int) -> Snapshot:
         """Update what the writes have changed: the routing, now at `revision`, and the Service."""
         ready = [pod for pod in request.objects.gateway_pods() if is_ready(pod)]
         acknowledged = request.memory.acknowledged
@@ -102,7 +107,7 @@ class Snapshotter:
         )
 
     async def _poll_gateways(
-        self, request: ValidRequest, state: State, pods: list[Json], ready: list[Json]
+        self, request: Request, state: State, pods: list[Json], ready: list[Json]
     ) -> Mapping[str, GatewayReport]:
         """The reports of the gateways by the uid of their pod; none when the decision needs none."""
         memory = request.memory

@@ -53,7 +53,7 @@ class StatusWriter:
     async def write_invalid_status(
         self, request: Request, state: State, snapshot: Snapshot, message: str
     ) -> None:
-        """Report an invalid spec. Everything else in the cluster stays as it is."""
+        """Report an invalid spec."""
         problem = Problem(Reason.INVALID_SPEC, message)
         facts = document.Facts(
             name=request.key.name,
@@ -65,7 +65,7 @@ class StatusWriter:
         await self._apply_status(request, facts, None, state, snapshot)
         await self._post_problem(request, problem)
 
-    def record_transitions(self, request: ValidRequest, decision: Decision) -> None:
+    def record_transitions(self, request: Request, decision: Decision) -> None:
         """Log and count the transitions, and keep their Events until they are posted.
 
         The next reconciliation no longer sees these transitions.
@@ -79,7 +79,7 @@ class StatusWriter:
             event = events.of_transition(subject, transition, decision.state.revision)
             request.memory.pending_events.append(event)
 
-    async def post_events(self, request: ValidRequest) -> None:
+    async def post_events(self, request: Request) -> None:
         """Post the Events of all transitions that were recorded."""
         pending = request.memory.pending_events
         while pending:

@@ -1,18 +1,19 @@
 """Why a child cannot be written, as messages for users: a name conflict, a quota, a refusal."""
 
-from imageclassifier_operator.api import ImageClassifier, names
+from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import Kind
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.log_excerpts import one_line
 from imageclassifier_operator.observe.objects import controller
 from imageclassifier_operator.observe.types import Problem
+from imageclassifier_operator.render import Owner
 from imageclassifier_operator.runtime.client import ApiError
 
 MAX_REFUSAL_CHARACTERS = 500
 
 
-def conflict(kind: Kind, live: Json, ic: ImageClassifier) -> Problem:
+def conflict(kind: Kind, live: Json, ic: Owner) -> Problem:
     """An object that is not a child of `ic` already has the name of a child."""
     owner, name = controller(live), live["metadata"]["name"]
     if owner is None:

@@ -3,7 +3,7 @@
 from imageclassifier_operator.api import ImageClassifier, ModelVersion
 from imageclassifier_operator.render import gateway, model_server, verification
 from imageclassifier_operator.render.autoscaler import autoscaler
-from imageclassifier_operator.render.manifest import Installation, Manifest, marked
+from imageclassifier_operator.render.manifest import Installation, Manifest, Owner, marked
 from imageclassifier_operator.render.network_policy import network_policies
 from imageclassifier_operator.render.routing_config_map import routing_config_map
 from imageclassifier_operator.render.verification import picture_file
@@ -11,6 +11,7 @@ from imageclassifier_operator.render.verification import picture_file
 __all__ = [
     "Installation",
     "Manifest",
+    "Owner",
     "gateway_deployment",
     "picture_file",
     "routing_config_map",

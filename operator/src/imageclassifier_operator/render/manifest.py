@@ -8,9 +8,9 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from imageclassifier_operator.api import ImageClassifier, names
+from imageclassifier_operator.api import names
 
 Manifest = dict[str, Any]
 
@@ -29,8 +29,24 @@ class Installation:
     operator_namespace: str
 
 
+class Owner(Protocol):
+    """The ImageClassifier of a child, also when its spec is invalid."""
+
+    @property
+    def name(self) -> str:
+        """The name of the ImageClassifier."""
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of the ImageClassifier and of its children."""
+
+    @property
+    def uid(self) -> str:
+        """The uid of the ImageClassifier."""
+
+
 def metadata(
-    ic: ImageClassifier,
+    ic: Owner,
     name: str,
     *,
     component: names.Component | None = None,

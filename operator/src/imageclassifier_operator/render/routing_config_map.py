@@ -1,10 +1,10 @@
 """The routing ConfigMap: the gateways' routing file, and the operator's state beside it."""
 
-from imageclassifier_operator.api import ImageClassifier, names
-from imageclassifier_operator.render.manifest import Manifest, metadata
+from imageclassifier_operator.api import names
+from imageclassifier_operator.render.manifest import Manifest, Owner, metadata
 
 
-def routing_config_map(ic: ImageClassifier, routing_json: str, state_json: str) -> Manifest:
+def routing_config_map(ic: Owner, routing_json: str, state_json: str) -> Manifest:
     """Both files are in one object, so that they change together or not at all."""
     return {
         "apiVersion": "v1",

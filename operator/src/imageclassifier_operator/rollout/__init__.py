@@ -11,7 +11,13 @@ from imageclassifier_operator.rollout.decision import (
     needs_reports,
     unusable_candidate,
 )
-from imageclassifier_operator.rollout.goal import PROMOTE_ANNOTATION, RETRY_ANNOTATION, Goal, goal_of
+from imageclassifier_operator.rollout.goal import (
+    PROMOTE_ANNOTATION,
+    RETRY_ANNOTATION,
+    Goal,
+    goal_of,
+    goal_while_invalid,
+)
 from imageclassifier_operator.rollout.transitions import TRANSITIONS, Transition
 
 __all__ = [
@@ -24,6 +30,7 @@ __all__ = [
     "Transition",
     "decide",
     "goal_of",
+    "goal_while_invalid",
     "needs_reports",
     "unusable_candidate",
 ]

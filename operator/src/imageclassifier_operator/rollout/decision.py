@@ -16,7 +16,7 @@ from imageclassifier_operator.rollout.goal import Goal
 from imageclassifier_operator.rollout.guards.goal import something_serves
 from imageclassifier_operator.rollout.guards.pods import is_usable, is_warm, number_is_in_use
 from imageclassifier_operator.rollout.state import HistoryEntry, Phase, State
-from imageclassifier_operator.rollout.transitions import TRANSITIONS, Transition
+from imageclassifier_operator.rollout.transitions import ROLLED_BACK, TRANSITIONS, Transition
 
 ANALYSIS_SECONDS = 1.0
 """How often gateways are polled while a version is under analysis."""
@@ -118,6 +118,8 @@ def _next_transition(context: RolloutContext) -> tuple[Transition, RolloutContex
     for transition in TRANSITIONS:
         if context.state.phase not in transition.source:
             continue
+        if context.goal.only_roll_back and transition.name != ROLLED_BACK:
+            continue
         if transition.serving is not None and transition.serving != something_serves(context):
             continue
         answer = transition.guard(context)
@@ -211,14 +213,14 @@ def _with_disruption(state: State, snapshot: Snapshot) -> State:
 def _with_clock(goal: Goal, state: State, snapshot: Snapshot, now: float) -> State:
     """Stop the rollout's clock while it cannot or must not advance.
 
-    That is while the user pauses it, while old pods still use the candidate's number, and while the version
-    under analysis has no ready pod. The clock of the first version always runs, since no other version serves
-    meanwhile.
+    That is while the user pauses it, while the spec is invalid, while old pods still use the candidate's
+    number, and while the version under analysis has no ready pod. The clock of the first version always
+    runs, since no other version serves meanwhile.
     """
     candidate = state.candidate
     if state.serving is None or (candidate is None and state.under_analysis is None):
         return replace(state, clock_stopped_since=None)
-    stop, since = state.unavailable_since is not None, state.clock_stopped_since
+    stop, since = state.unavailable_since is not None or goal.only_roll_back, state.clock_stopped_since
     if candidate is not None:
         number_is_blocked = state.phase is Phase.LOAD and number_is_in_use(snapshot, candidate)
         stop = stop or goal.rollout.paused or number_is_blocked

@@ -35,6 +35,8 @@ class Goal:
     refused: Problem | None = None
     stopped: bool = False
     """No pods are wanted."""
+    only_roll_back: bool = False
+    """The spec is invalid: the rollout stands still, unless the version under analysis fails."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -89,6 +91,14 @@ def goal_of(ic: ImageClassifier, default_serving_image: str, state: State) -> Go
         refused=refused,
         stopped=ic.stopped,
     )
+
+
+def goal_while_invalid(state: State, rollout: RolloutSettings) -> Goal | None:
+    """The goal while the spec is invalid and a version is under analysis by the rules `rollout`."""
+    version = state.under_analysis
+    if version is None:
+        return None
+    return Goal(version, state.attempt, rollout, promote=state.promoted, only_roll_back=True)
 
 
 def _refused(serving: ModelVersion, wanted: ModelVersion) -> Problem | None:

@@ -49,6 +49,8 @@ class Transition:
 
 ROLLOUT = (LOAD, VERIFY, SHIFT)
 RUNNING = tuple(phase for phase in Phase if phase is not STOPPED)
+ROLLED_BACK = "RolledBack"
+"""The name of the transitions that take traffic from a version that fails."""
 
 TRANSITIONS: tuple[Transition, ...] = (
     # The user changes the goal.
@@ -104,12 +106,12 @@ TRANSITIONS: tuple[Transition, ...] = (
     ),
     # A version fails.
     Transition(
-        "RolledBack", (SETTLE,), settle.serving_version_fails, RETIRE, actions.roll_back,
+        ROLLED_BACK, (SETTLE,), settle.serving_version_fails, RETIRE, actions.roll_back,
         "Rolled back version {version}. The previous version serves all traffic again.", about="serving",
         verdict="RolledBack",
     ),
     Transition(
-        "RolledBack", (SHIFT,), shift.candidate_fails_under_traffic, RETIRE, actions.roll_back_candidate,
+        ROLLED_BACK, (SHIFT,), shift.candidate_fails_under_traffic, RETIRE, actions.roll_back_candidate,
         "Rolled back candidate version {version}. The serving version serves all traffic again.",
         verdict="RolledBack",
     ),

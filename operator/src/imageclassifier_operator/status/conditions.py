@@ -29,7 +29,7 @@ def conditions(
 ) -> tuple[Condition, ...]:
     """The five conditions, in the order of `CONDITIONS`. `blocked`: what prevents the operator from acting.
 
-    `goal` is None while the spec is invalid. A rollout in progress then stands still.
+    `goal` is None while the spec is invalid. A rollout in progress then waits, and can only be rolled back.
     """
     blocked = blocked or (goal.refused if goal is not None else None)
     if state.phase is Phase.STOPPED:
