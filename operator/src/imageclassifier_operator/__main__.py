@@ -156,6 +156,7 @@ async def _work(process: _Process) -> None:
     informer, client, settings = process.informer, process.client, process.settings
     await informer.listed.wait()
     reconciler = Reconciler(informer.cache, client, process.gateways, settings)
+    informer.queue.prefer(reconciler.is_urgent)
     async with asyncio.TaskGroup() as group:
         prober = GatewayProber(
             informer.cache, process.gateways, reconciler.memories, informer.queue, time.time

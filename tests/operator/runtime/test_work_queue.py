@@ -99,3 +99,48 @@ def test_a_key_can_be_added_again_with_a_delay():
     queue.add(KEY)
     work(queue, handle, lambda: runs >= 4)
     assert runs == 4
+
+
+def in_order_of_work(queue: WorkQueue, count: int) -> list[str]:
+    """The names of the next keys, as one worker takes them."""
+    taken: list[str] = []
+
+    async def handle(key: Key) -> None:
+        taken.append(key.name)
+
+    work(queue, handle, lambda: len(taken) >= count, workers=1)
+    return taken
+
+
+def test_urgent_keys_go_first_and_no_other_key_waits_for_ever():
+    queue = WorkQueue()
+    queue.prefer(lambda key: key.name.startswith("urgent"))
+    for number in range(3):
+        queue.add(Key("default", f"other{number}"))
+    for number in range(6):
+        queue.add(Key("default", f"urgent{number}"))
+    assert in_order_of_work(queue, 9) == [
+        "urgent0", "urgent1", "urgent2", "urgent3", "other0", "urgent4", "urgent5", "other1", "other2",
+    ]  # fmt: skip
+
+
+def test_a_new_leader_finds_the_urgent_key_behind_a_thousand_others():
+    queue = WorkQueue()
+    for number in range(1000):
+        queue.add(Key("default", f"other{number}"))
+    queue.add(Key("default", "urgent"))
+    queue.prefer(lambda key: key.name == "urgent")
+    assert len(queue) == 1001
+    assert in_order_of_work(queue, 1001)[:2] == ["urgent", "other0"]
+
+
+def test_a_key_that_becomes_urgent_while_it_waits_is_processed_once_and_first():
+    queue, urgent = WorkQueue(), set()
+    queue.prefer(urgent.__contains__)
+    for name in ("first", "second"):
+        queue.add(Key("default", name))
+    urgent.add(Key("default", "second"))
+    queue.add(Key("default", "second"))
+    urgent.clear()
+    queue.add(Key("default", "second"))
+    assert in_order_of_work(queue, 2) == ["second", "first"]

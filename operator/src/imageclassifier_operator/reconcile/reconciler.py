@@ -30,7 +30,7 @@ from imageclassifier_operator.reconcile.snapshot import Snapshotter
 from imageclassifier_operator.reconcile.status_writer import StatusWriter
 from imageclassifier_operator.rollout import Decision, Goal, decide, goal_of
 from imageclassifier_operator.rollout.recovery import recover
-from imageclassifier_operator.rollout.state import State
+from imageclassifier_operator.rollout.state import Phase, State
 from imageclassifier_operator.runtime.cache import Cache
 from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
 from imageclassifier_operator.runtime.gather import gather_all
@@ -88,6 +88,14 @@ class Reconciler:
             if state is not None and state.under_analysis is not None:
                 raise RetrySoonError(str(error), ANALYSIS_RETRY_SECONDS) from error
             raise
+
+    def is_urgent(self, key: Key) -> bool:
+        """Whether a version under analysis has traffic, so that a bad one must be rolled back soon."""
+        memory = self.memories.get(key)
+        if memory is not None and memory.state is not None:
+            return memory.state.under_analysis is not None
+        body = self._cache.image_classifier(key)
+        return body is not None and (body.get("status") or {}).get("phase") in (Phase.SHIFT, Phase.SETTLE)
 
     async def _request(self, key: Key, body: Json) -> Request:
         uid, now, routing_name = body["metadata"]["uid"], self._clock(), names.routing_name(key.name)

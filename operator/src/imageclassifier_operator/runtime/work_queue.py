@@ -3,6 +3,8 @@
 No key is processed twice at the same time. A key that is added while it is processed is processed once more
 afterwards. A key that fails is retried with exponential back-off and jitter. A key can also be added with a
 delay. The queue is not persistent: after a restart the first lists add every key again.
+
+Urgent keys go first. After some of them one other key goes, so that no key waits for ever.
 """
 
 import asyncio
@@ -13,6 +15,8 @@ from typing import NamedTuple
 
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 60.0
+URGENT_IN_A_ROW = 4
+"""So many urgent keys go before one that is not, if both wait."""
 _MAX_DOUBLINGS = 20  # enough for any limit; a key may fail for days, and a float overflows at 2**1024
 
 
@@ -38,7 +42,11 @@ class WorkQueue:
     """Keys to reconcile. Call its methods only from the thread of the event loop."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Key, float] = {}  # key -> when it was added, in order of arrival
+        # key -> when it was added, in order of arrival
+        self._waiting: dict[Key, float] = {}
+        self._urgent: dict[Key, float] = {}
+        self._is_urgent: Callable[[Key], bool] = lambda _: False
+        self._urgent_in_a_row = 0
         self._running: set[Key] = set()
         self._again: set[Key] = set()
         self._failures: dict[Key, int] = {}
@@ -46,15 +54,25 @@ class WorkQueue:
         self._not_empty = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._urgent)
+
+    def prefer(self, is_urgent: Callable[[Key], bool]) -> None:
+        """From now on, also among the keys that wait already, let those go first that are urgent."""
+        self._is_urgent = is_urgent
+        waiting = sorted({**self._waiting, **self._urgent}.items(), key=lambda item: item[1])
+        self._urgent = {key: added for key, added in waiting if is_urgent(key)}
+        self._waiting = {key: added for key, added in waiting if key not in self._urgent}
 
     def add(self, key: Key) -> None:
         """Add `key`, to be processed as soon as possible."""
         self._cancel_timer(key)
         if key in self._running:
             self._again.add(key)
-        elif key not in self._waiting:
-            self._waiting[key] = time.monotonic()
+        elif self._is_urgent(key):
+            self._urgent.setdefault(key, self._waiting.pop(key, time.monotonic()))
+            self._not_empty.set()
+        elif key not in self._urgent:
+            self._waiting.setdefault(key, time.monotonic())
             self._not_empty.set()
 
     def add_after(self, key: Key, seconds: float) -> None:
@@ -100,11 +118,16 @@ class WorkQueue:
             self.add_after(key, requeue_seconds)
 
     async def _next(self) -> tuple[Key, float]:
-        while not self._waiting:
+        while not len(self):
             self._not_empty.clear()
             await self._not_empty.wait()
-        key = next(iter(self._waiting))
-        return key, self._waiting.pop(key)
+        is_their_turn = self._urgent_in_a_row < URGENT_IN_A_ROW or not self._waiting
+        if self._urgent and is_their_turn:
+            keys, self._urgent_in_a_row = self._urgent, self._urgent_in_a_row + 1
+        else:
+            keys, self._urgent_in_a_row = self._waiting, 0
+        key = next(iter(keys))
+        return key, keys.pop(key)
 
     def _cancel_timer(self, key: Key) -> None:
         timer = self._timers.pop(key, None)
