@@ -157,6 +157,7 @@ async def _work(process: _Process) -> None:
     await informer.listed.wait()
     reconciler = Reconciler(informer.cache, client, process.gateways, settings)
     informer.queue.prefer(reconciler.is_urgent)
+    reconciler.gateway_updates.call = informer.queue.add
     async with asyncio.TaskGroup() as group:
         prober = GatewayProber(
             informer.cache, process.gateways, reconciler.memories, informer.queue, time.time

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 DEFAULT_SERVING_IMAGE = "tensorflow/serving:2.19.1"
 PROBE_PORT = 8081
 METRICS_PORT = 8080
+MAX_GATEWAY_UPDATES = 5
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Settings:
     probe_port: int = PROBE_PORT
     metrics_port: int = METRICS_PORT
     resync_seconds: float = 300.0
+    max_gateway_updates: int = MAX_GATEWAY_UPDATES
+    """How many ImageClassifiers may change to a new gateway image of the operator at once."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -42,4 +45,7 @@ class Settings:
             pod_namespace=required("POD_NAMESPACE"),
             probe_port=int(environment.get("IMAGECLASSIFIER_PROBE_PORT") or PROBE_PORT),
             metrics_port=int(environment.get("IMAGECLASSIFIER_METRICS_PORT") or METRICS_PORT),
+            max_gateway_updates=int(
+                environment.get("IMAGECLASSIFIER_MAX_GATEWAY_UPDATES") or MAX_GATEWAY_UPDATES
+            ),
         )

@@ -104,11 +104,14 @@ class RunningOperator:
         resync_seconds: float = 300,
         timing: Timing | None = None,
         namespace: str = "default",
+        gateway_image: str = "gateway:test",
+        max_gateway_updates: int = 5,
     ) -> None:
         """`namespace` is where it keeps its Lease; it watches all of them."""
         self._kubeconfig, self._gateways, self._timing = kubeconfig, gateways, timing
         self.settings = Settings(
-            gateway_image="gateway:test",
+            gateway_image=gateway_image,
+            max_gateway_updates=max_gateway_updates,
             serving_image="tensorflow/serving:test",
             watch_namespace=None,
             pod_name=name,

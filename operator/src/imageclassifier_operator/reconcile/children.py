@@ -77,6 +77,7 @@ class Children:
             self.ensure(request, manifest)
             for manifest in wanted
             if not _must_drain_first(request, state, decision, manifest)
+            and not (request.kept_gateway is not None and _is_gateway_deployment(manifest))
         )
         await self._delete_unwanted(request, goal, decision, {_id(manifest) for manifest in wanted})
         return next((problem for problem in problems if problem is not None), None)
@@ -203,6 +204,11 @@ def _input_hash(deployment: Json) -> str | None:
 
 def _created(body: Json) -> float:
     return datetime.fromisoformat(body["metadata"]["creationTimestamp"]).timestamp()
+
+
+def _is_gateway_deployment(manifest: Json) -> bool:
+    name = names.gateway_name(manifest["metadata"]["labels"][names.LABEL_INSTANCE])
+    return kind_of(manifest) is DEPLOYMENTS and manifest["metadata"]["name"] == name
 
 
 def _id(manifest: Json) -> tuple[str, str]:

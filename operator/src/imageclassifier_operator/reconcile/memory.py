@@ -44,6 +44,8 @@ class Memory:
     patience: Patience = field(default_factory=Patience)
     patience_ends: float | None = None
     """When the next problem has lasted long enough to be shown."""
+    gateway_turn_ends: float | None = None
+    """When the turn to update the gateways ends in any case."""
     shown_findings: frozenset[Finding] = frozenset()
     """What the probes had found when the last snapshot was taken."""
     acknowledged: dict[str, int] = field(default_factory=dict)

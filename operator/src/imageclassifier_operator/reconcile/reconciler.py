@@ -17,6 +17,7 @@ from imageclassifier_operator.observe.gateway_client import GatewayClient
 from imageclassifier_operator.observe.objects import Objects, is_controlled_by
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.reconcile.children import Children
+from imageclassifier_operator.reconcile.gateway_updates import GatewayUpdates
 from imageclassifier_operator.reconcile.invalid_spec import InvalidSpecReconciler
 from imageclassifier_operator.reconcile.memory import Memory
 from imageclassifier_operator.reconcile.request import Request, ValidRequest
@@ -51,7 +52,10 @@ class Reconciler:
         settings: Settings,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        installation = render.Installation(settings.gateway_image, settings.pod_namespace)
+        self._installation = installation = render.Installation(
+            settings.gateway_image, settings.pod_namespace
+        )
+        self.gateway_updates = GatewayUpdates(cache, settings.max_gateway_updates)
         self._cache, self._client, self._settings, self._clock = cache, client, settings, clock
         self._snapshotter = Snapshotter(cache, gateways, installation, clock)
         self._children = Children(cache, client, installation)
@@ -72,6 +76,7 @@ class Reconciler:
         if body is None:
             self.memories.pop(key, None)
             self._cache.forget(key)
+            self.gateway_updates.forget(key)
             metrics.set_conditions(key.namespace, key.name, [])
             return None
         if body["metadata"].get("deletionTimestamp") is not None:
@@ -123,7 +128,7 @@ class Reconciler:
             ic = parse(stored.body)
         except InvalidSpec as error:
             return await self._invalid_spec.reconcile(stored, state, str(error))
-        request = ValidRequest(**vars(stored), ic=ic)
+        request = self._with_kept_gateway(ValidRequest(**vars(stored), ic=ic))
         goal = goal_of(ic, self._settings.serving_image, state)
         request.memory.rules = goal.rollout
         snapshot = await self._snapshotter.take(request, goal, state)
@@ -148,6 +153,15 @@ class Reconciler:
         if failure is not None:
             raise failure
         return requeue_seconds(request, decision, snapshot, blocked)
+
+    def _with_kept_gateway(self, request: ValidRequest) -> ValidRequest:
+        """The request, with the Deployment of the gateways if it has to wait for others."""
+        live = self._cache.get(DEPLOYMENTS, request.key, names.gateway_name(request.ic.name))
+        wanted = render.gateway_deployment(request.ic, self._installation)
+        waits = self.gateway_updates.must_wait(request, live, wanted)
+        left = self.gateway_updates.seconds_left(request.key, request.now)
+        request.memory.gateway_turn_ends = None if left is None else request.now + left
+        return replace(request, kept_gateway=live) if waits else request
 
     async def _write(
         self, request: ValidRequest, goal: Goal, decision: Decision, snapshot: Snapshot

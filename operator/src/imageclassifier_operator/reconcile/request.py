@@ -44,3 +44,5 @@ class ValidRequest(Request):
     """A request whose spec could be parsed: `ic` is the result."""
 
     ic: ImageClassifier
+    kept_gateway: Json | None = None
+    """The Deployment of the gateways, if it has to stay as it is until others have updated theirs."""

@@ -30,10 +30,8 @@ def requeue_seconds(
     if decision.state.serving is not None and snapshot.acknowledged_seconds is None and snapshot.gateways:
         since = memory.routing_written[1] if memory.routing_written is not None else memory.started
         waits.append(min(MAX_POLL_SECONDS, max(POLL_SECONDS, (request.now - since) / 10)))
-    if memory.patience_ends is not None:
-        waits.append(max(0.0, memory.patience_ends - request.now))
-    if memory.status_due is not None:
-        waits.append(max(0.0, memory.status_due - request.now))
+    times = (memory.patience_ends, memory.gateway_turn_ends, memory.status_due)
+    waits += [max(0.0, time - request.now) for time in times if time is not None]
     if blocked is not None:
         waits.append(BLOCKED_RETRY_SECONDS)
     if decision.verify and snapshot.verdict is None and request.ic.rollout.acceptance.dataset is not None:

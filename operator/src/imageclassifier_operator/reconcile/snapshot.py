@@ -51,7 +51,7 @@ class Snapshotter:
         reports = await self._poll_gateways(request, state, pods, ready)
         wanted = {version: serving_children(request, state, version)[0] for version in state.kept}
         gateway = self._cache.get(DEPLOYMENTS, request.key, names.gateway_name(request.ic.name))
-        wanted_gateway = render.gateway_deployment(request.ic, self._installation)
+        wanted_gateway = request.kept_gateway or render.gateway_deployment(request.ic, self._installation)
         name = names.verify_name(request.ic.name, goal.wanted.version, goal.attempt)
         job = self._cache.get(JOBS, request.key, name)
         job_pods = [] if job is None else request.objects.pods_of(job)

@@ -114,10 +114,10 @@ class Cache:
 
     def uids(self, kind: Kind) -> set[str]:
         """The uids of all cached objects of `kind`, to be read before the list for `drop_missing`."""
-        keys = self._keys(kind)
+        keys = self.keys(kind)
         return {body["metadata"]["uid"] for key in keys for body in self.objects_of(kind, key)}
 
-    def _keys(self, kind: Kind) -> set[Key]:
+    def keys(self, kind: Kind) -> set[Key]:
         """The ImageClassifiers with cached objects of `kind`. Some are known only from our own writes."""
         written = {key for plural, key in self._written if plural == kind.plural}
         return written | set(self._indices[kind.plural])
@@ -128,7 +128,7 @@ class Cache:
         Returns the ImageClassifiers that they belonged to.
         """
         missing, affected = before - listed, set()
-        for key in self._keys(kind):
+        for key in self.keys(kind):
             for body in self.objects_of(kind, key):
                 uid = body["metadata"]["uid"]
                 if uid in missing:
