@@ -36,7 +36,10 @@ class Fleet:
                 "apiVersion": "imageclassifier.dev/v1alpha1",
                 "kind": "ImageClassifier",
                 "metadata": {"name": f"pizza-{number}"},
-                "spec": {"model": {"version": 1, "image": "pizza:{version}"}, "gateway": {"replicas": 1}},
+                "spec": {
+                    "model": {"version": 1, "source": {"image": {"reference": "pizza:{version}"}}},
+                    "gateway": {"replicas": 1},
+                },
             }
             self.apiserver.request("POST", CLASSIFIERS.format(self.namespace), body)
 

@@ -34,7 +34,10 @@ class Fleet:
 
     def classifier(self, key: Key, **gateway: Any) -> dict[str, Any]:
         metadata = {"name": key.name, "namespace": key.namespace, "uid": key.name, "generation": 3}
-        spec = {"model": {"version": 1, "image": "pizza:{version}"}, "gateway": gateway}
+        spec = {
+            "model": {"version": 1, "source": {"image": {"reference": "pizza:{version}"}}},
+            "gateway": gateway,
+        }
         return {"metadata": metadata, "spec": spec, "status": {"observedGeneration": 3}}
 
     def deployment(self, key: Key, installation: render.Installation, done: bool = True) -> dict[str, Any]:
