@@ -110,7 +110,11 @@ def _pod_hash(pod: Json) -> str | None:
 
 
 def is_complete(live: Json, wanted: Json) -> bool:
-    """Whether a Deployment matches its manifest, and all its pods are updated and available."""
+    """Whether a Deployment matches its manifest, and all its pods are updated and available.
+
+    Pass the Deployment itself as `wanted` if there is no manifest to compare it with. The API server drops
+    empty values that the field manager still owns, so a comparison with itself would find a difference.
+    """
     status, generation = live.get("status") or {}, live["metadata"].get("generation", 0)
     replicas = live["spec"].get("replicas", 1)
     return (
@@ -120,7 +124,7 @@ def is_complete(live: Json, wanted: Json) -> bool:
         == status.get("updatedReplicas")
         == status.get("availableReplicas")
         == replicas
-        and not needs_apply(wanted, live, FIELD_MANAGER)
+        and (wanted is live or not needs_apply(wanted, live, FIELD_MANAGER))
     )
 
 

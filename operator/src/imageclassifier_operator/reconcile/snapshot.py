@@ -51,7 +51,8 @@ class Snapshotter:
         reports = await self._poll_gateways(request, state, pods, ready)
         wanted = {version: serving_children(request, state, version)[0] for version in state.kept}
         gateway = self._cache.get(DEPLOYMENTS, request.key, names.gateway_name(request.ic.name))
-        wanted_gateway = request.kept_gateway or render.gateway_deployment(request.ic, self._installation)
+        rendered = render.gateway_deployment(request.ic, self._installation)
+        wanted_gateway = rendered if request.kept_gateway is None else gateway
         name = names.verify_name(request.ic.name, goal.wanted.version, goal.attempt)
         job = self._cache.get(JOBS, request.key, name)
         job_pods = [] if job is None else request.objects.pods_of(job)
@@ -64,7 +65,7 @@ class Snapshotter:
         snapshot = Snapshot(
             versions=objects.versions(request.objects, wanted),
             gateways=_gateways(request, state, reports),
-            gateways_complete=gateway is not None and objects.is_complete(gateway, wanted_gateway),
+            gateways_complete=_is_complete(gateway, wanted_gateway),
             gateway_problem=objects.gateway_problem(request.objects, gateway),
             acknowledged_seconds=memory.acknowledged_seconds(state.revision, ready, request.now),
             verdict=None if found is None else replace(found, version=goal.wanted.version),
@@ -87,7 +88,7 @@ class Snapshotter:
         snapshot = Snapshot(
             versions=objects.versions(request.objects, request.objects.serving_deployments()),
             gateways=_gateways(request, state, reports),
-            gateways_complete=gateway is not None and objects.is_complete(gateway, gateway),
+            gateways_complete=_is_complete(gateway, gateway),
             gateway_problem=objects.gateway_problem(request.objects, gateway),
             acknowledged_seconds=memory.acknowledged_seconds(state.revision, ready, request.now),
             service_is_owned=self._service_is_owned(request),
@@ -162,6 +163,10 @@ class Snapshotter:
         if problem is not None or unfinished is None:
             return problem
         return unfinished.problem
+
+
+def _is_complete(live: Json | None, wanted: Json | None) -> bool:
+    return live is not None and wanted is not None and objects.is_complete(live, wanted)
 
 
 def _gateways(
