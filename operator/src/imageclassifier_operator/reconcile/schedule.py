@@ -6,7 +6,7 @@ their intervals are in `observe/gateway_health.py`.
 
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.reconcile.children import VERIFY_AGAIN_SECONDS
-from imageclassifier_operator.reconcile.request import Request
+from imageclassifier_operator.reconcile.request import Request, ValidRequest
 from imageclassifier_operator.reconcile.verification_progress import POLL_SECONDS as PROGRESS_SECONDS
 from imageclassifier_operator.rollout import Decision
 
@@ -34,8 +34,12 @@ def requeue_seconds(
     waits += [max(0.0, time - request.now) for time in times if time is not None]
     if blocked is not None:
         waits.append(BLOCKED_RETRY_SECONDS)
-    if decision.verify and snapshot.verdict is None and request.ic.rollout.acceptance.dataset is not None:
+    if decision.verify and snapshot.verdict is None and _compares_pictures(request):
         waits.append(PROGRESS_SECONDS)
     if snapshot.verdict is not None and not snapshot.verdict.conclusive and decision.verify:
         waits.append(VERIFY_AGAIN_SECONDS)
     return min(waits) if waits else None
+
+
+def _compares_pictures(request: Request) -> bool:
+    return isinstance(request, ValidRequest) and request.ic.rollout.acceptance.dataset is not None
