@@ -12,9 +12,30 @@ import pytest
 
 from cluster_testbed import READY_SECONDS, Kubectl
 from laptop import models, places, product
+from truth_prober import TruthProber
 
 _TOOL = Path(__file__).resolve().parents[2] / "kind" / "tool.py"
 _CONTEXT = "kind-imageclassifier"
+REPORT: list[str] = []
+"""What the prober outside the operator found in each namespace."""
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of xdist sends its part of the report to the process that prints it."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["truth"] = REPORT
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    REPORT.extend(getattr(node, "workeroutput", {}).get("truth", ()))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if REPORT:
+        terminalreporter.section("Statuses beside what clients got, every 100 ms")
+        terminalreporter.write_line("\n".join(REPORT))
 
 
 def _answer_of_tool(question: str) -> str:
@@ -36,8 +57,13 @@ def _namespace(cluster_kubectl: Kubectl) -> Iterator[Kubectl]:
     # Without its default account no pod is admitted.
     account = ("serviceaccount/default", f"--namespace={name}")
     cluster_kubectl("wait", "--for=create", *account, "--timeout=90s")
-    yield cluster_kubectl.within(name)
+    within = cluster_kubectl.within(name)
+    with TruthProber(within) as prober:
+        yield within
+    REPORT.extend(prober.report())
     cluster_kubectl("delete", "namespace", name, "--wait=false")
+    lies = prober.contradictions()
+    assert not lies, f"{len(lies)} times the status contradicted what clients got, first: {lies[0]}"
 
 
 @pytest.fixture
