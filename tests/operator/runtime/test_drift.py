@@ -84,3 +84,12 @@ def test_a_network_policy_that_allows_more_than_its_manifest_is_a_difference(ope
     del stored["egress"]  # the API server drops an empty list
     assert not needs_apply(POLICY, {**POLICY, "spec": stored}, "us")
     assert needs_apply(POLICY, {**POLICY, "spec": {**stored, **opened}}, "us")
+
+
+def test_only_resources_hold_quantities() -> None:
+    """In an annotation of a Service, `1` is another value than `1000m`."""
+    for live, wanted in (("1000m", "1"), ("500m", "0.5")):
+        resources = {"resources": {"limits": {"cpu": live}}}
+        assert contains(resources, {"resources": {"limits": {"cpu": wanted}}})
+        annotations = {"metadata": {"annotations": {"a": live}}}
+        assert not contains(annotations, {"metadata": {"annotations": {"a": wanted}}})

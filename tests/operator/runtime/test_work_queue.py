@@ -1,8 +1,9 @@
 """The work queue: no key is processed twice at once, and a key that fails is retried."""
 
 import asyncio
+import time
 
-from imageclassifier_operator.runtime.work_queue import Key, RetrySoonError, WorkQueue
+from imageclassifier_operator.runtime.work_queue import Key, RetryAfterError, RetrySoonError, WorkQueue
 
 KEY = Key("default", "pizza")
 
@@ -144,3 +145,17 @@ def test_a_key_that_becomes_urgent_while_it_waits_is_processed_once_and_first():
     urgent.clear()
     queue.add(Key("default", "second"))
     assert in_order_of_work(queue, 2) == ["second", "first"]
+
+
+def test_a_key_is_not_retried_before_the_time_that_the_api_server_asks_for(monkeypatch):
+    monkeypatch.setattr("imageclassifier_operator.runtime.work_queue.FIRST_BACKOFF_SECONDS", 0.001)
+    queue, times = WorkQueue(), []
+
+    async def handle(key: Key) -> None:
+        times.append(time.monotonic())
+        if len(times) == 1:
+            raise RetryAfterError("too many requests", 0.3)
+
+    queue.add(KEY)
+    work(queue, handle, lambda: len(times) >= 2)
+    assert times[1] - times[0] >= 0.29

@@ -91,7 +91,8 @@ class Reconciler:
             memory = self.memories.get(key)
             state = None if memory is None else memory.state
             if state is not None and state.under_analysis is not None:
-                raise RetrySoonError(str(error), ANALYSIS_RETRY_SECONDS) from error
+                seconds = max(ANALYSIS_RETRY_SECONDS, error.retry_after_seconds)
+                raise RetrySoonError(str(error), seconds) from error
             raise
 
     def is_urgent(self, key: Key) -> bool:

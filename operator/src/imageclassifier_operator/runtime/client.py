@@ -28,6 +28,7 @@ from imageclassifier_operator.api.kinds import (
     WARNINGS,
     Kind,
 )
+from imageclassifier_operator.runtime.work_queue import MAX_BACKOFF_SECONDS, RetryAfterError
 
 REQUEST_TIMEOUT_SECONDS = 15
 LIST_CHUNK = 500
@@ -39,11 +40,11 @@ MAX_CONNECTIONS = 100
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
-class ApiError(Exception):
+class ApiError(RetryAfterError):
     """The API server answered with an error, or could not be reached (`status` 0)."""
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
-        super().__init__(f"{status} {reason}: {message}")
+    def __init__(self, status: int, reason: str, message: str, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(f"{status} {reason}: {message}", retry_after_seconds)
         self.status, self.reason, self.message = status, reason, message
 
     @property
@@ -55,8 +56,11 @@ class ApiError(Exception):
 
     @property
     def is_transient(self) -> bool:
-        """Whether a retry is all that is needed: the API server was unreachable, or reported a conflict."""
-        return self.status in (0, 409)
+        """Whether a retry is all that is needed.
+
+        The API server was unreachable, reported a conflict, or was overloaded: 429, 503 and 504.
+        """
+        return self.status in (0, 409, 429, 503, 504)
 
     @property
     def is_refusal(self) -> bool:
@@ -346,7 +350,14 @@ class KubernetesClient:
         if 200 <= response.status < 300:
             answer: dict[str, Any] = json.loads(data)
             return answer
-        raise _error(response.status, response.reason or "", data)
+        refused = _error(response.status, response.reason or "", data)
+        refused.retry_after_seconds = _seconds(response.headers.get("Retry-After", ""))
+        raise refused
+
+
+def _seconds(retry_after: str) -> float:
+    """The header Retry-After in seconds. The API server never sends a date."""
+    return min(float(retry_after), MAX_BACKOFF_SECONDS) if retry_after.isdigit() else 0.0
 
 
 def _error(status: int, reason: str, data: bytes) -> ApiError:

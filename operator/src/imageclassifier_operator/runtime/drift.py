@@ -20,6 +20,9 @@ _ATOMIC = frozenset(
     {"selector", "matchLabels", "podSelector", "namespaceSelector", "labelSelector", "nodeSelector"}
 )
 
+# The fields below which all strings are quantities. Elsewhere, as in an annotation, `0.5` is not `500m`.
+_QUANTITIES = frozenset({"resources", "resourceFieldRef", "emptyDir"})
+
 # The kinds whose whole spec is compared: in a NetworkPolicy an additional rule, port or peer allows more.
 _WHOLE_KINDS = frozenset({"NetworkPolicy"})
 
@@ -61,27 +64,32 @@ def is_same(live: Any, wanted: Any) -> bool:
     return bool(live == wanted or (not live and not wanted and None in (live, wanted)))
 
 
-def contains(live: Any, wanted: Any, field: str = "") -> bool:
+def contains(live: Any, wanted: Any, field: str = "", *, quantities: bool = False) -> bool:
     """Whether `live` has every value of `wanted`. An empty value equals a missing one, as the API drops it.
 
-    >>> contains({"a": {"b": 1}, "c": 2}, {"a": {"b": 1}})
-    True
-    >>> contains({"cpu": "500m"}, {"cpu": "0.5"}), contains({"n": [1, 2]}, {"n": [1]})
+    `quantities`: strings are quantities, of which the API server may store another form.
+
+    >>> contains({"a": {"b": 1}, "c": 2}, {"a": {"b": 1}}), contains({"n": [1, 2]}, {"n": [1]})
     (True, False)
+    >>> contains({"resources": {"cpu": "500m"}}, {"resources": {"cpu": "0.5"}})
+    True
     """
     if isinstance(wanted, Mapping):
         if not isinstance(live, Mapping):
             return not wanted and live is None
         if field in _ATOMIC and any(value and key not in wanted for key, value in live.items()):
             return False
-        return all(contains(live.get(key), value, key) for key, value in wanted.items())
+        quantities = quantities or field in _QUANTITIES
+        return all(
+            contains(live.get(key), value, key, quantities=quantities) for key, value in wanted.items()
+        )
     if isinstance(wanted, Sequence) and not isinstance(wanted, str):
         if not isinstance(live, Sequence) or isinstance(live, str):
             return not wanted and live is None
         return _contains_list(live, wanted, field)
     if wanted == live or (not wanted and live is None):
         return True
-    return _is_same_quantity(wanted, live)
+    return quantities and _is_same_quantity(wanted, live)
 
 
 def _contains_list(live: Sequence[Any], wanted: Sequence[Any], field: str) -> bool:

@@ -30,6 +30,14 @@ class Key(NamedTuple):
         return f"{self.namespace}/{self.name}"
 
 
+class RetryAfterError(Exception):
+    """A key failed, and it must not be retried before `retry_after_seconds`."""
+
+    def __init__(self, message: str, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class RetrySoonError(Exception):
     """A key failed, and its back-off must not exceed `seconds`."""
 
@@ -104,7 +112,9 @@ class WorkQueue:
                 failures = self._failures[key] = self._failures.get(key, 0) + 1
                 most = error.seconds if isinstance(error, RetrySoonError) else MAX_BACKOFF_SECONDS
                 delay = min(most, FIRST_BACKOFF_SECONDS * 2 ** min(failures - 1, _MAX_DOUBLINGS))
-                self._finish(key, delay * random.uniform(0.75, 1.0))  # noqa: S311 - jitter is not a secret
+                delay *= random.uniform(0.75, 1.0)  # noqa: S311 - jitter is not a secret
+                least = error.retry_after_seconds if isinstance(error, RetryAfterError) else 0.0
+                self._finish(key, max(delay, least))
             else:
                 self._failures.pop(key, None)
                 self._finish(key, requeue_seconds)
