@@ -4,6 +4,7 @@ Every request has a timeout and is counted. An error response is raised as an `A
 message.
 """
 
+import asyncio
 import json
 import os
 import random
@@ -35,6 +36,10 @@ LIST_CHUNK = 500
 OBJECTS_OF_A_PAGE = 200
 WATCH_SECONDS = (240, 480)
 WATCH_SILENCE_SECONDS = 90
+MAX_REQUESTS = 16
+"""How many requests are under way at once, beside the watches and the Lease. With more, an API server that is
+busy answers each later, and the Lease too late.
+"""
 MAX_CONNECTIONS = 100
 """The watches, which never end, and the requests of all workers."""
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -137,6 +142,7 @@ class KubernetesClient:
 
     def __init__(self, client: ApiClient, namespace: str | None) -> None:
         self._client = client
+        self._places = asyncio.Semaphore(MAX_REQUESTS)
         self.namespace = namespace
         self.may_write: Callable[[], bool] = lambda: True
         """Asked before every write, except of the Lease: False once another replica may lead."""
@@ -339,6 +345,12 @@ class KubernetesClient:
         return await self._client.call_api(*serialized, _request_timeout=limits)
 
     async def _send(self, request: _Request) -> dict[str, Any]:
+        if request.kind is LEASES:
+            return await self._send_now(request)
+        async with self._places:
+            return await self._send_now(request)
+
+    async def _send_now(self, request: _Request) -> dict[str, Any]:
         kind, verb = request.kind.kind, request.verb
         try:
             response = await self._call(request, aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_SECONDS))
