@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,11 @@ class Cpu:
         self._before = self._now()
 
     def _now(self) -> dict[str, float]:
-        return {name: cpu_seconds(process_id) for name, process_id in self._ids.items()}
+        found = {}
+        for name, process_id in self._ids.items():
+            with contextlib.suppress(FileNotFoundError):  # it has ended
+                found[name] = cpu_seconds(process_id)
+        return found
 
     def used(self) -> dict[str, float]:
         """By name."""

@@ -155,7 +155,7 @@ class Run:
         began = time.monotonic()
         await asyncio.sleep(self._figures.rest_seconds)
         took = time.monotonic() - began
-        self._figures.rest_cpu = cpu.used()["operator"] / took
+        self._figures.rest_cpu = cpu.used().get("operator", 0.0) / took
         self._figures.rest_requests = counted(self._server.audit_events(since=mark))
 
     async def _bumps(self, operator: InstalledOperator) -> None:
@@ -199,7 +199,7 @@ class Run:
             self._figures.start_seconds = time.monotonic() - began
             await asyncio.sleep(SETTLE_SECONDS)
             self._figures.start_memory = operator.memory()
-            self._figures.start_cpu = cpu.used()["operator"]
+            self._figures.start_cpu = cpu.used().get("operator", 0.0)
 
 
 async def measure(objects: int, options: argparse.Namespace) -> Figures:
