@@ -101,3 +101,15 @@ def test_deletions_are_not_remembered_for_ever_but_those_of_ghosts_are():
             store.record_deletion(kind, KEY, f"pod-{number}", f"uid-{number}")
         assert len(store._deleted_uids[kind.plural]) <= 2 * MAX_DELETED + 1
     assert store.image_classifier(KEY) is None
+
+
+@pytest.mark.parametrize("version", [9, 10, 2_147_483_647])
+def test_a_warning_about_a_verification_whose_name_was_cut_is_found(version: int) -> None:
+    key = Key("n", "a" * 30 + "-" + "b" * 9)
+    pod = names.verify_name(key.name, version, "0" * 12)[:58] + "x4z7q"  # as Kubernetes names a Job's pod
+    about = {"kind": "Pod", "namespace": "n", "name": f"{pod}"}
+    warning = {"metadata": {"name": "w", "uid": "w"}, "involvedObject": about}
+    found = key_of(WARNINGS, warning)
+    assert found is not None
+    store = Cache({kind.plural: {} for kind in WATCHED} | {WARNINGS.plural: {found: [warning]}})
+    assert store.objects_of(WARNINGS, key) == [warning]

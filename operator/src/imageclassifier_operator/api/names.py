@@ -44,6 +44,9 @@ GATEWAY_PORT = 9696
 GATEWAY_INTERNAL_PORT = 9697
 
 _MAX_LABEL_CHARACTERS = 63  # the name of a Job is also a label of its pods
+_DIGEST_CHARACTERS = 12
+SHORTEST_CUT_NAME = _MAX_LABEL_CHARACTERS - len("-verify-v2147483647-") - _DIGEST_CHARACTERS
+"""The name of a verification Job has at least this many characters of its ImageClassifier's name."""
 
 
 def serving_name(name: str, version: int) -> str:
@@ -85,7 +88,7 @@ def verify_name(name: str, version: int, attempt: str) -> str:
     full = f"{name}-verify-v{version}-{attempt}"
     if len(full) <= _MAX_LABEL_CHARACTERS:
         return full
-    digest = hashlib.sha256(full.encode()).hexdigest()[:12]
+    digest = hashlib.sha256(full.encode()).hexdigest()[:_DIGEST_CHARACTERS]
     end = f"-verify-v{version}-{digest}"
     return name[: _MAX_LABEL_CHARACTERS - len(end)].rstrip("-") + end
 

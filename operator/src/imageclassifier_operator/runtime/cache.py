@@ -55,9 +55,11 @@ class Cache:
     def objects_of(self, kind: Kind, key: Key) -> list[Json]:
         """All objects of `kind` that belong to `key`, sorted by name."""
         index, deleted = self._indices[kind.plural], self._deleted_uids[kind.plural]
+        keys = (key, *_cut_keys(key)) if kind == WARNINGS else (key,)
         found = {
             body["metadata"]["name"]: body
-            for body in index.get(key, ())
+            for each in keys
+            for body in index.get(each, ())
             if body["metadata"]["uid"] not in deleted
         }
         written = self._written.get((kind.plural, key), {})
@@ -141,6 +143,16 @@ class Cache:
         """Drop everything about a deleted ImageClassifier."""
         for kind in (*CHILDREN, PODS, IMAGE_CLASSIFIERS):
             self._written.pop((kind.plural, key), None)
+
+
+def _cut_keys(key: Key) -> list[Key]:
+    """The keys that Warnings about verifications may have, as the names of their Jobs are cut to fit a label.
+
+    Such a key may also be that of another ImageClassifier. Warnings are looked up by the names of pods, so
+    those of others do no harm.
+    """
+    cut = [key.name[:length].rstrip("-") for length in range(names.SHORTEST_CUT_NAME, len(key.name))]
+    return [Key(key.namespace, name) for name in dict.fromkeys(cut)]
 
 
 def _resource_version(body: Json) -> int:
