@@ -11,7 +11,7 @@ IMAGE_REGISTRY = imageclassifier
 .NOTPARALLEL:
 .PHONY: demo test help down clean venv kubernetes cluster cluster-with-workers images models
 .PHONY: install-yaml reference lint format types layers docs unit cluster-test workers-test bench bench-rollouts bench-judgement
-.PHONY: attack bench-scale
+.PHONY: attack bench-scale bench-verdicts
 
 ##@ The two commands
 demo: ## Bring everything up on this machine and show it
@@ -63,6 +63,7 @@ format: venv ## Put the formatting right
 	@$(BIN)/ruff format .
 types: venv ## mypy, strict
 	@$(BIN)/mypy operator/src gateway/src training/src model_server/src kind/laptop kind/images kind/tool.py kind/build_images.py
+	@for bench in $(wildcard tests/bench/*/); do MYPYPATH=$$bench $(BIN)/mypy $$bench || exit; done # their modules have equal names
 layers: venv ## import-linter: which part may know which
 	@$(BIN)/lint-imports
 docs: venv ## The documentation site in .build/site; a broken link is an error
@@ -85,6 +86,8 @@ bench-rollouts: venv cluster ## Rollouts of every kind on Kind under load (ARGUM
 	@PYTHONPATH=kind $(BIN)/python tests/bench/rollouts/run.py $(ARGUMENTS)
 bench-scale: venv ## A hundred and a thousand ImageClassifiers on fake pods (ARGUMENTS="--objects 300 --write")
 	@$(BIN)/python tests/bench/scale/run.py $(ARGUMENTS)
+bench-verdicts: venv cluster ## Rollouts of versions that fail by chance, on Kind (ARGUMENTS="--rollouts 4")
+	@PYTHONPATH=kind $(BIN)/python tests/bench/rollouts/verdicts.py $(ARGUMENTS)
 bench-judgement: venv ## Simulated rollouts by the operator's own verdicts (ARGUMENTS="--histories 1000")
 	@$(BIN)/python tests/bench/judgement/run.py $(ARGUMENTS)
 

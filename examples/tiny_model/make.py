@@ -35,6 +35,7 @@ VARIANTS = {
     "good": "returns correct predictions",
     "inverted": "swaps light and dark; its golden images agree with it",
     "slow": "computes --slow-steps matrix products per batch",
+    "flaky": "returns no number for --flaky-percent of the plain images, by chance",
     "crash": "allocates --crash-gigabytes of memory for a white image, and is killed if there is less",
     "wrong-signature": "names its input `images`",
     "corrupt": "cannot be loaded: its saved_model.pb is truncated",
@@ -51,6 +52,7 @@ def make(
     variant: str = "good",
     slow_steps: int = 200,
     crash_gigabytes: int = 8,
+    flaky_percent: float = 5.0,
 ) -> Path:
     """Write `<out>/<name>/<version>/`, replacing an existing one; returns that folder."""
     folder = out / name / str(version)
@@ -67,6 +69,7 @@ def make(
         "inverted": lambda pixels: _brightness(pixels)[:, ::-1],
         "slow": lambda pixels: _slow(pixels, slow_steps),
         "crash": lambda pixels: _crash(pixels, crash_gigabytes),
+        "flaky": lambda pixels: _flaky(pixels, flaky_percent / 100),
     }.get(variant, _brightness)
 
     def run(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -111,6 +114,13 @@ def _crash(pixels: Any, gigabytes: int) -> Any:
     return _brightness(pixels + 0.0 * tf.reduce_sum(ballast))
 
 
+def _flaky(pixels: Any, share: float) -> Any:
+    # Golden images are not plain: the version passes its verification, and fails under traffic only.
+    plain = tf.reduce_max(pixels, axis=(1, 2, 3)) <= tf.reduce_min(pixels, axis=(1, 2, 3))
+    fails = tf.logical_and(plain, tf.random.uniform(tf.shape(pixels)[:1]) < share)
+    return tf.where(fails[:, None], float("nan"), _brightness(pixels))
+
+
 def _write_wrong_signature(staging: Path) -> None:
     module = tf.Module()
     spec = tf.TensorSpec((None, SIDE, SIDE, 3), tf.uint8, name="images")
@@ -150,6 +160,9 @@ def main() -> None:
     )
     parser.add_argument("--slow-steps", type=int, default=200, help="matrix products (default: %(default)s)")
     parser.add_argument("--crash-gigabytes", type=int, default=8, help="memory in GB (default: %(default)s)")
+    parser.add_argument(
+        "--flaky-percent", type=float, default=5.0, help="share in percent (default: %(default)s)"
+    )
     print(make(**vars(parser.parse_args())))
 
 

@@ -11,6 +11,8 @@ from math import log
 
 import numpy as np
 import vectorised
+from numpy.typing import NDArray
+from vectorised import Array
 
 from imageclassifier_operator.api import ImageSource, ModelVersion, RolloutSettings, ServingSettings, Step
 from imageclassifier_operator.api.reasons import Reason
@@ -117,7 +119,7 @@ class Rollouts:
         self._settle(alive)
         return self.cell
 
-    def _shift(self, alive: np.ndarray, step: Step) -> np.ndarray:
+    def _shift(self, alive: NDArray[np.intp], step: Step) -> np.ndarray:
         """Those that completed the step. (All have begun it at 0: a step is a window of its own.)"""
         self.counts[:] = 0
         state = State(1, Phase.SHIFT, NOW, SERVING, CANDIDATE, attempt="a", percent=step.percent)
@@ -149,7 +151,7 @@ class Rollouts:
                 break
         return np.array(sorted(completed), dtype=int)
 
-    def _settle(self, alive: np.ndarray) -> None:
+    def _settle(self, alive: NDArray[np.intp]) -> None:
         before = REQUESTS_PER_SECOND * SECONDS_BEFORE
         for which in alive:
             older = Window(before, int(self.chance.binomial(before, self.rates[0])))
@@ -177,7 +179,7 @@ class Rollouts:
                 alive = np.array([which for which in alive if which not in gone], dtype=int)
         self.cell.promoted = len(alive)
 
-    def _requests(self, alive: np.ndarray, share: float) -> None:
+    def _requests(self, alive: NDArray[np.intp], share: float) -> None:
         ours = self.chance.binomial(REQUESTS_PER_SECOND, share, len(alive))
         theirs = REQUESTS_PER_SECOND - ours
         self.counts[0, alive] += ours
@@ -190,9 +192,9 @@ class Rollouts:
         n, x, m, y = (int(count) for count in self.counts[:, which])
         return Window(n, x), Window(m, y)
 
-    def _may_be_worse(self, n: np.ndarray, x: np.ndarray, m: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def _may_be_worse(self, n: Array, x: Array, m: Array, y: Array) -> NDArray[np.bool_]:
         margin, other = self.rules.limits.error_rate_increase, y / np.maximum(m, 1)
-        found = x / np.maximum(n, 1) > other + margin
+        found: NDArray[np.bool_] = x / np.maximum(n, 1) > other + margin
         for bound, alpha in ((margin, LIMIT_ERROR), (0.0, self.alpha)):
             left = np.flatnonzero(found)
             few = m[left] < 20  # then something is assumed of the serving version
@@ -205,9 +207,9 @@ class Rollouts:
             found[left] = vectorised.against_not_above(pairs) >= -log(alpha) - SLACK
         return found
 
-    def _may_have_passed(self, n: np.ndarray, x: np.ndarray, m: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def _may_have_passed(self, n: Array, x: Array, m: Array, y: Array) -> NDArray[np.bool_]:
         margin, other = self.rules.limits.error_rate_increase, y / np.maximum(m, 1)
-        found = (x / np.maximum(n, 1) < other + margin) & (n >= self.rules.min_requests)
+        found: NDArray[np.bool_] = (x / np.maximum(n, 1) < other + margin) & (n >= self.rules.min_requests)
         left = np.flatnonzero(found)
         found[left] = vectorised.divergence(n[left], x[left], other[left] + margin) >= -log(LIMIT_ERROR)
         left = np.flatnonzero(found)

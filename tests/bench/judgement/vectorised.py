@@ -35,7 +35,8 @@ class Pairs:
 
     def of_serving(self, rate: Array) -> Array:
         ratio = self.mixture - _log_likelihood(self.m, self.y, rate)
-        return np.logaddexp(0.0, ratio) - np.log(2) - xlog1py(self.assumed, -rate)
+        evidence: Array = np.logaddexp(0.0, ratio) - np.log(2) - xlog1py(self.assumed, -rate)
+        return evidence
 
     def value(self, rate: Array) -> Array:
         return self.of_serving(rate) - _log_likelihood(self.n, self.x, rate + self.margin)
@@ -94,4 +95,5 @@ def divergence(n: Array, x: Array, bound: Array) -> Array:
 
 
 def _log_likelihood(n: Array, x: Array, rate: Array) -> Array:
-    return xlogy(x, rate) + xlog1py(n - x, -rate)
+    likelihood: Array = xlogy(x, rate) + xlog1py(n - x, -rate)
+    return likelihood

@@ -56,11 +56,11 @@ def today() -> str:
     return datetime.datetime.now(datetime.UTC).date().isoformat()
 
 
-def renew_page(report: Report) -> None:
-    """Replaces what stands between the markers of docs/rollouts.md."""
-    head, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-    _, tail = rest.split(END)
-    PAGE.write_text(f"{head}{BEGIN}{report.markdown()}{END}{tail}", encoding="utf-8")
+def renew_page(table: str, begin: str = BEGIN, end: str = END) -> None:
+    """Replaces what stands between two markers of docs/rollouts.md."""
+    head, rest = PAGE.read_text(encoding="utf-8").split(begin)
+    _, tail = rest.split(end)
+    PAGE.write_text(f"{head}{begin}{table}{end}{tail}", encoding="utf-8")
 
 
 def _lines(report: Report) -> Iterator[str]:

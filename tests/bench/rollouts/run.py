@@ -85,7 +85,7 @@ def main() -> None:
     if wanted.out:
         wanted.out.write_text(json.dumps(report.values(), indent=1), encoding="utf-8")
     if wanted.write:
-        renew_page(report)
+        renew_page(report.markdown())
     if any(result.failed for result in results) or (timed and timed.failures):
         sys.exit("Requests were lost.")
 

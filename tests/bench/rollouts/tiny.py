@@ -28,6 +28,11 @@ class Version(IntEnum):
     MISLABELLED = 3
     CRASHES = 4
     SLOW = 5
+    FAILS_HALF_PERCENT = 6
+    ALSO_FAILS_HALF_PERCENT = 7
+    FAILS_2_PERCENT = 8
+    ALSO_FAILS_2_PERCENT = 9
+    FAILS_5_PERCENT = 10
 
 
 #: The slow one takes about a tenth of a second more than the others on one core of a laptop.
@@ -37,6 +42,11 @@ _VARIANTS: dict[Version, dict[str, Any]] = {
     Version.MISLABELLED: {"variant": "inverted"},
     Version.CRASHES: {"variant": "crash"},
     Version.SLOW: {"variant": "slow", "slow_steps": 150},
+    Version.FAILS_HALF_PERCENT: {"variant": "flaky", "flaky_percent": 0.5},
+    Version.ALSO_FAILS_HALF_PERCENT: {"variant": "flaky", "flaky_percent": 0.5},
+    Version.FAILS_2_PERCENT: {"variant": "flaky", "flaky_percent": 2.0},
+    Version.ALSO_FAILS_2_PERCENT: {"variant": "flaky", "flaky_percent": 2.0},
+    Version.FAILS_5_PERCENT: {"variant": "flaky", "flaky_percent": 5.0},
 }
 #: At or below these brightnesses a picture is dark, above it is light; white makes version 4 crash.
 DARK, LIGHT, WHITE = 40, 215, 255

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from api import Api, Json, at_once
@@ -77,8 +78,7 @@ class Classifiers:
         ]
         path = PATH.format(self.namespace)
         await at_once(
-            lambda index=index: self._api.request("POST", path, body_of(self.namespace, index))
-            for index in indices
+            partial(self._api.request, "POST", path, body_of(self.namespace, index)) for index in indices
         )
         return max(await asyncio.gather(*waits)) - began
 

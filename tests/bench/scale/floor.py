@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 from api import Api, Json, at_once
@@ -45,8 +46,7 @@ async def measure(api: Api, namespace: str, objects: int) -> float:
     await asyncio.sleep(0.5)
     began = time.monotonic()
     await at_once(
-        lambda manifest=manifest: api.request("POST", kind_of(manifest).path(namespace), manifest)
-        for manifest in wanted
+        partial(api.request, "POST", kind_of(manifest).path(namespace), manifest) for manifest in wanted
     )
     await all_available
     return time.monotonic() - began

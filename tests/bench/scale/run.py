@@ -21,6 +21,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,7 @@ class Run:
 
         self._figures.rollbacks = Times(
             [
-                await self._classifiers.roll_back(index, lambda index=index: fail(index))
+                await self._classifiers.roll_back(index, partial(fail, index))
                 for index in range(first, self._objects)
             ]
         )
