@@ -1,5 +1,6 @@
 """The rollout as a whole: random histories of specs, pods, verdicts, gateways, time and accidents."""
 
+import copy
 import dataclasses
 import json
 from collections.abc import Callable
@@ -154,6 +155,7 @@ class Rollouts(RuleBasedStateMachine):
         self.verdicts: dict[tuple[int, str], Verdict] = {}
         self.gateways = [Gateway("g0"), Gateway("g1")]
         self.config_map: dict | None = None
+        self.held_back: dict[int, bool] | None = None
         self.status: dict = {}
         self.memory: State | None = None
         self.acknowledged_since: tuple[int, float] | None = None
@@ -193,6 +195,9 @@ class Rollouts(RuleBasedStateMachine):
         else:
             self.acknowledged_since = None
         candidate = state.candidate
+        if self.held_back is not None:
+            there = {v for v in self.deployments if not self.stopped}
+            ready = {v for v in there if self.held_back.get(v, False)}
         seen = Snapshot(
             versions={
                 version: VersionSnapshot(
@@ -297,6 +302,7 @@ class Rollouts(RuleBasedStateMachine):
     @rule()
     def all_goes_well_for_a_while(self):
         """Without this, random histories hardly ever come to the later phases."""
+        self.held_back = None
         for version in self.state.kept:
             self.deployments[version].update(ready=True, broken=False)
         self.reconcile()
@@ -433,6 +439,42 @@ class Rollouts(RuleBasedStateMachine):
         self.hints = Memory("uid")
         self.reconcile()
 
+    @rule()
+    def the_watch_of_pods_is_held_back(self):
+        """The operator goes on with what it saw last, while the gateways meet the pods as they are."""
+        self.held_back = {version: made["ready"] for version, made in self.deployments.items()}
+        self.reconcile()
+
+    @precondition(lambda self: self.held_back is not None)
+    @rule()
+    def the_watch_of_pods_goes_on(self):
+        self.held_back = None
+        self.reconcile()
+
+    @rule(seconds=st.sampled_from([0.2, 5, 40]), acts_first=st.booleans())
+    def another_leader_takes_over_while_a_write_of_the_old_one_is_under_way(self, seconds, acts_first):
+        """Such a write arrives only onto the ConfigMap from which the old leader read its state."""
+        basis = copy.deepcopy(self.config_map)
+        state = recover(self.config_map, self.memory, self.status, self.as_deployments(), self.now)
+        late = decide(self.goal(state), state, self.observed(state), self.now).state
+        self.memory, self.acknowledged_since, self.hints = None, None, Memory("uid")
+        self.now += seconds
+        if acts_first:
+            self.reconcile()
+        before, document = self.written_revision(), routing.routing_file("pizza", "default", late)
+        if document is not None and basis is not None and self.config_map == basis:
+            text = routing.to_text(document)
+            sealed = routing.sealed(late, text)
+            self.config_map = {"data": {names.ROUTING_FILE: text, names.STATE_FILE: sealed}}
+        assert self.written_revision() >= before, "an older routing came back"
+        self.reconcile()
+        assert self.written_revision() >= before, "an older routing came back"
+
+    def written_revision(self) -> int:
+        if self.config_map is None:
+            return 0
+        return int(json.loads(self.config_map["data"][names.ROUTING_FILE])["revision"])
+
     @rule(restarts=st.booleans())
     def the_config_map_is_deleted(self, restarts):
         self.config_map = None
@@ -520,7 +562,7 @@ class Rollouts(RuleBasedStateMachine):
         """Left alone, with pods up and gateways reading, it comes to rest, and then writes nothing."""
         if not hasattr(self, "state"):
             return
-        self.stopped = False
+        self.stopped, self.held_back = False, None
         for _ in range(60):
             for deployment in self.deployments.values():
                 deployment.update(ready=True, problem=None)
