@@ -123,11 +123,11 @@ def test_an_ordinary_file_is_passed_on_without_a_copy() -> None:
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (jpeg_of_empty_scans(2000, 2000, 1000), "scans over 62,500 blocks"),
+        (jpeg_of_empty_scans(2000, 2000, 1000), "all 62,500 blocks of 8 x 8 samples"),
         (jpeg_of_empty_scans(16, 16, 1200), "more than 1,000 scans"),
         (with_segments(jpeg_of_empty_scans(2000, 2000, 1000), mpf_segment()), "as a baseline JPEG"),
         (BODIES["tiff-many-strips"](1_000_000).data, "Save it with larger ones"),
-        (tiff_of_tiles(1, 100_000, 1024), "save it with smaller tiles"),
+        (tiff_of_tiles(1, 100_000, 1024), "Save it with smaller tiles"),
         (bmp_of_runs(1_000, 1_000, b""), "Save it as PNG or JPEG"),
     ],
     ids=["scans", "scans of a tiny picture", "scans of an MPO", "strips", "tiles", "runs"],
@@ -156,7 +156,7 @@ def test_a_file_that_no_program_writes_is_refused_as_damaged(name: str, sentence
 
 @pytest.mark.parametrize("name", ["heic-grid-of-one-tile", "heic-rotations", "heic-nested-grids"])
 def test_a_heic_file_that_has_the_same_pixels_decoded_again_and_again_is_refused(name: str) -> None:
-    """At most 10 KB that a decoder works on for up to minutes."""
+    """At most 10 KB that take a decoder up to minutes."""
     with pytest.raises(images.PictureTooLarge, match="its tiles or rotations repeat"):
         images.decode(BODIES[name](0).data)
 

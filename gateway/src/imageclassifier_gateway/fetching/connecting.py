@@ -1,8 +1,7 @@
 """Connects to the first address of a host that accepts: Happy Eyeballs (RFC 8305).
 
 An attempt starts at most a quarter of a second after the one before it, even if that one has not ended. The
-attempts
-run in parallel, and one thread waits for all of them.
+attempts run in parallel, and one thread waits for all of them.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""From the bytes of a picture to the pixels of a model's input, for serving and for training."""
+"""Turns the bytes of a picture into the pixels of a model's input, for serving and for training."""

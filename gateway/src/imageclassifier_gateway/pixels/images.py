@@ -1,10 +1,10 @@
 """Decodes and resizes pictures to the input of a model, for serving and for training.
 
-Limits are checked on the header, before any pixel is decoded. Only numpy and Pillow are needed; HEIC is read
-where pillow-heif is installed. Every function may be called from any number of threads at once.
+Limits are checked on the header, before any pixel is decoded. The module needs only numpy and Pillow; it
+reads HEIC if pillow-heif is installed. Every function is thread-safe.
 
-What it does not do: colour profiles are not applied (pixels are taken as sRGB), and of pictures with several
-frames or pages only the first is looked at.
+Known limitations: colour profiles are ignored (all pixels count as sRGB), and only the first frame or page of
+a picture is read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-# The plugins are imported by name, so that Pillow never loads all its others while a request waits.
+# The plugins are imported by name. Otherwise Pillow would load all its plugins while a request waits.
 from PIL import (  # noqa: F401
     BmpImagePlugin,
     ExifTags,
@@ -42,7 +42,7 @@ else:
     pillow_heif.register_heif_opener()
     _HEIF = ("HEIF",)
 
-#: Pillow's names of the formats that are read; no other decoder sees a user's bytes.
+#: Pillow's names of the supported formats. No other decoder gets a user's bytes.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *_HEIF)
 
 _RESAMPLE = {
@@ -51,7 +51,7 @@ _RESAMPLE = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-#: EXIF orientation -> what turns the stored pixels upright (CIPA DC-008, tag 0x0112).
+#: For each EXIF orientation (CIPA DC-008, tag 0x0112), the operation that turns the stored pixels upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -62,37 +62,38 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _TURNED_SIDEWAYS = (5, 6, 7, 8)
-#: A JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that leaves at least this many pixels per wanted
-#: pixel and axis: the antialiased resize after it then hides that the first step was a box average.
+#: A JPEG is decoded at the smallest scale (1, 1/2, 1/4 or 1/8) that leaves at least this many pixels for each
+#: wanted pixel on each axis. The antialiased resize after it then hides the box average of the decoder.
 _DRAFT_MARGIN = 2
-#: Pillow reads Exif data whole, 7 us an entry; cameras write up to 100 of them.
+#: Pillow reads all EXIF entries, at 7 us each. Cameras write up to 100.
 _MAX_EXIF_ENTRIES = 1_000
-#: Transparent pictures are laid on white in strips of so many pixels: whole copies take 12 bytes for each.
+#: Transparent pictures are laid on white in strips of this many pixels. Copies of the whole picture would
+#: take 12 bytes per pixel.
 _STRIP_PIXELS = 256 * 1024
 
 
 class PictureError(ValueError):
-    """A picture cannot be used; the message is the sentence its sender reads."""
+    """A picture that cannot be used. The client gets the message."""
 
 
 class NotAPicture(PictureError):  # noqa: N818
-    """The bytes are of no picture format that is read here."""
+    """A file in none of the supported formats."""
 
 
 class BrokenPicture(PictureError):  # noqa: N818
-    """The bytes begin like a picture, and are truncated or damaged."""
+    """A picture that is truncated or damaged."""
 
 
 class UnsupportedPicture(PictureError):  # noqa: N818
-    """A whole picture, in a form whose colours cannot be told."""
+    """An intact picture whose colours cannot be converted to RGB."""
 
 
 class PictureTooLarge(PictureError):  # noqa: N818
-    """More bytes or more pixels than allowed."""
+    """A picture with more bytes or pixels than allowed."""
 
 
 class CostlyPicture(Exception):  # noqa: N818
-    """The picture costs more than this call may spend; another call with more time can decode it."""
+    """A picture that costs more than the budget. A call with a larger budget can decode it."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"about {seconds:.3f} s")
@@ -101,28 +102,28 @@ class CostlyPicture(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Budget:
-    """What one call may spend on a picture, by estimate from its header."""
+    """Limits on the estimated time and memory for one picture."""
 
     seconds: float
     decoded_bytes: int
 
     def check(self, seconds: float, decoded_bytes: int) -> None:
-        """Raises CostlyPicture when it would be overspent."""
+        """Raise CostlyPicture if an estimate is above its limit."""
         if seconds > self.seconds or decoded_bytes > self.decoded_bytes:
             raise CostlyPicture(seconds)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is refused before decoding.
+    """The limits that are checked before decoding.
 
-    `max_pixels` bounds the size that the header tells; `max_decoded_pixels` and `max_decoded_bytes` what is
-    held in memory at once: less than the former only for JPEGs of one scan, which are decoded at reduced
-    scale.
+    `max_pixels` limits the size in the header. `max_decoded_pixels` and `max_decoded_bytes` limit the memory
+    for decoding. A picture above `max_decoded_pixels` is accepted only if it is a JPEG of one scan, which is
+    decoded at a reduced scale.
     """
 
     max_bytes: int = 20 * 1024 * 1024
-    # Below Pillow's own limit (89 million, where it warns), so that ours always speaks first.
+    # Below 89 million, at which Pillow warns, so that this limit applies first.
     max_pixels: int = 80_000_000
     max_decoded_pixels: int = 25_000_000
     max_decoded_bytes: int = 200_000_000
@@ -192,8 +193,7 @@ def decode(
         raise PictureTooLarge("The picture needs more memory to decode than the gateway has.") from None
     except Exception as error:
         # Pillow's decoders report damage with nearly any built-in exception (OSError, SyntaxError,
-        # ValueError, struct.error, IndexError, EOFError, zlib.error, ...): to the sender they all mean the
-        # same.
+        # ValueError, struct.error, IndexError, EOFError, zlib.error, ...). All mean the same to the client.
         raise BrokenPicture(f"The picture is truncated or damaged ({_one_line(error)}).") from None
 
 
@@ -208,7 +208,7 @@ def fit(picture: Image.Image, wanted: ModelInput) -> Image.Image:
         return picture.resize(size, resample)
     if wanted.fit == "crop":
         scale = min(picture.width / wanted.width, picture.height / wanted.height)
-        # Rounding must not push the box over the edge by the last bit.
+        # Without min(), rounding could make the box one bit larger than the picture.
         width = min(float(picture.width), wanted.width * scale)
         height = min(float(picture.height), wanted.height * scale)
         left, top = (picture.width - width) / 2, (picture.height - height) / 2
@@ -222,7 +222,7 @@ def fit(picture: Image.Image, wanted: ModelInput) -> Image.Image:
 
 
 def _scaled(size: tuple[int, int], wanted: ModelInput) -> tuple[int, int]:
-    """Width and height that the whole upright picture has once it is scaled as `wanted.fit` says."""
+    """The width and height of the whole upright picture after scaling for `wanted.fit`."""
     if wanted.fit == "squash":
         return wanted.width, wanted.height
     scales = (wanted.width / size[0], wanted.height / size[1])
@@ -243,9 +243,9 @@ def _check_same_size(stored: tuple[int, int], structure: Structure) -> None:
 
 
 def _check_memory(picture: Image.Image, stored: tuple[int, int], structure: Structure, limits: Limits) -> int:
-    """The bytes that decoding holds at once; `stored` is the size in the file.
+    """The bytes of memory for decoding. `stored` is the size in the file.
 
-    Raises PictureTooLarge if they are too many.
+    Raises PictureTooLarge if they exceed the limits.
     """
     size, each = picture.size, bytes_per_pixel(picture)
     if structure.several_scans:
@@ -261,12 +261,12 @@ def _orientation(picture: Image.Image) -> int:
             return 1
         return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:
-        # Damaged EXIF data raises nearly anything in Pillow, and is no reason to refuse whole pixels.
+        # Pillow raises nearly any exception for damaged EXIF data. The pixels can still be intact.
         return 1
 
 
 def _exif_entries(exif: bytes) -> int:
-    """Entries of the first directory of Exif data (CIPA DC-008, 4.6.2)."""
+    """The number of entries in the first directory of EXIF data (CIPA DC-008, 4.6.2)."""
     exif = exif.removeprefix(b"Exif\0\0")
     order: Literal["little", "big"] = "little" if exif[:2] == b"II" else "big"
     start = int.from_bytes(exif[4:8], order)
@@ -283,13 +283,12 @@ def _rgb(picture: Image.Image) -> Image.Image:
         return picture
     if picture.mode in ("I", "F"):
         raise UnsupportedPicture(
-            f"The picture has 32-bit {'integers' if picture.mode == 'I' else 'floats'} as pixels, which "
-            f"have no "
-            "defined white. Save it with 8 or 16 bits per channel."
+            f"The picture has 32-bit {'integers' if picture.mode == 'I' else 'floats'} as pixels, which have "
+            "no defined white. Save it with 8 or 16 bits per channel."
         )
     if picture.mode.startswith("I;16"):
-        # Pillow's own conversion clips at 255 instead of scaling; the high byte is what it keeps of 16-bit
-        # colour.
+        # Pillow's own conversion clips at 255 instead of scaling. For 16-bit colour, Pillow keeps the high
+        # byte, so grey does the same.
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
     if picture.has_transparency_data:
         return _on_white(picture)

@@ -1,4 +1,4 @@
-"""Calls to a version with prepared pictures: how many go into one call, and what their answers must be."""
+"""Calls a version with prepared pictures: splits them into calls, and checks the response."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..limits.decoding import Pixels
 from .model_failures import ModelRefusedError, ModelServerError
 from .model_server_client import ModelServer, array
 
-#: Pictures in one call. Every model server accepts so many: the operator configures batching for it
-#: (render/model_server.py), and training warms an exported model up with it (saved_model.py). The model's
-#: throughput hardly grows beyond it, while the memory of pixels does.
+#: The maximum number of pictures in one call. Every model server accepts it: the operator configures batching
+#: for this size (render/model_server.py), and training warms exported models up with it (saved_model.py).
+#: More pictures would take more memory but hardly increase the throughput.
 MAX_PICTURES = 8
 
 Metadata = tuple[tuple[str, str], ...]
 
 
 def picture_bytes(wanted: ModelInput) -> int:
-    """The bytes of memory for one prepared picture, with all its copies up to the message."""
+    """The bytes of memory for one prepared picture and all its copies, including the gRPC message."""
     pixels = 3 * wanted.height * wanted.width
     return pixels * (2 + 3 * np.dtype(wanted.dtype).itemsize)
 
@@ -46,9 +46,8 @@ def predict(
 ) -> NDArray[np.float64]:
     """The probabilities of prepared pictures, float64 `(pictures, classes)`.
 
-    A model that refuses several pictures at once, such as one with a fixed batch dimension, gets one at a
-    time: how many a client sends must not make a model fail. Raises ModelServerError when a call fails or its
-    answer cannot be right.
+    If a model refuses several pictures at once, for example because of a fixed batch dimension, each picture
+    gets its own call. Raises ModelServerError if a call fails or its response is invalid.
     """
     deadline = Deadline.after(timeout_seconds)
     try:
@@ -72,7 +71,7 @@ def predict_pixels(
     retry: bool,
     metadata: Metadata = (),
 ) -> NDArray[np.float64]:
-    """As `predict`, in exactly one call."""
+    """The probabilities of prepared pictures from exactly one call. Raises as `predict` does."""
     batch = np.stack(pixels) if len(pixels) > 1 else pixels[0][np.newaxis]
     answer = server.predict(
         SERVING_SIGNATURE,

@@ -1,4 +1,4 @@
-"""The pictures of one request on their way to a version, and the outcome."""
+"""The pictures and conditions of one request, and its outcome."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .batches import Metadata
 
 @dataclass(frozen=True)
 class Classified:
-    """The outcome for one request: for each picture a decision or why it cannot be used, and who decided."""
+    """The outcome of one request: its version, and for each picture a decision or the error."""
 
     model: str
     version: int
@@ -25,38 +25,38 @@ class Classified:
 
 @dataclass
 class ClassifyRequest:
-    """The pictures of one request, and under which conditions they are classified."""
+    """The pictures of one request, and the conditions for classifying them."""
 
     pictures: Sequence[bytes]
     deadline: Deadline
-    #: Makes room for so many bytes, or raises Problem.
+    #: Reserves this many bytes of memory, or raises Problem.
     hold: Callable[[int], None]
     #: Takes one of the places for requests with costly pictures, or raises Problem.
     admit_costly: Callable[[], None]
-    #: The user's value that the version is chosen by; None: by chance.
+    #: The user's value that selects the version. If it is None, the version is random.
     sticky_value: str | None = None
-    #: The only version that may answer.
+    #: The version that the client names, if it names one.
     version: int | None = None
     metadata: Metadata = ()
-    #: What the stages `decode` and `model` have taken so far, also when it was for nothing.
+    #: The time in the stages `decode` and `model` so far, including failed attempts.
     seconds: dict[str, float] = field(default_factory=dict)
-    #: The pixels of the last call, by their input and the place of the first picture: another version may
-    #: want the same. More would take memory for each picture of the request.
+    #: The pixels of the last call with their input and the index of the first picture, for a retry on another
+    #: version. Keeping the pixels of all calls would take too much memory.
     _prepared: tuple[ModelInput, int, list[Pixels | images.PictureError]] | None = None
     _held: set[ModelInput] = field(default_factory=set)
 
     def spend(self, stage: str, began: float) -> None:
-        """Adds the time since `began` to a stage."""
+        """Add the time since `began` to a stage."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - began
 
     def hold_once(self, wanted: ModelInput, pictures: int) -> None:
-        """Makes room for the pixels of one call; the next call of the request uses the same room."""
+        """Reserve memory for the pixels of one call. Later calls of the request use the same memory."""
         if wanted not in self._held:
             self.hold(pictures * batches.picture_bytes(wanted))
             self._held.add(wanted)
 
     def prepared(self, wanted: ModelInput, first: int) -> list[Pixels | images.PictureError] | None:
-        """The pixels from picture `first` on, where they are those of the last call."""
+        """The pixels from picture `first` on, if they are those of the last call; None otherwise."""
         if self._prepared is not None and self._prepared[:2] == (wanted, first):
             return self._prepared[2]
         return None

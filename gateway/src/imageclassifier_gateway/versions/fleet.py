@@ -1,8 +1,8 @@
-"""The versions the routing file names: a connection to each, and what is known about it.
+"""The versions in the routing file: a connection to each, and its state.
 
-Each version has a thread of its own that asks for the contract until it has it, and then looks every few
-seconds whether the version still answers, so that a version without traffic is reported on as well. A call
-that got no answer starts the next check at once; the check decides whether the failure counts.
+Each version has a thread that requests the contract until it gets it. Then the thread checks every two
+seconds whether the version answers, so that the state is also known without traffic. A call that got no
+response triggers a check at once, and the check decides whether the failure counts.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _CALL_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class VersionState:
-    """What is known about a version now.
+    """The result of the last check of a version.
 
-    The contract stays when the version is lost later; `error` then gives the reason.
+    If the version becomes unavailable later, the contract stays, and `error` gives the reason.
     """
 
     contract: Contract | None = None
     error: str | None = "Not connected yet."
     reachable: bool = True
-    """False when the last check got no answer."""
+    """False if the last check got no response."""
 
     @property
     def ready(self) -> bool:
@@ -58,7 +58,7 @@ class Version:
         threading.Thread(target=self._keep_checking, name=f"version-{self.number}", daemon=True).start()
 
     def wait_for_contract(self, timeout_seconds: float) -> Contract | None:
-        """The contract, waiting for the first one; None when it does not come in time."""
+        """Wait for the first contract, and return the current one; None after the timeout."""
         if not self._known.is_set():
             self._known.wait(max(0.0, timeout_seconds))
         return self.state.contract
@@ -66,7 +66,7 @@ class Version:
     def confirm(self, count: Callable[[], None]) -> None:
         """Check the version at once, and call `count` if it answers.
 
-        A failed call without an answer counts only then: otherwise a node or the network is the cause.
+        If it does not, a node or the network may have caused the failed call, so the failure must not count.
         """
         self._unconfirmed.append(count)
         self._check_now.set()
@@ -83,12 +83,12 @@ class Version:
             waiting = len(self._unconfirmed)
             try:
                 self.state = self._check()
-            except Exception as error:  # a thread that ended would never see the version come back
+            except Exception as error:  # the thread must survive, to check again
                 logging.getLogger(__name__).exception(
                     "The check of version %s failed because of a bug.", self.number
                 )
                 self.state = VersionState(
-                    self.state.contract, f"The check failed because of a bug of the gateway: {error!r}."
+                    self.state.contract, f"The check failed because of a bug in the gateway: {error!r}."
                 )
             if self.state.contract is not None:
                 self._known.set()
@@ -98,7 +98,7 @@ class Version:
             self._check_now.wait(_CHECK_SECONDS if self.state.ready else _RETRY_SECONDS)
 
     def _check(self) -> VersionState:
-        """Read the state, and the contract if the version was not ready before, since it may have changed."""
+        """Request the state, and the contract too if the version was not ready: it may have changed."""
         contract = self.state.contract
         try:
             status = self.server.status(timeout_seconds=_CALL_SECONDS)
@@ -125,7 +125,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Fleet:
-    """A routing and a connection for each of its versions; a request uses one fleet to its end."""
+    """A routing, and a connection to each of its versions. A request uses the same fleet to its end."""
 
     routing: Routing
     versions: dict[int, Version]
@@ -139,8 +139,8 @@ class Fleet:
 def follow(fleet: Fleet | None, routing: Routing, close_later: Callable[[Version], None]) -> Fleet:
     """The fleet for a new routing.
 
-    Unchanged connections are kept. The others go to `close_later`, because earlier requests may still
-    use them.
+    It keeps the connections to unchanged versions. The others go to `close_later`, because earlier requests
+    may still use them.
     """
     before = fleet.versions if fleet else {}
     versions = {}

@@ -19,21 +19,21 @@ from .routing import bucket, choose_version, random_bucket, stand_in
 from .shadow import ShadowJob, ShadowSender
 from .watcher import RoutingWatcher
 
-#: How long a request waits for the contract of a serving version that was only just named.
+#: How long a request waits for the contract of a serving version that is new in the routing file.
 _CONTRACT_SECONDS = 5.0
-#: The share of the remaining time that a version under analysis gets. The rest is for the version that
-#: answers if it fails.
+#: The share of the remaining time that the first version gets if there is another one to retry on. The rest
+#: is for the retry.
 _TRIAL_SHARE = 0.5
 
 
 @dataclass
 class _Call:
-    """A version and its answers to a request so far."""
+    """The calls to one version for one request."""
 
     version: Version
     contract: Contract
     on_trial: bool
-    #: The time that the version that stands in must find; known when the first pixels are prepared.
+    #: The time to leave for a retry on another version. It is set before the first call.
     reserved_seconds: float | None = None
     seconds: float = 0.0
     pictures: int = 0
@@ -46,7 +46,7 @@ class _VersionFailedError(Exception):
 
 
 class Predictor:
-    """Answers requests with the versions of the routing file. May be used by many threads at once."""
+    """Classifies requests with the versions of the routing file. Thread-safe."""
 
     def __init__(
         self,
@@ -66,17 +66,17 @@ class Predictor:
         self._max_pixel_bytes = max_pixel_bytes
 
     def fleet(self) -> Fleet:
-        """The versions to work with now. Raises Problem while there is no routing file."""
+        """The current versions. Raises Problem if there has been no valid routing file."""
         if self._watcher.fleet is None:
             raise Problem("not-ready", "The operator has not yet chosen a version to serve. Retry soon.")
         return self._watcher.fleet
 
     def classify(self, fleet: Fleet, request: ClassifyRequest) -> Classified:
-        """Classifies the pictures of one request, all by the same version.
+        """Classify the pictures of one request, all with the same version.
 
-        When a version under analysis fails, or is known to be unreachable, the version that stands in for it
-        answers. model_failures.py decides whether the failure counts. If the client names a version, only
-        that version may answer. Raises Problem when no version answers.
+        If a version under analysis fails, or is unreachable, the request is retried on the version that
+        `stand_in` names. model_failures.py decides whether the failure counts. If the client names a version,
+        there is no retry. Raises Problem if no version returns a prediction.
         """
         number, other = _choose(fleet, request)
         failure: _VersionFailedError | None = None
@@ -107,7 +107,10 @@ class Predictor:
         on_trial: bool,
         beside: _VersionFailedError | None = None,
     ) -> Classified:
-        """`beside` is the failure of the version under analysis; this answer decides whether it counts."""
+        """Classify with one version.
+
+        `beside` is the failure of the version that was asked first. It may count once this version answers.
+        """
         call = self._begin(version, request, on_trial=on_trial)
         wanted = call.contract.input
         count = batches.pictures_per_call(wanted, self._max_pixel_bytes)
@@ -141,7 +144,7 @@ class Predictor:
         if prepared is None:
             began = time.monotonic()
             pictures = request.pictures[first : first + count]
-            request.keep(wanted, first, None)  # its memory is needed for the next ones
+            request.keep(wanted, first, None)  # frees its memory for the next pictures
             request.hold_once(wanted, len(pictures))
             try:
                 prepared = self._decoder.prepare(pictures, wanted, request.deadline, request.admit_costly)
@@ -185,7 +188,7 @@ class Predictor:
         return [call.contract.decide(row) for row in rows]
 
     def _count_failure(self, failed: _VersionFailedError) -> None:
-        """Count a failure; one without an answer only if the version answers a check now."""
+        """Count a failure. If the version did not answer, count it only if the next check succeeds."""
         failure = failed.failure
 
         def count() -> None:
@@ -199,7 +202,7 @@ class Predictor:
     def _count(self, call: _Call, outcomes: Sequence[Decision | images.PictureError]) -> None:
         if not call.pictures:
             return
-        # Otherwise clients that send many pictures would make a version look slow.
+        # The time per picture: clients that send many pictures must not make a version look slow.
         self._stats.answered(call.version.number, call.seconds / call.pictures)
         for outcome in outcomes:
             if isinstance(outcome, Decision):
@@ -232,13 +235,13 @@ class Predictor:
 
 
 def _choose(fleet: Fleet, request: ClassifyRequest) -> tuple[int, int | None]:
-    """The version that answers, and the one that stands in when it fails."""
+    """The version for the request, and the version to retry on if it fails."""
     serving = fleet.routing.serving
     if request.version is None:
         place = random_bucket() if request.sticky_value is None else bucket(request.sticky_value)
         number = choose_version(fleet.routing, place)
         return number, stand_in(fleet.routing, number)
-    # Any other version has not passed its trial, or is no longer wanted.
+    # Every other version is a candidate that is not yet promoted, or an old version.
     if request.version != serving:
         raise Problem(
             "not-found",

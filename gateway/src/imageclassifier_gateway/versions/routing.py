@@ -1,6 +1,7 @@
-"""The routing file as a value, and the choice of the version that answers a request. No I/O, no clock.
+"""Parses the routing file, and chooses the version that serves a request. No I/O, no clock.
 
-docs/architecture.md describes the file. The operator writes it; nothing else decides about traffic.
+docs/architecture.md describes the file. Only the operator writes it, and only the file decides how traffic is
+split.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 SCHEMA = 1
-#: Traffic is cut into this many equal parts, so that a percent is a hundred of them.
+#: Requests are split into this many buckets of equal size: a hundred for each percent.
 BUCKETS = 10_000
 
 
 class RoutingError(ValueError):
-    """The routing file cannot be used; the message says where and why."""
+    """The routing file is invalid. The message names the field and the reason."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,13 @@ class Route:
     version: int
     target: str
     percent: int
-    #: The contract as JSON text, for a model that does not describe itself.
+    #: The contract as JSON text, for a model without a `contract` signature.
     contract: str | None = None
 
 
 @dataclass(frozen=True)
 class Shadow:
-    """The version that gets copies of requests, and of how many."""
+    """The version that gets copies of requests, and the percentage of requests that are copied."""
 
     version: int
     percent: int
@@ -42,7 +43,7 @@ class Shadow:
 
 @dataclass(frozen=True)
 class Sticky:
-    """Where the value comes from that keeps one user at one version: exactly one of the two is set."""
+    """The source of the value that keeps a user on one version: exactly one of the fields is set."""
 
     header: str | None = None
     cookie: str | None = None
@@ -50,20 +51,20 @@ class Sticky:
 
 @dataclass(frozen=True)
 class Routing:
-    """The whole file: which versions there are, which one serves, and who gets what."""
+    """The whole file: the versions, the serving version, and the share of traffic of each."""
 
     revision: int
     model: str
     serving: int
     routes: tuple[Route, ...]
-    #: The version that answers what the serving version fails to answer, while that is new.
+    #: The version that gets the requests that a new serving version fails to answer.
     fallback: int | None = None
     shadow: Shadow | None = None
     sticky: Sticky | None = None
 
 
 def parse_routing(text: str | bytes) -> Routing:
-    """Reads a routing file. Raises RoutingError when it does not say one clear thing."""
+    """Parse a routing file. Raises RoutingError if it is invalid or contradicts itself."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -99,20 +100,21 @@ def parse_routing(text: str | bytes) -> Routing:
 
 
 def bucket(sticky_value: str) -> int:
-    """The part of the traffic, 0 to 9999, that a user's sticky value falls into; the same for ever."""
+    """The bucket (0 to 9999) of a user's sticky value. It never changes."""
     digest = hashlib.sha256(sticky_value.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:4], "big") % BUCKETS
 
 
 def random_bucket() -> int:
-    """A part of the traffic by chance: no client can foresee or choose it."""
+    """A random bucket, which no client can predict or choose."""
     return secrets.randbelow(BUCKETS)
 
 
 def choose_version(routing: Routing, place: int) -> int:
-    """The version that answers a request in this bucket.
+    """The version that serves a request in this bucket.
 
-    The candidate owns the buckets from 0 up to its percent, so that raising it moves users only one way.
+    The candidate gets the lowest buckets. So a higher percentage moves users only to the candidate, never
+    back.
     """
     upper = 0
     for route in routing.routes:
@@ -124,9 +126,9 @@ def choose_version(routing: Routing, place: int) -> int:
 
 
 def stand_in(routing: Routing, version: int) -> int | None:
-    """The version that answers if `version` fails; None if there is none.
+    """The version to retry on if `version` fails: the serving version for a candidate, else the fallback.
 
-    For a candidate this is the serving version, for the serving version the fallback.
+    None if there is no such version.
     """
     return routing.serving if version != routing.serving else routing.fallback
 

@@ -1,4 +1,4 @@
-"""Copies of requests for the shadow version, sent from a bounded queue that drops when it is full."""
+"""Sends copies of requests to the shadow version, through a bounded queue that drops jobs when it is full."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ..stats import Stats
 from .fleet import Version
 from .routing import Shadow, is_shadowed, random_bucket
 
-#: Requests that wait for the shadow version, and what they may hold in memory together.
+#: Limits on the number of queued jobs, and on the memory that they hold together.
 _MAX_WAITING = 64
 _MAX_WAITING_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class ShadowJob:
-    """The pictures of one request that the serving version has answered with `labels`.
+    """The pictures of one request, and the labels of the version that served it.
 
-    A picture is either bytes as they were sent, or, where the shadow version wants the same input, prepared
+    A picture is either the bytes that the client sent or, if both versions have the same input, prepared
     pixels.
     """
 
@@ -38,7 +38,7 @@ class ShadowJob:
         return sum(len(p) if isinstance(p, bytes) else p.nbytes for p in self.pictures)
 
 
-#: Classifies the pictures of a job with its version, giving the labels. Raises when it cannot.
+#: Classifies the pictures of a job with its version, and returns the labels. Raises if it cannot.
 Labeller = Callable[[ShadowJob], Sequence[str]]
 
 
@@ -54,7 +54,7 @@ class ShadowSender:
         threading.Thread(target=self._work, name="shadow", daemon=True).start()
 
     def offer(self, shadow: Shadow, job: ShadowJob) -> None:
-        """Queue a copy for the shadow's share of requests, or drop it if the queue is full. Never waits."""
+        """Queue a job for the shadow's share of requests; drop it if the queue is full. Never waits."""
         if not is_shadowed(shadow, random_bucket()):
             return
         with self._lock:
@@ -79,7 +79,7 @@ class ShadowSender:
         while (job := self._jobs.get()) is not None:
             try:
                 labels = self._labeller(job)
-            except Exception:  # whatever the candidate did, it must not end the shadowing
+            except Exception:  # no error of the candidate may end this thread
                 self._stats.shadow_failed(job.version.number, len(job.labels))
             else:
                 for serving, candidate in zip(job.labels, labels, strict=True):

@@ -9,7 +9,7 @@ from .shadow import ShadowJob
 
 
 def shadow_labels(job: ShadowJob, *, decoder: Decoder, timeout_seconds: float) -> list[str]:
-    """The labels that the shadow version gives to the pictures of a job.
+    """The labels of the shadow version for the pictures of a job.
 
     Raises ModelServerError or PictureError.
     """

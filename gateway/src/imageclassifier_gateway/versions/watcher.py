@@ -1,4 +1,4 @@
-"""Watches the routing file: a change is used within half a second; an invalid file is ignored."""
+"""Watches the routing file. Applies a change within half a second, and ignores an invalid file."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from ..stats import Stats
 from .fleet import Fleet, Version, follow
 from .routing import RoutingError, parse_routing
 
-#: The kubelet swaps the `..data` symlink of the mounted directory, so the file behind the path is a new one
-#: each time. Looking at it five times a second costs nothing and needs no inotify, which not every file
-#: system has.
-_LOOK_SECONDS = 0.2
+#: The kubelet swaps the `..data` symlink of the mounted directory, so each change brings a new file. Polling
+#: costs almost nothing, and it works on file systems without inotify.
+_POLL_SECONDS = 0.2
 
 
 class RoutingWatcher:
-    """Holds the fleet of the last good routing file. `fleet` and `error` may be read from any thread."""
+    """Holds the fleet of the last valid routing file. Any thread may read `fleet` and `error`."""
 
     def __init__(self, path: Path, stats: Stats, close_after_seconds: float) -> None:
         self.fleet: Fleet | None = None
@@ -30,19 +29,19 @@ class RoutingWatcher:
         self._thread = threading.Thread(target=self._watch, name="routing", daemon=True)
 
     def start(self) -> None:
-        """Read the file, and start to watch it."""
+        """Read the file, and start the thread that watches it."""
         self.look()
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop to watch, and close all connections."""
+        """Stop the thread, and close all connections."""
         self._stopped.set()
         if self.fleet:
             for version in self.fleet.versions.values():
                 version.close()
 
     def look(self) -> None:
-        """Reads the file if it is another one than last time."""
+        """Read the file if it has changed."""
         try:
             status = self._path.stat()
             seen = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
@@ -73,10 +72,12 @@ class RoutingWatcher:
         timer.start()
 
     def _watch(self) -> None:
-        while not self._stopped.wait(_LOOK_SECONDS):
+        while not self._stopped.wait(_POLL_SECONDS):
             try:
                 self.look()
-            except Exception as error:  # a watcher that ended would never see the next, good file
-                logging.getLogger(__name__).exception("The routing file could not be used because of a bug.")
-                self.error = f"The routing file could not be used because of a bug of the gateway: {error!r}."
+            except Exception as error:  # the thread must survive, to read the next file
+                logging.getLogger(__name__).exception(
+                    "A bug kept the gateway from applying the routing file."
+                )
+                self.error = f"The gateway could not apply the routing file because of a bug: {error!r}."
                 self._stats.routing_broken.set(1)

@@ -1,8 +1,8 @@
-"""What the bytes of an image file say about the cost of reading it, before a decoder sees them.
+"""Checks the structure of image files, so that a small file cannot make a decoder use much memory or time.
 
-Decoders keep what they meet: Pillow holds 18 MB for a megabyte of empty JPEG comments, 44 MB for one of GIF
-comments, and libjpeg goes through all coefficients for each scan, however short. `inspect` refuses files that
-are built so, and leaves out metadata that no pixel depends on where there is much of it. No I/O, no Pillow.
+Pillow holds 18 MB for one megabyte of empty JPEG comments, and 44 MB for one megabyte of GIF comments.
+libjpeg processes all coefficients for each scan, even for an empty one. `inspect` refuses files that exploit
+this, and removes metadata that no pixel depends on if there is much of it. No I/O, no Pillow.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _READERS: tuple[tuple[tuple[bytes, ...], Callable[[bytes], Structure]], ...] = (
 
 
 def inspect(data: bytes) -> Structure:
-    """The structure of a file in any format. Raises TooCostly or Damaged."""
+    """Check a file of any format, and return its structure. Raises TooCostly or Damaged."""
     for signatures, read in _READERS:
         if data.startswith(signatures):
             return read(data)

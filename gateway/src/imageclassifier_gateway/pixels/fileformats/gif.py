@@ -11,16 +11,16 @@ SIGNATURES = (b"GIF87a", b"GIF89a")
 _BLOCK = re.compile(rb"[!,;]")
 _GRAPHIC_CONTROL = 0xF9
 _FRAME = b","
-#: A comment or an XMP packet of a few hundred kilobytes has so many; each costs a step here.
+#: A comment or an XMP packet of a few megabytes has this many. `inspect` does one step for each.
 _MAX_SUB_BLOCKS = 20_000
-#: Pillow keeps comments in pieces of a few bytes; more is left out.
+#: Pillow keeps comments in pieces of a few bytes. If the metadata is larger than this, it is removed.
 _MAX_METADATA_BYTES = 64 * 1024
 
 
 def inspect(data: bytes) -> Structure:
-    """Leaves out what stands before the first frame where it is much, except for the frame's transparency.
+    """Remove the metadata before the first frame if there is much, but keep the frame's transparency.
 
-    Raises Damaged when it has more sub-blocks than a program writes.
+    Raises Damaged if there are more sub-blocks than any encoder writes.
     """
     palette = 3 << (data[10] & 7) + 1 if len(data) > 10 and data[10] & 0x80 else 0
     start = at = 13 + palette

@@ -1,7 +1,7 @@
-"""The items of a HEIF file, and how often a decoder works on each of them (ISO/IEC 23008-12, section 6).
+"""The items of a HEIF file, and how often a decoder processes each of them (ISO/IEC 23008-12, section 6).
 
-An image may be derived from others: a grid of tiles, an overlay, a rotation. libheif decodes an item again
-each time that another one names it, and turns all its pixels for each rotation, so 2 KB can ask for minutes.
+An image may be derived from others: a grid of tiles, an overlay, a rotation. libheif decodes an item once for
+each item that refers to it, and processes all pixels for each rotation. So a file of 2 KB can take minutes.
 """
 
 from __future__ import annotations
@@ -11,21 +11,23 @@ from dataclasses import dataclass, field
 
 from .structure import Damaged, Structure, TooCostly
 
-#: Behind the size of the first box.
+#: At offset 4, after the size of the first box.
 SIGNATURES = (b"ftyp",)
 
-#: Their data name a size of their own, up to gigabytes, which libheif allocates before it compares it with
-#: the item's size. No camera writes them: overlays, and uncompressed images whole or in tiles.
+#: Overlays and uncompressed images, whole or in tiles. No camera writes them. Their data contains a second
+#: size, up to gigabytes, and libheif allocates it before it compares it with the item's size.
 _REFUSED_TYPES = (b"iovl", b"unci", b"tili")
 _TRANSFORMS = (b"irot", b"imir", b"clap")
-#: What one image decodes to can need another image: its parts, and its transparency.
+#: References from an image to others that are decoded with it: its parts and its transparency.
 _DERIVED, _AUXILIARY = b"dimg", b"auxl"
-#: A file has tens of boxes at each level; a photograph of 200 megapixels has 800 tiles.
+#: A file has tens of boxes at each level. A photograph of 200 megapixels has 800 tiles.
 _MAX_BOXES = 20_000
 _MAX_REFERENCES = 4_096
-#: A transparent and turned grid whose tiles stick out over its edges is worked on six or seven times.
+#: The worst real case is a rotated, transparent grid with tiles beyond its edges: its pixels are processed
+#: six or seven times.
 _MAX_TIMES_OF_PIXELS = 8
-#: Files of few pixels may do more. An image costs as much as this many pixels, however small it is.
+#: An image below _SMALL_PIXELS has the limit of one with _SMALL_PIXELS. Each image costs at least as much as
+#: one with _LEAST_PIXELS.
 _SMALL_PIXELS = 1024 * 1024
 _LEAST_PIXELS = 4_096
 _MAX_DEPTH = 16
@@ -33,26 +35,26 @@ _MAX_DEPTH = 16
 
 @dataclass
 class _Items:
-    """What the boxes say about the items, by their numbers."""
+    """The items that the boxes describe, by item number."""
 
     primary: int = 0
     pixels: dict[int, int] = field(default_factory=dict)
     transforms: dict[int, int] = field(default_factory=dict)
     refused: dict[int, bytes] = field(default_factory=dict)
-    #: The items that decoding an item decodes too, each as often as it is named.
+    #: For each item the items that are decoded with it, once for each reference.
     needed: dict[int, list[int]] = field(default_factory=dict)
     references: int = 0
     _costs: dict[int, int] = field(default_factory=dict)
     _seen: set[bytes] = field(default_factory=set)
 
     def once(self, kind: bytes) -> None:
-        """Notes a box that a file has once. Of two, a decoder could read the other one than we do."""
+        """Record a box that must be unique: of two, the decoder could read another one than we do."""
         if kind in self._seen:
             raise Damaged(f"it has two '{kind.decode()}' boxes")
         self._seen.add(kind)
 
     def cost(self, item: int, depth: int = 0) -> int:
-        """The pixels that are worked on for this item."""
+        """The number of pixels that a decoder processes for this item."""
         if depth > _MAX_DEPTH:
             raise Damaged("its images are derived from each other too often")
         if item not in self._costs:
@@ -64,8 +66,8 @@ class _Items:
     def _check(self, item: int) -> None:
         if item in self.refused:
             raise TooCostly(
-                f"has an image of type '{self.refused[item].decode()}', whose memory cannot be told before "
-                "it is decoded. Save it again, or as a JPEG."
+                f"has an image of type '{self.refused[item].decode()}', whose memory is not known before "
+                "decoding. Save it again, or as a JPEG."
             )
         if not self.pixels.get(item):
             raise Damaged("an image in it has no size")
@@ -74,22 +76,22 @@ class _Items:
 def inspect(data: bytes) -> Structure:
     """Check the boxes of a HEIC file.
 
-    Raises TooCostly if decoding works on far more pixels than the image has, and Damaged for more boxes or
-    references than any encoder writes.
+    Raises TooCostly if a decoder would process far more pixels than the image has, and Damaged for more boxes
+    or references than any encoder writes.
     """
     items = _Items()
     for kind, start, end in _boxes(data, 0, len(data)):
         if kind == b"meta":
             items.once(kind)
             _read_meta(data, start + 4, end, items)
-    if not items.primary:  # no picture; the decoder says so
+    if not items.primary:  # not a picture; the decoder reports it
         return Structure(data)
     cost = items.cost(items.primary)
     pixels = items.pixels[items.primary]
     if cost > _MAX_TIMES_OF_PIXELS * max(pixels, _SMALL_PIXELS):
         raise TooCostly(
-            f"has {pixels:,} pixels, and decoding it works on {cost:,}: its tiles or rotations repeat. "
-            "Save it again, or as a JPEG."
+            f"has {pixels:,} pixels, but decoding it would process {cost:,} because its tiles or rotations "
+            "repeat. Save it again, or as a JPEG."
         )
     return Structure(data)
 
@@ -138,7 +140,7 @@ def _read_references(data: bytes, start: int, end: int, items: _Items) -> None:
 
 def _read_properties(data: bytes, start: int, end: int, items: _Items) -> None:
     boxes = list(_boxes(data, start, end))
-    properties: list[tuple[bytes, int]] = [(b"", 0)]  # their numbers begin with 1
+    properties: list[tuple[bytes, int]] = [(b"", 0)]  # property numbers begin with 1
     for kind, content, stop in boxes:
         if kind == b"ipco":
             items.once(kind)
@@ -169,7 +171,7 @@ def _associate(data: bytes, start: int, end: int, properties: list[tuple[bytes, 
 
 
 def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """The kind of each box there, and where its content begins and ends."""
+    """The kind of each box between `start` and `end`, and the start and end of its content."""
     for _ in range(_MAX_BOXES):
         if start + 8 > end:
             return
@@ -178,8 +180,7 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]
             size, content = _number(data, content, 8), content + 8
         stop = start + size if size else end
         if stop < content or stop > end:
-            # A file that was cut off: what is there counts.
-            stop = end
+            stop = end  # the file is truncated; use the part that exists
         yield data[start + 4 : start + 8], content, stop
         start = stop
     raise Damaged(f"it has more than {_MAX_BOXES:,} boxes")

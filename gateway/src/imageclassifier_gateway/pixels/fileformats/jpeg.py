@@ -19,11 +19,11 @@ _JFIF, _ADOBE = 0xE0, 0xEE
 _METADATA = (*range(0xE0, 0xF0), 0xFE)
 _ORIENTED = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0")
 
-#: A file has tens of them, hundreds with a depth map or a long colour profile.
+#: A file has tens of segments, and hundreds with a depth map or a long colour profile.
 _MAX_SEGMENTS = 4_000
-#: Pillow makes Python objects of the tables in front of the first scan; a file has about 1,000 bytes.
+#: Pillow turns the tables before the first scan into Python objects. A file has about 1,000 bytes of them.
 _MAX_TABLE_BYTES = 64 * 1024
-#: More metadata is left out.
+#: If the metadata exceeds one of these limits, it is removed.
 _MAX_METADATA_SEGMENTS = 64
 _MAX_METADATA_BYTES = 256 * 1024
 #: libjpeg takes 10 ns for a block in a scan even if the scan is empty, and 10 us for each scan. Encoders
@@ -34,7 +34,7 @@ _MAX_BLOCKS = 50_000_000
 
 @dataclass
 class _Walk:
-    """What a walk through the segments has found."""
+    """The result of a walk through the segments."""
 
     size: tuple[int, int] | None = None
     blocks: int = 0
@@ -45,12 +45,15 @@ class _Walk:
     table_bytes: int = 0
     metadata: int = 0
     metadata_bytes: int = 0
-    #: Where the parts lie that a decoder needs.
+    #: The start and end of each part that a decoder needs.
     needed: list[tuple[int, int]] = field(default_factory=list)
 
 
 def inspect(data: bytes) -> Structure:
-    """Raises TooCostly for too many scans, Damaged for more segments or tables than any encoder writes."""
+    """Remove the metadata if it exceeds a limit.
+
+    Raises TooCostly for too many scans, and Damaged for more segments or tables than any encoder writes.
+    """
     walk = _Walk(needed=[(0, 2)])
     start = _first_scan(data, walk)
     if walk.several_scans:
@@ -62,13 +65,13 @@ def inspect(data: bytes) -> Structure:
 
 
 def _first_scan(data: bytes, walk: _Walk) -> int:
-    """Walks up to the header of the first scan. Returns its offset, or the end of the file."""
+    """Walk to the header of the first scan. Returns its offset, or the end of the file."""
     at = 2
     for _ in range(_MAX_SEGMENTS):
         found = _MARKER.search(data, at)
         if found is None:
             return len(data)
-        if found.start() > at:  # bytes between segments, which decoders skip one by one
+        if found.start() > at:  # decoders skip the bytes between segments one by one
             walk.metadata += 1
             walk.metadata_bytes += found.start() - at
         marker = data[found.start() + 1]
@@ -96,7 +99,7 @@ def _note(data: bytes, marker: int, place: tuple[int, int, int], walk: _Walk) ->
         walk.size = (width, height)
         walk.components = int.from_bytes(data[content + 5 : content + 6], "big")
         walk.progressive = marker in _PROGRESSIVE
-        # At most: most files have fewer samples of colour than of brightness.
+        # An upper bound: most files have fewer samples for colour than for brightness.
         walk.blocks = -(-width // 8) * -(-height // 8) * walk.components
     if marker in (_DQT, _DHT):
         walk.table_bytes += end - content
@@ -111,7 +114,7 @@ def _note(data: bytes, marker: int, place: tuple[int, int, int], walk: _Walk) ->
 
 
 def _has_oriented(data: bytes, content: int, walk: _Walk) -> bool:
-    """Whether an earlier segment of the same kind is kept: Exif data are at most one segment long."""
+    """Whether a segment of the same kind is already kept. EXIF data fits into one segment."""
     kind = data[content : content + 6]
     return any(data[begin + 4 : begin + 10] == kind for begin, _ in walk.needed)
 
@@ -128,6 +131,6 @@ def _count_scans(data: bytes, at: int, walk: _Walk) -> None:
             walk.scans += 1
             if walk.scans > _MAX_SCANS or walk.scans * walk.blocks > _MAX_BLOCKS:
                 raise TooCostly(
-                    f"has more than {walk.scans - 1:,} scans over {walk.blocks:,} blocks of 8 x 8 samples, "
-                    "and a decoder goes through all of them for each scan. Save it as a baseline JPEG."
+                    f"has more than {walk.scans - 1:,} scans, and a decoder processes all {walk.blocks:,} "
+                    "blocks of 8 x 8 samples for each scan. Save it as a baseline JPEG."
                 )

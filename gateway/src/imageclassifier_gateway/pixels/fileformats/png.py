@@ -7,11 +7,11 @@ from .structure import Damaged, Structure
 SIGNATURES = (b"\x89PNG\r\n\x1a\n",)
 
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-#: Pillow inflates each to at most a megabyte, and keeps the texts.
+#: Pillow inflates each of these to at most one megabyte, and keeps the texts.
 _COMPRESSED = (b"iCCP", b"zTXt", b"iTXt")
-#: libpng writes 8 KiB into each. Each costs a step here, and another one in Pillow.
+#: libpng writes 8 KiB into each chunk. `inspect` and Pillow do one step for each.
 _MAX_CHUNKS = 20_000
-#: They may say how the picture is turned.
+#: Chunks that may contain the orientation.
 _ORIENTED = (
     b"eXIf",
     b"iTXtXML:com.adobe.xmp\0",
@@ -20,16 +20,16 @@ _ORIENTED = (
 )
 _MAX_ORIENTED_BYTES = 64 * 1024
 _MAX_ORIENTED = 8
-#: More metadata is left out.
+#: If the metadata exceeds one of these limits, it is removed.
 _MAX_METADATA_CHUNKS = 64
 _MAX_METADATA_BYTES = 1024 * 1024
 _MAX_COMPRESSED = 8
 
 
 def inspect(data: bytes) -> Structure:
-    """Leaves out metadata where there is much of it, and the further frames of an animation with it.
+    """Remove the metadata, and all frames but the first, if they exceed a limit.
 
-    Raises Damaged for more chunks than any encoder writes.
+    Raises Damaged if there are more chunks than any encoder writes.
     """
     needed: list[tuple[int, int]] = [(0, 8)]
     chunks = metadata = metadata_bytes = compressed = oriented = 0
@@ -41,7 +41,7 @@ def inspect(data: bytes) -> Structure:
         if chunks > _MAX_CHUNKS:
             raise Damaged(f"it has more than {_MAX_CHUNKS:,} chunks")
         if kind in _PIXELS:
-            # Neighbours become one part, so that a file of many chunks is not one of many parts.
+            # Adjacent chunks become one part, so that many chunks do not make many parts.
             if needed[-1][1] == at:
                 needed[-1] = (needed[-1][0], end)
             else:

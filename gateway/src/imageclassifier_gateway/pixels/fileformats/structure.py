@@ -1,27 +1,27 @@
-"""What is read of a file's structure, and why it may be refused."""
+"""The result of the inspection of a file, and the errors for a file that is refused."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 
-class TooCostly(ValueError):  # noqa: N818 - the sentence that the client reads follows "The picture"
-    """Decoding the file would take far more time or memory than its pixels are worth."""
+class TooCostly(ValueError):  # noqa: N818 - the message continues the sentence "The picture ..."
+    """Decoding the file would take far more time or memory than its number of pixels justifies."""
 
 
 class Damaged(ValueError):  # noqa: N818
-    """The file is built as no program writes it."""
+    """The structure of the file is one that no program writes."""
 
 
 @dataclass(frozen=True)
 class Structure:
-    """What a decoder needs of a file, and what decoding holds in memory apart from the pixels."""
+    """The parts of a file that a decoder needs, and the memory for decoding in addition to the pixels."""
 
-    #: The file, without the metadata that no pixel depends on if there is much of it.
+    #: The file. If it has much metadata that no pixel depends on, that metadata is removed.
     data: bytes
-    #: Width and height, where this reader looks for them: a decoder must see the same.
+    #: Width and height, if the inspection reads them. The decoder must read the same values.
     size: tuple[int, int] | None = None
-    #: A JPEG's coefficients stay in memory until its last scan.
+    #: Whether the file is a JPEG with several scans. Its coefficients stay in memory until the last scan.
     several_scans: bool = False
-    #: Bytes beside what decoding takes for each pixel.
+    #: Bytes of memory in addition to those for each pixel.
     held_bytes: int = 0

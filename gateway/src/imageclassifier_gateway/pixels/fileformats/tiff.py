@@ -16,23 +16,25 @@ _PLACES = (273, 279, 324, 325)
 _PALETTE = 320
 _DIRECTORIES = (34665, 34853, 40965)
 _JPEG = (6, 7)
-#: Bytes of a value in each numeric type. Pillow takes others, texts and opaque bytes, as they are.
+#: The bytes of a value of each numeric type. Pillow does not convert values of other types (texts, opaque
+#: bytes), so they cost little.
 _BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 _INTEGERS = (3, 4, 13, 16)
-#: Tags from here on are private; Pillow does not look into them.
+#: Tags from this number on are private. Pillow does not read their values.
 _PRIVATE = 32_768
 
-#: Cameras write tens; each costs 7 us.
+#: Pillow takes 7 us for each entry. Cameras write tens.
 _MAX_ENTRIES = 1_024
 _MAX_VALUES = 1_024
 _MAX_PALETTE = 3 * 65_536
-#: Pillow makes an object of each.
+#: Pillow creates an object for each strip or tile.
 _MAX_PLACES = 65_536
 _BYTES_PER_PLACE = 500
-#: Tiles stick out over the edge, by less than one in each direction. All of each is decoded.
+#: The last tiles of a row or column may extend beyond the picture, and a decoder decodes them whole. This is
+#: the highest ratio of decoded pixels to the picture's pixels.
 _MAX_SHARE_OF_EDGES = 4
 _SMALL_PIXELS = 4 * 1024 * 1024
-#: libjpeg's coefficients, where a strip or a tile is a JPEG of several scans.
+#: Bytes per pixel for libjpeg's coefficients: a strip or a tile can be a JPEG with several scans.
 _COEFFICIENTS = 8
 
 
@@ -45,13 +47,17 @@ class _Entry:
 
 
 def inspect(data: bytes) -> Structure:
-    """Raises TooCostly for too many strips or for tiles far beyond the edge, Damaged for long directories."""
+    """Check the directories.
+
+    Raises TooCostly for too many strips, or for tiles that extend far beyond the picture, and Damaged for too
+    long directories.
+    """
     known: dict[int, int] = {}
     places = 0
     file = _File(data)
     for entry in file.entries(file.first):
         _check(entry)
-        if entry.tag in _DIRECTORIES:  # of Exif data, which Pillow reads too
+        if entry.tag in _DIRECTORIES:  # EXIF directories, which Pillow reads too
             file.count(entry.value)
         if entry.tag in _PLACES:
             places = max(places, entry.count)
@@ -63,8 +69,8 @@ def inspect(data: bytes) -> Structure:
         decoded = -(-width // across) * across * -(-length // down) * down
         if decoded > max(_MAX_SHARE_OF_EDGES * width * length, _SMALL_PIXELS):
             raise TooCostly(
-                f"has {width:,} x {length:,} pixels in tiles of {across:,} x {down:,}, most of which lie "
-                "outside of it; save it with smaller tiles."
+                f"has {width:,} x {length:,} pixels in tiles of {across:,} x {down:,} pixels, which lie "
+                "mostly outside the picture. Save it with smaller tiles."
             )
     else:
         across, down = width, min(length, known.get(_STRIP_ROWS, length))
@@ -91,19 +97,19 @@ class _File:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
-        # Sizes of an offset, of the number of entries and of an entry: of BigTIFF, and of TIFF.
+        # The sizes of an offset, of the number of entries and of an entry, in BigTIFF and in TIFF.
         self._offset, self._counter, self._entry = (8, 8, 20) if b"+" in data[2:4] else (4, 2, 12)
         self.first = self._number(self._offset, self._offset)
 
     def count(self, start: int) -> int:
-        """The number of entries of the directory there. Raises Damaged when there are too many."""
+        """The number of entries of the directory at `start`. Raises Damaged if there are too many."""
         count = self._number(start, self._counter)
         if count > _MAX_ENTRIES:
             raise Damaged(f"a directory has {count:,} entries")
         return count
 
     def entries(self, start: int) -> Iterator[_Entry]:
-        """The entries of the directory there, as far as the file goes."""
+        """The entries of the directory at `start`; entries beyond the end of the file are empty."""
         first = start + self._counter
         for at in range(first, first + self.count(start) * self._entry, self._entry):
             kind, values = self._number(at + 2, 2), at + 4 + self._offset

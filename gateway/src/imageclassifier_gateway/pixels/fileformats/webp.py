@@ -9,20 +9,20 @@ SIGNATURES = (b"RIFF",)
 _HEADER_BYTES = 12
 _PIXELS = (b"VP8X", b"ALPH", b"VP8 ", b"VP8L", b"ANIM")
 _FRAME = b"ANMF"
-#: They may say how the picture is turned.
+#: Chunks that may contain the orientation.
 _ORIENTED = (b"EXIF", b"XMP ")
 _MAX_ORIENTED_BYTES = 64 * 1024
-#: Each costs a step here, and 40 bytes in libwebp, which also reads all frames.
+#: `inspect` does one step for each chunk. libwebp takes 40 bytes for each, and reads all frames.
 _MAX_CHUNKS = 20_000
-#: More metadata, and more bytes of further frames, are left out.
+#: If the metadata and the later frames exceed one of these limits, they are removed.
 _MAX_OTHER_CHUNKS = 64
 _MAX_OTHER_BYTES = 256 * 1024
 
 
 def inspect(data: bytes) -> Structure:
-    """Leaves out metadata and all frames but the first where they are much.
+    """Remove the metadata, and all frames but the first, if they exceed a limit.
 
-    Raises Damaged for more chunks than any encoder writes.
+    Raises Damaged if there are more chunks than any encoder writes.
     """
     if data[8:12] != b"WEBP":
         return Structure(data)
