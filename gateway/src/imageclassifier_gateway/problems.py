@@ -53,8 +53,7 @@ CAUSES: dict[str, Cause] = {
         415,
         "The file is not a supported picture",
         "Send JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC. If you sent a URL, check that it points to the "
-        "picture "
-        "itself and not to a page that shows it.",
+        "picture itself and not to a page that shows it.",
     ),
     "broken-picture": Cause(
         422,
@@ -90,8 +89,7 @@ CAUSES: dict[str, Cause] = {
         503,
         "Too many requests at once",
         "Retry after the number of seconds in Retry-After. If the problem persists, raise "
-        "`spec.gateway.replicas`, "
-        "`spec.replicas` or their resources.",
+        "`spec.gateway.replicas`, `spec.replicas` or their resources.",
     ),
     "not-ready": Cause(
         503,

@@ -81,8 +81,7 @@ def build_and_start(options: Options) -> "grpc.Server":
     if options.rest_api_port == options.port and options.rest_api_port:
         logger.error(
             "server_options.http_port cannot be same as grpc_port. Please use a different port for "
-            "HTTP/REST API. "
-            "Skipped exporting HTTP/REST API."
+            "HTTP/REST API. Skipped exporting HTTP/REST API."
         )
     elif options.rest_api_port:
         try:

@@ -121,8 +121,9 @@ class BatchScheduler:
                     raise StatusError(
                         Code.UNAVAILABLE,
                         "The batch scheduling queue to which this task was submitted is full; task size is "
-                        f"{task.size} but scheduling capacity is only {free} (num_enqueued_batches="
-                        f"{len(queue.batches)}, max_enqueued_batches={options.max_enqueued_batches}, "
+                        f"{task.size} but scheduling capacity is only {free} "
+                        f"(num_enqueued_batches={len(queue.batches)}, "
+                        f"max_enqueued_batches={options.max_enqueued_batches}, "
                         f"open_batch_size={queue.batches[-1].size}, "
                         f"max_execution_batch_size={options.max_execution_batch_size})",
                     )
@@ -198,10 +199,8 @@ def merge(name: str, arrays: Sequence[Array], options: Batching) -> Array:
             raise StatusError(
                 Code.FAILED_PRECONDITION,
                 f"Tensors with name '{name}' from different tasks have different shapes and padding is "
-                "turned "
-                "off. Set pad_variable_length_inputs to true, or ensure that all tensors with the same "
-                "name have "
-                "equal dimensions starting with the first dim.",
+                "turned off. Set pad_variable_length_inputs to true, or ensure that all tensors with the "
+                "same name have equal dimensions starting with the first dim.",
             )
         arrays = [_pad(array, np.max([other.shape[1:] for other in arrays], axis=0)) for array in arrays]
     rows = sum(array.shape[0] for array in arrays)
@@ -299,8 +298,7 @@ class BatchingSession:
                 raise StatusError(
                     Code.FAILED_PRECONDITION,
                     "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension "
-                    "sizes of "
-                    "the input tensors",
+                    "sizes of the input tensors",
                 )
         results, start = [], 0
         for task in tasks:

@@ -176,8 +176,7 @@ def _find_versions(model: Any) -> dict[int, str]:
     if not chosen:
         logger.warning(
             "No versions of servable %s found under base path %s. Did you forget to name your leaf "
-            "directory as a "
-            "number (eg. '/1/')?",
+            "directory as a number (eg. '/1/')?",
             model.name,
             base,
         )

@@ -163,8 +163,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore
                 if request.config.WhichOneof("config") != "model_config_list":
                     raise invalid_argument(
                         "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
-                        "ModelConfigList "
-                        "is currently supported"
+                        "ModelConfigList is currently supported"
                     )
                 self._core.reload_config(request.config)
         except StatusError as error:

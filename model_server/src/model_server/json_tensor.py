@@ -119,9 +119,8 @@ def _from_instances(instances: Sequence[Any], dtypes: Mapping[str, int]) -> dict
     objects = _is_named(instances[0])
     if not isinstance(instances[0], dict) and len(dtypes) > 1:
         raise invalid_argument(
-            "instances is a plain list, but expecting list of objects as multiple input tensors required "
-            "as per "
-            "tensorinfo_map"
+            "instances is a plain list, but expecting list of objects as multiple input tensors required as "
+            "per tensorinfo_map"
         )
     for number, element in enumerate(instances):
         if objects and not _is_named(element):
@@ -141,8 +140,7 @@ def _from_instances(instances: Sequence[Any], dtypes: Mapping[str, int]) -> dict
         if element.keys() != dtypes.keys():
             raise invalid_argument(
                 f"Failed to process element: {number} of 'instances' list. JSON object: {_shown(element)} "
-                "keys "
-                f"must be equal to: {','.join(sorted(dtypes))}"
+                f"keys must be equal to: {','.join(sorted(dtypes))}"
             )
     return {
         name: _rows([e[name] for e in instances], dtype, f" key: {name}") for name, dtype in dtypes.items()
@@ -173,8 +171,7 @@ def _from_inputs(inputs: Any, dtypes: Mapping[str, int]) -> dict[str, Array]:
         if len(dtypes) > 1:
             raise invalid_argument(
                 "inputs is a plain value/list, but expecting an object as multiple input tensors required "
-                "as per "
-                "tensorinfo_map"
+                "as per tensorinfo_map"
             )
         name, dtype = next(iter(dtypes.items()))
         return {name: _array(inputs, dtype)}

@@ -31,8 +31,7 @@ class ModelLoader:
         if options.batching_parameters_file and not options.enable_batching:
             raise invalid_argument(
                 "server_options.batching_parameters_file is set without setting "
-                "server_options.enable_batching to "
-                "true."
+                "server_options.enable_batching to true."
             )
         self._options = options
         self._inference = inference

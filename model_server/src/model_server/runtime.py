@@ -61,8 +61,7 @@ class SavedModelSession:
             raise StatusError(
                 Code.NOT_FOUND,
                 f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}. Check "
-                "that "
-                "the directory exists and that you have the right permissions for accessing it.",
+                "that the directory exists and that you have the right permissions for accessing it.",
             )
         self._graph = Graph()
         try:

@@ -68,8 +68,7 @@ _REQUEST_ID_PARAMETER: Json = {
     "name": "X-Request-ID",
     "in": "header",
     "description": "Identifies the request in the response and in the logs. The gateway generates an id if "
-    "this one is "
-    "missing or has unusual characters.",
+    "this one is missing or has unusual characters.",
     "schema": {"type": "string"},
 }
 _TRACEPARENT_PARAMETER: Json = {
@@ -102,11 +101,9 @@ def _predict(settings: Settings) -> Json:
         "description": (
             f"At most {settings.max_pictures} pictures of {settings.max_image_bytes:,} bytes each, and "
             f"{settings.max_body_bytes:,} bytes in all. JPEG, PNG, WebP, GIF (first frame), BMP, TIFF and "
-            "HEIC are supported. A form with several files, or `urls` with any number of URLs, gets a "
-            "list: each "
-            "picture has its own prediction or its own problem. A form with one file, a raw picture, `url` "
-            "and "
-            "`image` get one prediction. A body of any other media type is read as a raw picture."
+            "HEIC are supported. A form with several files, or `urls` with any number of URLs, gets a list: "
+            "each picture has its own prediction or its own problem. A form with one file, a raw picture, "
+            "`url` and `image` get one prediction. A body of any other media type is read as a raw picture."
         ),
         "parameters": [_REQUEST_ID_PARAMETER, _TRACEPARENT_PARAMETER],
         "requestBody": {
@@ -123,8 +120,7 @@ def _predict(settings: Settings) -> Json:
                             "file": {"type": "array", "items": {"type": "string", "format": "binary"}}
                         },
                         "description": "One or more files. The names of the fields do not matter. The "
-                        "response is a list if there are "
-                        "several files.",
+                        "response is a list if there are several files.",
                     }
                 },
             },

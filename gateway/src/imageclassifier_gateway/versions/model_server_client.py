@@ -172,8 +172,7 @@ class ModelServer:
             if "Serving signature key" in str(error):
                 raise MissingSignatureError(
                     f"The model has no signature '{signature}', so it does not describe itself. Export it "
-                    f"with "
-                    f"imageclassifier-training, or set `classes` and `input` in the spec ({self._name})."
+                    f"with imageclassifier-training, or set `classes` and `input` in the spec ({self._name})."
                 ) from None
             raise
         if not answer.string_val:
