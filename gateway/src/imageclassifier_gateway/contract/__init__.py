@@ -1,9 +1,9 @@
-"""What a model says about itself: its input, its classes and when it answers which of them.
+"""The contract of a model: its input, its classes and its decision threshold.
 
-A model exported by `imageclassifier_training` carries this as JSON behind its `contract` signature, and a few
-pictures with their probabilities behind `golden`. For a model from elsewhere the routing file carries the
-same JSON, with the words for a foreign input and output added (`docs/architecture.md`). Plain values only: no
-I/O, no gRPC, no TensorFlow.
+A model that `imageclassifier_training` exports returns its contract as JSON from the signature `contract`,
+and a few pictures with their probabilities from the signature `golden`. For other models, the routing file
+contains the same JSON, with additional fields for their input and output (`docs/architecture.md`). Plain
+values only: no I/O, no gRPC, no TensorFlow.
 """
 
 from .checks import MAX_SIDE, SCHEMA, ContractError

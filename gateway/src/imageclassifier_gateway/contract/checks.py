@@ -1,6 +1,6 @@
 """Checks of single fields of parsed JSON.
 
-Each function returns the value, or raises ContractError with the path of the field that is wrong.
+Each function returns the value, or raises ContractError with the path of the invalid field.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from typing import Any
 
 SCHEMA = 1
-#: A model's input is a picture, not a poster: bounds the memory that a wrong contract can ask of the gateway.
+#: The maximum width and height of a model's input. It limits the memory that a wrong contract can cost.
 MAX_SIDE = 4096
 
 
 class ContractError(ValueError):
-    """A contract, or a model's answer to it, is not what it must be; the message says where and what."""
+    """A contract is invalid, or a model's output violates it. The message names the field and the reason."""
 
 
 def loaded(document: str | bytes | Mapping[str, Any], what: str) -> Any:
-    """The parsed document; text is parsed as JSON."""
+    """The document; parsed as JSON if it is text."""
     if not isinstance(document, str | bytes):
         return document
     try:

@@ -1,4 +1,4 @@
-"""The contract of a model as plain values, its tensor values and its decisions."""
+"""The contract as a value: converts pixels to a model's input, and its output to decisions."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .checks import SCHEMA, ContractError
 SERVING_SIGNATURE = "serving_default"
 CONTRACT_SIGNATURE = "contract"
 GOLDEN_SIGNATURE = "golden"
-#: The dummy int32 `(batch,)` input of `contract` and `golden`: with batching on, TF Serving refuses a
-#: signature whose inputs have no batch dimension (batching_session.cc).
+#: The unused int32 `(batch,)` input of `contract` and `golden`. With batching enabled, TensorFlow Serving
+#: refuses signatures whose inputs have no batch dimension (batching_session.cc).
 IGNORED_TENSOR = "ignored"
 JSON_TENSOR = "json"
 PIXELS_TENSOR = "pixels"
@@ -28,15 +28,15 @@ FITS = ("squash", "crop", "pad")
 DTYPES = ("uint8", "float32")
 CHANNELS = ("rgb", "bgr")
 ACTIVATIONS = ("none", "sigmoid")
-#: Rounding in a model's last layer may leave the interval 0..1 by this much.
+#: Rounding in a model's last layer may move a probability outside of 0 to 1 by this much.
 _PROBABILITY_SLACK = 1e-3
 
 
 @dataclass(frozen=True)
 class ModelInput:
-    """The pixels a model wants: their size, how a picture gets there, and the tensor they go into.
+    """The input of a model: the size of the pixels, how to resize a picture, and the tensor for the pixels.
 
-    The fields after `fit` have other values than these only for models that do not describe themselves.
+    The fields after `fit` differ from their defaults only for models without a `contract` signature.
     """
 
     height: int
@@ -60,7 +60,7 @@ class ModelInput:
 
 @dataclass(frozen=True)
 class ModelOutput:
-    """The tensor with the probabilities; `sigmoid` means one column, for the second class."""
+    """The tensor with the probabilities. With `sigmoid`, it has one column, for the second class."""
 
     tensor: str = PROBABILITIES_TENSOR
     activation: str = "none"
@@ -68,7 +68,7 @@ class ModelOutput:
 
 @dataclass(frozen=True)
 class ModelClass:
-    """One class: its name (a label for programs) and its message (a sentence for people)."""
+    """One class: its name (a label for programs) and its message (for people)."""
 
     name: str
     message: str
@@ -76,7 +76,7 @@ class ModelClass:
 
 @dataclass(frozen=True)
 class Decision:
-    """A model's answer for one picture."""
+    """The prediction for one picture."""
 
     label: str
     message: str
@@ -86,7 +86,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Contract:
-    """A model's description of itself. `classes` are in the order of the output's columns."""
+    """The contract of a model. `classes` are in the order of the output's columns."""
 
     name: str
     input: ModelInput
@@ -104,11 +104,11 @@ class Contract:
         return tuple(each.name for each in self.classes)
 
     def to_json(self) -> str:
-        """The contract as JSON with sorted keys: what the `contract` signature answers."""
+        """The contract as JSON with sorted keys, which the `contract` signature returns."""
         return json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False, allow_nan=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """The contract as plain JSON values, without input and output fields that have their default."""
+        """The contract as plain JSON values, without optional fields that have their default."""
         document: dict[str, Any] = {
             "schema": SCHEMA,
             "name": self.name,
@@ -126,14 +126,14 @@ class Contract:
 
     @property
     def digest(self) -> str:
-        """`sha256:` and the hash of the JSON; the order of its keys does not matter."""
+        """`sha256:` and the hash of the JSON, which does not depend on the order of keys."""
         return "sha256:" + hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def probabilities(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
-        """Turn the output tensor of a batch into probabilities, float64 `(batch, classes)`.
+        """Convert the output tensor of a batch to probabilities, float64 `(batch, classes)`.
 
-        `outputs` is `(batch, classes)`; with activation `sigmoid` it is `(batch, 1)` or `(batch,)`.
-        Raises ContractError when the shape is another, or when a value is not a probability.
+        The shape of `outputs` must be `(batch, classes)`, or `(batch, 1)` or `(batch,)` with activation
+        `sigmoid`. Raises ContractError for another shape, or for a value that is not a probability.
         """
         values = np.asarray(outputs, dtype=np.float64)
         if self.output.activation == "sigmoid":
@@ -148,22 +148,22 @@ class Contract:
         if values.ndim != 2 or values.shape[1] != len(self.classes):
             raise ContractError(
                 f"The model's output '{self.output.tensor}' has shape {tuple(outputs.shape)}; "
-                f"its contract names {len(self.classes)} classes, which needs (batch, {len(self.classes)})."
+                f"its contract has {len(self.classes)} classes and needs (batch, {len(self.classes)})."
             )
         wrong = ~((values >= -_PROBABILITY_SLACK) & (values <= 1 + _PROBABILITY_SLACK))  # also true for NaN
         if wrong.any():
             row, column = (int(i) for i in np.argwhere(wrong)[0])
             raise ContractError(
-                f"The model answered {values[row, column]:g} for class '{self.classes[column].name}', "
-                "which is not a probability: the model must end in a softmax or a sigmoid."
+                f"The model returned {values[row, column]:g} for class '{self.classes[column].name}', "
+                "which is not a probability. The model must end in a softmax or a sigmoid."
             )
         return np.clip(values, 0.0, 1.0)
 
     def decide(self, probabilities: Sequence[float] | NDArray[Any]) -> Decision:
-        """Choose the class for one picture's probabilities, one for each class.
+        """Choose the class of one picture from the probabilities of all classes.
 
-        With two classes the second is answered when its probability is at least `threshold`; with more, the
-        most probable (the first of equals).
+        With two classes, this is the second class if its probability is at least `threshold`. With more
+        classes, it is the most probable class, and the first one of equals.
         """
         values = [float(p) for p in probabilities]
         if len(values) != len(self.classes):

@@ -1,4 +1,4 @@
-"""Pictures with known answers, which a model carries behind its `golden` signature."""
+"""The golden pictures of a model: pictures with known probabilities, from its `golden` signature."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class GoldenCase:
 
 @dataclass(frozen=True)
 class Golden:
-    """Pictures with known answers, for checking a model end to end.
+    """Pictures with known probabilities, for an end-to-end check of a model.
 
-    `tolerance` is absolute, per probability.
+    `tolerance` is the absolute tolerance for each probability.
     """
 
     tolerance: float
     cases: tuple[GoldenCase, ...]
 
     def to_json(self) -> str:
-        """What the `golden` signature answers."""
+        """The golden pictures as JSON, which the `golden` signature returns."""
         cases = [
             {"png": base64.b64encode(case.png).decode(), "probabilities": list(case.probabilities)}
             for case in self.cases
@@ -40,7 +40,7 @@ class Golden:
 
 
 def parse_golden(document: str | bytes | Mapping[str, Any]) -> Golden:
-    """Read what the `golden` signature answered. Raises ContractError with the path of what is wrong."""
+    """Parse the output of the `golden` signature. Raises ContractError with the path of the invalid field."""
     top = an_object(loaded(document, "golden"), "golden")
     check_schema(top, "golden")
     cases = []

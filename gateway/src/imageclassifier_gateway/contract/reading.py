@@ -1,4 +1,4 @@
-"""Reading a contract from JSON, strictly: what would change the answer and is not understood is an error."""
+"""Parses a contract from JSON. Unknown keys that could change a prediction are errors."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from .description import (
 
 
 def parse_contract(document: str | bytes | Mapping[str, Any], *, default_name: str = "") -> Contract:
-    """Read a contract from JSON, or from JSON already parsed. `default_name` serves where it names no model.
+    """Parse a contract from JSON text or parsed JSON. `default_name` is the name if the contract has none.
 
-    A key that would change the answer and is unknown is an error; unknown keys at the top are information for
-    others. Raises ContractError with the path of what is wrong.
+    Unknown keys of `input`, `output` and `classes` are errors, because they could change predictions. Unknown
+    keys at the top level are ignored. Raises ContractError with the path of the invalid field.
     """
     top = an_object(loaded(document, "contract"), "contract")
     check_schema(top, "contract")
@@ -100,5 +100,5 @@ def _classes(value: Any) -> tuple[ModelClass, ...]:
     if len(names) < 2:
         raise ContractError(f"classes has {len(names)} entries; a classifier needs at least two.")
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ContractError(f"classes names '{twice[0]}' more than once.")
+        raise ContractError(f"classes contains '{twice[0]}' more than once.")
     return tuple(classes)

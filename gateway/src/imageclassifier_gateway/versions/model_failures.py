@@ -1,11 +1,11 @@
-"""How a call to a version can fail, and which failures count against that version. Pure.
+"""The failures of a call to a version, and whether they count against that version. Pure.
 
-The operator rolls a version back because of its failures, so a client must not be able to cause one that
-counts. Most failures are therefore compared: another version gets the same request, and the failure counts
-only if that version answers it.
+The operator rolls a version back because of its failures. So a client must not be able to cause a failure
+that counts. Most failures are therefore compared: another version gets the same request, and the failure
+counts only if that version answers it.
 
-Nor is a version to blame for the nodes of its pods. A call that got no answer at all counts only if the
-version answers the gateway's next check. What ends the pods themselves, such as a crash, shows in their
+A failure of a node must not count against a version either. So a call without a response counts only if the
+version answers the gateway's next check. Failures of the pods themselves, such as crashes, appear in their
 status.
 """
 
@@ -16,11 +16,11 @@ from enum import Enum
 
 import grpc
 
-#: Below this share of a request's whole time, a timeout says nothing about the version: slow URLs and the
-#: pictures of other clients used up the rest.
+#: If a call had less than this share of the request's whole time, its timeout does not count: slow URLs and
+#: the pictures of other clients used up the rest.
 _FAIR_SHARE = 0.1
-#: A version that is never slower than another by more than this factor is not called hanging: a single
-#: answer may be that much slower by chance.
+#: A timeout counts only if the version is slower than another one by more than this factor. A single response
+#: can be this much slower by chance.
 _TIMEOUT_FACTOR = 2.0
 #: Without another version to compare with, a timeout counts after this share of the request's whole time.
 _ALONE_SHARE = 0.5
@@ -32,37 +32,37 @@ _QUEUE_FULL = "batch scheduling queue"
 
 
 class Suspect(Enum):
-    """What a failure points to."""
+    """The probable cause of a failure, which decides whether it counts."""
 
     VERSION = "version"
-    """Nothing that a client sends is known to cause it. It counts, unless another version fails as well."""
+    """No request is known to cause it. It counts, unless another version fails with the same request."""
     REQUEST = "request"
     """The request may have caused it. It counts only if another version answers the same request."""
     CONNECTION = "connection"
-    """No answer came, and the connection is lost. It counts only if the version answers afterwards."""
+    """The connection was lost before a response. It counts only if the version answers the next check."""
     TIME = "time"
-    """The time ran out. It counts only if another version is much quicker with the same request, and if the
-    version itself answers afterwards.
+    """The deadline passed. It counts only if another version is much faster with the same request, and if the
+    version answers the next check.
     """
     LOAD = "load"
-    """Too many requests at once, or a connection that the gateway itself closed. It never counts."""
+    """There were too many requests at once, or the gateway closed the connection. It never counts."""
 
 
 class ModelServerError(Exception):
-    """The model server gave no usable answer. `cause` is one of problems.CAUSES."""
+    """The model server returned no usable response. `cause` is one of problems.CAUSES."""
 
     cause = "model-error"
     suspect = Suspect.VERSION
 
 
 class ModelRefusedError(ModelServerError):
-    """The model server found the request itself invalid."""
+    """The model server refused the request as invalid."""
 
     suspect = Suspect.REQUEST
 
 
 class ModelUnavailableError(ModelServerError):
-    """No pod could be reached, or none could take the call."""
+    """No pod is reachable, or none accepted the call."""
 
     cause = "model-unavailable"
     suspect = Suspect.CONNECTION
@@ -75,14 +75,14 @@ class ModelDisconnectedError(ModelUnavailableError):
 
 
 class ModelOverloadedError(ModelUnavailableError):
-    """The model server has too many calls to answer already, and did not begin with this one."""
+    """The model server has too many calls, and did not start with this one."""
 
     cause = "overloaded"
     suspect = Suspect.LOAD
 
 
 class ModelTimeoutError(ModelServerError):
-    """The deadline passed before an answer came."""
+    """The deadline passed before a response arrived."""
 
     cause = "model-timeout"
     suspect = Suspect.TIME
@@ -92,20 +92,20 @@ class MissingSignatureError(ModelServerError):
     """The model has no signature of that name."""
 
 
-#: Every gRPC status code, and the error that it becomes. The gateway makes the tensors itself, in the shape
-#: of the version's contract and in batches that every model server is configured to accept. So a request
-#: decides only about the values of pixels, the number of pictures, the time that is left and the load.
+#: The error for each gRPC status code. The gateway builds the tensors itself, in the shape of the version's
+#: contract and in batches that every model server accepts. So a client controls only the values of pixels,
+#: the number of pictures, the remaining time and the load.
 ERROR_OF_CODE: dict[grpc.StatusCode, type[ModelServerError]] = {
-    # The call succeeded; only an answer that cannot be used gets here.
+    # The call succeeded, but its response is not usable.
     grpc.StatusCode.OK: ModelServerError,
     # The gateway cancels calls only when it closes a connection. A server cancels them when it stops.
     grpc.StatusCode.CANCELLED: ModelDisconnectedError,
-    # "predict_util.cc": an operation failed in a way that has no code of its own.
+    # An operation failed in a way that has no other code (predict_util.cc).
     grpc.StatusCode.UNKNOWN: ModelServerError,
     # Too many pictures for the batching configuration or for a fixed batch dimension, or values that an
-    # operation of the model rejects. A wrong signature gives it too, and then for every request.
+    # operation of the model rejects. Every request to a wrong signature gets it too.
     grpc.StatusCode.INVALID_ARGUMENT: ModelRefusedError,
-    # How much time was left depends on the URLs and on the number of pictures.
+    # The remaining time depends on the URLs and on the number of pictures.
     grpc.StatusCode.DEADLINE_EXCEEDED: ModelTimeoutError,
     # "Servable not found": the version is not loaded.
     grpc.StatusCode.NOT_FOUND: ModelServerError,
@@ -118,11 +118,11 @@ ERROR_OF_CODE: dict[grpc.StatusCode, type[ModelServerError]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: ModelOverloadedError,
     # "Serving signature key not found", or an output without a batch dimension.
     grpc.StatusCode.FAILED_PRECONDITION: ModelServerError,
-    # TensorFlow cancels operations beside the one that failed.
+    # TensorFlow cancels the operations that run in parallel with a failed one.
     grpc.StatusCode.ABORTED: ModelServerError,
     # The value of a pixel, used as an index, is beyond a table of the model.
     grpc.StatusCode.OUT_OF_RANGE: ModelRefusedError,
-    # An operation that this server does not have.
+    # The server does not have an operation of the model.
     grpc.StatusCode.UNIMPLEMENTED: ModelServerError,
     # An operation of the model failed, or the connection broke the protocol.
     grpc.StatusCode.INTERNAL: ModelServerError,
@@ -134,7 +134,7 @@ ERROR_OF_CODE: dict[grpc.StatusCode, type[ModelServerError]] = {
 
 
 def error_class(code: grpc.StatusCode, details: str) -> type[ModelServerError]:
-    """The error that a gRPC status stands for."""
+    """The error class for a gRPC status."""
     if _QUEUE_FULL in details:
         return ModelOverloadedError
     if code == grpc.StatusCode.RESOURCE_EXHAUSTED and _OUT_OF_MEMORY in details:
@@ -144,24 +144,24 @@ def error_class(code: grpc.StatusCode, details: str) -> type[ModelServerError]:
 
 @dataclass(frozen=True)
 class Failure:
-    """A version that did not answer a request."""
+    """The failure of a version to answer a request."""
 
     version: int
     error: ModelServerError
-    #: What was left for the call that failed.
+    #: The timeout of the failed call.
     allowed_seconds: float
-    #: What all calls for the request took for each picture; None when none was made.
+    #: The time of all calls for the request, divided by the number of pictures; None without a call.
     seconds: float | None
 
     @property
     def got_no_answer(self) -> bool:
-        """Whether the version said nothing, so that its node or the network may be the cause."""
+        """Whether there was no response, so that a node or the network may be the cause."""
         return self.error.suspect in (Suspect.CONNECTION, Suspect.TIME)
 
     def counts_alone(self, whole_seconds: float) -> bool:
-        """Whether the failure counts against the version when no other one was asked.
+        """Whether the failure counts if no other version got the request.
 
-        `whole_seconds` is the time that a request has in all.
+        `whole_seconds` is the timeout of a whole request.
         """
         match self.error.suspect:
             case Suspect.VERSION | Suspect.CONNECTION:
@@ -172,7 +172,7 @@ class Failure:
                 return False
 
     def counts_beside(self, other_seconds: float, whole_seconds: float) -> bool:
-        """Whether the failure counts when another version answered the same request in `other_seconds`."""
+        """Whether the failure counts if another version answered the same request in `other_seconds`."""
         match self.error.suspect:
             case Suspect.LOAD:
                 return False

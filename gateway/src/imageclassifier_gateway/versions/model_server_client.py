@@ -1,7 +1,6 @@
-"""A client of TensorFlow Serving's gRPC API for one version of a model, spread over all pods behind a target.
+"""A client of TensorFlow Serving's gRPC API for one version of a model, balanced over the pods of a target.
 
-Only slim stubs are used (`generate_stubs.py`): importing TensorFlow for its protobufs would cost 2 s and 640
-MB.
+It uses slim stubs (`generate_stubs.py`), because importing TensorFlow for its protobufs takes 2 s and 640 MB.
 """
 
 from __future__ import annotations
@@ -34,39 +33,37 @@ _PREDICTION_SERVICE = "/tensorflow.serving.PredictionService/"
 _MODEL_SERVICE = "/tensorflow.serving.ModelService/"
 
 _CHANNEL_OPTIONS = [
-    # A headless Service resolves to every pod; requests go round.
+    # A headless Service resolves to all pods, and the calls alternate between them.
     ("grpc.lb_policy_name", "round_robin"),
-    # Pods that come and go must be seen within a second (gRPC's default is 30 s).
+    # New and deleted pods must be noticed within a second (gRPC's default is 30 s).
     ("grpc.dns_min_time_between_resolutions_ms", 500),
-    # Otherwise each resolution also asks for a TXT record that never exists.
+    # Otherwise each resolution also queries a TXT record that never exists.
     ("grpc.service_config_disable_resolution", 1),
     ("grpc.enable_http_proxy", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    # More often than every 300 s is answered with GOAWAY "too many pings".
+    # Servers answer pings more often than every 300 s with GOAWAY "too many pings".
     ("grpc.keepalive_time_ms", 310_000),
-    # Also TCP_USER_TIMEOUT (gRPC proposal A18): a node that is gone without a word costs a call so long, not
-    # 20 s.
+    # Also sets TCP_USER_TIMEOUT (gRPC proposal A18): a call to a node that has failed ends after 3 s, not 20
+    # s.
     ("grpc.keepalive_timeout_ms", 3_000),
     ("grpc.max_send_message_length", -1),
-    # An answer is a few floats for each picture, or the contract and the golden pictures.
+    # A response is a few floats for each picture, or the contract, or the golden pictures.
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
-    # Channels of the same target must not share connections: a version that is dropped closes its own.
+    # Channels of the same target must not share connections, because each version closes its own.
     ("grpc.use_local_subchannel_pool", 1),
 ]
 
-#: How long the second try may wait for a connection to another pod: longer than a resolution and a connect
-#: take.
+#: How long a retry may wait for a connection to another pod. It is enough for name resolution and connecting.
 _RECONNECT_SECONDS = 2.5
-#: How long the second try waits, at most, after a server that had no thread or no place in its queue free for
-#: the first.
+#: The longest pause before a retry if the server had no free thread or no place in its queue.
 _OVERLOADED_SECONDS = 0.2
 
-#: TensorFlow Serving refuses a call with one of these before it begins with it.
-_WORTH_ANOTHER_TRY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+#: The status of calls that TensorFlow Serving refuses before it starts with them.
+_RETRYABLE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
-#: What a client reads about a failure whose details say no more than this.
+#: The messages for failures whose gRPC details add nothing.
 _SENTENCES = {
     "model-timeout": "The model did not answer in time",
     "overloaded": "The model server is overloaded",
@@ -81,7 +78,7 @@ _TO_NUMPY: dict[int, Any] = {
 
 
 class ModelServer:
-    """One version of one model, by its number, wherever its pods are. May be used by many threads at once."""
+    """A connection to the pods of one version of a model. Thread-safe."""
 
     def __init__(self, target: str, model: str, version: int) -> None:
         self.target = target
@@ -118,22 +115,22 @@ class ModelServer:
         retry: bool = False,
         metadata: tuple[tuple[str, str], ...] = (),
     ) -> pb.TensorProto:
-        """Calls Predict with a tensor for each input, and returns the tensor named `output`.
+        """Call Predict with a tensor for each input, and return the tensor named `output`.
 
-        With `retry`, a call that found a pod unavailable or overloaded is made once more, on another pod
-        where there is one (Predict has no side effects). Raises ModelUnavailableError, ModelTimeoutError or
+        With `retry`, a call is retried once if the pod is unavailable or overloaded, on another pod if there
+        is one (Predict has no side effects). Raises ModelUnavailableError, ModelTimeoutError or
         ModelServerError.
         """
         request = pb.PredictRequest(model_spec=self._spec)
         request.model_spec.signature_name = signature
         for name, values in inputs.items():
-            put(values, request.inputs[name])  # in place: a tensor made before would be copied
+            put(values, request.inputs[name])  # in place, because protobuf would copy a tensor
         deadline = time.monotonic() + timeout_seconds
         try:
             response = self._call(self._predict, request, timeout=timeout_seconds, metadata=metadata)
         except grpc.RpcError as error:
             failure = self._error(error)
-            if not retry or error.code() not in _WORTH_ANOTHER_TRY:
+            if not retry or error.code() not in _RETRYABLE:
                 raise failure from None
             if isinstance(failure, ModelOverloadedError):
                 time.sleep(random.uniform(0.25, 1.0) * _OVERLOADED_SECONDS)  # noqa: S311 - jitter is no secret
@@ -151,8 +148,8 @@ class ModelServer:
     ) -> pb.PredictResponse:
         timeout = min(remaining_seconds, _RECONNECT_SECONDS) if remaining_seconds > 0 else 0.001
         try:
-            # Waits for a connection: the pods may just have been replaced, and their new addresses be on the
-            # way.
+            # Wait for a connection: the pods may just have been replaced, and their new addresses not be
+            # known.
             response: pb.PredictResponse = self._call(
                 self._predict, request, timeout=timeout, metadata=metadata, wait_for_ready=True
             )
@@ -163,7 +160,7 @@ class ModelServer:
         return response
 
     def text(self, signature: str, *, timeout_seconds: float) -> str:
-        """What the `contract` or `golden` signature answers. Raises as `predict` does."""
+        """The text that the `contract` or `golden` signature returns. Raises as `predict` does."""
         ignored = {IGNORED_TENSOR: np.zeros(1, dtype=np.int32)}
         try:
             answer = self.predict(signature, ignored, JSON_TENSOR, timeout_seconds=timeout_seconds)
@@ -185,7 +182,7 @@ class ModelServer:
             ) from None
 
     def status(self, *, timeout_seconds: float) -> pb.ModelVersionStatus:
-        """The version's state as the server tells it. Raises as `predict` does."""
+        """The version's state as the server reports it. Raises as `predict` does."""
         try:
             request = pb.GetModelStatusRequest(model_spec=self._spec)
             response = self._call(self._status, request, timeout=timeout_seconds)
@@ -209,7 +206,7 @@ class ModelServer:
         try:
             return method(request, **options)
         except ValueError as error:
-            # gRPC raises it for a channel that was closed: the version left the routing meanwhile.
+            # gRPC raises it if the channel is closed: the version has left the routing file.
             raise ModelDisconnectedError(
                 f"The connection to the model server was closed ({self._name}): {error}"
             ) from None
@@ -219,12 +216,12 @@ class ModelServer:
         kind = error_class(code, details)
         sentence = _SENTENCES.get(kind.cause)
         if sentence is None:
-            return kind(f"The model server answered {code.name}: {details[:300]} ({self._name}).")
+            return kind(f"The model server returned {code.name}: {details[:300]} ({self._name}).")
         return kind(f"{sentence} ({self._name}).")
 
 
 def put(values: Values, tensor: pb.TensorProto) -> None:
-    """Put values into a tensor as raw bytes, which take a quarter of the bytes of float lists."""
+    """Put values into a tensor as raw bytes, which take a quarter of the size of float lists."""
     tensor.dtype = {"uint8": pb.DT_UINT8, "float32": pb.DT_FLOAT, "int32": pb.DT_INT32}[values.dtype.name]
     for size in values.shape:
         tensor.tensor_shape.dim.add(size=size)
@@ -232,9 +229,9 @@ def put(values: Values, tensor: pb.TensorProto) -> None:
 
 
 def array(values: pb.TensorProto) -> NDArray[Any]:
-    """The floating-point values of a tensor in its shape.
+    """The floating-point values of a tensor, in its shape.
 
-    Raises ModelServerError if it has none, or too few.
+    Raises ModelServerError if it has other values, or not as many as its shape needs.
     """
     shape = tuple(dim.size for dim in values.tensor_shape.dim)
     if values.dtype not in _TO_NUMPY:
