@@ -36,7 +36,7 @@ def classifier(source: dict[str, Any] | None, **dataset: Any) -> api.ImageClassi
 
 
 def job(ic: api.ImageClassifier) -> dict[str, Any]:
-    _, job = render.verify_job(ic, ic.candidate("tf"), "{}", "attempt", SETTINGS)
+    *_, job = render.verify_job(ic, ic.candidate("tf"), "{}", "attempt", SETTINGS)
     return dict(job["spec"])
 
 

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from imageclassifier_operator import api
+from imageclassifier_operator import api, render
+from imageclassifier_operator.api import names
 from imageclassifier_operator.observe import verification_verdict
 from imageclassifier_operator.render import verification_plan
+from imageclassifier_operator.render.verification import MAX_PLAN_ANNOTATION_BYTES
 
 LEGACY: dict[str, Any] = {
     "classes": [{"name": "dark"}, {"name": "light"}],
@@ -75,3 +77,24 @@ def test_the_plan_contains_the_contracts_of_both_versions_without_their_own() ->
         role: [c["name"] for c in plan[role]["contract"]["classes"]] for role in ("serving", "candidate")
     }
     assert classes == {"serving": ["dark", "light"], "candidate": ["night", "day"]}
+
+
+def test_a_short_plan_is_in_the_pod_and_a_long_one_in_a_config_map() -> None:
+    """Both are mounted at the same path."""
+    ic, installation = described(2), render.Installation("gateway", "default")
+    version = ic.candidate("tf")
+
+    def rendered(plan: str) -> tuple[list[str], dict[str, Any]]:
+        children = render.verify_job(ic, version, plan, "attempt", installation)
+        pod = children[-1]["spec"]["template"]
+        volume = next(volume for volume in pod["spec"]["volumes"] if volume["name"] == "plan")
+        assert "/etc/imageclassifier/verify/plan.json" in pod["spec"]["containers"][0]["args"]
+        return [child["kind"] for child in children], {**pod["metadata"].get("annotations", {}), **volume}
+
+    kinds, short = rendered('{"a": 1}')
+    assert (kinds, short[names.ANNOTATION_PLAN]) == (["Job"], '{"a": 1}')
+    assert short["downwardAPI"]["items"][0]["path"] == "plan.json"
+    kinds, long = rendered("x" * (MAX_PLAN_ANNOTATION_BYTES + 1))
+    assert kinds == ["ConfigMap", "Job"]
+    assert long["configMap"] == {"name": "pizza-verify-v2-attempt"}
+    assert names.ANNOTATION_PLAN not in long

@@ -21,6 +21,12 @@ CONTAINER = "verify"
 JOB_DEADLINE_SECONDS = 300
 """The deadline of a verification Job without a data set, which includes pulling the image."""
 
+MAX_PLAN_ANNOTATION_BYTES = 16384
+"""A longer plan, as one with pictures in it, gets a ConfigMap. Pods are cached, and may have 256 KiB of
+annotations.
+"""
+
+_PLAN_FILE = "plan.json"
 _PLAN_DIRECTORY = "/etc/imageclassifier/verify"
 _PICTURES_DIRECTORY = "/etc/imageclassifier/pictures"
 
@@ -28,11 +34,12 @@ _PICTURES_DIRECTORY = "/etc/imageclassifier/pictures"
 def verify_job(
     ic: ImageClassifier, served: ModelVersion, plan_json: str, attempt: str, installation: Installation
 ) -> tuple[Manifest, ...]:
-    """The ConfigMap with the plan, and the Job. Both have `attempt` in their name, since a Job is immutable.
+    """The Job, whose name has `attempt`, since a Job is immutable, and the ConfigMap with a long plan.
 
+    A short plan is an annotation of the Job's pod, mounted through the downward API.
     A picture from a key of a ConfigMap is mounted at `picture_file(config_map, key)`.
     """
-    name = names.verify_name(ic.name, served.version, attempt)
+    name, is_short = names.verify_name(ic.name, served.version, attempt), _is_short(plan_json)
     meta = metadata(ic, name, component="verify", version=served.version)
     selector = names.selector(ic.name, "verify", served.version)
     config_maps = sorted(
@@ -43,7 +50,7 @@ def verify_job(
         TMP_MOUNT,
     ]
     volumes: list[Manifest] = [
-        {"name": "plan", "configMap": {"name": name}},
+        {"name": "plan", **(_plan_of_annotation() if is_short else {"configMap": {"name": name}})},
         TMP_VOLUME,
     ]
     for number, config_map in enumerate(config_maps):
@@ -59,7 +66,7 @@ def verify_job(
                 gateway_image(ic, installation),
                 ic.gateway.image_pull_policy,
                 command=["python", "-m", "imageclassifier_gateway.verify"],
-                args=["--plan", f"{_PLAN_DIRECTORY}/plan.json"],
+                args=["--plan", f"{_PLAN_DIRECTORY}/{_PLAN_FILE}"],
                 env=_environment(ic),
                 resources=ic.gateway.resources,
                 volumeMounts=[*mounts, *parts.mounts],
@@ -74,20 +81,34 @@ def verify_job(
     if secrets := dict.fromkeys((*ic.gateway.image_pull_secrets, *parts.pull_secrets)):
         pod["imagePullSecrets"] = pull_secrets(tuple(secrets))
     pod["restartPolicy"] = "Never"
-    return (
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"plan.json": plan_json}},
-        {
-            "apiVersion": "batch/v1",
-            "kind": "Job",
-            "metadata": meta,
-            "spec": {
-                "backoffLimit": 0,
-                "activeDeadlineSeconds": JOB_DEADLINE_SECONDS
-                + (0 if dataset is None else dataset.timeout_seconds),
-                "template": {"metadata": {"labels": meta["labels"]}, "spec": pod},
-            },
+    pod_metadata: Manifest = {"labels": meta["labels"]}
+    if is_short:
+        pod_metadata["annotations"] = {names.ANNOTATION_PLAN: plan_json}
+    job: Manifest = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": meta,
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": JOB_DEADLINE_SECONDS
+            + (0 if dataset is None else dataset.timeout_seconds),
+            "template": {"metadata": pod_metadata, "spec": pod},
         },
-    )
+    }
+    if is_short:
+        return (job,)
+    data = {_PLAN_FILE: plan_json}
+    return ({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}, job)
+
+
+def _is_short(plan_json: str) -> bool:
+    return len(plan_json.encode()) <= MAX_PLAN_ANNOTATION_BYTES
+
+
+def _plan_of_annotation() -> Manifest:
+    path = f"metadata.annotations['{names.ANNOTATION_PLAN}']"
+    item = {"path": _PLAN_FILE, "fieldRef": {"apiVersion": "v1", "fieldPath": path}}
+    return {"downwardAPI": {"items": [item]}}
 
 
 def picture_file(config_map: str, key: str) -> str:
