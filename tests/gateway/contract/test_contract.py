@@ -173,8 +173,8 @@ def test_a_sigmoid_becomes_two_probabilities() -> None:
 @pytest.mark.parametrize(
     ("activation", "outputs", "sentence"),
     [
-        ("none", [[0.5, 0.2, 0.3]], "names 2 classes"),
-        ("none", [0.5, 0.5], "names 2 classes"),
+        ("none", [[0.5, 0.2, 0.3]], "has 2 classes"),
+        ("none", [0.5, 0.5], "has 2 classes"),
         ("none", [[3.2, -1.0]], "3.2 for class 'not_pizza', which is not a probability"),
         ("none", [[0.5, math.nan]], "nan for class 'pizza'"),
         ("sigmoid", [[0.5, 0.5]], "needs one column"),
