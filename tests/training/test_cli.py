@@ -15,7 +15,9 @@ from PIL import Image
 Run = Callable[..., int]
 
 
-@pytest.mark.parametrize("command", ["train", "export", "evaluate", "predict", "describe"])
+@pytest.mark.parametrize(
+    "command", ["explore", "train", "export", "evaluate", "predict", "score", "describe"]
+)
 def test_help_shows_examples(command: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run(command, "--help")

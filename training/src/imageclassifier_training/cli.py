@@ -6,7 +6,7 @@ import argparse
 
 from rich.console import Console
 
-from .commands import describe, evaluate, explore, export, predict, train
+from .commands import describe, evaluate, explore, export, predict, score, train
 from .errors import DataError, TrainingError
 
 _SHOWN_PROBLEMS = 30
@@ -52,6 +52,6 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (explore, train, export, evaluate, predict, describe):
+    for command in (explore, train, export, evaluate, predict, score, describe):
         command.add_parser(subparsers)
     return parser

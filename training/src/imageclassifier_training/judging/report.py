@@ -112,9 +112,14 @@ def short(path: Path) -> str:
 
 
 def thumbnail(path: Path, side: int = 180) -> str:
-    """Draw an image small, as a data URL."""
+    """Draw an image file small, as a data URL."""
+    return thumbnail_of(path.read_bytes(), side)
+
+
+def thumbnail_of(data: bytes, side: int) -> str:
+    """Draw an image small, as a data URL; `side` is the longer side in pixels."""
     wanted = ModelInput(height=side, width=side, resize="lanczos")
-    picture = decode(path.read_bytes(), wanted)
+    picture = decode(data, wanted)
     scale = side / max(picture.size)
     width, height = (max(1, round(scale * each)) for each in picture.size)
     small = fit(picture, ModelInput(height=height, width=width, resize="lanczos"))

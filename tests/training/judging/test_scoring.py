@@ -1,0 +1,151 @@
+"""Scoring many images: resumable, with an error for each that cannot be read, and as the gateway predicts."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from imageclassifier_gateway.contract import Decision
+from imageclassifier_training.errors import DataError, TrainingError
+from imageclassifier_training.judging import contact_sheet, scoring
+from imageclassifier_training.judging.score_table import ScoreTable
+from imageclassifier_training.judging.scoring import Scored
+
+Run = Callable[..., int]
+
+
+def decided(image: str, red: float = 0.75) -> Scored:
+    label = "red" if red >= 0.5 else "blue"
+    return Scored(image, Decision(label, label, max(red, 1 - red), {"blue": 1 - red, "red": red}))
+
+
+def rows(table: Path) -> dict[str, dict[str, str]]:
+    with table.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return {row["image"]: row for row in csv.DictReader(file)}
+
+
+class _Gateway(BaseHTTPRequestHandler):
+    """Answers as the gateway's API does: a prediction, or a problem document."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        good = body.startswith(b"\x89PNG")
+        answer = {"prediction": "It is red!", "label": "red", "probability": 0.9}
+        answer["probabilities"] = {"blue": 0.1, "red": 0.9}
+        self.send_response(200 if good else 415)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer if good else {"detail": "The file is not a picture."}).encode())
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def gateway() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Gateway)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_table_continues_where_a_killed_run_was(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    with ScoreTable(path, "m 1") as table:
+        table.add(Scored("zero.jpg", None, "The picture is empty."))
+        for index in range(3):
+            table.add(decided(f"{index}.jpg"))
+    path.write_bytes(path.read_bytes()[:-30])  # the last line is half a line
+    with ScoreTable(path, "m 1") as table:
+        assert table.done == {"0.jpg", "1.jpg"}
+        table.add(decided("2.jpg", 0.25))
+    assert rows(path).keys() == {"0.jpg", "1.jpg", "2.jpg"}
+    assert rows(path)["2.jpg"]["p(blue)"] == "0.750000"
+
+
+def test_each_line_is_on_the_disk_before_the_next_image(tmp_path: Path) -> None:
+    with ScoreTable(tmp_path / "scores.csv", "m 1") as table:
+        table.add(decided("0.jpg"))
+        assert "0.jpg" in rows(tmp_path / "scores.csv")
+
+
+def test_the_table_of_another_model_or_of_something_else_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    with ScoreTable(path, "m 1") as table:
+        table.add(decided("0.jpg"))
+    with pytest.raises(TrainingError, match="has the scores of m 1, and this is m 2"):
+        ScoreTable(path, "m 2")
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(TrainingError, match="was not written by `score`"):
+        ScoreTable(path, "m 1")
+    assert path.read_text() == "a,b\n1,2\n"
+
+
+def test_only_errors_still_make_a_table(tmp_path: Path) -> None:
+    with ScoreTable(tmp_path / "scores.csv", "m 1") as table:
+        table.add(Scored("zero.jpg", None, "The picture is empty."))
+    assert rows(tmp_path / "scores.csv")["zero.jpg"]["error"] == "The picture is empty."
+
+
+def test_sources_are_files_folders_without_litter_and_urls(data_dir: Path) -> None:
+    (data_dir / "blue" / "Thumbs.db").write_bytes(b"x")
+    url = "https://example.org/photo.jpg"
+    found = list(scoring.images([str(data_dir), url, str(data_dir / "red" / "0.png")]))
+    assert len(found) == 18
+    assert found[16] == url
+    with pytest.raises(DataError, match="no such file or folder"):
+        list(scoring.images([str(data_dir / "nowhere")]))
+
+
+def test_a_gateway_classifies_and_its_problems_are_errors_of_single_images(
+    data_dir: Path, gateway: str, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = os.fsdecode(b"M\xfcller.png")
+    (data_dir / "blue" / "0.png").rename(data_dir / "blue" / name)
+    (data_dir / "blue" / "a.txt").write_text("text")
+    table, sheet = tmp_path / "scores.csv", tmp_path / "sheet.html"
+    arguments = ["score", "--gateway", gateway, data_dir, "--csv", table, "--html", sheet]
+    assert run(*arguments) == 3
+    shown = capsys.readouterr()
+    assert "Classified 16 images: 16 red." in shown.out
+    assert "1 images could not be classified" in shown.err
+    assert rows(table)[str(data_dir / "blue" / "a.txt")]["error"] == "The file is not a picture."
+    assert rows(table)[str(data_dir / "blue" / name)]["message"] == "It is red!"
+    assert r"M\xfcller.png" in sheet.read_text()
+    (data_dir / "blue" / "a.txt").unlink()
+    assert run(*arguments) == 0
+    assert "Classified 0 images: none. 16 were in the file before." in capsys.readouterr().out
+
+
+def test_a_gateway_that_does_not_answer_is_an_error_of_each_image(data_dir: Path) -> None:
+    image = str(data_dir / "red" / "0.png")
+    (found,) = scoring.with_gateway("http://127.0.0.1:9", [image])
+    assert found.decision is None
+    assert "cannot be fetched" in found.error
+
+
+def test_a_model_scores_as_predict_does(
+    exported: Path, shared_data: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, red = tmp_path / "scores.csv", shared_data / "red" / "0.png"
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    assert run("score", exported, shared_data, tmp_path / "empty.jpg", "--csv", table) == 3
+    capsys.readouterr()
+    assert run("predict", exported, red, "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert rows(table)[str(red)]["label"] == answer["label"]
+    assert float(rows(table)[str(red)]["probability"]) == pytest.approx(answer["probability"], abs=1e-4)
+    assert "empty" in rows(table)[str(tmp_path / "empty.jpg")]["error"]
+
+
+def test_a_contact_sheet_survives_images_that_are_gone(tmp_path: Path) -> None:
+    with ScoreTable(tmp_path / "scores.csv", "m 1") as table:
+        table.add(decided(str(tmp_path / "gone.jpg")))
+    assert "gone.jpg" in contact_sheet.render(tmp_path / "scores.csv", "m 1")

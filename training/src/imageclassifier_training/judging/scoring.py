@@ -1,0 +1,148 @@
+"""Scores images without labels, with an exported model or with a gateway: both predict the same."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imageclassifier_gateway.contract import Decision
+from imageclassifier_gateway.pixels.images import Limits, PictureError, prepare
+
+from ..errors import DataError
+from ..files import shown
+from ..pictures.listing import files_below
+
+if TYPE_CHECKING:  # TensorFlow takes seconds to import, and a gateway needs none of it
+    from ..exporting.saved_model import ServedModel
+
+_CHUNK = 64
+_BATCH = 16
+#: Requests to a gateway that are under way at the same time.
+_REQUESTS = 8
+_TIMEOUT_SECONDS = 60
+_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An image, the decision about it, or the sentence that says why there is none."""
+
+    image: str
+    decision: Decision | None
+    error: str = ""
+
+
+def images(sources: Iterable[str]) -> Iterator[str]:
+    """Yield the images of files, of folders (on every level, without litter) and of URLs.
+
+    Raises DataError when a source does not exist or a folder cannot be read.
+    """
+    for source in sources:
+        if _is_url(source) or Path(source).is_file():
+            yield source
+        elif Path(source).is_dir():
+            files, problems, _ = files_below(Path(source))
+            if problems:
+                raise DataError(problems)
+            yield from map(str, files)
+        else:
+            raise DataError([f"{shown(source)}: no such file or folder."])
+
+
+def with_model(model: ServedModel, wanted: Iterable[str]) -> Iterator[Scored]:
+    """Score images with a model in this process, in the order given."""
+
+    def prepared(image: str) -> NDArray[np.uint8] | str:
+        try:
+            return prepare(read(image), model.contract.input, _LIMITS)
+        except (PictureError, OSError, ValueError) as error:
+            return _sentence(error)
+
+    with ThreadPoolExecutor() as threads:
+        for chunk in _chunks(wanted, _CHUNK):
+            pixels = list(threads.map(prepared, chunk))
+            arrays = [each for each in pixels if not isinstance(each, str)]
+            rows = iter(
+                row
+                for start in range(0, len(arrays), _BATCH)
+                for row in model.probabilities(np.stack(arrays[start : start + _BATCH]))
+            )
+            for image, each in zip(chunk, pixels, strict=True):
+                if isinstance(each, str):
+                    yield Scored(image, None, each)
+                else:
+                    yield Scored(image, model.contract.decide(next(rows)))
+
+
+def with_gateway(url: str, wanted: Iterable[str]) -> Iterator[Scored]:
+    """Score images with a gateway at this URL (`http://host:port`), in the order given."""
+    ask = _asker(f"{url.rstrip('/')}/predict")
+    with ThreadPoolExecutor(_REQUESTS) as threads:
+        for chunk in _chunks(wanted, _CHUNK):
+            yield from threads.map(ask, chunk)
+
+
+def _asker(endpoint: str) -> Callable[[str], Scored]:
+    def ask(image: str) -> Scored:
+        try:
+            request = urllib.request.Request(  # noqa: S310
+                endpoint, data=read(image), headers={"Content-Type": "application/octet-stream"}
+            )
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
+                answer = json.load(response)
+        except urllib.error.HTTPError as error:
+            return Scored(image, None, _problem(error))
+        except (OSError, ValueError) as error:
+            return Scored(image, None, _sentence(error))
+        return Scored(
+            image,
+            Decision(answer["label"], answer["prediction"], answer["probability"], answer["probabilities"]),
+        )
+
+    return ask
+
+
+def _problem(error: urllib.error.HTTPError) -> str:
+    """The detail of a problem document, or the status."""
+    try:
+        return str(json.load(error)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"{error.url} answered {error.code} {error.reason}."
+
+
+def read(image: str) -> bytes:
+    """Read a file or fetch a URL; of more than the limit, one byte more."""
+    if not _is_url(image):
+        return Path(image).read_bytes()
+    request = urllib.request.Request(image, headers={"User-Agent": "imageclassifier-training"})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
+        # One byte more than allowed is enough to be refused with the right sentence.
+        return bytes(response.read(_LIMITS.max_bytes + 1))
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, urllib.error.URLError):
+        return f"the URL cannot be fetched ({error.reason})."
+    if isinstance(error, OSError):
+        return f"it cannot be read ({error.strerror or error})."
+    return str(error)
+
+
+def _is_url(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
+
+
+def _chunks(items: Iterable[str], size: int) -> Iterator[Sequence[str]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
