@@ -61,9 +61,14 @@ class OpenConnections:
 
     @contextmanager
     def answering(self, connection: socket.socket) -> Iterator[None]:
-        """Mark the connection as busy, as a context manager: it is not closed for another one."""
+        """Mark the connection as busy, as a context manager: it is not closed for another one.
+
+        Raises ConnectionAbortedError if it was closed before. `http.server` takes the end of a connection for
+        the end of the headers, so half a request would be answered, and would keep a probe out.
+        """
         with self._lock:
-            self._waiting.pop(connection, None)
+            if self._waiting.pop(connection, None) is None:
+                raise ConnectionAbortedError
             self._answering.add(connection)
         try:
             yield
