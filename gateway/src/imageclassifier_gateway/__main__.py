@@ -11,22 +11,22 @@ from .process import run
 
 
 def main() -> None:
-    """Runs until SIGTERM. Exits with 2 when a setting cannot be used."""
+    """Run until SIGTERM. Exits with code 2 if a setting is invalid."""
     try:
         settings = read_settings(os.environ)
     except SettingError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    # gRPC's library writes plain lines of its own to stderr at each lost connection; what matters is in our
-    # log.
+    # Otherwise gRPC writes plain text to stderr for each lost connection. The gateway logs what matters.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    # numpy would start a thread for each core of the machine, for algebra that is never asked for here.
+    # Otherwise numpy starts a thread for each core of the machine, for linear algebra that the gateway never
+    # uses.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # The name server that a user's URL leads to may never answer: by default glibc waits 10 s for it, in a
-    # thread that nothing can stop (resolver.py).
+    # The name server of a user's URL may never answer. By default, glibc waits 10 s for it, in a thread that
+    # nothing can stop (resolver.py).
     os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:2")
-    # Pillow warns of damaged metadata in texts that hold a client's numbers. Python would print each of them
-    # once, and keep it forever.
+    # Pillow's warnings about damaged metadata contain values of the client. Python would print each different
+    # warning once, and keep it for ever.
     warnings.filterwarnings("ignore", module="PIL")
     run(settings)
 

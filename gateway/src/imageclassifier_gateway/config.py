@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-#: One process cannot use more: Python runs one thread at a time, except while threads decode or wait.
+#: One process cannot use more cores: Python runs one thread at a time, except while threads decode or wait.
 _MAX_CORES = 8
-#: Even if pictures must be small, the input of a model can be large.
+#: A model's input can be large even if `max_image_bytes` is small.
 _MIN_BUFFERED_BYTES = 64 * 1024 * 1024
 #: An origin as browsers write it in the Origin header.
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9]([-a-z0-9.]*[a-z0-9])?)(:[0-9]{1,5})?\Z")
 
 
 class SettingError(ValueError):
-    """An environment variable has a value that cannot be used; the message names it."""
+    """An environment variable has an invalid value. The message names the variable."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,12 @@ class Settings:
     timeout_seconds: float = 10.0
     url_allowed_hosts: tuple[str, ...] = ()
     url_allow_private_networks: bool = False
-    #: Origins whose pages may use the gateway; `*` stands for all.
+    #: The origins whose pages may use the gateway; `*` means all origins.
     cors_allowed_origins: tuple[str, ...] = ()
     cpu_limit: float = 1.0
     drain_seconds: float = 5.0
-    #: Pictures in one request; together with `max_body_bytes` it bounds what one request can ask for.
+    #: The maximum number of pictures in one request. With `max_body_bytes`, it limits the work for one
+    #: request.
     max_pictures: int = 32
 
     @property
@@ -73,7 +74,7 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Reads `GATEWAY_*`. Raises SettingError with the variable's name when a value cannot be used."""
+    """Read the `GATEWAY_*` variables. Raises SettingError if a value is invalid."""
     defaults = Settings()
     return Settings(
         routing_file=Path(environment.get("GATEWAY_ROUTING_FILE") or defaults.routing_file),

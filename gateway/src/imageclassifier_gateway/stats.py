@@ -17,16 +17,18 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import generate_latest
 
-#: Upper bounds in seconds, each about 1.5 times the one before: a p99 read from them is right within a half.
+#: Upper bounds in seconds. Each is about 1.5 times the previous one, so a p99 from them is at most 50 % too
+#: high.
 LATENCY_BUCKETS_SECONDS = (
     0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75,
     1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0,
 )  # fmt: skip
 
-#: Of a prediction request: reading it, fetching pictures from URLs, decoding them, asking the model, and all.
+#: The stages of a prediction request: reading it, fetching from URLs, decoding, calling the model, and the
+#: total.
 STAGES = ("receive", "fetch", "decode", "model", "total")
 
-# Otherwise each counter has a `_created` series beside it, which nothing reads.
+# Otherwise each counter gets a second series, `_created`, that nobody reads.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
@@ -35,7 +37,8 @@ class _VersionCounters:
     requests: int = 0
     errors: int = 0
     latency_sum_seconds: float = 0.0
-    #: For each bound, the calls that took at most that and more than the bound before; the last is the rest.
+    #: For each bound, the number of calls above the previous bound and up to this one. The last is for the
+    #: rest.
     latency_counts: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BUCKETS_SECONDS) + 1))
 
 
@@ -49,7 +52,7 @@ class _ShadowCounters:
 
 
 class Stats:
-    """All counters of one gateway process. Safe to call from any thread."""
+    """All counters of one gateway process. Thread-safe."""
 
     def __init__(self) -> None:
         self.start_id = uuid.uuid4().hex
@@ -79,7 +82,7 @@ class Stats:
             buckets=LATENCY_BUCKETS_SECONDS,
             registry=self._registry,
         )
-        #: By name; looked up once, since several are observed for each request.
+        #: The histograms by stage, looked up once because each request observes several.
         self.stages = {stage: stages.labels(stage) for stage in STAGES}
         self.in_flight = Gauge(
             f"{prefix}_requests_in_flight",

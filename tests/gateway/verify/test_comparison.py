@@ -37,7 +37,7 @@ def test_a_candidate_that_is_not_shown_worse_passes_with_the_loss_that_could_hav
     conclusion = comparison(both=950, only_serving=12, only_candidate=9, neither=29).conclusion()
     assert (conclusion.result, conclusion.passed) == ("NotShownWorse", True)
     assert conclusion.smallest_loss == "0.90"  # 15 against 6
-    assert "With so many differences, a loss of 0.90 percentage points would have been shown." in (
+    assert "With this many differences, a loss of 0.90 percentage points would have been shown." in (
         conclusion.message
     )
     assert mcnemar.p_value(15, 6) <= 0.05 < mcnemar.p_value(14, 7)

@@ -1,6 +1,6 @@
-"""The Flask application: what holds for every request, whatever its route.
+"""The Flask application, with everything that all routes share.
 
-Request ids, one place where failures become problem documents, security headers, metrics and the access log.
+This is: request ids, problem documents for all failures, security headers, metrics and the access log.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def create_app(gateway: Gateway) -> Flask:
 
 
 def wants_body(app: Flask) -> Callable[[str, str], bool]:
-    """Whether a request of this method and path reads its body: false where no route takes it."""
+    """A function that returns whether a route reads the body of a request with this method and path."""
     routes = app.url_map.bind("")
 
     def asks(method: str, path: str) -> bool:

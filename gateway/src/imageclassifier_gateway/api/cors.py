@@ -1,4 +1,4 @@
-"""Cross-origin resource sharing: pages of the origins that the owner allows may read responses.
+"""Cross-origin resource sharing (CORS): lets pages of the allowed origins read responses.
 
 https://fetch.spec.whatwg.org/#http-cors-protocol
 """
@@ -11,9 +11,9 @@ from flask import Flask, Response, request
 
 from ..http.origins import is_allowed, response_headers
 
-#: Chromium caps it at two hours.
+#: How long a browser may cache a preflight response. Chromium caches at most two hours.
 _PREFLIGHT_SECONDS = 7200
-#: Names of HTTP headers, separated by commas, as a browser lists them.
+#: A list of header names, as browsers send it.
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9-]{1,64}(, ?[A-Za-z0-9-]{1,64}){0,31}\Z")
 
 
@@ -35,7 +35,8 @@ def install(app: Flask, allowed: tuple[str, ...]) -> None:
             answer.headers["Access-Control-Max-Age"] = str(_PREFLIGHT_SECONDS)
             wanted = request.headers.get("Access-Control-Request-Headers", "")
             if _HEADER_NAMES.match(wanted):
-                # All of them: a header only matters where the gateway or the owner's `sticky` reads it.
+                # Allow all headers: the gateway reads only those it knows and the one in the owner's
+                # `sticky`.
                 answer.headers["Access-Control-Allow-Headers"] = wanted
         return answer
 

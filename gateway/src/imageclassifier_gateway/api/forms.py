@@ -1,8 +1,8 @@
-"""The files of a multipart form (RFC 7578) that is in memory as a whole. No I/O.
+"""Finds the files in a multipart form (RFC 7578) that is completely in memory. No I/O.
 
-Flask's `request.files` takes a form that it cannot parse for an empty one. Werkzeug's MultipartDecoder gets
-either the whole body, which it copies twice, or chunks of it: a chunk that ends one byte behind a delimiter
-then adds a byte to the file before (Werkzeug 3.1.9). Here one search over the body finds all parts.
+Flask's `request.files` treats an invalid form as an empty one. Werkzeug's MultipartDecoder copies a whole
+body twice. If it gets the body in chunks, and a chunk ends one byte after a delimiter, it appends a byte to
+the file before the delimiter (Werkzeug 3.1.9). This module finds all parts with one search over the body.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from werkzeug.http import parse_options_header
 from ..problems import Problem
 from .payload import Payload, Picture, check_count
 
-#: Text before the first delimiter, and the headers of one part. Clients write no such text, and headers of
-#: about 100 bytes. Werkzeug takes 0.8 microseconds for each byte of a header made of parameters.
+#: The limit for text before the first delimiter, and for the headers of one part. Clients send no such text,
+#: and about 100 bytes of headers. Werkzeug takes 0.8 us for each byte of a header with many parameters.
 _MAX_HEAD_BYTES = 4 * 1024
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\r\r|\n\n")
-#: RFC 822: a line that begins with white space continues the header before.
+#: A line that begins with white space continues the previous header (RFC 822).
 _CONTINUATION = re.compile(rb"(?:\r\n|\n|\r)[ \t]")
 _LET_THE_CLIENT = "Let the HTTP client set the Content-Type header: it knows the boundary."
 
 
 @dataclass(frozen=True)
 class _Part:
-    """The file name of a part, None for a field, and the offsets of its content."""
+    """A part: its file name (None if it is a field), and the offsets of its content."""
 
     filename: str | None
     start: int
@@ -35,10 +35,10 @@ class _Part:
 
 
 def read_form(body: bytes, boundary: str | None, max_pictures: int) -> Payload:
-    """The form's files, in their order. Fields are skipped; a form may have one for each picture allowed.
+    """The files of the form, in their order. Other fields are ignored, up to `max_pictures` of them.
 
-    Copies the files, and nothing else. Raises Problem when the form has no file or too many parts, or when
-    the body is not such a form.
+    Only the files are copied. Raises Problem if the form has no file or too many parts, or if it is
+    malformed.
     """
     if not boundary:
         raise Problem("bad-request", f"The Content-Type of the form has no boundary. {_LET_THE_CLIENT}")
@@ -59,10 +59,10 @@ def read_form(body: bytes, boundary: str | None, max_pictures: int) -> Payload:
 
 def _parts(body: bytes, boundary: str) -> Iterator[_Part]:
     dashes = b"--" + re.escape(boundary.encode("ascii", "replace"))
-    # What ends the line of a delimiter, or the form. Some clients put the first delimiter behind other text.
+    # The end of a delimiter's line, or of the form. Some clients send other text before the first delimiter.
     line_end = rb"(?:(--)|[^\S\r\n]*(?:\r\n|\n|\r))"
     delimiter = re.compile(dashes + line_end).search(body, 0, _MAX_HEAD_BYTES)
-    # The literal comes first, so that the search for it is a fast one; a delimiter begins a line.
+    # A delimiter must begin a line. The literal stands before this check, because that makes the search fast.
     next_delimiter = re.compile(dashes + rb"(?<=[\r\n]" + dashes + rb")" + line_end)
     while delimiter is not None and delimiter[1] is None:
         filename, start = _head(body, delimiter.end())

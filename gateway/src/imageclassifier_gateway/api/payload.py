@@ -1,4 +1,4 @@
-"""What a prediction request holds: pictures, or references to them, in any of the accepted forms. No I/O."""
+"""The pictures or URLs in a prediction request, parsed from any of the accepted formats. No I/O."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import Any
 
 from ..problems import Problem
 
-#: More than 32 pictures need, were their URLs of 2,048 characters all commas. Base64 has none of these.
+#: Enough for 32 URLs of 2,048 characters, even if all are commas. Base64 has no commas or brackets.
 _MAX_JSON_VALUES = 70_000
-#: Python keeps a text with one character beyond Latin-1 in two or four bytes for each of its characters.
+#: In longer bodies, all text must be ASCII. Python takes two or four bytes for each character of a text that
+#: has one character beyond Latin-1.
 _LONG_JSON_BYTES = 1024 * 1024
 _WIDE_ESCAPE = re.compile(rb"\\u(?!00)")
 _DATA_URL = re.compile(r"data:[^,;]*(;[^,;]*)*?;base64,", re.IGNORECASE)
@@ -22,7 +23,7 @@ _DATA_URL = re.compile(r"data:[^,;]*(;[^,;]*)*?;base64,", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that came with the request; `name` is the file's, where it has one."""
+    """A picture in the request. `name` is the file name, if there is one."""
 
     data: bytes
     name: str | None = None
@@ -42,14 +43,14 @@ class Reference:
 
 @dataclass(frozen=True)
 class Payload:
-    """The pictures of one request. `many`: the answer is a list, even for one picture."""
+    """The pictures of one request. If `many` is true, the response is a list, even for one picture."""
 
     sources: Sequence[Picture | Reference]
     many: bool = False
 
 
 def read_json(body: bytes, max_pictures: int) -> Payload:
-    """Reads `{"url"}`, `{"urls"}` or `{"image"}`. Raises Problem when it is none of these."""
+    """Parse `{"url"}`, `{"urls"}` or `{"image"}`. Raises Problem for any other body."""
     document = parse_json_object(body)
     given = [name for name in ("url", "urls", "image") if name in document]
     unknown = sorted(set(document) - {"url", "urls", "image"})
@@ -71,9 +72,9 @@ def read_json(body: bytes, max_pictures: int) -> Payload:
 
 
 def parse_json_object(body: bytes) -> dict[str, Any]:
-    """A JSON object from a request's body. Raises Problem when it is anything else.
+    """Parse a body that must be a JSON object. Raises Problem if it is not.
 
-    What would take many times its size in memory is refused before it is parsed.
+    A body that would take many times its size in memory is refused before it is parsed.
     """
     if sum(body.count(each) for each in b"[{,") > _MAX_JSON_VALUES:
         raise Problem(
@@ -94,13 +95,13 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
 
 
 def decode_base64(text: str, where: str) -> bytes:
-    """The bytes of plain base64 or of a data URL. Raises Problem when it is neither."""
+    """Decode plain base64 or a data URL. Raises Problem if the text is neither."""
     if prefix := _DATA_URL.match(text[:256]):
         text = text[prefix.end() :]
     elif text[:5].lower() == "data:":
         raise Problem("bad-request", f"'{where}' is a data URL without base64. Encode the picture in base64.")
     try:
-        # validate=True refuses line breaks, which many encoders put in; nothing else is let through.
+        # validate=True refuses white space too, so remove it first: many encoders insert line breaks.
         data = text.encode("ascii")
         return base64.b64decode(data.translate(None, b" \t\r\n\f\v"), validate=True)
     except (binascii.Error, ValueError):
@@ -108,7 +109,7 @@ def decode_base64(text: str, where: str) -> bytes:
 
 
 def check_count(count: int, max_pictures: int) -> None:
-    """Raises Problem when a request holds more pictures than one request may."""
+    """Raise Problem if a request has too many pictures."""
     if count > max_pictures:
         raise Problem("too-large", f"The request has {count} pictures; send at most {max_pictures} at once.")
 

@@ -1,10 +1,10 @@
-"""The REST API of TensorFlow Serving for pictures, for clients that already use it.
+"""TensorFlow Serving's REST API for pictures, for clients that already use it.
 
-https://www.tensorflow.org/tfx/serving/api_rest describes it.
+https://www.tensorflow.org/tfx/serving/api_rest describes the API.
 
-An instance is a picture, `{"b64": "..."}`, bare or under one input name; the answer is the probabilities in
-the order of the classes. Raw tensors are not taken: preparing pictures is what this gateway is for. A path
-may name the version, as TensorFlow Serving's may; only the version that serves takes pictures then.
+An instance is a picture, `{"b64": "..."}`, alone or under one input name. The response contains the
+probabilities in the order of the classes. The API accepts no raw tensors, because the gateway preprocesses
+pictures. A path may name a version, but only the serving version classifies pictures.
 """
 
 from __future__ import annotations

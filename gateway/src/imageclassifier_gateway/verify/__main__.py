@@ -1,6 +1,6 @@
-"""`python -m imageclassifier_gateway.verify --plan FILE`: runs one verification, as its Job does.
+"""`python -m imageclassifier_gateway.verify --plan FILE`: runs one verification. The Job runs this command.
 
-Exit code: 0 passed, 1 failed, 2 could not be carried out.
+Exit code: 0 passed, 1 failed, 2 no verdict.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .verification import verify
 
 
 def main() -> int:
-    """Runs the plan, writes the verdict, and returns the exit code."""
+    """Run the plan, write the verdict, and return the exit code."""
     parser = argparse.ArgumentParser(description="Verify a version of a model before it gets traffic.")
     parser.add_argument("--plan", type=Path, required=True, help="the plan, a JSON file")
     parser.add_argument(
@@ -32,7 +32,7 @@ def main() -> int:
     try:
         document, settings = json.loads(arguments.plan.read_text()), read_settings(os.environ)
         progress = Progress()
-        with suppress(OSError):  # without the port the verification works as well
+        with suppress(OSError):  # the verification does not need the port
             progress.serve(settings.internal_port)
         verdict = verify(document, settings, progress)
     except (OSError, ValueError, RecursionError) as error:

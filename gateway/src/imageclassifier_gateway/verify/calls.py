@@ -1,4 +1,4 @@
-"""Calls of one version with labelled pictures. They wait for a pod that is lost and may come back."""
+"""Calls one version with labelled pictures, and waits if its pod is temporarily unavailable."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .outcome import NotCarriedOutError
 
 CALL_SECONDS = 10.0
 RETRY_SECONDS = 0.5
-#: How long a version may be unreachable: its only pod may have to start on another node.
+#: How long a version may be unreachable. Its only pod may have to start on another node.
 PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class VersionCalls:
-    """One version, its contract, and the deadline of the verification."""
+    """The calls to one version, with its contract and the deadline of the verification."""
 
     server: ModelServer
     contract: Contract
@@ -31,8 +31,9 @@ class VersionCalls:
     def label(self, pixels: Pixels) -> str:
         """The label that the version predicts.
 
-        One picture a call, so that a user's request to the same pod waits for one picture at most. Raises
-        ModelServerError; ModelUnavailableError or ModelTimeoutError only when the patience is over.
+        Each call has one picture, so that users' requests to the same pod wait for one picture at most.
+        Raises ModelServerError, but ModelUnavailableError and ModelTimeoutError only after
+        `patience_seconds`.
         """
         give_up = Deadline.after(self.patience_seconds)
         while True:

@@ -17,7 +17,7 @@ NOT_COMPARED = "NotCompared"
 
 @dataclass(frozen=True)
 class Rules:
-    """What the candidate has to reach. `significance_percent` is the level of the test."""
+    """The requirements on the candidate. `significance_percent` is the significance level of the test."""
 
     significance_percent: int = 5
     min_accuracy_percent: int | None = None
@@ -25,7 +25,10 @@ class Rules:
 
 @dataclass
 class Counts:
-    """Pictures by which version is right; `right` and `wrong` if the serving version was not asked."""
+    """The numbers of pictures that both, one or neither of the versions classified correctly.
+
+    `right` and `wrong` count the pictures that only the candidate classified.
+    """
 
     both: int = 0
     only_serving: int = 0
@@ -36,26 +39,26 @@ class Counts:
 
     @property
     def compared(self) -> int:
-        """Pictures that both versions classified."""
+        """The number of pictures that both versions classified."""
         return self.both + self.only_serving + self.only_candidate + self.neither
 
     @property
     def pictures(self) -> int:
-        """Pictures that the candidate classified."""
+        """The number of pictures that the candidate classified."""
         return self.compared + self.right + self.wrong
 
     @property
     def candidate_right(self) -> int:
-        """Pictures that the candidate classified correctly."""
+        """The number of pictures that the candidate classified correctly."""
         return self.both + self.only_candidate + self.right
 
     @property
     def loss(self) -> int:
-        """By how many of the compared pictures the candidate is worse; negative if it is better."""
+        """The number of correct pictures that the candidate has less; negative if it has more."""
         return self.only_serving - self.only_candidate
 
     def add(self, candidate_right: bool, serving_right: bool | None) -> None:
-        """Count one picture. `serving_right` is None if the serving version was not asked."""
+        """Count one picture. `serving_right` is None if only the candidate classified it."""
         if serving_right is None:
             name = "right" if candidate_right else "wrong"
         elif serving_right:
@@ -143,21 +146,21 @@ class Comparison:
         )
 
     def _advice(self, counts: Counts, shown: int | None, worse: bool) -> str:
-        """What to do about a loss; or, without one, how large a loss had to be to be shown."""
+        """What to do about a loss. Without a loss: the smallest loss that the test could have shown."""
         if worse:
             return "To roll it out anyway, remove spec.rollout.acceptance.dataset."
         if shown is None:
             fewest = mcnemar.fewest_discordant(self.rules.significance_percent)
             return f"The versions differ on too few pictures to show a loss: at least {fewest} are needed."
         return (
-            f"With so many differences, a loss of {_loss(counts, shown)} percentage points would have been "
+            f"With this many differences, a loss of {_loss(counts, shown)} percentage points would have been "
             "shown."
         )
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What the counts show. `smallest_loss`: the smallest loss in percentage points that they could show."""
+    """The result of the test. `smallest_loss` is the smallest loss that it can show, in percentage points."""
 
     result: str
     message: str

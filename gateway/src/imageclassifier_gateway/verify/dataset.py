@@ -11,9 +11,9 @@ from ..pixels.images import PictureTooLarge
 from .outcome import NotCarriedOutError, RejectedError
 from .plan import Dataset, Folder
 
-#: What file systems and operating systems leave in folders, beside names that begin with a dot.
+#: Files that file systems and operating systems create. Names that begin with a dot are ignored too.
 _IGNORED = {"lost+found", "Thumbs.db", "desktop.ini"}
-#: The exact test takes two seconds for so many, and their paths 20 MB.
+#: With this many pictures, the exact test takes two seconds, and the paths take 20 MB.
 MAX_PICTURES = 100_000
 _SHOWN_NAMES = 10
 _NAME = "The data set spec.rollout.acceptance.dataset"
@@ -40,10 +40,10 @@ class LabelledPicture:
 
 
 def find_pictures(dataset: Dataset) -> list[LabelledPicture]:
-    """All files in the class folders, in an order that is random and always the same.
+    """All files in the class folders, in a pseudo-random order that is the same in each run.
 
-    So the pictures that are done at any moment are a fair sample of all. Raises NotCarriedOutError if there
-    are none.
+    So the pictures that are done at any moment are a representative sample. Raises NotCarriedOutError if
+    there are no files.
     """
     try:
         folders = dataset.folders if dataset.root is None else tuple(_class_folders(dataset.root))

@@ -1,7 +1,7 @@
-"""Sends labelled pictures to the candidate and to the serving version, and counts who is right.
+"""Sends labelled pictures to the candidate and to the serving version, and counts correct predictions.
 
-Memory is bounded: one picture is decoded at a time, and a few prepared ones wait for their turn. Each version
-gets one picture at a time, so the serving version's users notice little.
+Memory is bounded: one picture is decoded at a time, and only a few prepared ones are queued. Each version
+gets one picture at a time, so that users' requests to the serving version are hardly delayed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .progress import Progress
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-#: Prepared pictures that wait while both versions are busy.
+#: The maximum number of prepared pictures in the queue.
 _AHEAD = 4
 _EXAMPLES = 3
 _RAISE_TIMEOUT = " Raise spec.rollout.acceptance.dataset.timeoutSeconds, or use fewer pictures."
@@ -41,7 +41,7 @@ class Prepared:
 
 @dataclass
 class Evaluation:
-    """One run over all pictures. `serving` becomes None when the serving version is lost."""
+    """One run over all pictures. `serving` becomes None if the serving version becomes unavailable."""
 
     pictures: Sequence[LabelledPicture]
     candidate: VersionCalls
@@ -106,13 +106,13 @@ class Evaluation:
             ) from None
 
     def _serving_label(self, call: Future[str]) -> str | None:
-        """The serving version's label; empty if it fails on this picture, and None when it is lost."""
+        """The serving version's label; empty if it fails on this picture, None if it is unavailable."""
         try:
             return call.result()
         except NotCarriedOutError as error:
             raise NotCarriedOutError(f"{error} {self._so_far()}{_RAISE_TIMEOUT}") from None
         except (ModelUnavailableError, ModelTimeoutError) as error:
-            # A broken serving version must not keep out the version that mends it.
+            # A broken serving version must not block the version that fixes it.
             self.serving = None
             self.notes.append(f"The serving version was lost after {self.progress.done:,} pictures: {error}")
             return None
@@ -138,14 +138,14 @@ class Evaluation:
 
 
 def _form(wanted: ModelInput) -> tuple[int, int, str, str]:
-    """What decides about the pixels of a picture, before they become a tensor."""
+    """The parts of a model's input that determine the pixels of a picture."""
     return wanted.height, wanted.width, wanted.resize, wanted.fit
 
 
 def _ahead(
     executor: ThreadPoolExecutor, work: Callable[[_Item], _Result], items: Iterable[_Item]
 ) -> Iterator[tuple[_Item, _Result]]:
-    """Each item with the result of its work, in order. A few are worked on ahead of time."""
+    """Each item with the result of its work, in order. Up to _AHEAD items are processed in advance."""
     waiting: deque[tuple[_Item, Future[_Result]]] = deque()
     for item in items:
         waiting.append((item, executor.submit(work, item)))

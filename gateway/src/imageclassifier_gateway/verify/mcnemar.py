@@ -1,14 +1,16 @@
 """The exact McNemar test: is one classifier worse than another on the same labelled pictures? Pure.
 
-Only the pictures count on which exactly one of the two is right (discordant pictures). If neither is better,
-each of them falls to either side like a fair coin, so the number that only the serving version gets right is
-binomial with probability 1/2. The one-sided p value is its upper tail.
+Only discordant pictures count: those that exactly one of the two versions classifies correctly. If the
+versions are equally good, each discordant picture is equally likely to favour either one. So the number of
+pictures that only the serving version classifies correctly is binomial with probability 1/2. The one-sided p
+value is the upper tail of this distribution.
 
 Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
-Psychometrika 12 (1947), 153-157. The exact conditional form, and how it compares with the mid-p form:
-M. W. Fagerland, S. Lydersen, P. Laake, "The McNemar test for binary matched-pairs data: mid-p and asymptotic
-are better than exact conditional", BMC Medical Research Methodology 13:91 (2013). The exact form is used here
-although it has less power, because it never refuses an equal candidate more often than the level says.
+Psychometrika 12 (1947), 153-157. The exact conditional form, and how it compares with the mid-p form: M. W.
+Fagerland, S. Lydersen, P. Laake, "The McNemar test for binary matched-pairs data: mid-p and asymptotic are
+better than exact conditional", BMC Medical Research Methodology 13:91 (2013). This module uses the exact
+form. It has less power, but it never refuses an equally good candidate more often than the significance
+level.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from math import comb
 def p_value(only_serving: int, only_candidate: int) -> float:
     """The probability of a split at least as bad for the candidate, if the candidate is no worse.
 
-    `only_serving` and `only_candidate`: the pictures that only this version gets right.
+    `only_serving` and `only_candidate` are the numbers of pictures that only this version classifies
+    correctly.
     """
     discordant = only_serving + only_candidate
     return _upper_tail(discordant, only_serving) / (
@@ -28,9 +31,9 @@ def p_value(only_serving: int, only_candidate: int) -> float:
 
 
 def smallest_shown(discordant: int, level_percent: int) -> int | None:
-    """The smallest `only_serving` of `discordant` pictures with a p value of at most the level.
+    """The smallest `only_serving` of `discordant` pictures whose p value is at most the level.
 
-    None if not even a split that is as bad as possible has one: there are too few discordant pictures.
+    None if there are too few discordant pictures, so that even the worst split is above the level.
     """
     most, tail, term = (level_percent * (1 << discordant)) // 100, 0, 1
     for count in range(discordant, -1, -1):
@@ -42,7 +45,7 @@ def smallest_shown(discordant: int, level_percent: int) -> int | None:
 
 
 def fewest_discordant(level_percent: int) -> int:
-    """The smallest number of discordant pictures of which some split shows a loss at this level."""
+    """The smallest number of discordant pictures with which the test can show a loss at this level."""
     discordant = 1
     while level_percent * (1 << discordant) < 100:
         discordant += 1

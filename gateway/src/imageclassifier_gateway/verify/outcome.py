@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 class NotCarriedOutError(Exception):
-    """The verification could not be made, which says nothing about the model; the message says why."""
+    """The verification ended without a verdict about the model. The message gives the reason."""
 
 
 class RejectedError(Exception):
-    """The candidate must not serve. `reason` is a word of the operator's closed list of reasons."""
+    """The candidate must not serve. `reason` is one of the reasons that the operator knows."""
 
     def __init__(self, reason: str, sentence: str) -> None:
         super().__init__(sentence)

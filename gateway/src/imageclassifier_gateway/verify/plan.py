@@ -11,19 +11,19 @@ from ..contract.checks import ContractError, a_list, a_number, a_text, an_object
 from .comparison import Rules
 
 _PICTURE_SOURCES = ("base64", "file", "url")
-#: Two days; no Job runs for longer.
+#: Two days. No Job runs longer.
 _MAX_DEADLINE_SECONDS = 48 * 3600
 #: At a higher level the test would refuse equal candidates often.
 _MAX_SIGNIFICANCE_PERCENT = 20
 
 
 class PlanError(ValueError):
-    """The plan cannot be carried out; the message says which field is wrong."""
+    """The plan is invalid. The message names the field."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A version and where its pods are; `contract` is that of a model that does not describe itself."""
+    """A version and the address of its pods. `contract` is set for models without a `contract` signature."""
 
     version: int
     address: str
@@ -32,7 +32,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Case:
-    """A picture, the label it must get, and how probable that label must at least be.
+    """An acceptance picture, the expected label, and the minimum probability of this label.
 
     `source` says what `picture` is: `base64`, the name of a `file`, or a `url`.
     """
@@ -80,7 +80,7 @@ class Plan:
 
 
 def parse_plan(document: Any) -> Plan:
-    """Reads a plan from parsed JSON. Raises PlanError when a field is missing or malformed."""
+    """Parse a plan from JSON values. Raises PlanError if a field is missing or invalid."""
     try:
         top = an_object(document, "the plan")
         serving = top.get("serving")

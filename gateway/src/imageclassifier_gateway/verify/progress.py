@@ -1,7 +1,8 @@
-"""How far a verification is, for the operator: `GET /progress` on the internal port of its pod.
+"""The progress of a verification, for the operator: `GET /progress` on the internal port of its pod.
 
-The pod has no token for the Kubernetes API, so it cannot write a status; and the operator would need a right
-on the logs of all pods to read them. A network policy lets only the operator connect to this port.
+The pod has no token for the Kubernetes API, so it cannot write a status. To read the progress from logs, the
+operator would need access to the logs of all pods. A network policy lets only the operator connect to the
+port.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ SCHEMA = 1
 
 @dataclass
 class Progress:
-    """How many of the labelled pictures are done. One thread writes it, others read it."""
+    """The number of labelled pictures that are done. One thread writes it, and others read it."""
 
     total: int = 0
     done: int = 0

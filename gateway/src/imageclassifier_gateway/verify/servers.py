@@ -23,7 +23,7 @@ def model_server(plan: Plan, target: Target) -> ModelServer:
 def serving_contract(plan: Plan, patience: Deadline) -> Contract | None:
     """The contract of the serving version; None if no version serves.
 
-    Raises ModelServerError or ContractError. A version that is unavailable gets until `patience`.
+    If the version is unavailable, it is retried until `patience`. Raises ModelServerError or ContractError.
     """
     serving = plan.serving
     if serving is None:

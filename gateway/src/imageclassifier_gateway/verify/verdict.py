@@ -1,4 +1,4 @@
-"""What a verification found, as the text that fits into a pod's termination message. Pure."""
+"""The verdict of a verification, as a text that fits into a pod's termination message. Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .comparison import Comparison, Conclusion, ordered
 #: The kubelet cuts a termination message at 4,096 bytes.
 MAX_BYTES = 4000
 _MAX_SENTENCE = 600
-#: The status has room for so many rows; classes beyond them are only counted.
+#: The maximum number of classes in the status. It gives only the number of the others.
 _MAX_CLASSES = 50
 _MAX_NAME = 80
 
 
 @dataclass(frozen=True)
 class CaseResult:
-    """One acceptance picture's outcome; `probability` is that of the label the model gave."""
+    """The outcome of one acceptance picture. `probability` is that of the predicted label."""
 
     name: str
     expected: str
@@ -44,7 +44,7 @@ class CaseResult:
 
 @dataclass(frozen=True)
 class DatasetResult:
-    """What the labelled pictures showed, with a row for each class."""
+    """The result of the labelled data set, with a row for each class."""
 
     comparison: Comparison
     conclusion: Conclusion
@@ -58,7 +58,7 @@ class DatasetResult:
         return " ".join([self.conclusion.message, *self.notes])
 
     def document(self, rows: int) -> dict[str, Any]:
-        """The result as JSON values, with so many classes, those with the largest loss first."""
+        """The result as JSON values, with the `rows` classes that have the largest loss."""
         classes = ordered(self.comparison.classes)
         return {
             "total": self.total,
@@ -84,19 +84,19 @@ class Verdict:
     dataset: DatasetResult | None = None
 
     def fail(self, reason: str, message: str) -> None:
-        """The candidate must not serve."""
+        """Record that the candidate must not serve."""
         self.exit_code, self.reason, self.message = 1, reason, message
 
     def give_up(self, message: str) -> None:
-        """No verdict could be reached."""
+        """Record that the verification ended without a verdict."""
         self.exit_code, self.reason, self.message = 2, "VerificationFailed", message
 
     def note(self, sentence: str) -> None:
-        """Something that does not decide, and that a reader should know."""
+        """Add a note that does not change the verdict."""
         self.notes.append(sentence)
 
     def record_latency(self, seconds: Sequence[float]) -> None:
-        """Keeps the median and the 99th percentile (nearest rank) of the calls made, in milliseconds."""
+        """Record the median and the 99th percentile (nearest rank) of the calls, in milliseconds."""
         if not seconds:
             return
         ordered = sorted(seconds)
@@ -110,7 +110,7 @@ class Verdict:
     def text(self) -> str:
         """The verdict as JSON of at most MAX_BYTES bytes.
 
-        The rows that do not fit are left out: first pictures that passed, then classes with little loss.
+        Rows that do not fit are omitted: first pictures that passed, then classes with the smallest loss.
         """
         ordered_cases = sorted(self.cases, key=lambda case: case.passed)
         classes = 0 if self.dataset is None else min(len(self.dataset.comparison.classes), _MAX_CLASSES)

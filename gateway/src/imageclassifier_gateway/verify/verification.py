@@ -44,13 +44,13 @@ from .progress import Progress
 from .servers import model_server, serving_contract
 from .verdict import CaseResult, DatasetResult, Verdict
 
-#: Calls of one picture that the latency is read from, where the deadline leaves time for them.
+#: The number of calls, of one picture each, for the latency. The deadline may allow fewer.
 _LATENCY_CALLS = 20
 
 
 @dataclass
 class Verification:
-    """One run: the candidate, what is asked of it, and what has been found so far."""
+    """One run of a plan, and its verdict so far."""
 
     plan: Plan
     settings: Settings
@@ -59,7 +59,7 @@ class Verification:
     _latencies_seconds: list[float] = field(default_factory=list)
 
     def run(self) -> Verdict:
-        """Makes all checks. The verdict says how it went; nothing is raised for what a candidate may do."""
+        """Run all checks, and return the verdict. Failures of the candidate raise no exception."""
         try:
             self._deadline = Deadline.after(self.plan.deadline_seconds)
             self._server = model_server(self.plan, self.plan.candidate)
@@ -84,7 +84,7 @@ class Verification:
         return self.verdict
 
     def _wait_for_contract(self) -> Contract:
-        """The contract of the candidate; retries until the deadline while the candidate is not available."""
+        """The contract of the candidate. Retries until the deadline while the candidate is unavailable."""
         given = self.plan.candidate.contract
         while True:
             try:
@@ -104,13 +104,13 @@ class Verification:
 
     def _serving_contract(self) -> Contract | None:
         if self.plan.allow_class_change and self.plan.dataset is None:
-            return None  # nothing is compared
-        # A comparison is worth the time in which the serving version's only pod may start on another node.
+            return None  # there is nothing to compare with
+        # With a data set, wait until the serving version's only pod may have started on another node.
         patience = Deadline.after(0 if self.plan.dataset is None else PATIENCE_SECONDS)
         try:
             return serving_contract(self.plan, patience)
         except (ModelServerError, ContractError) as error:
-            # A broken serving version must not keep the one from serving that mends it.
+            # A broken serving version must not block the version that fixes it.
             self.verdict.note(f"The candidate could not be compared with the serving version: {error}")
             return None
 
@@ -238,7 +238,7 @@ class Verification:
 
 
 def _rejection_or_loss(error: Exception) -> Exception:
-    """A candidate that cannot be reached any more gives no verdict; one that answers wrongly is rejected."""
+    """No verdict if the candidate is unavailable; a rejection for every other error."""
     if isinstance(error, ModelUnavailableError | ModelTimeoutError):
         return NotCarriedOutError(f"The candidate was lost during the verification: {error}")
     return RejectedError("ContractInvalid", str(error))
@@ -249,7 +249,7 @@ def _list(names: Sequence[str]) -> str:
 
 
 def verify(document: Any, settings: Settings, progress: Progress | None = None) -> Verdict:
-    """Carries out a plan, given as parsed JSON. `progress` is updated meanwhile."""
+    """Run a plan, given as parsed JSON, and keep `progress` up to date."""
     try:
         plan = parse_plan(document)
     except PlanError as error:
