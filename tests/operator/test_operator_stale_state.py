@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from kopf._cogs.clients import watching
 
 from bare_apiserver import ControlPlane
+from imageclassifier_operator.api.kinds import Kind
 from imageclassifier_operator.observe.types import Counters
+from imageclassifier_operator.runtime.client import KubernetesClient
 from imageclassifier_operator.runtime.leader_election import LEASE_NAME, Timing
 from operator_process import CLASSIFIERS, Bench, PlayedGateways, RunningOperator, install_crd
 
@@ -24,10 +25,14 @@ class HeldBackWatches:
     """Keeps the events of ConfigMaps from some operators, as a connection does whose other end is gone."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._watch_objects = watching.watch_objs
+        self._watch_objects = KubernetesClient.watch
         self._held: set[threading.Thread] = set()
         self._watching: set[threading.Thread] = set()
-        monkeypatch.setattr(watching, "watch_objs", self._watch)
+
+        def watch(client: KubernetesClient, kind: Kind, version: str) -> AsyncIterator[Any]:
+            return self._watch(client, kind, version)
+
+        monkeypatch.setattr(KubernetesClient, "watch", watch)
 
     def hold(self, operator: RunningOperator) -> None:
         self._held.add(operator.thread)
@@ -35,12 +40,12 @@ class HeldBackWatches:
     def has_listed(self, operator: RunningOperator) -> bool:
         return operator.thread in self._watching
 
-    async def _watch(self, *, resource: Any, **arguments: Any) -> AsyncIterator[Any]:
+    async def _watch(self, client: KubernetesClient, kind: Kind, version: str) -> AsyncIterator[Any]:
         thread = threading.current_thread()
-        if resource.plural == "configmaps":
+        if kind.plural == "configmaps":
             self._watching.add(thread)
-        async for event in self._watch_objects(resource=resource, **arguments):
-            if resource.plural == "configmaps" and thread in self._held:
+        async for event in self._watch_objects(client, kind, version):
+            if kind.plural == "configmaps" and thread in self._held:
                 await asyncio.Event().wait()
             yield event
 

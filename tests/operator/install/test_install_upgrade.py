@@ -96,7 +96,7 @@ def test_an_upgrade_restarts_no_pod_and_the_new_default_server_waits_for_the_nex
         path = f"/apis/policy/v1/namespaces/{classifier.namespace}/poddisruptionbudgets"
         apiserver.request("DELETE", f"{path}/pizza-gateway")
         apiserver.wait_for(
-            lambda: len(apiserver.request("GET", path)["items"]) == 2, "the operator to repair", 60
+            lambda: len(apiserver.request("GET", path)["items"]) == 1, "the operator to repair", 60
         )
     gateway_budget = "/apis/policy/v1/namespaces//poddisruptionbudgets pizza-gateway"
     after = classifier.children()
