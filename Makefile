@@ -62,7 +62,7 @@ format: venv ## Put the formatting right
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 types: venv ## mypy, strict
-	@$(BIN)/mypy operator/src gateway/src training/src model_server/src kind/laptop kind/images kind/tool.py kind/build_images.py
+	@$(BIN)/mypy operator/src gateway/src training/src model_server/src kind/laptop kind/images kind/tool.py kind/build_images.py tests/support tests/bench/*.py
 	@for bench in $(wildcard tests/bench/*/); do MYPYPATH=$$bench $(BIN)/mypy $$bench || exit; done # their modules have equal names
 layers: venv ## import-linter: which part may know which
 	@$(BIN)/lint-imports

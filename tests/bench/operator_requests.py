@@ -78,6 +78,10 @@ def all_ready(server: ControlPlane, namespace: str) -> bool:
     return all(each.get("Ready") == "True" for each in conditions)
 
 
+def is_leader() -> bool:
+    return any(sample.value == 1 for metric in metrics.LEADER.collect() for sample in metric.samples)
+
+
 def show(title: str, own: Counter[str], server: Counter[str]) -> None:
     print(f"\n{title}")
     for who, counted in (("the operator's counters", own), ("the server's audit log", server)):
@@ -97,7 +101,7 @@ def main() -> int:
         server.wait_until_established(f"{names.PLURAL}.{names.GROUP}")
         kubeconfig = server.kubeconfig_of_service_account(SYSTEM, ACCOUNT)
         with RunningOperator(kubeconfig, PlayedGateways(server), namespace=SYSTEM):
-            server.wait_for(lambda: metrics.LEADER.collect()[0].samples[0].value == 1, "the Lease")
+            server.wait_for(is_leader, "the Lease")
             mark, before = server.audit_mark(), counted_by_the_operator()
             began = time.monotonic()
             create(server, namespace, options.objects)

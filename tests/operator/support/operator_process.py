@@ -193,7 +193,8 @@ class Bench:
         return self.apiserver.request("GET", path.format(self.namespace))
 
     def classifier(self) -> dict[str, Any]:
-        return self.get(f"{CLASSIFIERS}/pizza")
+        found: dict[str, Any] = self.get(f"{CLASSIFIERS}/pizza")
+        return found
 
     def status(self) -> dict[str, Any]:
         return self.classifier().get("status") or {}
@@ -203,7 +204,8 @@ class Bench:
 
     def routing(self) -> dict[str, Any]:
         config_map = self.get("/api/v1/namespaces/{}/configmaps/pizza-routing")
-        return json.loads(config_map["data"]["routing.json"])
+        routing: dict[str, Any] = json.loads(config_map["data"]["routing.json"])
+        return routing
 
     def deployments(self) -> dict[str, dict[str, Any]]:
         return {
@@ -212,7 +214,8 @@ class Bench:
 
     def pods(self, component: str) -> list[dict[str, Any]]:
         selector = f"labelSelector=app.kubernetes.io/component={component}"
-        return self.get(f"/api/v1/namespaces/{{}}/pods?{selector}")["items"]
+        pods: list[dict[str, Any]] = self.get(f"/api/v1/namespaces/{{}}/pods?{selector}")["items"]
+        return pods
 
     def wait(self, condition: Any, what: str) -> None:
         try:
