@@ -35,7 +35,7 @@ def test_an_apply_names_its_field_manager_and_is_a_write() -> None:
     assert (event.field_manager, event.resource, event.name, event.is_write) == ("someone", "pods", "p", True)
 
 
-def test_a_dry_run_is_no_write() -> None:
+def test_a_dry_run_is_not_a_write() -> None:
     (event,) = parse_audit_log(
         [line("patch", "ResponseComplete", "1", "/api/v1/x?dryRun=All&fieldManager=m")]
     )

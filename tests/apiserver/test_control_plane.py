@@ -134,7 +134,7 @@ def test_a_pod_with_a_stalled_image_stays_pending_and_takes_the_status_a_test_wr
 
 
 @pytest.mark.parametrize(("exit_code", "condition"), [("0", "Complete"), ("3", "Failed")])
-def test_a_job_ends_as_its_pods_annotation_says(
+def test_the_annotation_of_its_pod_sets_the_result_of_a_job(
     apiserver: ControlPlane, namespace: str, exit_code: str, condition: str
 ) -> None:
     apiserver.ensure_nodes(1)
@@ -229,7 +229,7 @@ def test_a_service_account_may_do_what_rbac_grants_and_nothing_else(
     apiserver.wait_for(may_list, "the account to list pods", 60)
 
 
-def test_a_client_behind_the_proxy_is_cut_off_while_the_server_goes_on(
+def test_a_client_behind_the_proxy_is_disconnected_while_the_server_keeps_running(
     apiserver: ControlPlane, namespace: str
 ) -> None:
     with apiserver.proxy() as proxy:
@@ -251,7 +251,7 @@ def test_a_client_behind_the_proxy_is_cut_off_while_the_server_goes_on(
         apiserver.kubectl(*arguments)
 
 
-def test_two_servers_at_once_know_nothing_of_each_other_and_one_restarts_with_its_data(
+def test_two_servers_are_independent_and_one_restarts_with_its_data(
     apiserver: ControlPlane, start_apiserver: Callable[[], ControlPlane]
 ) -> None:
     other = start_apiserver()

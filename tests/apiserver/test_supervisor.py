@@ -59,7 +59,7 @@ def family(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, int, Pa
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_when_the_parent_ends_the_processes_end_and_the_directory_goes(
+def test_when_the_parent_ends_the_processes_end_and_the_directory_is_deleted(
     family: tuple[subprocess.Popen[str], int, int, Path], end: signal.Signals
 ) -> None:
     parent, supervisor, sleeper, directory = family

@@ -48,7 +48,7 @@ def pizza(installed: object, module_kubectl: Kubectl, wait_for: Wait) -> Classif
     return classifier
 
 
-def test_pizza_is_told_from_something_else_by_the_client_of_the_examples(
+def test_the_example_client_distinguishes_pizza_from_other_pictures(
     pizza: Classifier, pictures: dict[str, Path]
 ) -> None:
     with pizza.gateway() as port:
@@ -101,7 +101,7 @@ def test_a_canary_takes_its_share_and_then_all_without_a_lost_request(
     assert set(tally.by_version) == {1, 2}
 
 
-def test_a_shadow_is_compared_before_it_takes_over(pizza: Classifier, pictures: dict[str, Path]) -> None:
+def test_a_shadow_is_compared_before_its_promotion(pizza: Classifier, pictures: dict[str, Path]) -> None:
     [body] = example("shadow")
     body["spec"]["rollout"]["shadow"] |= {"percent": 100, "minCompared": 240}
 

@@ -174,7 +174,7 @@ def no_request_fails(classifier: Classifier) -> Iterator[None]:
 
 
 @every_failure
-def test_ready_says_what_is_wrong_and_what_to_do(broken: dict[str, Classifier], name: str) -> None:
+def test_ready_reports_what_is_wrong_and_what_to_do(broken: dict[str, Classifier], name: str) -> None:
     failure, classifier = FAILURES[name], broken[name]
     classifier.wait_reason("Ready", failure.reason)
 
@@ -189,7 +189,7 @@ def test_ready_says_what_is_wrong_and_what_to_do(broken: dict[str, Classifier], 
     assert failure.reason in row.split()
 
 
-def test_the_version_before_answers_on_when_a_new_one_fails(broken: dict[str, Classifier]) -> None:
+def test_the_previous_version_keeps_serving_when_a_new_one_fails(broken: dict[str, Classifier]) -> None:
     serving = broken["serving"]
     serving.wait_ready(GOOD)
     with no_request_fails(serving):
@@ -205,5 +205,5 @@ def test_the_version_before_answers_on_when_a_new_one_fails(broken: dict[str, Cl
 
 
 @every_failure
-def test_it_is_ready_once_the_cause_is_mended(mended: dict[str, Classifier], name: str) -> None:
+def test_it_is_ready_after_the_cause_is_fixed(mended: dict[str, Classifier], name: str) -> None:
     mended[name].wait_reason("Ready", "Ready")

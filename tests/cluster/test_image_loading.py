@@ -67,7 +67,7 @@ def test_a_changed_line_carries_our_code_without_its_dependencies_and_runs(
         docker.run("rmi", wanted.reference)
 
 
-def test_a_base_image_that_is_not_there_is_told_in_one_sentence(
+def test_a_missing_base_image_gives_a_one_sentence_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("BASE_IMAGE", f"localhost:1/absent:{time.time_ns()}")

@@ -46,7 +46,7 @@ def test_two_replicas_run_and_one_of_them_acts(
     wait_for(are_two_ready_and_one_holds_the_lease, "two replicas to be ready, and one to hold the Lease")
 
 
-def test_the_operator_may_do_what_its_roles_say_and_what_everybody_may(
+def test_the_operator_has_the_rights_of_its_roles_and_no_others(
     installed: object, cluster_kubectl: Kubectl
 ) -> None:
     """What the API server itself says, with every role there is in the cluster taken into account."""
@@ -86,7 +86,7 @@ def test_the_operator_may_do_what_its_roles_say_and_what_everybody_may(
     assert rights(ACCOUNT) - rights("system:serviceaccount:default:default") == granted
 
 
-def test_when_the_acting_replica_goes_the_other_takes_over_and_no_pod_restarts(
+def test_when_the_leader_stops_the_other_replica_takes_over_and_no_pod_restarts(
     installed: object, cluster_kubectl: Kubectl, kubectl: Kubectl, wait_for: Wait
 ) -> None:
     kubectl.apply(

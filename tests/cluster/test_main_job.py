@@ -157,7 +157,7 @@ def test_one_patched_field_moves_all_requests_to_version_2_and_back_without_losi
     assert set(tally.by_version) == {1, 2}
 
 
-def test_kubectl_get_tells_in_one_line_which_version_serves_and_how_it_is(pizza: Classifier) -> None:
+def test_kubectl_get_shows_the_serving_version_and_its_health_in_one_line(pizza: Classifier) -> None:
     pizza.wait_ready(1)
     header, row = pizza.kubectl("get", "ic", "pizza").splitlines()
     told = dict(zip(header.split(), row.split(), strict=True))
@@ -173,7 +173,7 @@ def test_kubectl_get_tells_in_one_line_which_version_serves_and_how_it_is(pizza:
     }
 
 
-def test_a_child_that_is_deleted_or_edited_is_put_back_while_requests_go_on(
+def test_a_deleted_or_edited_child_is_restored_while_requests_succeed(
     pizza: Classifier, pictures: dict[str, Path], wait_for: Wait
 ) -> None:
     kubectl = pizza.kubectl
@@ -200,7 +200,7 @@ def test_a_child_that_is_deleted_or_edited_is_put_back_while_requests_go_on(
     assert tally.failures == []
 
 
-def test_an_operator_that_goes_in_mid_rollout_is_carried_on_and_no_pod_restarts(
+def test_a_restarted_operator_continues_the_rollout_and_no_pod_restarts(
     pizza: Classifier, pictures: dict[str, Path], cluster_kubectl: Kubectl, wait_for: Wait
 ) -> None:
     selector = "app.kubernetes.io/instance=pizza,app.kubernetes.io/component in (serving,gateway)"
@@ -233,7 +233,7 @@ def test_a_deleted_classifier_leaves_nothing(leaving: Leaving, wait_for: Wait) -
     wait_for(lambda: children(kubectl, "leaving") == [], "all that belonged to the classifier to go")
 
 
-def test_a_namespace_with_a_classifier_goes_as_any_other(
+def test_a_namespace_with_a_classifier_can_be_deleted(
     leaving: Leaving, cluster_kubectl: Kubectl, wait_for: Wait
 ) -> None:
     def is_gone() -> bool:

@@ -80,7 +80,7 @@ def pods(tiny: Classifier, version: int) -> set[str]:
     return {pod["metadata"]["uid"] for pod in found["items"]}
 
 
-def test_going_back_to_the_warm_version_starts_no_pod_and_loses_nothing(tiny: Classifier) -> None:
+def test_returning_to_the_warm_version_starts_no_pod_and_loses_no_request(tiny: Classifier) -> None:
     with served_by_a_good_one(tiny, LIGHT) as (tally, before):
         new = ALSO_GOOD if before == GOOD else GOOD
         warm = pods(tiny, before)
@@ -97,7 +97,7 @@ def test_going_back_to_the_warm_version_starts_no_pod_and_loses_nothing(tiny: Cl
     assert "failedVersions" not in tiny.status()
 
 
-def test_a_third_version_asked_for_in_mid_rollout_takes_over_from_the_first(tiny: Classifier) -> None:
+def test_a_third_version_requested_during_a_rollout_replaces_the_candidate(tiny: Classifier) -> None:
     with served_by_a_good_one(tiny, LIGHT) as (tally, before):
         new = ALSO_GOOD if before == GOOD else GOOD
         ask_for(tiny, SLOW, steps=[{"percent": 10, "durationSeconds": 600}])
@@ -108,7 +108,7 @@ def test_a_third_version_asked_for_in_mid_rollout_takes_over_from_the_first(tiny
     assert {before, new} <= set(tally.by_version) <= {before, new, SLOW}
 
 
-def test_a_candidate_that_crashes_under_its_share_is_taken_back_before_anybody_notices(
+def test_a_candidate_that_crashes_under_traffic_is_rolled_back_without_a_failed_request(
     tiny: Classifier,
 ) -> None:
     with served_by_a_good_one(tiny, WHITE) as (tally, before):
@@ -118,7 +118,7 @@ def test_a_candidate_that_crashes_under_its_share_is_taken_back_before_anybody_n
     assert set(tally.by_version) == {before} == {status["servingVersion"]}
 
 
-def test_a_version_that_crashes_after_it_took_over_is_taken_back_before_anybody_notices(
+def test_a_promoted_version_that_crashes_is_rolled_back_without_a_failed_request(
     tiny: Classifier,
 ) -> None:
     with served_by_a_good_one(tiny, WHITE) as (tally, before):
@@ -128,7 +128,7 @@ def test_a_version_that_crashes_after_it_took_over_is_taken_back_before_anybody_
     assert set(tally.by_version) == {before} == {status["servingVersion"]}
 
 
-def test_a_candidate_that_is_too_slow_is_taken_back(tiny: Classifier) -> None:
+def test_a_candidate_that_is_too_slow_is_rolled_back(tiny: Classifier) -> None:
     with served_by_a_good_one(tiny, LIGHT) as (tally, before):
         steps = [{"percent": 20, "durationSeconds": 600}]
         ask_for(

@@ -11,7 +11,7 @@ from gateway_testbed import FakeModel, GatewayProcess, picture, routing
 MAX_GROWTH_MEGABYTES = 150
 
 
-def test_nothing_a_sender_does_is_the_gateways_failure(
+def test_no_client_input_causes_a_server_error(
     make_gateway: Callable[..., GatewayProcess], model: FakeModel
 ) -> None:
     gateway = make_gateway().start_ready(routing(model))

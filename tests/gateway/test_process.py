@@ -218,7 +218,7 @@ def test_a_request_in_flight_at_the_very_end_is_still_answered(
     assert gateway.wait() == 0
 
 
-def test_overload_is_refused_quickly_and_the_internal_port_answers_all_the_while(
+def test_overload_is_refused_quickly_and_the_internal_port_stays_responsive(
     make_gateway: MakeGateway, model: FakeModel
 ) -> None:
     gateway = make_gateway().start_ready(routing(model))
@@ -240,7 +240,7 @@ def test_overload_is_refused_quickly_and_the_internal_port_answers_all_the_while
     assert "requests_in_flight 0.0" in gateway.metrics()
 
 
-def test_a_body_that_drips_in_is_cut_off_at_the_deadline_and_told_so(
+def test_a_body_that_drips_in_is_refused_at_the_deadline_with_a_problem(
     make_gateway: MakeGateway, model: FakeModel
 ) -> None:
     gateway = make_gateway(GATEWAY_TIMEOUT_SECONDS="1").start_ready(routing(model))
@@ -351,7 +351,7 @@ def test_clients_that_ask_and_do_not_read_keep_no_thread_for_ever(
 
 
 @pytest.mark.parametrize("path", [b"/nowhere", b"/predict"])
-def test_refused_requests_whose_body_never_comes_keep_nobody_waiting_long(
+def test_refused_requests_whose_body_never_arrives_do_not_delay_others(
     make_gateway: MakeGateway, model: FakeModel, path: bytes
 ) -> None:
     # More requests than threads, each of which may take longer to arrive than this test waits.
@@ -366,7 +366,7 @@ def test_refused_requests_whose_body_never_comes_keep_nobody_waiting_long(
             each.close()
 
 
-def test_a_refusal_before_the_whole_body_came_says_that_the_connection_ends(
+def test_a_refusal_before_the_end_of_the_body_has_connection_close(
     shared_gateway: GatewayProcess,
 ) -> None:
     with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=20) as connection:
@@ -384,7 +384,7 @@ def test_a_refusal_before_the_whole_body_came_says_that_the_connection_ends(
         (b"GET / HTTP/1.1\r\n" + b"X-A: b\r\n" * 300, 431),
     ],
 )
-def test_a_head_that_is_too_large_is_told_so(
+def test_a_request_head_that_is_too_large_gets_an_error_response(
     shared_gateway: GatewayProcess, head: bytes, status: int
 ) -> None:
     with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=20) as connection:
@@ -394,7 +394,7 @@ def test_a_head_that_is_too_large_is_told_so(
     assert b"\r\nX-Request-ID: " in answer
 
 
-def test_clients_that_do_not_close_their_end_keep_nobody_waiting(
+def test_clients_that_keep_their_connection_open_do_not_delay_others(
     make_gateway: MakeGateway, model: FakeModel
 ) -> None:
     gateway = make_gateway().start_ready(routing(model))
@@ -520,7 +520,7 @@ def test_warnings_whose_text_a_client_chooses_reach_no_log(
 @pytest.mark.parametrize(
     ("given", "used"), [({}, "timeout:1 attempts:2"), ({"RES_OPTIONS": "ndots:1"}, "ndots:1")]
 )
-def test_the_resolver_gives_up_soon_unless_it_is_told_otherwise(
+def test_the_resolver_has_a_short_timeout_unless_configured_otherwise(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, str], used: str
 ) -> None:
     environment = dict(given)

@@ -85,7 +85,7 @@ def gateway(tmp_path: Path) -> Iterator[GatewayProcess]:
     process.stop()
 
 
-def test_pictures_are_told_apart_by_the_real_runtime(
+def test_the_real_runtime_distinguishes_the_pictures(
     gateway: GatewayProcess, real_server: RealServer
 ) -> None:
     gateway.start_ready(routing_document("tiny", {1: real_server.target}))
@@ -121,7 +121,7 @@ def test_a_legacy_model_is_served_by_the_contract_of_the_routing_file(
         ("tiny", 9, "ContractInvalid"),
     ],
 )
-def test_each_variant_of_the_model_gets_the_verdict_it_deserves(
+def test_each_variant_of_the_model_gets_the_expected_verification_result(
     real_server: RealServer, tmp_path: Path, model: str, version: int, reason: str | None
 ) -> None:
     white = tmp_path / "white.jpg"
@@ -196,11 +196,11 @@ class TestBothServersBehaveAlike:
     def test_the_contract_is_a_string(self, either_server: Callable[[int], ModelServer]) -> None:
         assert parse_contract(either_server(1).text("contract", timeout_seconds=10)).name == "tiny"
 
-    def test_a_signature_that_is_missing_is_told(self, either_server: Callable[[int], ModelServer]) -> None:
+    def test_a_missing_signature_is_reported(self, either_server: Callable[[int], ModelServer]) -> None:
         with pytest.raises(MissingSignatureError):
             either_server(1).text("nothing", timeout_seconds=10)
 
-    def test_a_version_that_is_not_there_is_an_error_of_the_model(
+    def test_a_missing_version_is_an_error_of_the_model(
         self, either_server: Callable[[int], ModelServer]
     ) -> None:
         server = either_server(9)

@@ -115,7 +115,7 @@ def test_every_blob_is_named_by_its_content_and_every_name_points_to_the_manifes
     assert len({entry["digest"] for entry in index["manifests"]}) == 1
 
 
-def test_what_is_carried_is_told_in_bytes(saved: io.BytesIO) -> None:
+def test_the_size_of_the_copied_layers_is_reported_in_bytes(saved: io.BytesIO) -> None:
     assert read(saved, {sha256(BASE)}, io.BytesIO()).carried_bytes == len(PACKAGES) + len(CODE)
 
 

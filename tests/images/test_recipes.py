@@ -52,7 +52,7 @@ def test_a_program_starts_by_its_entry_point_as_an_unprivileged_user(program: Pr
     assert users[-1] == "USER 65532:65532"
 
 
-def test_a_program_is_made_of_what_lies_in_the_repository(program: Program) -> None:
+def test_a_program_image_is_built_from_files_of_the_repository(program: Program) -> None:
     assert (places.REPOSITORY / program.package / "__init__.py").is_file()
     assert "--hash=sha256:" in lock_text(program)
 
@@ -66,7 +66,7 @@ def test_a_model_is_known_by_name_and_version_and_hashed_by_its_files() -> None:
 
 
 @pytest.mark.parametrize(("machine", "platform"), [("x86_64", "x86_64"), ("arm64", "aarch64")])
-def test_packages_come_as_locked_wheels_for_linux_whatever_the_machine(machine: str, platform: str) -> None:
+def test_packages_are_locked_wheels_for_linux_on_every_machine(machine: str, platform: str) -> None:
     arguments = uv_arguments(machine, "3.11", places.REPOSITORY / "requirements/gateway.txt", places.KIND)
     assert f"{platform}-manylinux_2_28" in arguments
     assert {"--require-hashes", "--no-deps", ":all:"} <= set(arguments)

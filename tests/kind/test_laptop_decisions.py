@@ -18,7 +18,7 @@ def decided(found: dict[str, Found], record: Record | None = RECORD, image: str 
     return cluster.decide(NODES, found, record, image, "abc")
 
 
-def test_without_containers_a_cluster_is_created_whatever_the_record_says() -> None:
+def test_without_containers_a_cluster_is_created_regardless_of_the_record() -> None:
     assert decided({}) == "create"
     assert decided({}, None) == "create"
 
@@ -103,7 +103,7 @@ def test_the_registry_of_an_image_is_in_its_name(image: str, host: str) -> None:
     assert registry.registry_of(image) == host
 
 
-def test_mirrors_are_asked_for_docker_hubs_images_only_and_first() -> None:
+def test_mirrors_are_used_first_and_only_for_images_of_docker_hub() -> None:
     mirrors = ["http://127.0.0.1:5001/"]
     assert registry.addresses("python:3.11", mirrors)[0] == "http://127.0.0.1:5001/v2/"
     assert registry.addresses("registry.k8s.io/pause:3", mirrors) == ["https://registry.k8s.io/v2/"]

@@ -56,7 +56,7 @@ def test_the_wrapper_takes_the_capability_out_of_an_exec(fake_runc: Path, tmp_pa
     assert json.loads((tmp_path / "process.json").read_text())["capabilities"] == REDUCED
 
 
-def test_the_wrapper_lets_every_other_command_pass_unchanged(fake_runc: Path) -> None:
+def test_the_wrapper_forwards_every_other_command_unchanged(fake_runc: Path) -> None:
     assert run_wrapper(fake_runc, "state", "name") == "state name"
 
 
@@ -75,9 +75,7 @@ def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "imageclassifier" / "logs"
 
 
-def test_a_step_says_when_it_begins_and_how_long_it_took(
-    logs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_step_prints_its_start_and_its_duration(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with progress.step("Do a thing", "quickly") as current:
         current.run(["echo", "hello"], advice="none")
     began, ended = capsys.readouterr().err.splitlines()
@@ -98,7 +96,7 @@ def test_a_failed_step_ends_with_one_sentence_of_advice_and_the_logs_place(
     assert "why" in (logs / "do-a-thing.log").read_text()
 
 
-def test_a_missing_program_is_told_by_name(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_program_is_reported_by_name(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit), progress.step("Do a thing") as current:
         current.run(["no-such-program-here"], advice="Install it.")
     assert "The program no-such-program-here was not found. Install it." in capsys.readouterr().err

@@ -111,7 +111,7 @@ def test_an_equal_version_passes(serving: Bench) -> None:
     assert serving.status()["verification"]["dataset"]["result"] == "NotShownWorse"
 
 
-def test_a_verdict_that_ignores_the_data_set_lets_no_version_pass(serving: Bench) -> None:
+def test_a_result_without_the_data_set_does_not_pass_a_version(serving: Bench) -> None:
     serving.bump(2)
     serving.verify(2, PASSED)
     serving.wait(

@@ -51,7 +51,7 @@ def test_a_url_is_fetched_by_the_gateway_whose_refusal_is_shown(gateway: Gateway
     assert "HTTP status" not in done.stderr  # the problem's own sentence, not the bare status
 
 
-def test_what_is_no_picture_is_told_and_the_others_are_answered(
+def test_a_file_that_is_not_an_image_is_reported_and_the_others_are_classified(
     gateway: GatewayProcess, tmp_path: Path
 ) -> None:
     text, red = tmp_path / "notes.txt", tmp_path / "red.jpg"
@@ -68,7 +68,7 @@ def test_what_is_no_picture_is_told_and_the_others_are_answered(
 
 
 @pytest.mark.parametrize("body", [b"<html>hello</html>", b"{}", b"[]", b'{"prediction": "x"}'])
-def test_what_answers_but_is_no_gateway_is_told_so(tmp_path: Path, body: bytes) -> None:
+def test_a_server_that_is_not_a_gateway_is_reported(tmp_path: Path, body: bytes) -> None:
     class Other(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
@@ -91,7 +91,7 @@ def test_what_answers_but_is_no_gateway_is_told_so(tmp_path: Path, body: bytes) 
 @pytest.mark.parametrize(
     "gateway", ["http://localhost:abc", "http://local host", "http://[::1", "ftp://x", f"http://{'a' * 70}.x"]
 )
-def test_a_gateway_that_is_no_url_is_one_line(tmp_path: Path, gateway: str) -> None:
+def test_an_invalid_gateway_url_gives_a_one_line_error(tmp_path: Path, gateway: str) -> None:
     red = tmp_path / "red.jpg"
     red.write_bytes(picture("red"))
     command = [sys.executable, "-I", str(CLIENT), "--gateway", gateway, str(red)]
@@ -101,13 +101,13 @@ def test_a_gateway_that_is_no_url_is_one_line(tmp_path: Path, gateway: str) -> N
     assert gateway in done.stderr
 
 
-def test_an_empty_file_is_told_so(gateway: GatewayProcess, tmp_path: Path) -> None:
+def test_an_empty_file_is_reported(gateway: GatewayProcess, tmp_path: Path) -> None:
     empty = tmp_path / "empty.jpg"
     empty.touch()
     assert ask(gateway.port, empty).stderr == f"{empty}: {empty} is empty\n"
 
 
-def test_a_gateway_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_an_unreachable_gateway_is_named(tmp_path: Path) -> None:
     red = tmp_path / "red.jpg"
     red.write_bytes(picture("red"))
     port = free_port()

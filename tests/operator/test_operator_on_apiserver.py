@@ -111,7 +111,7 @@ def test_a_bump_moves_all_traffic_and_removes_the_old_version(serving: Bench) ->
     serving.wait_phase("Stable")
 
 
-def test_a_refused_version_never_gets_traffic_and_is_not_tried_again(serving: Bench) -> None:
+def test_a_refused_version_never_gets_traffic_and_is_not_retried(serving: Bench) -> None:
     serving.bump(2)
     serving.verify(2, REFUSED)
     serving.wait(lambda: serving.status().get("failedVersions"), "the refusal in the status")
@@ -158,7 +158,7 @@ def replicas(bench: Bench) -> dict[str, int]:
     return {name: deployment["spec"]["replicas"] for name, deployment in bench.deployments().items()}
 
 
-def test_scaling_and_changing_the_gateway_in_mid_rollout_leave_the_rollout_where_it_is(
+def test_scaling_and_changing_the_gateway_during_a_rollout_do_not_change_its_step(
     serving: Bench,
 ) -> None:
     half_way(serving)
@@ -174,7 +174,7 @@ def test_scaling_and_changing_the_gateway_in_mid_rollout_leave_the_rollout_where
     assert serving.status().get("failedVersions", []) == []
 
 
-def test_returning_in_mid_rollout_aborts_it_without_a_failed_version(serving: Bench) -> None:
+def test_returning_to_the_serving_version_aborts_the_rollout_without_a_failed_version(serving: Bench) -> None:
     half_way(serving)
     serving.bump(1)
     serving.wait_phase("Stable")
@@ -184,7 +184,7 @@ def test_returning_in_mid_rollout_aborts_it_without_a_failed_version(serving: Be
     assert serving.condition("Ready")["status"] == "True"
 
 
-def test_a_child_that_is_deleted_or_edited_is_put_back(serving: Bench) -> None:
+def test_a_deleted_or_edited_child_is_restored(serving: Bench) -> None:
     path = f"/api/v1/namespaces/{serving.namespace}/services/pizza-gateway"
     uid = serving.get(path)["metadata"]["uid"]
     serving.apiserver.request("DELETE", path)
@@ -249,7 +249,7 @@ def test_a_foreign_object_of_our_name_is_left_alone(bench: Bench) -> None:
     assert bench.get(f"{path}/pizza-gateway")["spec"]["selector"] == {"a": "b"}
 
 
-def test_a_deleted_routing_config_map_comes_back_with_a_new_revision(serving: Bench) -> None:
+def test_a_deleted_routing_config_map_is_recreated_with_a_new_revision(serving: Bench) -> None:
     before = serving.routing()
     path = f"/api/v1/namespaces/{serving.namespace}/configmaps"
     serving.apiserver.request("DELETE", f"{path}/pizza-routing")
@@ -371,7 +371,7 @@ def test_a_candidate_that_a_gateway_cannot_use_waits_for_it(serving: Bench) -> N
     serving.wait_ready(2)
 
 
-def test_a_version_in_the_shadow_takes_over_only_when_it_agrees(bench: Bench) -> None:
+def test_a_shadow_version_is_promoted_only_when_it_agrees(bench: Bench) -> None:
     bench.create(1, rollout={"shadow": {"percent": 50, "minAgreementRate": "90%", "minCompared": 20}})
     bench.verify(1)
     bench.wait_ready(1)
@@ -484,7 +484,7 @@ def break_pods(serving: Bench, version: int) -> None:
             serving.apiserver.request("PATCH", path, {"status": status}, merge)
 
 
-def test_a_version_that_broke_is_mended_while_its_broken_pods_are_still_there(bench: Bench) -> None:
+def test_a_broken_version_can_be_fixed_while_its_broken_pods_still_exist(bench: Bench) -> None:
     bench.create(1, rollout={"keepPreviousSeconds": 0}, gateway={"timeoutSeconds": 20})
     bench.verify(1)
     bench.wait_ready(1)
@@ -506,7 +506,7 @@ def test_a_version_that_broke_is_mended_while_its_broken_pods_are_still_there(be
     assert len(bench.status()["failedVersions"]) == 1
 
 
-def test_a_candidate_that_is_mended_in_mid_rollout_keeps_its_pods_while_a_gateway_sends_them_requests(
+def test_a_candidate_that_is_corrected_during_its_rollout_keeps_its_pods_while_they_get_requests(
     serving: Bench,
 ) -> None:
     """Its new pods have passed no verification."""

@@ -67,7 +67,7 @@ def serve(bench: Bench) -> None:
     bench.wait_ready(1)
 
 
-def test_of_two_operators_one_acts_and_the_other_takes_over_without_touching_a_pod(bench: Bench) -> None:
+def test_of_two_operators_one_leads_and_the_other_takes_over_without_a_pod_restart(bench: Bench) -> None:
     server = bench.apiserver
     with operator(bench, "first") as first:
         serve(bench)
@@ -93,7 +93,7 @@ def test_of_two_operators_one_acts_and_the_other_takes_over_without_touching_a_p
             )
 
 
-def test_an_operator_that_is_killed_in_mid_rollout_is_carried_on_by_the_next(bench: Bench) -> None:
+def test_a_new_operator_continues_the_rollout_of_a_killed_one(bench: Bench) -> None:
     with operator(bench, "first"):
         serve(bench)
         bench.bump(2)
@@ -142,7 +142,7 @@ def test_a_replica_that_has_not_every_kind_listed_yet_does_not_take_the_lease(
         assert before.keys() <= bench.deployments().keys()
 
 
-def test_what_vanished_while_the_watch_was_broken_is_put_back(breakable: Bench) -> None:
+def test_children_deleted_while_the_watch_was_broken_are_restored(breakable: Bench) -> None:
     bench, server = breakable, breakable.apiserver
     with (
         server.proxy() as proxy,
@@ -176,7 +176,7 @@ def test_an_operator_whose_lease_another_took_ends(bench: Bench) -> None:
         bench.wait(lambda: not running.is_running, "the operator to end")
 
 
-def test_when_state_and_status_are_both_lost_the_version_that_has_served_goes_on(bench: Bench) -> None:
+def test_when_state_and_status_are_both_lost_the_version_keeps_serving(bench: Bench) -> None:
     with operator(bench, "first"):
         serve(bench)
         bench.bump(2)

@@ -117,7 +117,7 @@ def assert_version_2_stays_rolled_back(bench: Bench, since: str) -> None:
     assert "pizza-serving-v2" not in bench.deployments()
 
 
-def test_a_new_leader_whose_watch_fell_behind_goes_on_from_the_stored_state(
+def test_a_new_leader_with_a_stale_watch_continues_from_the_stored_state(
     bench: Bench, watches: HeldBackWatches
 ) -> None:
     with operator(bench, "first") as first:

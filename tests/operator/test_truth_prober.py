@@ -75,7 +75,7 @@ def test_an_answer_of_the_version_before_shortly_after_the_change_is_no_lie() ->
     assert contradictions(history(GOOD, changed, answers=late))
 
 
-def test_nothing_is_a_lie_while_nobody_looked_at_the_status() -> None:
+def test_nothing_is_a_lie_while_the_status_was_not_read() -> None:
     unseen = History("pizza", [GOOD], answers(None), looked_until=GRACE_SECONDS)
     assert contradictions(unseen) == []
     assert contradictions(History("pizza", [], answers(None), looked_until=100.0)) == []
@@ -98,7 +98,7 @@ BODY = {
 }
 
 
-def test_a_claim_is_what_the_status_says_of_the_newest_spec() -> None:
+def test_a_claim_is_a_status_of_the_newest_spec() -> None:
     assert claim_of(BODY, 5.0) == Claim(5.0, "True", "Unknown", "Stable", frozenset({1}))
     newer = {**BODY, "metadata": {"generation": 3}}
     assert claim_of(newer, 5.0) == Claim(5.0, None, None, "", frozenset({1}))
@@ -125,7 +125,7 @@ def problem(cause: str) -> bytes:
         (404, b"", lambda answer: answer is None),
     ],
 )
-def test_a_gateway_that_refuses_work_says_nothing_about_its_version(
+def test_a_refused_request_is_no_evidence_about_the_serving_version(
     status: int, text: bytes, counts: Callable[[Answer | None], bool]
 ) -> None:
     assert counts(answer_of(status, text, 0.0, 0.1))

@@ -90,7 +90,7 @@ def test_pictures_of_different_sizes_cannot_share_a_batch(
         assert "have different shapes and padding is turned off" in failed.message
 
 
-def test_a_request_that_gave_up_waiting_does_not_harm_the_others(
+def test_a_request_that_timed_out_does_not_harm_the_others(
     batching_server: Any, failure: Callable[..., Any]
 ) -> None:
     gives_up = start(batching_server, 1, "contract", seconds=5, ignored=np.zeros(1, np.int32))

@@ -79,7 +79,7 @@ def test_a_label_cannot_name_a_version_that_does_not_serve(
         ),
     ],
 )
-def test_a_configuration_that_makes_no_sense_is_refused(
+def test_an_invalid_configuration_is_refused(
     server: Any, config: Any, failure: Callable[..., Any], field: str, value: str, message: str
 ) -> None:
     setattr(config.model_config_list.config[1], field, value)
@@ -88,7 +88,7 @@ def test_a_configuration_that_makes_no_sense_is_refused(
     assert server.half_plus(4.0) == 5.0
 
 
-def test_a_model_that_is_no_longer_configured_goes_and_comes_back(
+def test_a_model_removed_from_the_configuration_is_unloaded_and_can_be_added_again(
     server: Any, config: Any, failure: Callable[..., Any]
 ) -> None:
     everything = config.model_config_list.config[0]
@@ -112,7 +112,7 @@ def test_a_model_that_is_no_longer_configured_goes_and_comes_back(
     ("model", "reason"),
     [("broken", "saved_model.pb"), ("cold", 'Serving signature key "no_such_signature" not found.')],
 )
-def test_a_new_model_that_cannot_be_loaded_is_told_by_the_reload_and_the_status(
+def test_a_new_model_that_cannot_be_loaded_is_reported_by_the_reload_and_the_status(
     server: Any, config: Any, directory: Path, failure: Callable[..., Any], model: str, reason: str
 ) -> None:
     add(config, directory, model)
@@ -159,7 +159,7 @@ def test_versions_appear_and_vanish_with_their_directories(
             shutil.rmtree(leftover)
 
 
-def test_requests_go_on_while_models_come_and_go(server: Any, config: Any) -> None:
+def test_requests_succeed_while_models_are_added_and_removed(server: Any, config: Any) -> None:
     warm = config.model_config_list.config[1]
     for _ in range(2):
         del config.model_config_list.config[1]

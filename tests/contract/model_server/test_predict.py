@@ -65,7 +65,7 @@ def test_the_version_named_answers(server: Any, version: int, answer: float) -> 
     assert server.half_plus(4.0, version=version) == answer
 
 
-def test_strings_come_back_as_they_were(server: Any) -> None:
+def test_strings_are_returned_unchanged(server: Any) -> None:
     output = server.predict({"ignored": np.zeros(2, np.int32)}, signature="contract").outputs["json"]
     assert [json.loads(text)["name"] for text in output.string_val] == ["everything", "everything"]
 
@@ -141,7 +141,7 @@ def test_the_output_filter_chooses_outputs(server: Any) -> None:
     ],
     ids=lambda value: next(iter(value.values()), None) if isinstance(value, dict) else None,
 )
-def test_a_mistake_is_told_as_tensorflow_serving_tells_it(
+def test_an_error_has_the_words_of_tensorflow_serving(
     server: Any,
     failure: Callable[..., Any],
     inputs: dict[str, Any],
@@ -187,7 +187,7 @@ def metadata_request(model: str, *fields: str) -> Any:
     return request
 
 
-def test_metadata_tells_the_signatures_of_a_version(server: Any) -> None:
+def test_metadata_lists_the_signatures_of_a_version(server: Any) -> None:
     response = server.prediction.GetModelMetadata(metadata_request("everything", "signature_def"))
     assert response.model_spec.version.value == 2
     signatures = get_model_metadata_pb2.SignatureDefMap()

@@ -51,7 +51,7 @@ def test_several_inputs_and_outputs_go_by_name(server: Any) -> None:
     assert predict(server, columns)["outputs"] == {"sum": [4.5], "difference": [2.5]}
 
 
-def test_text_and_bytes_are_told_apart_by_the_name_of_the_output(server: Any) -> None:
+def test_the_name_of_the_output_distinguishes_text_from_bytes(server: Any) -> None:
     body: dict[str, Any] = {"signature_name": "echo", "instances": ["abc", "d"]}
     encoded = [base64.b64encode(text).decode() for text in (b"abc", b"d")]
     assert predict(server, body)["predictions"] == [
@@ -128,7 +128,7 @@ def test_a_value_of_the_wrong_type_is_shown(server: Any) -> None:
     assert message.endswith("JSON Value: 0.0 Type: Number is not of expected type: uint8")
 
 
-def test_what_is_no_json_is_refused(server: Any) -> None:
+def test_a_body_that_is_not_json_is_refused(server: Any) -> None:
     url = f"http://{server.rest_address}/v1/models/everything:predict"
     code, message = error(requests.post(url, data=b"{not json", timeout=60))
     assert code == 400

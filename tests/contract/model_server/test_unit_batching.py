@@ -67,7 +67,7 @@ def test_a_large_request_is_split_and_put_together_again() -> None:
     assert sorted(len(batch) for batch in model.rows) == [2, 4, 4]
 
 
-def test_variable_lengths_are_padded_only_when_asked_for() -> None:
+def test_variable_lengths_are_padded_only_when_configured() -> None:
     arrays = [np.array([[1, 2]]), np.array([[3, 4, 5]])]
     padded = merge("x", arrays, Batching(pad_variable_length_inputs=True))
     assert padded.tolist() == [[1, 2, 1], [3, 4, 5]]
@@ -75,7 +75,7 @@ def test_variable_lengths_are_padded_only_when_asked_for() -> None:
         merge("x", arrays, Batching())
 
 
-def test_an_output_that_is_no_batch_is_refused() -> None:
+def test_an_output_without_a_batch_dimension_is_refused() -> None:
     class Scalar(Doubler):
         def run(self, inputs: Any, names: Any, timeout_seconds: Any) -> list[Any]:
             return [np.float32(1).reshape(())]

@@ -86,13 +86,13 @@ def test_a_flag_that_cannot_be_used_is_an_error(argument: str, sentence: str) ->
     assert str(caught.value) == sentence
 
 
-def test_a_flag_without_effect_is_told() -> None:
+def test_a_flag_without_effect_is_reported() -> None:
     assert parse(["--flush_filesystem_caches=false"])[1] == [
         "--flush_filesystem_caches has no effect in this stand-in: the page cache is left to the kernel."
     ]
 
 
-def test_a_flag_that_is_lacking_may_be_given_its_default() -> None:
+def test_an_unsupported_flag_may_have_its_default_value() -> None:
     parse(["--prefer_tflite_model=false", "--platform_config_file="])
 
 

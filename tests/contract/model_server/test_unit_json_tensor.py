@@ -88,12 +88,12 @@ def test_a_mistake_is_named(document: dict[str, Any], dtypes: dict[str, int], me
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff", b"[" * 100_000])
-def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
+def test_a_body_other_than_a_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(StatusError, match="INVALID_ARGUMENT: JSON"):
         parse_body(body)
 
 
-def test_outputs_that_are_no_rows_cannot_be_answered_in_rows() -> None:
+def test_outputs_without_a_batch_dimension_cannot_use_the_row_format() -> None:
     uneven = {"a": np.zeros(2, np.float32), "b": np.zeros(3, np.float32)}
     with pytest.raises(StatusError, match="Tensor name: b has inconsistent batch size: 3 expecting: 2"):
         predict_body(uneven, Format.ROW)

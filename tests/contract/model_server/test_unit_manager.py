@@ -79,7 +79,7 @@ def test_a_version_in_use_is_unloaded_when_its_last_request_is_done(eventually: 
     eventually(lambda: states(managed) == {1: State.END}, "it has ended")
 
 
-def test_a_version_wanted_again_while_it_unloads_is_loaded_anew(eventually: Callable[..., None]) -> None:
+def test_a_version_wanted_again_while_it_unloads_is_reloaded(eventually: Callable[..., None]) -> None:
     loader = FakeLoader()
     managed = manager(loader)
     managed.set_aspired("m", {1: "/m/1"})
@@ -92,7 +92,7 @@ def test_a_version_wanted_again_while_it_unloads_is_loaded_anew(eventually: Call
     assert loader.attempts == [1, 1]
 
 
-def test_a_failed_load_is_tried_again_as_often_as_allowed() -> None:
+def test_a_failed_load_is_retried_as_often_as_allowed() -> None:
     loader = FakeLoader()
     loader.failures[1] = 2
     managed = manager(loader, retries=2)
@@ -101,7 +101,7 @@ def test_a_failed_load_is_tried_again_as_often_as_allowed() -> None:
     assert loader.attempts == [1, 1, 1]
 
 
-def test_a_version_that_failed_for_good_is_not_tried_again_until_it_was_gone(
+def test_a_permanently_failed_version_is_not_retried_until_it_is_removed(
     eventually: Callable[..., None],
 ) -> None:
     loader = FakeLoader()

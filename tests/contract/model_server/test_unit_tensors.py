@@ -64,14 +64,14 @@ def test_the_last_of_too_few_values_is_repeated() -> None:
         ({"dtype": types_pb2.DT_COMPLEX64}, "DT_COMPLEX64 is not supported"),
     ],
 )
-def test_a_proto_that_does_not_hold_what_it_says_is_refused(change: dict[str, Any], words: str) -> None:
+def test_a_proto_whose_content_contradicts_its_header_is_refused(change: dict[str, Any], words: str) -> None:
     proto = tensor_pb2.TensorProto(**({"dtype": types_pb2.DT_FLOAT} | change))
     proto.tensor_shape.dim.add(size=2)
     with pytest.raises(TensorParseError, match=words):
         decode(proto)
 
 
-def test_answers_are_written_where_clients_look() -> None:
+def test_outputs_are_written_to_the_typed_fields() -> None:
     proto = tensor_pb2.TensorProto()
     encode(np.array([0.5], np.float32), proto)
     assert list(proto.float_val) == [0.5]

@@ -42,12 +42,12 @@ def test_batching_parameters_left_out_have_the_schedulers_defaults(tmp_path: Pat
         ("no_such_field: 1", "Invalid protobuf file: "),
     ],
 )
-def test_batching_parameters_that_make_no_sense_are_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_batching_parameters_are_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(StatusError, match=message):
         read_batching(write(tmp_path / "b", text))
 
 
-def test_a_file_that_is_not_there_is_named() -> None:
+def test_a_missing_file_is_named() -> None:
     with pytest.raises(StatusError, match="Invalid protobuf file: '/no/such/file'"):
         read_model_server_config("/no/such/file")
 
@@ -87,7 +87,7 @@ def test_version_policies_are_read(tmp_path: Path) -> None:
         assert version_policy(read_model_server_config(file).model_config_list.config[0]) == policy
 
 
-def test_channel_arguments_are_numbers_where_they_look_like_them() -> None:
+def test_numeric_channel_arguments_are_read_as_numbers() -> None:
     assert channel_arguments("a.b=1,c=x,d=99999999999") == [("a.b", 1), ("c", "x"), ("d", "99999999999")]
     assert channel_arguments("") == []
     with pytest.raises(StatusError, match="nonsense is not of the form key=value"):

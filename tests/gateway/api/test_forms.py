@@ -73,7 +73,7 @@ def files_by_werkzeug(body: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 300_000, 5_000_000])
-def test_a_files_size_does_not_matter_whatever_its_bytes(size: int) -> None:
+def test_a_file_of_any_size_and_content_is_read(size: int) -> None:
     content = random.Random(size).randbytes(size)
     [picture] = read_form(form(file(content)), BOUNDARY, MAX_PICTURES).sources
     assert picture.data == content
@@ -101,7 +101,9 @@ def test_a_name_in_utf_8_is_kept() -> None:
         (form(*[(b'name="f"', b"x")] * 1000), BOUNDARY, f"more than {2 * MAX_PICTURES} parts"),
     ],
 )
-def test_a_form_that_cannot_be_used_is_told_why(body: bytes, boundary: str | None, sentence: str) -> None:
+def test_a_malformed_form_is_refused_with_its_reason(
+    body: bytes, boundary: str | None, sentence: str
+) -> None:
     with pytest.raises(Problem) as caught:
         read_form(body, boundary, MAX_PICTURES)
     assert sentence in caught.value.detail

@@ -80,7 +80,7 @@ def test_every_answer_is_one_that_the_document_describes(
         assert mode == GenerationMode.NEGATIVE
 
 
-def test_every_operation_says_how_it_is_refused_when_nobody_can_read_it() -> None:
+def test_every_operation_documents_the_plain_text_refusals() -> None:
     for item in openapi_document(Settings())["paths"].values():
         for method in item.keys() - {"parameters"}:
             assert {"400", "414", "431"} <= item[method]["responses"].keys()

@@ -249,7 +249,7 @@ def test_everything_works_by_keyboard_alone(open_page: Any) -> None:
 
 
 @pytest.mark.parametrize("size", [(270, 600), (60, 2000), (600, 600), (2000, 60)])
-def test_the_answer_is_in_view_whatever_the_pictures_shape(open_page: Any, size: tuple[int, int]) -> None:
+def test_the_prediction_is_in_view_for_every_picture_shape(open_page: Any, size: tuple[int, int]) -> None:
     page = open_page(viewport={"width": 375, "height": 740})
     data = picture("red", size=size)
     page.locator("#files").set_input_files([{"name": "a.jpg", "mimeType": "image/jpeg", "buffer": data}])
@@ -273,7 +273,7 @@ def test_it_fits_a_phone_and_a_screen_in_light_and_dark(open_page: Any, width: i
     assert (red < 128) == (scheme == "dark")
 
 
-def test_a_lost_server_is_told(open_page: Any) -> None:
+def test_an_unreachable_gateway_is_reported(open_page: Any) -> None:
     page = open_page()
     page.context.route("**/predict", lambda route: route.abort())
     deliver(page, "drop", "red")
@@ -289,7 +289,7 @@ def test_a_lost_server_is_told(open_page: Any) -> None:
     ],
     ids=["page", "other JSON", "sign-in"],
 )
-def test_what_a_proxy_answers_is_told_apart_from_a_lost_server(
+def test_a_proxy_error_is_distinguished_from_an_unreachable_gateway(
     open_page: Any, answer: dict[str, Any]
 ) -> None:
     page = open_page()

@@ -278,12 +278,14 @@ def test_half_a_character_in_a_url_spoils_that_url_only(
         (b'{"image": "data:image/png,abc"}', "data URL without base64"),
     ],
 )
-def test_a_request_that_makes_no_sense_is_told_why(client: FlaskClient, body: bytes, sentence: str) -> None:
+def test_a_malformed_request_is_refused_with_its_reason(
+    client: FlaskClient, body: bytes, sentence: str
+) -> None:
     answer = client.post("/predict", data=body, content_type="application/json")
     assert sentence in problem(answer, 400, "bad-request")
 
 
-def test_pictures_that_cannot_be_used_are_the_senders_fault(client: FlaskClient, settings: Settings) -> None:
+def test_unusable_pictures_are_client_errors(client: FlaskClient, settings: Settings) -> None:
     whole = picture("red", size=(640, 480), kind="PNG")
     problem(client.post("/predict", data=b""), 400, "bad-request")
     problem(client.post("/predict", data=b"hello"), 415, "not-a-picture")
@@ -296,7 +298,7 @@ def test_pictures_that_cannot_be_used_are_the_senders_fault(client: FlaskClient,
     problem(client.post("/predict", json={"urls": ["https://a.example"] * 33}), 413, "too-large")
 
 
-def test_what_is_not_there_is_a_problem_document_too(client: FlaskClient) -> None:
+def test_an_unknown_path_or_method_gets_a_problem_document(client: FlaskClient) -> None:
     problem(client.get("/nothing"), 404, "not-found")
     answer = client.get("/predict")
     problem(answer, 405, "method-not-allowed")
@@ -313,7 +315,7 @@ def test_what_is_not_there_is_a_problem_document_too(client: FlaskClient) -> Non
         (grpc.StatusCode.INVALID_ARGUMENT, 502, "model-error"),
     ],
 )
-def test_the_models_failures_are_told_apart(
+def test_each_failure_of_the_model_has_its_own_problem(
     client: FlaskClient, model: FakeModel, code: grpc.StatusCode, status: int, cause: str
 ) -> None:
     model.fail_with = code
@@ -366,20 +368,20 @@ def test_a_server_with_too_much_to_do_is_given_a_moment_before_the_second_call(
     assert second - first >= 0.05
 
 
-def test_what_another_try_could_not_mend_is_not_tried_again(client: FlaskClient, model: FakeModel) -> None:
+def test_errors_that_a_retry_cannot_fix_are_not_retried(client: FlaskClient, model: FakeModel) -> None:
     model.fail_with = grpc.StatusCode.INVALID_ARGUMENT
     client.post("/predict", data=picture())
     assert len(model.requests) == 1
 
 
-def test_a_slow_model_is_given_up_at_the_deadline(
+def test_a_request_to_a_slow_model_ends_at_the_deadline(
     gateway: Gateway, client: FlaskClient, model: FakeModel
 ) -> None:
     model.delay_seconds = gateway.settings.timeout_seconds + 1
     problem(client.post("/predict", data=picture()), 504, "model-timeout")
 
 
-def test_without_a_routing_file_requests_are_told_to_wait(gateway: Gateway) -> None:
+def test_without_a_routing_file_requests_get_503_with_retry_after(gateway: Gateway) -> None:
     client = create_app(gateway).test_client()
     gateway.start()
     answer = client.post("/predict", data=picture())
@@ -399,7 +401,7 @@ def test_request_ids_and_trace_context_are_passed_through(client: FlaskClient, m
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 200, "é", '"quoted"'])
-def test_a_request_id_that_is_no_plain_word_is_replaced(client: FlaskClient, given: str) -> None:
+def test_a_request_id_with_unsafe_characters_is_replaced(client: FlaskClient, given: str) -> None:
     answer = client.post("/predict", data=picture(), headers={"X-Request-ID": given})
     assert answer.status_code == 200
     assert len(answer.headers["X-Request-ID"]) == 32
@@ -434,7 +436,7 @@ def test_a_legacy_model_gets_the_input_that_its_contract_describes(
     np.testing.assert_allclose(values[4, 4], [1.0, -1.0, -1.0], atol=0.02)
 
 
-def test_a_model_that_does_not_describe_itself_says_so(
+def test_the_rollout_document_reports_a_model_without_a_contract(
     gateway: Gateway, make_model: Callable[..., FakeModel]
 ) -> None:
     write_atomically(gateway.settings.routing_file, routing(make_model(contract=None)))
@@ -500,7 +502,7 @@ def test_calls_about_the_model_take_a_place_as_predictions_do(
     problem(client.get(path), 503, "overloaded")
 
 
-def test_no_client_can_send_pictures_to_a_version_on_trial(
+def test_no_client_can_send_pictures_to_a_candidate(
     gateway: Gateway, make_model: Callable[..., FakeModel]
 ) -> None:
     serving, trial = make_model(version=1), make_model(version=2)
@@ -534,7 +536,7 @@ def test_tensorflow_servings_clients_find_their_error_message(client: FlaskClien
     problem(client.get("/v1/models/other"), 404, "not-found")
 
 
-def test_the_link_of_a_problem_is_short_however_many_slashes_a_path_has(client: FlaskClient) -> None:
+def test_the_link_of_a_problem_is_short_for_a_path_with_many_slashes(client: FlaskClient) -> None:
     refused = client.get("/x" + "/" * 8_000)
     assert refused.status_code == 404
     assert refused.headers["Link"] == '</problems#not-found>; rel="help"'

@@ -119,7 +119,7 @@ def test_the_digest_does_not_depend_on_the_order_of_keys() -> None:
         ({"name": 7}, "name must be a string"),
     ],
 )
-def test_what_is_wrong_is_told_by_its_path(changes: dict[str, Any], sentence: str) -> None:
+def test_an_error_names_the_path_of_the_invalid_value(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ContractError, match=sentence):
         parse_contract(document(**changes))
 
@@ -134,7 +134,7 @@ def test_two_classes_need_a_threshold_and_more_do_not() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", '"x"', "[" * 100_000])
-def test_what_is_no_json_object_is_refused(text: str) -> None:
+def test_text_other_than_a_json_object_is_refused(text: str) -> None:
     with pytest.raises(ContractError):
         parse_contract(text)
     with pytest.raises(ContractError):
@@ -153,7 +153,7 @@ def test_the_second_of_two_classes_is_answered_from_its_threshold_on() -> None:
     assert below.probabilities == {"not_pizza": 0.31, "pizza": 0.69}
 
 
-def test_of_more_classes_the_most_probable_is_answered_whatever_the_threshold() -> None:
+def test_with_several_classes_the_most_probable_label_is_returned_regardless_of_the_threshold() -> None:
     contract = parse_contract(document(classes=[{"name": name} for name in "abc"], threshold=0.9))
     assert contract.decide([0.2, 0.5, 0.3]).label == "b"
     assert contract.decide([0.4, 0.4, 0.2]).label == "a"
@@ -211,6 +211,6 @@ def test_golden_cases_are_read_back_as_written() -> None:
     assert parse_golden(kept.to_json()) == kept
 
 
-def test_golden_pictures_that_are_not_base64_are_told() -> None:
+def test_golden_pictures_that_are_not_base64_are_refused() -> None:
     with pytest.raises(ContractError, match=r"cases\[0\]\.png is not base64"):
         parse_golden({"tolerance": 0.1, "cases": [{"png": "?", "probabilities": [1, 0]}]})

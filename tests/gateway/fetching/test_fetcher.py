@@ -306,7 +306,7 @@ def test_a_server_that_takes_its_time_is_left_at_the_deadline(world: World, atta
         ("redirect-loop", "url-not-fetched"),
     ],
 )
-def test_a_server_that_misbehaves_gives_one_sentence_and_nothing_of_its_answer(
+def test_a_misbehaving_server_gives_an_error_without_its_response_text(
     world: World, attack: str, cause: str
 ) -> None:
     with pytest.raises(FetchError) as raised:
@@ -321,7 +321,7 @@ def test_a_server_that_misbehaves_gives_one_sentence_and_nothing_of_its_answer(
 @pytest.mark.parametrize(
     "way", ["picture", "chunked", "small-chunks", "until-close", "octets", "redirect-with-endless-body"]
 )
-def test_a_picture_is_fetched_however_it_is_sent(world: World, way: str) -> None:
+def test_a_picture_is_fetched_with_any_transfer_encoding(world: World, way: str) -> None:
     assert world.fetch(f"http://pictures.example/{way}") == world.server.picture
 
 
@@ -333,7 +333,7 @@ def test_a_redirect_to_another_public_name_is_followed(world: World) -> None:
     assert b"Host: elsewhere.example\r\n" in world.server.requests[-1]
 
 
-def test_the_request_says_the_name_and_nothing_about_the_user(world: World) -> None:
+def test_the_request_has_the_host_name_and_no_data_about_the_client(world: World) -> None:
     world.fetch("http://pictures.example:8080/a%20b/ü?q=1&r=ü#fragment")
     [head] = world.server.requests
     lines = head.decode("ascii").splitlines()
@@ -344,7 +344,7 @@ def test_the_request_says_the_name_and_nothing_about_the_user(world: World) -> N
     assert "Host: pictures.example:8080" in lines
 
 
-def test_a_public_name_is_not_asked_for_under_the_clusters_own_domains(world: World) -> None:
+def test_a_public_name_is_not_looked_up_in_the_clusters_search_domains(world: World) -> None:
     world.fetch("http://pictures.example/")
     # The resolver's name for it is nobody else's business.
     assert world.resolved == ["pictures.example."]
@@ -424,7 +424,7 @@ def test_addresses_that_do_not_answer_leave_time_for_the_one_that_does(
     assert all(each.fileno() == -1 for each in opened), "an attempt was left open"
 
 
-def test_the_deadline_ends_attempts_none_of_which_is_answered(world: World, dead_port: int) -> None:
+def test_the_deadline_ends_the_fetch_when_no_address_responds(world: World, dead_port: int) -> None:
     world.names["pictures.example"] = [PUBLIC_IPV6, PUBLIC]
     opened = []
 
@@ -623,7 +623,7 @@ def test_a_fetch_holds_no_more_memory_than_it_counts(world: World) -> None:
     assert held <= limit
 
 
-def test_a_server_without_tls_is_no_https_server(world: World) -> None:
+def test_https_to_a_server_without_tls_fails(world: World) -> None:
     with pytest.raises(FetchError, match="The TLS connection to"):
         world.fetch("https://pictures.example/not-http")
 
@@ -706,13 +706,13 @@ def test_this_machine_and_credentials_stay_closed_even_when_private_networks_are
     st.ip_addresses(v=4)
     | st.ip_addresses(v=6).filter(lambda address: int(address) >> 96 not in (0, 0x64FF9B))
 )
-def test_whatever_python_calls_private_or_special_is_never_public(address: Address) -> None:
+def test_addresses_that_python_calls_private_or_special_are_never_public(address: Address) -> None:
     if not address.is_global or address.is_multicast or address.is_reserved:
         assert not is_allowed(address, allow_private_networks=False)
 
 
 @given(st.ip_addresses(v=4))
-def test_an_address_is_judged_alike_however_it_is_wrapped(address: ipaddress.IPv4Address) -> None:
+def test_an_address_has_the_same_class_in_each_ipv6_embedding(address: ipaddress.IPv4Address) -> None:
     plain = is_allowed(address, allow_private_networks=False)
     for prefix in ("::ffff:", "64:ff9b::"):
         assert is_allowed(ipaddress.ip_address(f"{prefix}{address}"), allow_private_networks=False) == plain

@@ -120,7 +120,7 @@ def test_a_body_for_a_path_that_takes_none_is_refused_before_it_is_sent(
     assert exchange(shared_gateway.port, head, end=False).startswith(b"HTTP/1.1 404 ")
 
 
-def test_a_body_that_may_be_sent_is_asked_for(shared_gateway: GatewayProcess) -> None:
+def test_an_acceptable_body_gets_100_continue(shared_gateway: GatewayProcess) -> None:
     body = picture("red")
     head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n" % len(
         body
@@ -132,9 +132,7 @@ def test_a_body_that_may_be_sent_is_asked_for(shared_gateway: GatewayProcess) ->
         assert connection.recv(15) == b"HTTP/1.1 200 OK"
 
 
-def test_refused_uploads_that_go_on_leave_all_threads_to_others(
-    make_gateway: MakeGateway, model: FakeModel
-) -> None:
+def test_refused_uploads_that_continue_hold_no_thread(make_gateway: MakeGateway, model: FakeModel) -> None:
     gateway = make_gateway().start_ready(routing(model))
     with connections(gateway, 150) as uploads:
         for each in uploads:
@@ -267,7 +265,7 @@ def test_a_body_of_tiny_chunks_costs_little(make_gateway: MakeGateway, model: Fa
     assert received.startswith(b"HTTP/1.1 415 ")
 
 
-def test_no_request_waits_for_a_stdout_that_nobody_reads(make_gateway: MakeGateway, model: FakeModel) -> None:
+def test_a_blocked_stdout_does_not_delay_requests(make_gateway: MakeGateway, model: FakeModel) -> None:
     gateway = make_gateway()
     read_end, write_end = os.pipe()
     fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)

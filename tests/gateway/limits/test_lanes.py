@@ -100,7 +100,7 @@ def test_the_shadow_decodes_only_when_no_user_does(
         assert user.result()[0].shape == shadow.result().shape
 
 
-def test_the_pictures_of_a_request_keep_their_order_whatever_they_cost(decoder: Decoder) -> None:
+def test_the_pictures_of_a_request_keep_their_order_regardless_of_cost(decoder: Decoder) -> None:
     green = io.BytesIO()
     Image.new("RGB", SIZES["small"], "lime").save(green, "PNG")
     results = prepare(decoder, LARGE, green.getvalue(), b"nothing", LARGE, green.getvalue())

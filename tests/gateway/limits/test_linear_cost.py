@@ -109,7 +109,7 @@ SIGNATURES = [
 
 @settings(max_examples=100, deadline=None)
 @given(start=st.sampled_from(SIGNATURES), unit=st.binary(min_size=1, max_size=40))
-def test_a_files_structure_is_read_in_time_with_its_bytes_whatever_it_repeats(
+def test_parsing_a_files_structure_takes_time_linear_in_its_bytes_even_with_repetitions(
     start: bytes, unit: bytes, plain_seconds: float
 ) -> None:
     body = start + unit * (2 * SIZE // len(unit))

@@ -26,13 +26,13 @@ from imageclassifier_gateway.problems import Problem
 MEGABYTE = 1024 * 1024
 
 
-def test_json_of_many_values_is_refused_before_objects_are_made_of_them() -> None:
+def test_json_of_many_values_is_refused_before_it_is_parsed() -> None:
     body = b'{"urls": [' + b"[]," * 40_000 + b"[]]}"
     with pytest.raises(Problem, match="more than 70,000 values"):
         parse_json_object(body)
 
 
-def test_urls_full_of_commas_are_no_many_values() -> None:
+def test_commas_inside_urls_do_not_count_as_values() -> None:
     urls = [f"http://pictures.example/{index}?box={',' * 2_000}" for index in range(32)]
     assert len(read_json(json.dumps({"urls": urls}).encode(), 32).sources) == 32
 
@@ -61,7 +61,7 @@ def test_base64_in_many_lines_takes_no_more_than_a_few_times_its_size() -> None:
     assert peak < 3 * len(text)
 
 
-def test_base64_in_letters_beyond_ascii_is_told() -> None:
+def test_base64_with_non_ascii_characters_is_refused() -> None:
     with pytest.raises(Problem, match="'image' is not valid base64"):
         decode_base64("AAAé", "image")
 
@@ -77,7 +77,7 @@ def test_the_head_of_a_part_is_refused_when_it_is_long(line: bytes) -> None:
         read_form(form, "x", 8)
 
 
-def test_senders_that_only_announce_large_bodies_take_no_room_from_others(
+def test_clients_that_only_declare_large_bodies_reserve_no_memory(
     make_gateway: Callable[..., GatewayProcess], model: FakeModel
 ) -> None:
     gateway = make_gateway(GATEWAY_MAX_IMAGE_BYTES="2000000").start_ready(routing(model))
@@ -115,7 +115,7 @@ def test_small_bodies_of_unknown_length_do_not_count_as_large_ones(
             sender.close()
 
 
-def test_tiny_pictures_that_would_become_large_tensors_are_refused_where_there_is_no_room(
+def test_tiny_pictures_that_would_become_large_tensors_are_refused_when_memory_is_short(
     tmp_path: Path, model: FakeModel
 ) -> None:
     gateway = build_gateway(Settings(routing_file=tmp_path / "routing.json"))

@@ -205,7 +205,7 @@ def test_a_heic_file_with_two_boxes_where_decoders_expect_one_is_refused(kind: b
 
 
 @pytest.mark.parametrize("length", range(0, 260, 7))
-def test_a_heic_file_that_was_cut_off_is_told_as_damaged(length: int) -> None:
+def test_a_truncated_heic_file_is_reported_as_damaged(length: int) -> None:
     with pytest.raises((images.BrokenPicture, images.NotAPicture)):
         images.decode(file([coded(64, 64)])[: 12 + length])
 

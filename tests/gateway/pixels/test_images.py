@@ -133,7 +133,7 @@ def test_only_the_first_frame_counts() -> None:
         assert (prepare(data, SMALL) == (0, 0, 255)).all(), kind
 
 
-def test_a_large_jpeg_decoded_at_reduced_scale_looks_like_the_whole_one_made_smaller() -> None:
+def test_a_large_jpeg_decoded_at_reduced_scale_matches_a_full_decode_and_resize() -> None:
     y, x = np.mgrid[0:1600, 0:2400]
     waves = np.stack([127 + 120 * np.sin(x / 90), 127 + 120 * np.sin(y / 70), (x + y) / 16], axis=-1)
     picture = Image.fromarray(waves.astype(np.uint8))
@@ -178,7 +178,7 @@ def test_every_shape_fits_every_way(width: int, height: int, resize: str, fit: s
         (b"GIF89a", "damaged|not a picture"),
     ],
 )
-def test_what_is_no_picture_is_told_in_a_sentence(data: bytes, sentence: str) -> None:
+def test_a_file_that_is_not_an_image_gives_a_readable_error(data: bytes, sentence: str) -> None:
     with pytest.raises(PictureError, match=sentence):
         prepare(data, SMALL)
 
@@ -202,7 +202,7 @@ def test_pixels_without_a_defined_white_are_refused() -> None:
         prepare(encoded(fractions, "TIFF"), SMALL)
 
 
-def test_too_many_bytes_are_refused_before_they_are_looked_at() -> None:
+def test_too_many_bytes_are_refused_before_decoding() -> None:
     with pytest.raises(PictureTooLarge, match="11 bytes; at most 10"):
         prepare(b"no picture!", SMALL, Limits(max_bytes=10))
 

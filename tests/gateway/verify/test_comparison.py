@@ -43,7 +43,7 @@ def test_a_candidate_that_is_not_shown_worse_passes_with_the_loss_that_could_hav
     assert mcnemar.p_value(15, 6) <= 0.05 < mcnemar.p_value(14, 7)
 
 
-def test_too_few_differences_show_nothing_and_say_so() -> None:
+def test_too_few_differences_are_reported_as_not_significant() -> None:
     conclusion = comparison(both=96, only_serving=4).conclusion()
     assert conclusion.passed
     assert "differ on too few pictures to show a loss: at least 5 are needed" in conclusion.message
@@ -57,7 +57,7 @@ def test_the_least_accuracy_counts_beside_the_comparison(least: int, passes: boo
     assert ("It must be right on at least 95 % (minAccuracyPercent)." in found.message) != passes
 
 
-def test_without_a_serving_version_the_accuracy_is_told_and_nothing_is_compared() -> None:
+def test_without_a_serving_version_only_the_accuracy_is_reported() -> None:
     found = Comparison(candidate=1, serving=None)
     for label, predicted in [("pizza", "pizza"), ("salad", "pizza"), ("salad", "salad")]:
         found.add(label, predicted, None)

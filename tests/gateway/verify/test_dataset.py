@@ -150,7 +150,9 @@ def test_the_serving_version_never_gets_two_pictures_at_once(make_model: MakeMod
     assert most == 1
 
 
-def test_a_folder_that_is_no_class_of_the_candidate_is_refused(make_model: MakeModel, pictures: Path) -> None:
+def test_a_folder_that_names_no_class_of_the_candidate_is_refused(
+    make_model: MakeModel, pictures: Path
+) -> None:
     (pictures / "pizza").rename(pictures / "pizzas")
     verdict = run(plan(make_model(version=2), make_model(version=1), {"root": str(pictures)}))
     assert (verdict["exit_code"], verdict["reason"]) == (1, "DatasetInvalid")
@@ -178,7 +180,7 @@ def test_pictures_of_a_new_class_are_not_counted_against_the_serving_version(
     assert rows["calzone"] == {"class": "calzone", "pictures": 60, "candidate_accuracy_percent": "100.00"}
 
 
-def test_unreadable_pictures_are_counted_and_told(make_model: MakeModel, pictures: Path) -> None:
+def test_unreadable_pictures_are_counted_and_reported(make_model: MakeModel, pictures: Path) -> None:
     (pictures / "pizza" / "0.jpg").write_bytes(b"no picture")
     document = plan(make_model(version=2), make_model(version=1), {"root": str(pictures)})
     verdict = run(document)
@@ -199,7 +201,7 @@ def test_a_picture_of_too_many_bytes_is_not_even_read(make_model: MakeModel, pic
     assert "1,099,511,627,776 bytes" in run(document)["dataset"]["message"]
 
 
-def test_what_systems_leave_in_folders_is_no_picture_and_no_class(
+def test_hidden_and_system_files_are_neither_pictures_nor_classes(
     make_model: MakeModel, pictures: Path
 ) -> None:
     (pictures / "lost+found").mkdir()
@@ -211,7 +213,7 @@ def test_what_systems_leave_in_folders_is_no_picture_and_no_class(
 
 
 @pytest.mark.parametrize("missing", ["root", "pictures"])
-def test_a_data_set_without_pictures_gives_no_verdict(
+def test_a_data_set_without_pictures_is_inconclusive(
     make_model: MakeModel, tmp_path: Path, missing: str
 ) -> None:
     root = tmp_path / "nowhere" if missing == "root" else tmp_path
@@ -292,7 +294,7 @@ def test_a_serving_version_whose_only_pod_restarts_is_waited_for(
     assert verdict["dataset"]["both"] == 40
 
 
-def test_a_serving_version_that_is_not_there_at_all_is_told(
+def test_a_missing_serving_version_is_reported(
     make_model: MakeModel, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verification, "PATIENCE_SECONDS", 1.0)
@@ -314,7 +316,7 @@ def test_a_candidate_that_fails_on_a_picture_is_refused_with_its_name(
     assert "'pizza/odd.jpg'" in verdict["message"]
 
 
-def test_a_deadline_that_passes_says_how_many_pictures_were_done(
+def test_an_exceeded_deadline_reports_the_number_of_classified_pictures(
     make_model: MakeModel, pictures: Path
 ) -> None:
     candidate = make_model(version=2, delay_seconds=0.2)

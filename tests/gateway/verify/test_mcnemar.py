@@ -42,14 +42,14 @@ def test_fewer_discordant_pictures_than_the_fewest_show_nothing(percent: int) ->
     assert smallest_shown(fewest - 1, percent) is None
 
 
-def test_ten_thousand_pictures_that_all_differ_are_no_problem() -> None:
+def test_ten_thousand_differing_pictures_cause_no_overflow() -> None:
     assert p_value(10_000, 0) == 0.0  # 2**-10000, below what a float can be
     assert p_value(0, 10_000) == 1.0
     assert p_value(5_100, 4_900) == pytest.approx(binom.sf(5_099, 10_000, 0.5), rel=1e-9)
     assert smallest_shown(10_000, 5) == int(binom.isf(0.05, 10_000, 0.5)) + 1
 
 
-def test_equal_versions_are_refused_at_most_as_often_as_the_level_says() -> None:
+def test_equal_versions_are_refused_no_more_often_than_the_significance_level() -> None:
     """Exact, not simulated: the sum over all splits that are refused."""
     for discordant in range(400):
         least = smallest_shown(discordant, 5)

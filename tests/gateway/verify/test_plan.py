@@ -69,7 +69,7 @@ def test_a_plan_with_any_part_replaced_is_read_or_refused(change: dict[str, Any]
 
 
 @pytest.mark.parametrize("text", ["[]", "{", json.dumps({**PLAN, "cases": [None]}), "[" * 100_000])
-def test_the_program_ends_with_one_line_and_no_verdict_about_the_model(tmp_path: Path, text: str) -> None:
+def test_the_program_reports_an_invalid_plan_in_one_line_as_inconclusive(tmp_path: Path, text: str) -> None:
     (tmp_path / "plan.json").write_text(text)
     result = subprocess.run(
         [sys.executable, "-m", "imageclassifier_gateway.verify", "--plan", str(tmp_path / "plan.json")],

@@ -145,7 +145,7 @@ def test_a_candidate_whose_contract_does_not_hold_is_refused(
     assert (verdict["exit_code"], verdict["reason"]) == (1, "ContractInvalid")
 
 
-def test_a_candidate_that_cannot_be_reached_gives_no_verdict(make_model: MakeModel) -> None:
+def test_an_unreachable_candidate_gives_an_inconclusive_result(make_model: MakeModel) -> None:
     candidate = make_model(version=2)
     candidate.stop()
     verdict = run(plan(candidate, deadline_seconds=1))
@@ -157,7 +157,7 @@ def test_a_candidate_that_cannot_be_reached_gives_no_verdict(make_model: MakeMod
     [{"base64": "bm8="}, {"base64": "?"}, {"file": "/nowhere.jpg"}, {"url": "http://169.254.169.254/"}],
     ids=["no picture", "no base64", "no file", "refused URL"],
 )
-def test_a_picture_that_cannot_be_had_is_not_the_models_fault(
+def test_an_unavailable_picture_does_not_count_against_the_model(
     make_model: MakeModel, wrong: dict[str, str]
 ) -> None:
     cases = [{"name": "lost", "label": "pizza", "min_probability": 0.5, "picture": wrong}]
@@ -166,7 +166,7 @@ def test_a_picture_that_cannot_be_had_is_not_the_models_fault(
     assert "'lost'" in verdict["message"]
 
 
-def test_a_picture_that_its_config_map_does_not_have_is_told_by_their_names(make_model: MakeModel) -> None:
+def test_a_picture_missing_from_its_config_map_is_reported_with_both_names(make_model: MakeModel) -> None:
     picture = {"file": "/etc/imageclassifier/pictures/lunch/missing.jpg"}
     cases = [{"name": "a", "label": "pizza", "min_probability": 0.5, "picture": picture}]
     message = run(plan(make_model(version=2), cases=cases))["message"]

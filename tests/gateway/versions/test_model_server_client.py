@@ -26,7 +26,7 @@ def connections_to(port: int) -> Iterator[socket.socket]:
             continue
 
 
-def test_a_node_that_is_gone_without_a_word_is_noticed_within_seconds(model: FakeModel) -> None:
+def test_a_silently_lost_node_is_detected_within_seconds(model: FakeModel) -> None:
     server = ModelServer(model.target, "pizza-model", 1)
     try:
         server.status(timeout_seconds=20)

@@ -121,7 +121,7 @@ each_fault = pytest.mark.parametrize(
 
 
 @each_fault
-def test_a_failing_candidate_is_counted_and_no_user_notices(
+def test_a_failing_candidate_is_counted_and_the_serving_version_answers_the_request(
     gateway: Gateway, make_model: MakeModel, fault: dict[str, Any]
 ) -> None:
     models = (make_model(version=1), make_model(version=2, **fault))
@@ -131,7 +131,7 @@ def test_a_failing_candidate_is_counted_and_no_user_notices(
     assert (figures(gateway, 1)["requests"], figures(gateway, 1)["errors"]) == (3, 0)
 
 
-def test_a_candidate_that_is_gone_is_not_to_blame_and_no_user_notices(
+def test_a_lost_candidate_is_not_counted_as_failing_and_the_serving_version_answers(
     gateway: Gateway, make_model: MakeModel
 ) -> None:
     """Its node may be lost. The pods' own failures show in their status."""
@@ -158,7 +158,7 @@ def test_a_candidate_that_is_known_to_be_gone_costs_no_time(gateway: Gateway, ma
 
 
 @each_fault
-def test_a_version_that_fails_after_it_took_over_is_counted_and_the_fallback_answers(
+def test_a_promoted_version_that_fails_is_counted_and_the_fallback_answers(
     gateway: Gateway, make_model: MakeModel, fault: dict[str, Any]
 ) -> None:
     new, before = make_model(version=2, **fault), make_model(version=1)
@@ -174,7 +174,7 @@ def classify(gateway: Gateway, deadline: Deadline) -> int:
     return gateway.predictor.classify(gateway.predictor.fleet(), request).version
 
 
-def test_a_version_that_others_left_no_time_for_is_not_to_blame(
+def test_a_version_that_got_too_little_time_is_not_counted_as_failing(
     gateway: Gateway, make_model: MakeModel
 ) -> None:
     two = make_model(version=2, delay_seconds=2.0)
@@ -227,7 +227,7 @@ def test_nothing_is_decoded_when_the_time_is_over(
     assert (raised.value.cause, decoded) == ("timeout", [])
 
 
-def test_the_fallback_is_asked_for_nothing_else_and_only_once(
+def test_the_fallback_is_called_once_and_only_after_a_failure(
     gateway: Gateway, make_model: MakeModel
 ) -> None:
     new, before = make_model(version=2), make_model(version=1)
@@ -248,7 +248,7 @@ def test_a_serving_version_without_a_fallback_that_is_gone_answers_503_and_not_b
     assert other.requests == []
 
 
-def test_a_clients_own_mistakes_are_no_errors_of_the_version(gateway: Gateway, model: FakeModel) -> None:
+def test_client_errors_do_not_count_against_the_version(gateway: Gateway, model: FakeModel) -> None:
     client = start(gateway, routing(model), ready=1)
     for body in (b"nonsense", b"", picture()[:100], b"{"):
         assert 400 <= client.post("/predict", data=body).status_code < 500
@@ -301,7 +301,7 @@ def test_a_model_that_takes_fewer_pictures_at_once_gets_them_one_by_one_and_no_e
 
 
 @pytest.mark.parametrize("code", [grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL])
-def test_a_request_that_both_versions_refuse_counts_against_none_on_trial(
+def test_a_request_that_both_versions_refuse_does_not_count_against_the_candidate(
     gateway: Gateway, make_model: MakeModel, code: grpc.StatusCode
 ) -> None:
     one, two = make_model(version=1), make_model(version=2)
@@ -397,7 +397,7 @@ def test_the_shadow_compares_and_never_answers(gateway: Gateway, make_model: Mak
     assert figures(gateway, 2)["requests"] == 0
 
 
-def test_a_failing_shadow_is_counted_and_nobody_waits_for_it(gateway: Gateway, make_model: MakeModel) -> None:
+def test_a_failing_shadow_is_counted_and_delays_no_request(gateway: Gateway, make_model: MakeModel) -> None:
     two = make_model(version=2, fail_with=grpc.StatusCode.INTERNAL)
     shadow = {"version": 2, "percent": 100}
     client = start(gateway, routing(make_model(version=1), two, percents=(100, 0), shadow=shadow), ready=2)
@@ -416,7 +416,9 @@ def test_a_slow_shadow_drops_copies_instead_of_piling_them_up(
     assert gateway.rollout_document()["shadow"]["dropped"] >= 100 - 66
 
 
-def test_rollout_is_what_the_architecture_page_says(gateway: Gateway, make_model: MakeModel) -> None:
+def test_the_rollout_document_has_the_fields_of_the_architecture_page(
+    gateway: Gateway, make_model: MakeModel
+) -> None:
     start(
         gateway, routing(make_model(version=1), make_model(version=2), percents=(90, 10), revision=7), ready=2
     )

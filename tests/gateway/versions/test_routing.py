@@ -77,7 +77,7 @@ def test_the_file_of_the_architecture_page_is_read() -> None:
         ({"sticky": {"header": "A", "cookie": "b"}}, "either 'header' or 'cookie'"),
     ],
 )
-def test_a_file_that_does_not_say_one_clear_thing_is_refused(change: dict[str, Any], sentence: str) -> None:
+def test_an_ambiguous_routing_file_is_refused(change: dict[str, Any], sentence: str) -> None:
     with pytest.raises(RoutingError) as raised:
         parse_routing(json.dumps({**GOOD, **change}))
     assert sentence in str(raised.value)

@@ -49,7 +49,7 @@ def test_tensorflow_servings_own_stubs_read_what_ours_wrote() -> None:
     assert result.stdout.strip() == sent.hex()
 
 
-def test_nothing_of_tensorflow_is_imported() -> None:
+def test_tensorflow_is_not_imported() -> None:
     program = (
         "import sys, imageclassifier_gateway.api.app, imageclassifier_gateway.http.server\n"
         "import imageclassifier_gateway.verify.verification\n"

@@ -484,7 +484,7 @@ def test_a_status_of_a_newer_operator_is_taken(apply: Apply, set_status: Any) ->
     set_status({"phase": "Dreaming", "conditions": [{**known, "type": f"Type{n}"} for n in range(20)]})
 
 
-def test_a_version_can_be_bumped_and_put_back(apply: Apply, set_status: Any) -> None:
+def test_a_version_can_be_raised_and_reverted(apply: Apply, set_status: Any) -> None:
     apply()
     set_status({"servingVersion": 1})
     apply(model={**IMAGE, "version": 2})
@@ -556,13 +556,15 @@ def test_the_words_for_a_class_and_the_threshold_can_change_while_the_version_se
     apply(**{**DESCRIBED, "classes": worded, "output": {"activation": "sigmoid", "threshold": "90%"}})
 
 
-def test_naming_the_model_as_it_is_named_by_default_is_no_change(apply: Apply, set_status: Any) -> None:
+def test_setting_the_default_model_name_explicitly_is_not_a_change(apply: Apply, set_status: Any) -> None:
     apply()
     set_status({"servingVersion": 1})
     apply(model={**IMAGE, "name": "pizza"})
 
 
-def test_a_source_that_was_changed_by_going_back_can_be_put_back(apply: Apply, set_status: Any) -> None:
+def test_a_source_that_was_changed_by_returning_to_a_version_can_be_reverted(
+    apply: Apply, set_status: Any
+) -> None:
     """A rollout with another image, and back by the number alone: the operator refuses that, and says so."""
     apply(model={"version": 1, "source": {"image": {"reference": "pizza-model:2"}}})
     refused = {
@@ -583,7 +585,7 @@ def test_how_the_image_is_pulled_can_change_while_the_version_serves(apply: Appl
     apply(model={"version": 1, "source": {"image": pulled}})
 
 
-def test_a_typo_in_a_version_that_never_served_can_be_mended(apply: Apply, set_status: Any) -> None:
+def test_a_typo_in_a_version_that_never_served_can_be_corrected(apply: Apply, set_status: Any) -> None:
     apply()
     apply(model={"version": 1, "source": {"image": {"reference": "pizza-modle:{version}"}}})
     set_status({"servingVersion": 1})

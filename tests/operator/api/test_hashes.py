@@ -106,7 +106,7 @@ def later(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("spec", [SMALLEST, FULL], ids=["smallest", "full"])
-def test_a_setting_that_a_later_release_adds_changes_no_hash_while_nobody_sets_it(
+def test_a_setting_that_a_later_release_adds_changes_no_hash_until_it_is_set(
     spec: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, ic = hashes(parsed(spec)), parsed(spec)

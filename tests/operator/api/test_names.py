@@ -39,7 +39,7 @@ def test_two_attempts_at_one_version_have_jobs_of_different_names(
     assert same == (one == other)
 
 
-def test_long_names_that_begin_alike_have_jobs_of_different_names() -> None:
+def test_long_names_with_a_common_prefix_have_jobs_with_different_names() -> None:
     version = 2_147_483_647
     first = names.verify_name("a" * 39 + "b", version, "0" * 12)
     second = names.verify_name("a" * 39 + "c", version, "0" * 12)

@@ -181,7 +181,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_whatever_a_version_is_made_from_changes_its_hash(what: str) -> None:
+def test_every_input_of_a_version_changes_its_hash(what: str) -> None:
     assert candidate(**CHANGES[what]).input_hash != candidate().input_hash
 
 

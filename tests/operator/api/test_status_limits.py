@@ -90,7 +90,7 @@ def test_the_api_server_takes_it_too(apiserver: ControlPlane, namespace: str) ->
     "nonsense",
     [{"cases_total": 2**31}, {"cases_passed": -1}, {"golden": {"worst_difference": float("nan")}}],
 )
-def test_a_verdict_with_figures_that_cannot_be_is_none(nonsense: dict[str, Any]) -> None:
+def test_a_verification_result_with_impossible_figures_is_inconclusive(nonsense: dict[str, Any]) -> None:
     assert not verdict_saying(**nonsense).conclusive
 
 

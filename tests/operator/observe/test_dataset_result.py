@@ -101,6 +101,6 @@ def test_the_progress_is_read_once_the_pictures_are_listed() -> None:
     [{"schema": 2}, {"done": 10}, {"done": -1}, {"unreadable": 4}, {"total": 2**40}, {"done": None}],
     ids=str,
 )
-def test_what_is_no_progress_is_refused(wrong: dict[str, Any]) -> None:
+def test_an_invalid_progress_document_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError)):
         parse_progress({"schema": 1, "total": 9, "done": 3, "unreadable": 1} | wrong)

@@ -63,7 +63,7 @@ def test_the_time_of_a_disruption_is_known(body: dict[str, Any]) -> None:
     ],
     ids=["ready", "unready", "crashed", "out of memory"],
 )
-def test_what_a_version_does_itself_is_no_disruption(body: dict[str, Any]) -> None:
+def test_failures_of_the_version_itself_are_not_disruptions(body: dict[str, Any]) -> None:
     assert disrupted_at([body]) is None
 
 

@@ -156,7 +156,7 @@ def test_how_containers_ended_when_a_node_ended_their_pod_is_not_held_against_th
 
 
 @pytest.mark.parametrize("code", [137, 143])
-def test_a_container_that_was_killed_is_held_against_the_version_only_when_that_goes_on(code):
+def test_a_killed_container_counts_against_the_version_only_after_repeated_kills(code):
     """A node that shuts down kills containers; the kubelet kills one that fails its liveness probes."""
     killed = {"terminated": {"reason": "Error", "exitCode": code}}
     assert diagnose([pod(containers=[container(state=killed)])]) is None
@@ -234,14 +234,14 @@ def test_an_injected_init_container_that_fails_does_not_mean_that_the_model_is_m
     assert problem.reason is Reason.CONTAINER_CRASHED
 
 
-def test_a_container_that_cannot_be_started_tells_the_same_at_every_try():
+def test_a_container_that_cannot_start_has_the_same_message_at_every_retry():
     message = 'failed to create containerd task: exec: "server": executable file not found in $PATH'
     again = crashed("StartError", message, code=128)
     trying = {**again, "state": {"waiting": {"reason": "RunContainerError", "message": message}}}
     assert diagnose([pod(containers=[again])]) == diagnose([pod(containers=[trying])])
 
 
-def test_pulling_tells_the_same_while_the_kubelet_backs_off():
+def test_a_failed_pull_has_the_same_message_while_the_kubelet_backs_off():
     detail = 'failed to pull and unpack image "x": not found'
     first = diagnose([pod(containers=[waiting("ErrImagePull", detail)])])
     then = diagnose(
@@ -283,7 +283,7 @@ def test_an_image_that_cannot_be_pulled_names_the_field_with_its_pull_secrets(
     assert diagnose([failing]).message.endswith(f"and {secrets}.")
 
 
-def test_a_crashing_container_tells_the_same_while_it_runs_again():
+def test_a_crashing_container_has_the_same_message_while_it_restarts():
     again = crashed(message=LOAD_ERROR)
     running = {**again, "state": {"running": {}}, "started": False}
     assert diagnose([pod(containers=[again])]) == diagnose([pod(containers=[running])])
@@ -351,7 +351,7 @@ STARTED = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
         pod(conditions=[{"type": "PodReadyToStartContainers", "status": "True"}]),
     ],
 )
-def test_a_volume_that_was_mounted_late_is_no_problem_any_more(late):
+def test_a_volume_that_was_mounted_late_is_no_longer_a_problem(late):
     """The Event stays for an hour."""
     event = {
         "involvedObject": {"kind": "Pod", "name": "pizza-serving-v2-abc"},
@@ -398,7 +398,7 @@ def test_a_long_message_is_cut():
     assert len(problem.message) < 600
 
 
-def test_a_crash_tells_the_same_although_its_log_has_the_time():
+def test_a_crash_has_the_same_message_although_its_log_has_timestamps():
     first = '{"time": "10:00", "level": "error", "message": "Worker failed to boot."}'
     then = '{"time": "10:09", "level": "error", "message": "Worker failed to boot."}'
     told = [diagnose([pod(containers=[crashed(message=message)])]) for message in (first, then)]

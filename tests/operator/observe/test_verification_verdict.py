@@ -13,7 +13,7 @@ def ended(message: str, code: int) -> dict:
     return {"metadata": {"name": "pod-1"}, "status": {"containerStatuses": [container]}}
 
 
-def test_only_a_verdict_of_the_job_itself_is_conclusive():
+def test_only_a_result_of_the_job_itself_is_conclusive():
     said = {"schema": 1, "passed": False, "reason": "GoldenFailed", "message": "differs by 0.2."}
     told = verdict(JOB, [ended(json.dumps(said), 1)])
     assert (told.passed, told.conclusive, told.reason) == (False, True, Reason.GOLDEN_FAILED)
@@ -33,12 +33,12 @@ def test_a_job_that_ended_and_whose_pod_is_gone_is_inconclusive():
     assert verdict(complete, [running]) is None, "the pod's event comes after the Job's"
 
 
-def test_a_verdict_with_an_unknown_reason_still_refuses():
+def test_a_failed_result_with_an_unknown_reason_still_refuses_the_version():
     said = {"schema": 1, "passed": False, "reason": "NewInTheNextRelease", "message": "m"}
     assert verdict(JOB, [ended(json.dumps(said), 1)]).reason is Reason.VERIFICATION_FAILED
 
 
-def test_the_figures_of_a_verdict_go_into_the_status():
+def test_the_figures_of_a_verification_appear_in_the_status():
     case = {"name": "c", "expected": "pizza", "label": "x", "probability": 0.1, "passed": False}
     said = {
         "schema": 1,

@@ -87,6 +87,6 @@ def test_a_refusal_of_the_api_server_is_reported_with_what_to_do(
         ),
     ],
 )
-def test_what_may_pass_by_itself_is_no_refusal(status: int, message: str) -> None:
+def test_a_transient_api_error_is_not_a_refusal(status: int, message: str) -> None:
     with pytest.raises(ApiError):
         written(status, message)

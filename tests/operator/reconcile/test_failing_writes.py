@@ -208,7 +208,7 @@ def test_when_everything_is_taken_the_version_that_passed_serves(world: World) -
 @pytest.mark.parametrize(
     "error", [DOWN, ApiError(403, "Forbidden", "exceeded quota: small")], ids=["an error", "a refusal"]
 )
-def test_what_cannot_be_announced_to_the_gateways_has_not_happened(world: World, error: ApiError) -> None:
+def test_the_rollout_does_not_advance_when_the_routing_write_fails(world: World, error: ApiError) -> None:
     world.server.answers["apply", "ConfigMap pizza-routing"] = error
     with contextlib.nullcontext() if error.is_refusal else pytest.raises(ApiError):
         assert world.passes(3) == BLOCKED_RETRY_SECONDS
@@ -239,7 +239,7 @@ def test_gateways_that_cannot_be_annotated_delay_no_child_and_no_event(world: Wo
     assert world.server.events.count("FirstVersionServes") == 1
 
 
-def test_a_touch_that_failed_is_tried_again_at_once(world: World) -> None:
+def test_a_failed_touch_is_retried_at_once(world: World) -> None:
     world.server.answers["annotate", "gateway-x"] = DOWN
     with pytest.raises(ApiError):
         world.next()
@@ -269,7 +269,7 @@ def test_a_transient_error_is_not_a_refusal(world: World, error: ApiError) -> No
     ],
     ids=["a child", "the connection", "the status"],
 )
-def test_a_version_that_gets_requests_is_looked_at_often_even_while_writes_fail(
+def test_a_candidate_with_traffic_is_reconciled_often_even_while_writes_fail(
     world: World, what: tuple[str, str], error: ApiError
 ) -> None:
     goal = goal_of(api.parse(IC), SETTINGS.serving_image, State())
@@ -282,7 +282,7 @@ def test_a_version_that_gets_requests_is_looked_at_often_even_while_writes_fail(
     assert raised.value.seconds == ANALYSIS_RETRY_SECONDS
 
 
-def test_an_event_that_is_refused_is_given_up_and_holds_up_nothing(world: World) -> None:
+def test_a_refused_event_is_dropped_and_blocks_nothing(world: World) -> None:
     world.server.answers["event", ""] = ApiError(403, "Forbidden", "exceeded quota: count/events")
     world.passes(2)
     assert world.server.status["servingVersion"] == 1

@@ -84,7 +84,7 @@ def test_gateways_that_have_not_read_their_first_routing_file_yet_are_starting()
     assert operator.reasons(70, SERVING, gateway, server)["Available"] == "NotAnswering"
 
 
-def test_a_kubelet_that_does_not_have_a_config_map_yet_is_no_failure_of_the_volume() -> None:
+def test_a_config_map_that_the_kubelet_does_not_have_yet_is_not_a_volume_failure() -> None:
     operator, gateway = Operator(), pod("gateway", "gateway")
     for second in range(15):
         found = operator.reasons(second, LOADING, gateway, warnings=(WARNING,))

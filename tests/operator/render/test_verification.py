@@ -37,7 +37,7 @@ def failed_pod(said: str, code: int, **status: str) -> dict[str, Any]:
         ([], "Job pizza-verify-v2-a ended without a verdict: it was too late."),
     ],
 )
-def test_the_reason_of_a_missing_verdict_is_reported(pods: list[dict[str, Any]], message: str) -> None:
+def test_the_reason_of_a_missing_result_is_reported(pods: list[dict[str, Any]], message: str) -> None:
     failed = {"type": "Failed", "status": "True", "message": "it was too late"}
     job = {"metadata": {"name": "pizza-verify-v2-a"}, "status": {"conditions": [failed]}}
     told = verification_verdict.verdict(job, pods)
@@ -46,7 +46,7 @@ def test_the_reason_of_a_missing_verdict_is_reported(pods: list[dict[str, Any]],
     assert told.message == message
 
 
-def test_a_verdict_stands_even_when_the_pod_was_evicted_after_it() -> None:
+def test_a_verification_result_stays_valid_when_the_pod_is_evicted_afterwards() -> None:
     text = json.dumps({"passed": True, "message": ""})
     told = verification_verdict.verdict(
         {"metadata": {"name": "j"}}, [failed_pod(text, 0, reason="Evicted", message="late")]

@@ -77,11 +77,11 @@ def test_a_step_ends_when_its_time_is_over_and_the_candidate_is_shown_not_to_be_
     assert decide(goal(), SHIFTING, enough, NOW + 60).state.percent == 50
 
 
-def test_a_step_without_a_verdict_waits_for_as_long_as_it_takes() -> None:
+def test_an_inconclusive_step_waits_without_a_time_limit() -> None:
     assert names(decide(goal(), SHIFTING, counted((900, 1), (100, 0)), NOW + 100_000)) == []
 
 
-def test_a_step_without_a_verdict_continues_if_the_spec_says_so_and_the_event_tells_it() -> None:
+def test_an_inconclusive_step_continues_if_the_spec_allows_it_and_records_an_event() -> None:
     few = counted((45, 0), (5, 0))
     assert names(decide(goal(on_inconclusive="Continue"), SHIFTING, few, NOW + 59)) == []
     decision = decide(goal(on_inconclusive="Continue"), SHIFTING, few, NOW + 60)
@@ -93,12 +93,12 @@ def test_a_step_without_a_verdict_continues_if_the_spec_says_so_and_the_event_te
     assert "without a verdict" in promoted.taken[0].message
 
 
-def test_a_step_that_passed_is_not_said_to_have_ended_without_a_verdict() -> None:
+def test_a_step_that_passed_is_not_reported_as_inconclusive() -> None:
     [taken] = decide(goal(on_inconclusive="Continue"), SHIFTING, counted((5400, 5), (600, 0)), NOW + 60).taken
     assert "without a verdict" not in taken.message
 
 
-def test_a_promotion_by_hand_ends_a_step_that_waits_for_a_verdict() -> None:
+def test_a_manual_promotion_ends_an_inconclusive_step() -> None:
     few = counted((9, 0), (1, 0))
     after = decide(goal(promote="now"), SHIFTING, few, NOW + 10)
     assert (after.state.percent, after.state.promoted) == (50, "now")
@@ -159,7 +159,7 @@ AGREE = Shadow(50, 0.98, 100)
         (200, 170, "Continue", "RolledBack"),
     ],
 )
-def test_a_shadow_goes_on_waits_or_is_refused_by_its_agreement(
+def test_the_agreement_decides_whether_a_shadow_continues_waits_or_is_refused(
     compared: int, agreed: int, on_inconclusive: str, taken: str | None
 ) -> None:
     seen = counted((0, 0), (0, 0), ShadowReport(2, compared, agreed))
@@ -219,7 +219,7 @@ def analysis(state: State, snapshot: Snapshot, **rules: Any) -> dict[str, Any]:
     return found
 
 
-def test_the_status_shows_both_versions_and_what_to_do_without_a_verdict() -> None:
+def test_the_status_shows_both_versions_and_what_to_do_while_inconclusive() -> None:
     few = counted((900, 1), (100, 0))
     found = analysis(SHIFTING, few)
     assert found["outcome"] == "Inconclusive"
@@ -245,7 +245,7 @@ def test_the_status_shows_both_versions_and_what_to_do_without_a_verdict() -> No
     assert "onInconclusive is Continue" in analysis(SHIFTING, few, on_inconclusive="Continue")["message"]
 
 
-def test_the_status_says_what_a_verdict_rests_on() -> None:
+def test_the_status_shows_the_figures_behind_an_analysis_outcome() -> None:
     assert analysis(SHIFTING, counted((5400, 5), (600, 0)))["outcome"] == "Passed"
     settled = replace(SETTLING, reference=TWO_PERCENT)
     assert analysis(settled, counted((0, 0), (6000, 300)))["outcome"] == "Worse"

@@ -48,7 +48,7 @@ def test_the_figures_of_both_versions_give_the_outcome(
     assert analysis(candidate, serving).outcome is outcome
 
 
-def test_a_version_needs_its_requests_to_pass_but_not_to_be_worse() -> None:
+def test_a_version_needs_its_minimum_of_requests_to_pass_but_not_to_fail() -> None:
     rules = dataclasses.replace(RULES, min_requests=1000)
     assert analysis(window(900), window(8100), rules).outcome is INCONCLUSIVE
     assert analysis(window(1000), window(9000), rules).outcome is PASSED
@@ -123,7 +123,7 @@ def test_a_version_whose_predecessor_has_no_figures_is_worse_only_when_it_fails_
 # -- words ------------------------------------------------------------------------------------------------
 
 
-def test_the_message_of_too_few_requests_says_about_how_many_more_are_needed() -> None:
+def test_the_message_of_too_few_requests_estimates_how_many_more_are_needed() -> None:
     few = analysis(window(120, 0), window(1080, 1))
     assert few.message == (
         "Version 2 failed 0 of 120 requests (0 %), version 1 0.09 % of 1,080. "
@@ -134,13 +134,13 @@ def test_the_message_of_too_few_requests_says_about_how_many_more_are_needed() -
     assert 200 < more < 1000
 
 
-def test_about_as_many_requests_as_forecast_give_the_verdict() -> None:
+def test_the_estimated_number_of_requests_makes_the_analysis_conclusive() -> None:
     more = analysis(window(120, 0), window(1080, 1)).requests_needed()
     assert more is not None
     assert analysis(window(120 + more, 0), window(1080 + 9 * more, 1 + more // 120)).outcome is PASSED
 
 
-def test_a_version_that_is_beyond_its_limit_is_not_promised_a_verdict() -> None:
+def test_a_version_beyond_its_limit_gets_no_estimate_of_needed_requests() -> None:
     at_the_limit = analysis(window(600, 9), window(5400, 5))
     assert at_the_limit.outcome is INCONCLUSIVE
     assert "more requests will hardly show" in at_the_limit.message

@@ -154,7 +154,7 @@ def test_a_candidate_that_waits_for_its_earlier_pods_to_go_has_all_of_its_time_a
     assert names(decide(mended, state, gone, NOW + 5_090))[0] == "CandidateFailed"
 
 
-def test_a_mended_candidate_is_not_verified_while_its_earlier_pods_still_answer() -> None:
+def test_a_corrected_candidate_is_not_verified_while_its_earlier_pods_still_respond() -> None:
     state = replace(ROLLING, phase=Phase.LOAD)
     up = VersionSnapshot(TWO.input_hash, True, 1)
     waiting = seen(versions={**seen().versions, 2: replace(up, outdated_pods_serve=True)})
@@ -162,7 +162,7 @@ def test_a_mended_candidate_is_not_verified_while_its_earlier_pods_still_answer(
     assert names(decide(goal(), state, seen(), NOW + 1)) == ["CandidateLoaded"]
 
 
-def test_a_failed_version_is_tried_again_as_it_was_only_when_its_pods_are_gone() -> None:
+def test_an_unchanged_failed_version_is_retried_only_when_its_pods_are_gone() -> None:
     """Files on a volume were put right, say: only the annotation changes."""
     first = decide(goal(), replace(ROLLING, phase=Phase.LOAD), broken(TWO), NOW + 1).state
     again = goal(attempt="b")
@@ -196,20 +196,20 @@ def broken(version: ModelVersion) -> Snapshot:
     [goal(attempt="b", keep_previous_seconds=900), goal(wanted=served(2, memory="2Gi"), attempt="b")],
     ids=["other rules", "other settings"],
 )
-def test_a_version_that_fails_after_its_rules_changed_is_not_tried_again_by_them(changed: Goal) -> None:
+def test_a_rule_change_before_a_failure_does_not_cause_a_retry(changed: Goal) -> None:
     after = decide(changed, SETTLING, broken(changed.wanted), NOW + 1).state
     assert (after.serving, after.candidate) == (ONE, None)
     assert [failed.attempt for failed in after.failed] == ["b"]
     assert names(decide(changed, after, seen(), NOW + 2))[-1:] != ["RolloutStarted"]
 
 
-def test_rules_that_change_after_going_back_by_hand_put_nothing_on_trial() -> None:
+def test_rules_that_change_after_a_manual_rollback_start_no_rollout() -> None:
     gone_back = replace(SETTLING, serving=ONE, previous=TWO, attempt="")
     after = decide(goal(wanted=ONE, attempt="b"), gone_back, seen(), NOW + 1).state
     assert after == gone_back
 
 
-def test_a_share_that_is_no_step_any_more_lasts_as_long_as_the_step_before_it() -> None:
+def test_a_weight_removed_from_the_steps_lasts_as_long_as_the_step_before_it() -> None:
     state = replace(ROLLING, phase=Phase.SHIFT, percent=10)
     edited = goal(steps=(Step(5, 60), Step(50, 60)))
     assert decide(edited, state, seen(), NOW + 59).state.percent == 10
@@ -222,7 +222,7 @@ def test_a_shadow_gets_the_share_that_the_spec_asks_for_now() -> None:
     assert (decision.state.shadow_percent, decision.state.revision) == (40, 6)
 
 
-def test_another_way_of_telling_callers_apart_is_a_new_revision() -> None:
+def test_a_change_of_the_sticky_key_is_a_new_revision() -> None:
     """Or gateways would read it when their kubelet gets round to it, and nobody would know."""
     stable = State(revision=5, phase=Phase.STABLE, serving=ONE)
     decision = decide(goal(wanted=ONE, sticky=Sticky("header", "X-User")), stable, seen(), NOW)
@@ -245,7 +245,7 @@ def test_a_step_promoted_by_hand_lasts_no_longer_for_the_time_that_was_spent_pau
     assert decide(goal(promote="yes", **rules), going_on, seen(), NOW + 5_070).state.phase is Phase.SETTLE
 
 
-def test_a_promote_token_continues_a_paused_rollout_once_however_often_it_is_applied() -> None:
+def test_a_promote_token_continues_a_paused_rollout_only_once() -> None:
     rules: dict[str, Any] = {"paused": True, "steps": (Step(10, 60), Step(50, 60))}
     state = replace(ROLLING, phase=Phase.SHIFT, percent=10, clock_stopped_since=NOW)
     assert decide(goal(**rules), state, seen(), NOW + 1).state.percent == 10
@@ -302,7 +302,7 @@ def test_other_settings_leave_the_version_that_serves_its_model_server() -> None
     assert goal_of(classifier(), "tf:2", replace(SERVING, serving=wanted)).wanted.server_image == "tf:2"
 
 
-def test_a_failed_version_is_not_retried_because_steps_may_now_end_without_a_verdict() -> None:
+def test_a_change_of_on_inconclusive_does_not_retry_a_failed_version() -> None:
     def attempt(**rollout: Any) -> str:
         return goal_of(classifier(rollout=rollout), "tf:1", State()).attempt
 
@@ -348,7 +348,7 @@ def test_beyond_the_last_bound_the_99th_percentile_is_at_least_that_bound() -> N
     assert figures.Window(0, 0, {}).p99_milliseconds is None
 
 
-def test_figures_of_a_gateway_that_started_anew_count_from_zero() -> None:
+def test_the_figures_of_a_restarted_gateway_count_from_zero() -> None:
     before = figures.baseline(
         [GatewayReport("old", 1, {2: VersionReport(True, Counters(100, 7, {"+Inf": 100}))})]
     )
@@ -435,7 +435,7 @@ def test_a_state_of_a_release_without_history_is_read() -> None:
     ],
     ids=["at rest", "loading", "canary", "settling"],
 )
-def test_a_stopped_classifier_keeps_its_serving_version_and_blames_no_other(state: State) -> None:
+def test_a_stopped_classifier_keeps_its_serving_version_and_fails_no_version(state: State) -> None:
     stopped = decide(replace(goal(), stopped=True), state, seen(), NOW + 1)
     assert (stopped.state.phase, stopped.state.serving) == (Phase.STOPPED, ONE)
     assert (stopped.state.kept, stopped.state.failed) == ({1: ONE}, ())
@@ -448,7 +448,7 @@ def test_a_stopped_classifier_keeps_its_serving_version_and_blames_no_other(stat
     assert (started.phase, started.serving, started.failed) == (Phase.STABLE, ONE, ())
 
 
-def test_a_version_that_is_asked_for_while_stopped_is_rolled_out_after_the_start() -> None:
+def test_a_version_requested_while_stopped_is_rolled_out_after_the_start() -> None:
     asleep = State(revision=5, phase=Phase.STOPPED, serving=ONE)
     assert decide(replace(goal(), stopped=True), asleep, seen(), NOW).state == asleep
     gone = replace(seen(), gateways=(), versions={}, acknowledged_seconds=None)

@@ -660,7 +660,7 @@ def test_a_version_without_a_ready_pod_for_long_is_rolled_back() -> None:
     assert (rollouts.state.serving, rollouts.state.failed[0].reason) == (served(1), "CandidateUnavailable")
 
 
-def test_a_version_before_that_is_not_ready_is_no_fallback() -> None:
+def test_a_previous_version_that_is_not_ready_is_not_a_fallback() -> None:
     rollouts = settling(Rollouts())
     rollouts.deployments[1].update(ready=False)
     rollouts.time_passes(1)
@@ -698,7 +698,7 @@ def test_the_deadline_does_not_count_while_children_cannot_be_written() -> None:
     assert late(Phase.LOAD, blocked=blocked) == late(Phase.VERIFY, blocked=blocked) == []
 
 
-def test_a_verification_without_a_verdict_in_time_fails_with_its_cause() -> None:
+def test_a_verification_that_exceeds_its_deadline_fails_with_its_cause() -> None:
     problem = Problem(Reason.QUOTA_EXCEEDED, "Job j: pods are refused")
     one, two = served(1), served(2)
     state = State(phase=Phase.VERIFY, serving=one, candidate=two, attempt="a", since=0.0)
@@ -708,7 +708,7 @@ def test_a_verification_without_a_verdict_in_time_fails_with_its_cause() -> None
     assert "Job j: pods are refused" in failed.message
 
 
-def test_a_spec_that_is_refused_in_mid_rollout_takes_the_share_of_its_candidate_back() -> None:
+def test_a_spec_refused_during_a_rollout_sets_the_weight_of_the_candidate_to_zero() -> None:
     """Going back by the number alone, while the image is still that of the candidate."""
     body = {
         "metadata": {"name": "pizza", "namespace": "food", "uid": "u", "generation": 3},
@@ -740,7 +740,7 @@ def with_a_share(rollouts: Rollouts) -> Rollouts:
 
 @pytest.mark.parametrize("begin", [with_a_share, settling])
 @pytest.mark.parametrize("meanwhile", [None, *OF_THE_CLUSTER])
-def test_a_version_whose_only_node_is_drained_goes_on_where_it_was(
+def test_a_version_whose_only_node_is_drained_continues_its_rollout_step(
     begin: Callable[[Rollouts], Rollouts], meanwhile: Reason | None
 ) -> None:
     rollouts = begin(Rollouts())

@@ -73,7 +73,7 @@ def test_without_config_map_and_status_only_a_version_that_has_served_is_recover
     assert recover(None, None, {}, [made_from(3, served_before=False)], 5.0).serving is None
 
 
-def test_equal_states_are_equal_texts_whatever_their_baseline_s_order():
+def test_equal_states_serialize_equally_regardless_of_baseline_order():
     one = replace(STATE, baseline={"a": {"1": 1}, "b": {"1": 2}})
     other = replace(STATE, baseline={"b": {"1": 2}, "a": {"1": 1}})
     assert routing.sealed(one, "x") == routing.sealed(other, "x")

@@ -54,7 +54,7 @@ def share_ever_rejected(candidate_rate: float, serving_rate: float, margin: floa
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.3])
-def test_equal_versions_are_found_different_as_seldom_as_promised_however_often_one_looks(
+def test_repeated_looks_keep_the_promised_false_positive_rate(
     rate: float,
 ) -> None:
     assert share_ever_rejected(rate, rate, 0.0) <= 0.05

@@ -38,7 +38,7 @@ def test_a_deletion_is_visible_before_the_watch_reports_it():
     assert store.objects_of(DEPLOYMENTS, KEY) == []
 
 
-def test_an_object_that_was_deleted_after_our_write_does_not_come_back_from_memory():
+def test_an_object_deleted_after_our_write_does_not_reappear_from_memory():
     store, indices = cache()
     store.record_write(DEPLOYMENTS, KEY, deployment("7"))
     store.record_deletion(DEPLOYMENTS, KEY, "pizza-gateway", "u")

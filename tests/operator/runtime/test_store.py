@@ -28,7 +28,7 @@ def test_an_object_is_found_under_its_classifier_in_its_newest_version():
     assert (set(store), store.uids()) == ({PIZZA}, {"u"})
 
 
-def test_a_version_that_is_stored_already_concerns_nobody():
+def test_a_resource_version_that_is_already_stored_causes_no_reconciliation():
     store = Store(DEPLOYMENTS)
     store.put(body(1))
     assert store.put(body(1)) == set()

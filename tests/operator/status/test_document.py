@@ -127,7 +127,7 @@ def test_what_blocks_the_operator_is_never_ready():
 
 
 @pytest.mark.parametrize("phase", Phase)
-def test_nothing_goes_on_while_the_spec_is_invalid(phase):
+def test_no_rollout_progresses_while_the_spec_is_invalid(phase):
     blocked = Problem(Reason.INVALID_SPEC, "spec.model needs exactly one source")
     told = said(STATES[phase], well(1, 2), goal=None, blocked=blocked)
     assert told["Progressing"] == told["Ready"] == (False, Reason.INVALID_SPEC)
@@ -183,7 +183,7 @@ def test_one_gateway_that_cannot_use_the_serving_version_does_not_take_the_other
     assert told["GatewayReady"] == told["Ready"] == (False, Reason.VERSION_UNUSABLE)
 
 
-def test_a_gateway_that_has_said_nothing_gives_no_verdict():
+def test_a_gateway_without_a_report_does_not_change_the_conditions():
     told = said(STATES[Phase.STABLE], replace(well(2), gateways=gateways(None, None)))
     assert told["Available"][0]
     assert told["Ready"] == (True, Reason.READY)
@@ -295,7 +295,7 @@ def test_a_candidate_that_waits_for_its_outdated_pods_does_not_report_their_prob
     assert next(c for c in told if c.type == "Progressing").message == refused.message
 
 
-def test_a_paused_rollout_says_how_to_continue_also_in_shadow():
+def test_a_paused_rollout_and_a_paused_shadow_explain_how_to_continue():
     state = replace(STATES[Phase.SHIFT], percent=0, shadow_percent=5, clock_stopped_since=1.0)
     reason, message = progressing(state, well(1, 2))
     assert reason is Reason.PAUSED
@@ -388,7 +388,7 @@ def test_the_status_fits_the_crd(phase, seen):
     assert list(complaints(STATUS, document, "status")) == []
 
 
-def test_a_stopped_classifier_says_so_in_every_condition_and_has_no_traffic():
+def test_every_condition_of_a_stopped_classifier_reports_the_stop_and_no_traffic():
     document = status(FACTS, replace(GOAL, stopped=True), STATES[Phase.STOPPED], Snapshot())
     assert {(c["type"], c["status"], c["reason"]) for c in document["conditions"]} == {
         (name, "False", "Stopped") for name in CONDITIONS
@@ -397,7 +397,7 @@ def test_a_stopped_classifier_says_so_in_every_condition_and_has_no_traffic():
     assert document["servingVersion"] == 2
 
 
-def test_a_stopped_classifier_that_could_not_start_says_why():
+def test_a_stopped_classifier_that_could_not_start_reports_the_reason():
     told = said(STATES[Phase.STOPPED], Snapshot(), blocked=Problem(Reason.CONFLICT, "It is somebody else's."))
     assert told["Ready"] == (False, Reason.CONFLICT)
     assert told["Available"] == (False, Reason.STOPPED)

@@ -131,7 +131,7 @@ CASES: dict[str, tuple[str, tuple[Any, ...]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_kstatus_tells_progress_from_failure(case: str) -> None:
+def test_kstatus_distinguishes_progress_from_failure(case: str) -> None:
     expected, arguments = CASES[case]
     found, conditions = computed(*arguments)
     assert found == expected
@@ -149,7 +149,7 @@ def test_stalled_has_the_reason_and_what_to_do() -> None:
     assert "To retry, change the spec" in conditions["Stalled"]["message"]
 
 
-def test_a_first_version_that_takes_too_long_says_for_what_it_waits() -> None:
+def test_a_first_version_that_takes_too_long_reports_its_cause() -> None:
     _, conditions = computed(LOADING_FIRST, world(PASSING, complete=False), seconds=600.0)
     assert conditions["Stalled"]["reason"] == "ImagePullFailed"
     assert conditions["Stalled"]["message"] == (

@@ -144,7 +144,7 @@ def test_an_image_far_from_all_others_is_an_outlier_even_if_it_is_there_twice() 
     assert set(outliers.find(outliers.distances(features, groups))) == {7, 8}
 
 
-def test_measurements_tell_bright_sharp_colourful_and_wide_images_apart(data_dir: Path) -> None:
+def test_measurements_distinguish_bright_sharp_colourful_and_wide_images(data_dir: Path) -> None:
     shutil.rmtree(data_dir / "blue")
     (data_dir / "blue").mkdir()
     Image.new("L", (200, 50), 250).save(data_dir / "blue" / "0-bright-and-wide.png")

@@ -228,7 +228,7 @@ def test_validation_images_are_measured_separately(
     assert figures["validation"]["pictures"] == 2
 
 
-def test_the_network_that_is_judged_has_the_weights_that_are_saved(
+def test_the_evaluated_network_has_the_saved_weights(
     shared_data: Path, cache: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from imageclassifier_training.fitting.fine_tuning import Tuner

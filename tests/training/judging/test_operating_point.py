@@ -70,7 +70,7 @@ def test_what_is_not_a_threshold_is_refused(text: str) -> None:
         ThresholdRule.parse(text)
 
 
-def test_no_image_has_a_part_in_the_choice_that_judges_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_image_influences_the_threshold_that_is_tested_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
     probabilities, labels = predictions(count=60)
     folds = np.arange(60) % 3
     seen: list[np.ndarray] = []

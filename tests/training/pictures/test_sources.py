@@ -213,7 +213,9 @@ def test_everything_wrong_with_a_csv_file_is_reported_with_its_line(data_dir: Pa
         (b"\x89PNG\r\n\0\0", "is not a text"),
     ],
 )
-def test_a_file_that_is_no_table_of_labels_is_refused(data_dir: Path, content: bytes, sentence: str) -> None:
+def test_a_file_that_is_not_a_table_of_labels_is_refused(
+    data_dir: Path, content: bytes, sentence: str
+) -> None:
     (data_dir / "labels.csv").write_bytes(content)
     assert sentence in refused(data_dir / "labels.csv")
 
@@ -312,7 +314,7 @@ def test_plain_images_are_not_near_duplicates(data_dir: Path) -> None:
     assert len(set(dataset.groups)) == len(dataset.pictures)
 
 
-def test_images_that_all_look_alike_do_not_become_one_group(data_dir: Path) -> None:
+def test_a_data_set_of_similar_images_does_not_become_one_group(data_dir: Path) -> None:
     from sklearn.datasets import load_digits
 
     digits = load_digits().images[:400]
