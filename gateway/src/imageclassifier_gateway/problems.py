@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): every way in which a request can fail, and what to do about it."""
+"""Problem documents (RFC 9457): all causes of failed requests, with advice for each."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ class Cause(NamedTuple):
     status: int
     title: str
     advice: str
-    """What the client, or the owner of the gateway, can do about it."""
+    """What the client or the owner of the gateway can do."""
 
 
-#: What a problem's `type` begins with. It is a tag URI (RFC 4151), as RFC 9457 section 3.1.1 proposes where
-#: no absolute address is known: a relative one would change its meaning behind a path prefix.
+#: The prefix of a problem's `type`. It is a tag URI (RFC 4151), because the gateway does not know its
+#: absolute address, and a relative URI would change its meaning behind a path prefix (RFC 9457, section
+#: 3.1.1).
 TYPE_PREFIX = "tag:imageclassifier.dev,2026:"
 
-#: The keys end a problem's `type`, name its paragraph on the page `/problems`, and label the error metric.
+#: Each key is the end of a problem's `type`, its anchor on the page `/problems`, and its label in the metric.
 CAUSES: dict[str, Cause] = {
     "bad-request": Cause(
         400,
@@ -112,7 +113,8 @@ CAUSES: dict[str, Cause] = {
         504, "The request took too long", "Retry with fewer or smaller pictures in one request."
     ),
 }
-#: Paths of the gateway have at most 6 segments. Proxies and clients refuse long headers in a response.
+#: The limit for links that are relative to the path, since proxies and clients refuse long headers. Paths of
+#: the gateway have at most 6 segments.
 _MAX_PATH_DEPTH = 16
 
 #: Temporary problems, and the seconds after which a client should retry.
@@ -121,7 +123,7 @@ RETRY_AFTER_SECONDS = {"overloaded": 1, "not-ready": 2, "model-unavailable": 2}
 
 @dataclass(eq=False)
 class Problem(Exception):  # noqa: N818  RFC 9457's term
-    """A failure of a request, with the sentence that the client reads. `cause` is a key of CAUSES."""
+    """A failed request. `cause` is a key of CAUSES, and the client gets `detail`."""
 
     cause: str
     detail: str
@@ -138,12 +140,12 @@ class Problem(Exception):  # noqa: N818  RFC 9457's term
         return CAUSES[self.cause].status
 
     def link(self, path: str) -> str:
-        """The Link header of the response to a request for this path: the paragraph in `/problems`.
+        """The Link header of a response: it leads from `path` to the cause on the page `/problems`.
 
-        The link is relative to the path, so it also works behind a path prefix.
+        The link is relative, so that it works behind a path prefix.
         """
         above = path.count("/") - 1
-        if above > _MAX_PATH_DEPTH:  # not a path of the gateway: the link is right if there is no prefix
+        if above > _MAX_PATH_DEPTH:  # not a path of the gateway; correct without a prefix
             return f'</problems#{self.cause}>; rel="help"'
         return f'<{"../" * above}problems#{self.cause}>; rel="help"'
 
@@ -160,7 +162,7 @@ class Problem(Exception):  # noqa: N818  RFC 9457's term
 
 
 def internal_error(request_id: str) -> Problem:
-    """The problem of a request whose failure is a bug of the gateway."""
+    """The problem for a request that fails because of a bug in the gateway."""
     return Problem(
-        "internal-error", f"This is a bug of the gateway. Its log has the details under {request_id}."
+        "internal-error", f"This is a bug in the gateway. Its log has the details under {request_id}."
     )

@@ -20,7 +20,7 @@ _PAGE_FILES = {
 
 
 def page_routes(gateway: Gateway) -> Blueprint:
-    """The page, and what programs read before they use the API."""
+    """The routes of the page, of `/problems` and of `/openapi.json`."""
     blueprint = Blueprint("page", __name__)
     document = json.dumps(openapi_document(gateway.settings))
     folder = resources.files(__package__) / "page"
@@ -46,7 +46,7 @@ def page_routes(gateway: Gateway) -> Blueprint:
 
 
 def _problems_page(template: str) -> str:
-    """What the `type` of a problem document leads to: each cause under its own anchor."""
+    """The page `/problems`, with an anchor for each cause. Problem documents link to it."""
     entries = (
         f'<div id="{name}"><dt>{_as_html(cause.title)}</dt>'
         f"<dd><code>{name}</code>, status {cause.status}</dd><dd>{_as_html(cause.advice)}</dd></div>"
@@ -56,6 +56,6 @@ def _problems_page(template: str) -> str:
 
 
 def _as_html(text: str) -> str:
-    """Escaped, with what stands between backquotes as code."""
+    """The text as HTML, with text between backquotes as code."""
     parts = html.escape(text).split("`")
     return "".join(f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))

@@ -67,5 +67,5 @@ def _decision(decision: Decision) -> dict[str, Any]:
 
 
 def _json(document: dict[str, Any]) -> Response:
-    # A name that came in may hold half a surrogate pair, which UTF-8 has no form for.
+    # A name in the request may contain a lone surrogate, which UTF-8 cannot encode.
     return Response(_encode(document).encode("utf-8", "replace"), mimetype="application/json")

@@ -92,7 +92,7 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
 
 
 def _pictures(document: dict[str, Any], max_pictures: int) -> tuple[bool, list[Picture]]:
-    """The pictures of `instances` (row format) or `inputs` (column format), and whether it was the former."""
+    """Whether the request has the row format (`instances`, not `inputs`), and its pictures."""
     signature = document.get("signature_name", "")
     if signature not in ("", SERVING_SIGNATURE):
         raise Problem("bad-request", f"'signature_name' must be '{SERVING_SIGNATURE}' or be left out.")
