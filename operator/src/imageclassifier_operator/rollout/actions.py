@@ -77,7 +77,7 @@ def keep_state(context: RolloutContext) -> State:
 
 
 def start_verification(context: RolloutContext) -> State:
-    """Count the serving version's requests from now on: with them the candidate will be compared."""
+    """Start to count the serving version's requests, to compare the candidate with them."""
     return replace(context.state, baseline=_reading(context), reference=Reference())
 
 

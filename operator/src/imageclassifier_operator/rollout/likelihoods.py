@@ -1,4 +1,4 @@
-"""Likelihoods of counted failures, and their mixtures: what the sequential tests are made of."""
+"""Likelihoods of counted failures and their mixtures, for the sequential tests."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 60.0
 URGENT_IN_A_ROW = 4
-"""So many urgent keys go before one that is not, if both wait."""
+"""The number of urgent keys that go first in a row while another key waits."""
 _MAX_DOUBLINGS = 20  # enough for any limit; a key may fail for days, and a float overflows at 2**1024
 
 
@@ -65,7 +65,7 @@ class WorkQueue:
         return len(self._waiting) + len(self._urgent)
 
     def prefer(self, is_urgent: Callable[[Key], bool]) -> None:
-        """From now on, also among the keys that wait already, let those go first that are urgent."""
+        """Let urgent keys go first, including those that already wait."""
         self._is_urgent = is_urgent
         waiting = sorted({**self._waiting, **self._urgent}.items(), key=lambda item: item[1])
         self._urgent = {key: added for key, added in waiting if is_urgent(key)}

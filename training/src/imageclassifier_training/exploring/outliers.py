@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 _NEIGHBOURS = 10
 _BLOCK = 1024
-#: Beyond the third quartile by so many interquartile ranges (Tukey's far outliers).
+#: The distance of outliers from the third quartile, in interquartile ranges (Tukey's far outliers).
 _FAR = 3.0
 
 

@@ -20,7 +20,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 _THRESHOLDS = np.linspace(0.02, 0.98, 49)
-#: Up to so many classes, the confusion matrix has a number in each cell, and each class a curve.
+#: Up to this number of classes, each cell of the confusion matrix has a number, and each class has a curve.
 _FEW_CLASSES = 12
 #: Matplotlib's colour of text and axes; the page replaces it with its own.
 _INK = "#123456"

@@ -25,7 +25,7 @@ Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def problems(dataset: Dataset, folds: int) -> list[str]:
-    """Say why a cross-validation with so many folds (0: none) is not possible; empty if it is."""
+    """The reason why a cross-validation with `folds` folds (0: none) is impossible; else empty."""
     counts = dataset.distinct_counts()
     if not folds or not all(counts.values()):
         return []  # an empty class has its own message

@@ -52,7 +52,7 @@ def choose(source: Path, validation: Path | None) -> Sources:
 def read(
     sources: Sources, folds: int, reading: Reading = DEFAULT_READING, progress: Progress = no_progress
 ) -> TrainingData:
-    """Read the images and check everything that training with so many folds needs.
+    """Read the images and check everything that training with `folds` folds needs.
 
     Raises one DataError with all problems: of the files, of the classes, and between the two sets.
     """
