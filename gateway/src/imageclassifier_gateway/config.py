@@ -41,35 +41,35 @@ class Settings:
 
     @property
     def decoding_threads(self) -> int:
-        """The number of pictures decoded at the same time: one for each core.
+        """The number of threads that decode pictures: one for each core.
 
-        Without a CPU limit the downward API gives all cores of the node.
+        Without a CPU limit, `cpu_limit` is the number of cores of the node (downward API).
         """
         return max(1, min(math.ceil(self.cpu_limit), _MAX_CORES))
 
     @property
     def max_requests_in_flight(self) -> int:
-        """The number of requests in progress, including waiting ones; further ones are refused with 503."""
+        """The maximum number of requests in progress, including waiting ones. Others get 503."""
         return 32 + 32 * self.decoding_threads
 
     @property
     def max_body_bytes(self) -> int:
-        """Bytes of one request body: two pictures of the largest size, or one and a half in base64."""
+        """The maximum bytes of a body: two pictures of the largest size, or one and a half in base64."""
         return 2 * self.max_image_bytes + 64 * 1024
 
     @property
     def max_json_bytes(self) -> int:
-        """Bytes of a JSON body: a picture of the largest size in base64, with line breaks."""
+        """The maximum bytes of a JSON body: a picture of the largest size in base64, with line breaks."""
         return self.max_image_bytes * 3 // 2 + 64 * 1024
 
     @property
     def max_buffered_bytes(self) -> int:
-        """Bytes of bodies and of prepared pixels that all requests together may hold in memory."""
+        """The maximum bytes of bodies and prepared pixels that all requests hold in memory together."""
         return max(4 * self.max_body_bytes, _MIN_BUFFERED_BYTES)
 
     @property
     def max_pixel_bytes(self) -> int:
-        """Bytes of prepared pixels that one request may hold: others need room beside it."""
+        """Bytes of prepared pixels that one request may hold. The rest is left for other requests."""
         return self.max_buffered_bytes // 4
 
 

@@ -117,7 +117,7 @@ class Stats:
         self._model_requests = counter("model_requests", "Requests sent to each version.", ("version",))
         self._model_errors = counter(
             "model_errors",
-            "Requests that each version failed to answer, without those that a client can cause.",
+            "Requests that each version failed to answer, without failures that a client can cause.",
             ("version",),
         )
         self._model_latency = Histogram(

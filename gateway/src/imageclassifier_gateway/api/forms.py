@@ -82,7 +82,7 @@ def _head(body: bytes, start: int) -> tuple[str | None, int]:
             raise Problem(
                 "bad-request",
                 f"The headers of a part of the form exceed {_MAX_HEAD_BYTES:,} bytes. Send shorter file "
-                f"names.",
+                "names.",
             )
         raise _cut_off()
     for line in _CONTINUATION.sub(b" ", body[start : blank_line.start()]).splitlines():

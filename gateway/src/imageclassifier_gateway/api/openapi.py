@@ -15,7 +15,7 @@ _PREDICT_CAUSES = (
     "url-refused", "url-not-fetched", "model-error", "overloaded", "not-ready", "model-unavailable",
     "model-timeout", "timeout",
 )  # fmt: skip
-#: Of requests that are refused before anybody knows what they ask for.
+#: The causes for requests that are refused before their path is known.
 _UNREADABLE_CAUSES = ("bad-request", "url-too-long", "headers-too-large")
 _MODEL_CAUSES = (
     "not-found", "model-error", "overloaded", "not-ready", "model-unavailable", "model-timeout",
@@ -187,7 +187,7 @@ def _answer(schema: Json, description: str) -> Json:
 
 
 def _problems(causes: Iterable[str]) -> Json:
-    """One response for each status, naming its causes, and those that any request may have."""
+    """The responses for these causes and for those that any request may have, one for each status."""
     titles: dict[int, list[str]] = {}
     for cause in dict.fromkeys((*causes, *_UNREADABLE_CAUSES)):
         status, title, _ = CAUSES[cause]

@@ -25,7 +25,7 @@ class FetchError(Exception):
 
 
 def refused(sentence: str) -> FetchError:
-    """The error for a URL, or an address behind it, that the gateway refuses to fetch."""
+    """The error for a URL or address from which the gateway must not fetch."""
     return FetchError("url-refused", "refused", sentence)
 
 

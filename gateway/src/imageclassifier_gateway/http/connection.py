@@ -128,7 +128,7 @@ class Connection(asyncio.BufferedProtocol):
         self._server.added(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """The shared receive buffer, limited by what the state may read."""
+        """The shared receive buffer, limited to the bytes that the current state may read."""
         size = _HEAD_STEP_BYTES
         if self.state is State.BODY and self._parser is not None:
             missing = self._parser.missing_bytes
@@ -164,7 +164,7 @@ class Connection(asyncio.BufferedProtocol):
             self._sent()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Free what the connection holds."""
+        """Free the memory and the ticket of the connection."""
         if self.state is not State.CLOSED:
             self._close()
 

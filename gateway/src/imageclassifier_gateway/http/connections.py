@@ -31,7 +31,7 @@ class Connections:
         self._arriving_bytes = 0
         self._none: asyncio.Event | None = None
         self._stats = stats
-        #: The connections in each state, those that entered it first at the front.
+        #: The connections in each state, in the order in which they entered it.
         self._by_state: dict[State, dict[Connection, None]] = {
             state: {} for state in State if state is not State.CLOSED
         }

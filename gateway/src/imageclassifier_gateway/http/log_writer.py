@@ -1,4 +1,4 @@
-"""Writes log lines to stdout from a thread of its own, so that a blocked stdout blocks no request."""
+"""Writes log lines to stdout in a separate thread, so that a blocked stdout blocks no request."""
 
 from __future__ import annotations
 

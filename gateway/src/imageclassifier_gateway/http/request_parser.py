@@ -130,7 +130,7 @@ class RequestParser:
         return data[len(taken) :]
 
     def close(self) -> None:
-        """Free the memory at once. The garbage collector would be late: parser and callbacks form a cycle."""
+        """Free the memory at once. Otherwise the reference cycle with the parser delays it."""
         self._parser = None
         self._body = io.BytesIO()
 

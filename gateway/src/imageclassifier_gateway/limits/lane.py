@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
 
-#: A job overtakes another that is one second longer if it arrives at most this many seconds after it. A
-#: flood of long jobs then delays a short job by one job only, and a flood of short jobs cannot delay a long
-#: job for ever.
+#: A job overtakes another that is one second longer if it arrives at most this many seconds after it. A flood
+#: of long jobs then delays a short job by only one job, and a flood of short jobs cannot delay a long job for
+#: ever.
 _HEAD_START = 4.0
 #: The weight of the last job in the measured pace (an exponential moving average).
 _PACE_WEIGHT = 0.1

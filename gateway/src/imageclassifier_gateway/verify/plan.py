@@ -1,4 +1,4 @@
-"""The plan of a verification: which candidate to check, and what it must do. Pure."""
+"""The plan of a verification: the candidate and the checks. Pure."""
 
 from __future__ import annotations
 

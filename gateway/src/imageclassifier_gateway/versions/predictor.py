@@ -109,7 +109,7 @@ class Predictor:
     ) -> Classified:
         """Classify with one version.
 
-        `beside` is the failure of the version that was asked first. It may count once this version answers.
+        `beside` is the failure of the first version. It may count if this version answers.
         """
         call = self._begin(version, request, on_trial=on_trial)
         wanted = call.contract.input
