@@ -1,5 +1,5 @@
-"""The HTTP gateway: takes a picture or its URL, asks TensorFlow Serving, and answers in words."""
+"""The HTTP gateway: classifies pictures, sent as bytes or as URLs, with TensorFlow Serving."""
 
-#: The distribution's version; pyproject.toml reads it here, as a container holds our code
+#: The version of the distribution. It stands here and not in pyproject.toml, because a container has our code
 #: without its metadata.
 __version__ = "0.1.0"

@@ -14,7 +14,7 @@ from ..problems import Problem
 from .exchange import Exchange
 from .payload import Picture, Reference
 
-#: Made once: `json.dumps` makes a new one for each text that is not all ASCII.
+#: Created once, because `json.dumps` with `ensure_ascii=False` creates a new encoder for each call.
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 

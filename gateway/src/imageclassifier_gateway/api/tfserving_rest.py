@@ -28,12 +28,12 @@ _CALL_SECONDS = 2.0
 
 
 def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
-    """`/v1/models/NAME` and `/v1/models/NAME/versions/N`, their `:predict` and their `/metadata`."""
+    """The routes `/v1/models/NAME` and `/v1/models/NAME/versions/N`, with `:predict` and `/metadata`."""
     blueprint = Blueprint("tfserving", __name__, url_prefix="/v1/models")
     exchange = Exchange(gateway, admission)
 
     def find(model: str, number: int | None) -> Version:
-        """The version of that number, or the one that serves."""
+        """The version with this number; without a number, the serving version."""
         fleet = gateway.predictor.fleet()
         if model != fleet.routing.model:
             raise Problem(

@@ -1,1 +1,1 @@
-"""Pictures from URLs that clients send, without a way into the cluster's network."""
+"""Fetches pictures from clients' URLs, without giving clients access to the cluster's network."""

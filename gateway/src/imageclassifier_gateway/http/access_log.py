@@ -49,7 +49,7 @@ class Trace:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
 
 
-#: Made once: `json.dumps` makes a new one for each line that is not all ASCII.
+#: Created once, because `json.dumps` with `ensure_ascii=False` creates a new encoder for each call.
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 

@@ -1,4 +1,4 @@
-"""From a parsed request to the WSGI application (PEP 3333) and from its response to bytes."""
+"""Calls the WSGI application (PEP 3333) for a parsed request, and converts its response to bytes."""
 
 from __future__ import annotations
 

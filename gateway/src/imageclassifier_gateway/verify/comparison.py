@@ -68,7 +68,7 @@ class Counts:
         setattr(self, name, getattr(self, name) + 1)
 
     def document(self) -> dict[str, Any]:
-        """The counts as JSON values, without what was not compared."""
+        """The counts as JSON values; those of the serving version only if the versions were compared."""
         document: dict[str, Any] = {
             "pictures": self.pictures,
             "candidate_accuracy_percent": _percent(self.candidate_right, self.pictures),
@@ -94,7 +94,7 @@ def total(counts: Iterable[Counts]) -> Counts:
 
 @dataclass
 class Comparison:
-    """The counts of each class, and the sentences about them. The versions are named in the sentences."""
+    """The counts of each class, and the conclusion from them. Its message names the versions."""
 
     candidate: int
     serving: int | None
@@ -112,7 +112,7 @@ class Comparison:
         return total(self.classes.values())
 
     def conclusion(self) -> Conclusion:
-        """What the counts show."""
+        """The result of the test, with its message."""
         counts = self.totals
         accuracy = f"{_percent(counts.candidate_right, counts.pictures)} % of {counts.pictures:,} labelled "
         accuracy += "pictures"

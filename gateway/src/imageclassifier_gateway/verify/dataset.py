@@ -72,7 +72,7 @@ def find_pictures(dataset: Dataset) -> list[LabelledPicture]:
 def check_labels(
     pictures: Iterable[LabelledPicture], candidate: Iterable[str], serving: Iterable[str]
 ) -> None:
-    """Raises RejectedError if a folder is not named after a class of the candidate."""
+    """Raise RejectedError if a folder is not named after a class of the candidate."""
     known = tuple(candidate)
     unknown = sorted({picture.label for picture in pictures} - set(known))
     if not unknown:

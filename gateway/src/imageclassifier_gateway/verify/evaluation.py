@@ -67,7 +67,7 @@ class Evaluation:
             self.notes.append(self._unreadable_sentence())
 
     def _prepare(self, picture: LabelledPicture) -> Prepared | Exception:
-        """The same photograph as each version's requests would get it, or why it cannot be used."""
+        """The picture as the input of each version, prepared as for requests, or the error."""
         try:
             data = picture.read(self.limits.max_bytes)
             wanted = self.candidate.contract.input

@@ -214,7 +214,7 @@ class Verification:
             raise RejectedError(reason, result.message)
 
     def _measure_latency(self, contract: Contract) -> None:
-        """Make the calls that are missing for a latency, and at least one call."""
+        """Make at least one call, and more until there are enough for the latency."""
         grey = np.full((contract.input.height, contract.input.width, 3), 128, dtype=np.uint8)
         for done in range(len(self._latencies_seconds), _LATENCY_CALLS):
             if done and self._deadline.remaining_seconds() < 1:
