@@ -48,7 +48,7 @@ def check(path: Path, avoid: dict[str, str]) -> Iterator[str]:
 
 
 def prose(path: Path, source: str) -> Iterator[tuple[int, str]]:
-    """Yield the texts of a file with their first lines: of Python, the strings and comments."""
+    """Yield the texts of a file with their first lines: of Python, strings, comments and names of tests."""
     if path.suffix != ".py":
         yield 1, source
         return
@@ -56,6 +56,8 @@ def prose(path: Path, source: str) -> Iterator[tuple[int, str]]:
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.STRING:
             yield token.start[0], token.string
+        elif token.type == tokenize.NAME and token.string.startswith("test_"):
+            yield token.start[0], token.string.replace("_", " ")
         elif token.type == tokenize.COMMENT:
             comment_lines[token.start[0]] = token.string
     # Consecutive comment lines are one text.

@@ -280,7 +280,7 @@ def test_the_certificate_passes_strict_verification(apiserver: ControlPlane) -> 
         assert json.load(answer)["major"] == "1"
 
 
-# Whoever runs the tests in the background hands down an ignored SIGINT; a user's Ctrl-C meets the default.
+# A shell that runs the tests in the background makes them ignore SIGINT; a user's Ctrl-C needs the default.
 KILLED = """
 import signal, time
 from bare_apiserver import ControlPlane, find_programs

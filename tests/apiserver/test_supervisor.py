@@ -15,7 +15,7 @@ import bare_apiserver
 
 SUPERVISOR = Path(bare_apiserver.__file__).with_name("supervisor.py")
 
-# Whoever runs the tests in the background hands down an ignored SIGINT; a user's Ctrl-C meets the default.
+# A shell that runs the tests in the background makes them ignore SIGINT; a user's Ctrl-C needs the default.
 PARENT = """
 import signal, subprocess, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -57,14 +57,14 @@ def served_by_a_good_one(tiny: Classifier, picture: bytes) -> Iterator[tuple[Tal
 
 
 def end_of(tiny: Classifier, version: int, *reasons: str) -> dict[str, Any]:
-    """Waits until `version` was taken back for one of the reasons; gives the status at rest."""
+    """Waits until `version` was rolled back for one of the reasons; returns the status at rest."""
 
-    def is_taken_back() -> Any:
+    def is_rolled_back() -> Any:
         status = tiny.status()
         failed = [each for each in status.get("failedVersions", []) if each["version"] == version]
         return failed and status["phase"] == "Stable" and status
 
-    status: dict[str, Any] = tiny.wait_for(is_taken_back, f"version {version} to be taken back")
+    status: dict[str, Any] = tiny.wait_for(is_rolled_back, f"version {version} to be rolled back")
     assert status["failedVersions"][-1]["reason"] in reasons
     assert status["failedVersions"][-1]["version"] == version
     # A gateway that is slow for a moment is not available for one.

@@ -30,7 +30,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one client got: an answer of `version`, or the `problem` that it was told."""
+    """What one client got: a prediction of `version`, or the `problem` in the response."""
 
     began: float
     ended: float

@@ -405,7 +405,7 @@ def test_clients_that_keep_their_connection_open_do_not_delay_others(
         for each in rude:
             each.sendall(b"GET / HTTP/1.0\r\n\r\n")
         assert gateway.predict(picture()).status == 200
-        # They are told all the same, and then left.
+        # They still get their response; then the gateway leaves the connection.
         assert rude[0].makefile("rb").readline() == b"HTTP/1.0 200 OK\r\n"
     finally:
         for each in rude:

@@ -94,7 +94,7 @@ def test_a_network_policy_that_somebody_opened_is_closed_again(serving: Bench) -
         {"ingress": [{**before["ingress"][0], "ports": [*before["ingress"][0]["ports"], port]}]},
     ):
         serving.apiserver.request("PATCH", path, {"spec": opened}, "application/merge-patch+json")
-        serving.wait(lambda: serving.get(path)["spec"] == before, f"{opened} to be taken back")
+        serving.wait(lambda: serving.get(path)["spec"] == before, f"{opened} to be reverted")
 
 
 def test_a_bump_moves_all_traffic_and_removes_the_old_version(serving: Bench) -> None:
@@ -130,7 +130,7 @@ def test_a_refused_version_never_gets_traffic_and_is_not_retried(serving: Bench)
     serving.wait(lambda: "pizza-serving-v2" in serving.deployments(), "the second try")
 
 
-def test_a_rollout_in_steps_waits_for_requests_and_takes_back_a_version_that_fails(bench: Bench) -> None:
+def test_a_rollout_in_steps_waits_for_requests_and_rolls_back_a_failing_version(bench: Bench) -> None:
     bench.create(1, rollout={"steps": [{"percent": 10, "durationSeconds": 1}], "minRequests": 10})
     bench.verify(1)
     bench.wait_ready(1)
@@ -138,7 +138,7 @@ def test_a_rollout_in_steps_waits_for_requests_and_takes_back_a_version_that_fai
     bench.verify(2)
     bench.wait(lambda: bench.status().get("candidatePercent") == 10, "the first step")
     bench.gateways.counters = {1: Counters(90, 0, {"+Inf": 90}), 2: Counters(10, 5, {"+Inf": 10})}
-    bench.wait(lambda: bench.status().get("failedVersions"), "version 2 to be taken back")
+    bench.wait(lambda: bench.status().get("failedVersions"), "version 2 to be rolled back")
     assert bench.condition("Progressing")["reason"] == "TooManyErrors"
     assert bench.routing()["serving"] == 1
     assert [v["version"] for v in bench.routing()["versions"]] == [1]
@@ -379,7 +379,7 @@ def test_a_shadow_version_is_promoted_only_when_it_agrees(bench: Bench) -> None:
     bench.verify(2)
     bench.wait(lambda: bench.routing().get("shadow") == {"version": 2, "percent": 50}, "the shadow")
     bench.gateways.shadow = ShadowReport(2, compared=20, agreed=2, confusion=(("pizza", "salad", 18),))
-    bench.wait(lambda: bench.status().get("failedVersions"), "version 2 to be taken back")
+    bench.wait(lambda: bench.status().get("failedVersions"), "version 2 to be rolled back")
     assert bench.condition("Ready")["reason"] == "Disagrees"
     assert "salad instead of pizza" in bench.condition("Ready")["message"]
     assert bench.routing()["serving"] == 1
@@ -492,7 +492,7 @@ def test_a_broken_version_can_be_fixed_while_its_broken_pods_still_exist(bench: 
     bench.wait(lambda: "pizza-serving-v2" in bench.deployments(), "the Deployment of version 2")
     bench.wait(lambda: len(bench.pods("serving")) > 1, "the pods of version 2")
     break_pods(bench, 2)
-    bench.wait(lambda: bench.status().get("failedVersions"), "version 2 to be taken back")
+    bench.wait(lambda: bench.status().get("failedVersions"), "version 2 to be rolled back")
     assert bench.condition("Progressing")["reason"] == "OutOfMemory"
     assert "pizza-serving-v2" in bench.deployments()  # a gateway may still have requests under way
     before = {pod["metadata"]["name"] for pod in bench.pods("verify")}
@@ -523,11 +523,11 @@ def test_a_candidate_that_is_corrected_during_its_rollout_keeps_its_pods_while_t
     serving.gateways.deaf = True
     mended = {"image": {"reference": "pizza-model:mended-{version}"}}
     serving.patch({"spec": {"model": {"source": mended}}})
-    serving.wait(lambda: serving.routing()["revision"] > revision, "the share to be taken back")
+    serving.wait(lambda: serving.routing()["revision"] > revision, "the weight to be set to zero")
     time.sleep(2)
     assert hash_of_2() == before
     serving.gateways.deaf = False
-    serving.wait(lambda: hash_of_2() != before, "the mended version to be brought up")
+    serving.wait(lambda: hash_of_2() != before, "the corrected version to start")
 
 
 def test_a_stopped_classifier_runs_no_pods_and_serves_the_same_version_again(serving: Bench) -> None:

@@ -152,7 +152,7 @@ def test_children_deleted_while_the_watch_was_broken_are_restored(breakable: Ben
         path = f"/apis/policy/v1/namespaces/{bench.namespace}/poddisruptionbudgets/pizza-gateway"
         proxy.sever()
         server.request("DELETE", path)
-        # A restarted API server has forgotten the history: the watches begin anew, with a list.
+        # A restarted API server has lost its history: the watches start again with a list.
         server.kill("kube-apiserver")
         server.start("kube-apiserver")
         proxy.restore()

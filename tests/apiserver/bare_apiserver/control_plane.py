@@ -336,7 +336,7 @@ class ControlPlane:
         return answer
 
     def _write(self, name: str, text: str) -> Path:
-        """Write a file as a whole: whoever reads it meanwhile finds the old text or the new one."""
+        """Write a file atomically: a concurrent reader finds either the old text or the new one."""
         path = self.directory / name
         unfinished = path.with_name(f"{name}.unfinished")
         unfinished.write_text(text, encoding="utf-8")

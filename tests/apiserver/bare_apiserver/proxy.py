@@ -47,7 +47,7 @@ class SeverableProxy:
             self._reset(pair)
 
     def stall(self) -> None:
-        """Let nothing pass, on old and new connections, until `restore`; nobody is told."""
+        """Forward no bytes, on old and new connections, until `restore`, without closing any connection."""
         self._flowing.clear()
 
     def restore(self) -> None:

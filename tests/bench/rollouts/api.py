@@ -56,7 +56,7 @@ class Api:
         return self._ask("GET", path)
 
     def find(self, path: str) -> Json | None:
-        """As `get`; None when it is not there."""
+        """As `get`; None when the object does not exist."""
         try:
             return self.get(path)
         except ApiError as error:

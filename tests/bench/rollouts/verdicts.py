@@ -65,7 +65,7 @@ class Outcome:
     kind: Kind
     rollouts: list[Version] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
-    """Of the rollouts that were taken back."""
+    """Of the rollouts that were rolled back."""
     requests: int = 0
     failed_by_the_models: int = 0
     lost: list[Record] = field(default_factory=list)
@@ -129,7 +129,7 @@ def _roll_out(served: Classifier, host: str, kind: Kind, numbers: Iterator[int],
             before, candidate = (kind.serving, kind.candidate) if kind.worse else next(directions)
             served.change(int(before), QUICK)
             served.watch_until(partial(is_over, candidate=int(before)))
-            # A number of its own in the rollout: otherwise a version that failed before is not tried again.
+            # Each rollout has its own minRequests: a failed version is not retried unchanged.
             served.change(int(candidate), _canary(min_requests=100 + number))
             last = served.watch_until(partial(is_over, candidate=int(candidate)), 600)[-1]
             outcome.rollouts.append(candidate)
@@ -160,7 +160,7 @@ def _table(where: str, outcomes: list[Outcome]) -> Iterator[str]:
     yield f"{AT_ONCE} classifiers at once with {PER_SECOND:.0f} requests/s each; one step of 50 % for"
     yield f"{STEP_SECONDS} s, Settle for {SETTLE_SECONDS} s, default limits, `onInconclusive: Continue`."
     yield ""
-    yield "| versions | rollouts | taken back | reasons | requests | failed by the models themselves | lost |"
+    yield "| versions | rollouts | rolled back | reasons | requests | failed by the models | lost |"
     yield "|---|---|---|---|---|---|---|"
     yield from map(_row, outcomes)
 

@@ -93,7 +93,7 @@ class Classifiers:
         return await self.wait(name_of(index), lambda body: serves(body, version), seconds) - began
 
     async def roll_back(self, index: int, start: Callable[[], Any], seconds: float = 120) -> float:
-        """Begin a canary of the next version, and `start` its failure. Returns the seconds until it is taken
+        """Begin a canary of the next version, and `start` its failure. Returns the seconds until it is rolled
         back.
         """
         steps = [{"percent": 50, "durationSeconds": 3600}]

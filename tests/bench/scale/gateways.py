@@ -4,7 +4,7 @@
 
 A pod reads the routing file when it starts, and again when its annotation changes, as the kubelet does it. On
 the control port, PUT /behaviour takes JSON: `silent`, the names of classifiers whose gateways accept
-connections and never answer, and `failing`, names with the version of which every request fails from then on.
+connections and never answer, and `failing`, names with the version of which every request fails afterwards.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class FakeServable:
 
 
 class FakeLoader:
-    """Loads anything, unless it is told to fail or to wait."""
+    """Loads every version, unless a test makes it fail or wait."""
 
     def __init__(self) -> None:
         self.failures: dict[int, int] = {}

@@ -126,7 +126,7 @@ def test_pictures_that_are_too_many_for_one_request_take_several(
     assert len(files[0]["buffer"]) < SMALL_IMAGE_BYTES
     page.locator("#files").set_input_files(files)
     expect(page.get_by_role("article").get_by_role("listitem")).to_have_count(16)
-    # One that is too large alone is told so, and the others are answered.
+    # A picture that is too large by itself is refused; the others are classified.
     large = {**files[0], "buffer": files[0]["buffer"] + bytes(2 * SMALL_IMAGE_BYTES)}
     page.locator("#files").set_input_files([files[0], large, files[1]])
     expect(page.get_by_role("article").get_by_role("listitem")).to_have_count(4)

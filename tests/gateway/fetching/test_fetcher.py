@@ -242,7 +242,7 @@ def test_a_name_that_changes_its_answer_after_the_check_changes_nothing(world: W
     fetcher = Fetcher(max_bytes=MAX_BYTES, lookup=lookup, begin=world.begin)
     assert fetcher.fetch("http://pictures.example/", Deadline.after(10)) == world.server.picture
     assert world.connected == [PUBLIC]
-    # The second request resolves anew, and is refused.
+    # The second request resolves the name again and is refused.
     with pytest.raises(FetchError):
         fetcher.fetch("http://pictures.example/", Deadline.after(10))
     assert world.connected == [PUBLIC]

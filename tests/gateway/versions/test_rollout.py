@@ -140,7 +140,7 @@ def test_a_lost_candidate_is_not_counted_as_failing_and_the_serving_version_answ
     assert send(client, 3) == [2] * 3
     two.stop()
     assert send(client, 20) == [1] * 20
-    eventually(lambda: "cannot be reached" in (figures(gateway, 2)["error"] or ""), "it is told why")
+    eventually(lambda: "cannot be reached" in (figures(gateway, 2)["error"] or ""), "the error is reported")
     assert send(client, 20) == [1] * 20
     assert counts(gateway, 2) == (3, 0)
 
@@ -325,7 +325,7 @@ def test_an_overloaded_candidate_is_not_counted_as_failing(gateway: Gateway, mak
 def test_a_request_that_is_slow_for_every_version_counts_against_none(
     gateway: Gateway, make_model: MakeModel
 ) -> None:
-    # Of 4 s a version on trial gets 2 s, in which neither version can answer.
+    # The candidate gets 2 s of the 4 s. Neither version can answer in 2 s.
     one, two = make_model(version=1, delay_seconds=2.2), make_model(version=2, delay_seconds=2.2)
     start(gateway, routing(one, two, percents=(0, 100)), ready=2)
     with contextlib.suppress(Problem):

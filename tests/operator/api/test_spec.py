@@ -16,7 +16,7 @@ MODEL_SERVER = "tensorflow/serving:test"
 
 
 def body(**changed: Any) -> dict[str, Any]:
-    """An ImageClassifier as small as it can be, but for `changed` in its spec."""
+    """A minimal ImageClassifier with `changed` in its spec."""
     return {
         "metadata": {"name": "pizza", "namespace": "food", "uid": "u-1", "generation": 4},
         "spec": {

@@ -92,7 +92,7 @@ def test_the_policy_never_opens_an_address_that_the_gateway_refuses(
 def test_the_policy_opens_every_address_that_the_gateway_takes(
     address: Address, allow_private_networks: bool
 ) -> None:
-    # Outside these no IPv6 address is given out, but for those that carry an IPv4 address, which stay closed.
+    # IPv6 addresses are assigned only from these blocks. Those that embed an IPv4 address stay closed.
     given_out = address.version == 4 or any(
         address in ipaddress.ip_network(block) for block in ("2000::/3", "fc00::/7")
     )

@@ -163,7 +163,7 @@ def test_a_corrected_candidate_is_not_verified_while_its_earlier_pods_still_resp
 
 
 def test_an_unchanged_failed_version_is_retried_only_when_its_pods_are_gone() -> None:
-    """Files on a volume were put right, say: only the annotation changes."""
+    """For example, a user corrects files on a volume: only the annotation changes."""
     first = decide(goal(), replace(ROLLING, phase=Phase.LOAD), broken(TWO), NOW + 1).state
     again = goal(attempt="b")
     waiting = replace(broken(TWO), acknowledged_seconds=1.0)

@@ -162,7 +162,7 @@ class Rollouts(RuleBasedStateMachine):
         self.hints = Memory("uid")
         self.started_gateways = 2
         self.state = State()
-        self.taken_back: set[int] = set()
+        self.rolled_back: set[int] = set()
         self.reconcile()
 
     # -- the operator -----------------------------------------------------------------------------------
@@ -228,16 +228,16 @@ class Rollouts(RuleBasedStateMachine):
         self.check_shares(state, decision.state, seen)
         for taken in decision.taken:
             if taken.cause is not None:
-                self.taken_back.add(taken.version)
+                self.rolled_back.add(taken.version)
                 self.check_nodes_are_not_to_blame(taken, state)
                 again = decision.state.candidate
-                assert again is None or again.version != taken.version, "tried again as soon as it failed"
+                assert again is None or again.version != taken.version, "retried as soon as it failed"
                 if taken.cause.reason is Reason.OUT_OF_MEMORY:
                     failing = decision.state.failed[-1].attempt
                     made = self.deployments[taken.version]["served"].input_hash
                     assert failing.startswith(made), "blamed for what pods with other inputs did"
             elif taken.name in ("TookOver", "FirstVersionServes"):
-                self.taken_back.discard(taken.version)
+                self.rolled_back.discard(taken.version)
         self.check_fallback(decision.state, seen)
         again = decide(self.goal(decision.state), decision.state, self.observed(decision.state), self.now)
         assert again.state == decision.state or again.taken, "a second pass changes what the first one left"
@@ -251,7 +251,7 @@ class Rollouts(RuleBasedStateMachine):
             if changed and in_use:
                 self.check_nobody_sends_to(version)
             if old is None or changed:
-                # In place: the pods of a serving version are replaced without a gap; others come up anew.
+                # In place: pods of the serving version are replaced without a gap; others start again.
                 goes_on = old is not None and self.state.serving is not None
                 ready = bool(goes_on and old["ready"] and version == self.state.serving.version)
                 self.deployments[version] = deployed(made, ready=ready)
@@ -412,7 +412,7 @@ class Rollouts(RuleBasedStateMachine):
 
     @rule(good=st.integers(0, 100), bad=st.sampled_from([0, 0, 20]), slow=st.sampled_from([0, 0, 50]))
     def requests_come_in(self, good, bad, slow):
-        """`bad` and `slow` ones strike whatever version is on trial."""
+        """`bad` and `slow` requests go to the version that is being analysed."""
         for gateway in self.gateways:
             for entry in gateway.file["versions"] if gateway.file else []:
                 if entry["percent"]:
@@ -495,7 +495,7 @@ class Rollouts(RuleBasedStateMachine):
         self.status = {}
         if also_the_config_map:
             self.config_map, self.memory = None, None
-            self.taken_back = set()  # nobody knows any more
+            self.rolled_back = set()  # the state that records it is lost
         self.reconcile()
 
     # -- what must hold ---------------------------------------------------------------------------------
@@ -531,14 +531,14 @@ class Rollouts(RuleBasedStateMachine):
             assert after.revision > before.revision
 
     def check_fallback(self, after: State, seen: Snapshot):
-        """It is the version before, ready and never taken back; and it is there whenever that is."""
+        """The fallback is the previous version if that is ready and never failed; otherwise there is none."""
         judged = after.phase is Phase.SETTLE and after.attempt and after.previous is not None
         warm = judged and pod_guards.is_warm(seen, after.previous)
         assert after.fallback == (after.previous.version if warm else None)
         if after.fallback is not None:
             assert seen.ready_pods(after.fallback) > 0
             assert routing.shares(after)[after.fallback] == 0
-            assert after.fallback not in self.taken_back
+            assert after.fallback not in self.rolled_back
 
     def check_nodes_are_not_to_blame(self, taken: TakenTransition, before: State):
         """No version fails while its pods wait for a node, or within the deadline after one took them."""

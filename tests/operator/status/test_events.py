@@ -10,7 +10,7 @@ from imageclassifier_operator.rollout.transitions import TRANSITIONS
 from imageclassifier_operator.status import events
 
 METADATA = {"name": "pizza", "namespace": "food", "uid": "u", "generation": 3}
-STARTED = TakenTransition("RolloutStarted", "It is brought up.", Phase.LOAD, 2, 0)
+STARTED = TakenTransition("RolloutStarted", "Started rollout of version 2.", Phase.LOAD, 2, 0)
 
 
 def told(taken: TakenTransition = STARTED, revision: int = 7, now: float = 0.0) -> dict[str, Any]:
