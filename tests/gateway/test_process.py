@@ -436,7 +436,7 @@ def test_a_connection_on_which_nothing_was_sent_does_not_hold_up_the_end(
         b"GET /" + b"a" * 10_000 + b" HTTP/1.1\r\n\r\n",
     ],
 )
-def test_what_is_not_http_is_the_clients_fault(shared_gateway: GatewayProcess, raw: bytes) -> None:
+def test_requests_that_are_not_http_are_client_errors(shared_gateway: GatewayProcess, raw: bytes) -> None:
     with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=20) as connection:
         connection.sendall(raw)
         connection.shutdown(socket.SHUT_WR)
@@ -460,7 +460,7 @@ def test_what_is_not_http_is_the_clients_fault(shared_gateway: GatewayProcess, r
     ],
     ids=["version", "name of a header", "header", "picture", "long path", "long header"],
 )
-def test_what_is_not_http_is_counted_and_logged_without_a_word_of_it(
+def test_requests_that_are_not_http_are_counted_and_logged_without_their_content(
     shared_gateway: GatewayProcess, raw: bytes, status: int, cause: str
 ) -> None:
     def counted() -> tuple[float, ...]:

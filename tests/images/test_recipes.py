@@ -1,4 +1,4 @@
-"""A tag says what an image is made of."""
+"""The tag of an image identifies its content."""
 
 from pathlib import PurePosixPath
 

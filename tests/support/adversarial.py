@@ -595,7 +595,7 @@ def _places(offsets: int, lengths: int, count: int, length: int) -> list[tuple[i
 
 @_body("tiff-many-strips", "image/tiff")
 def tiff_many_strips(size: int) -> bytes:
-    """Far more strips than the picture has rows: an object is made of each."""
+    """Far more strips than the picture has rows: the decoder creates an object for each."""
     count = max(1, size // 8)
     return tiff(
         [*_grey_tiff(64, 64, 1), (278, *_long(1)), *_places(273, 279, count, 64)],

@@ -220,7 +220,7 @@ def test_slow_urls_leave_places_to_requests_that_are_all_there(
             assert client.post("/predict", data=picture("red")).status_code == 200
         finally:
             released.set()
-        # Their places are free again, and they were late for nothing but the model.
+        # The slow requests have freed their places. Only the model was still too slow for them.
         assert {answer.result().status_code for answer in slow} <= {200, 504}
     assert ask(0).status_code == 200
 

@@ -1,4 +1,4 @@
-"""No picture takes more memory than its header lets expect, whatever it is made of."""
+"""A picture never takes more memory than its header implies, regardless of its content."""
 
 from __future__ import annotations
 

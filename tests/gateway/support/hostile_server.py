@@ -180,7 +180,7 @@ class HostileServer:
         )
 
     def do_empty(self, connection: socket.socket) -> None:
-        """Closes without a word."""
+        """Closes the connection without a response."""
 
     def do_not_http(self, connection: socket.socket) -> None:
         connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")

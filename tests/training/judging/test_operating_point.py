@@ -49,7 +49,7 @@ def figures(rule: str) -> tuple[float, float, float, float]:
     return (predicted == labels).mean(), precision, recall, 2 * precision * recall / (precision + recall)
 
 
-def test_each_rule_is_best_at_what_it_is_for() -> None:
+def test_each_rule_is_best_by_its_own_measure() -> None:
     by = {rule: figures(rule) for rule in ("0.5", "accuracy", "f1", "precision=0.97")}
     assert by["accuracy"][0] == max(found[0] for found in by.values())
     assert by["f1"][3] == max(found[3] for found in by.values())
