@@ -94,7 +94,7 @@ class Classifier:
         return self.kubectl.get("imageclassifier", self.name)
 
     def status(self) -> dict[str, Any]:
-        """The status, once it speaks of the spec as it is: what it said of an earlier one proves nothing."""
+        """The status of the newest spec. Waits until `observedGeneration` is the object's generation."""
 
         def current() -> dict[str, Any] | None:
             found = self._get()
@@ -117,7 +117,7 @@ class Classifier:
         self.wait_for(ready, f"{self.name}: version {version} to be ready", READY_SECONDS)
 
     def wait_reason(self, condition: str, reason: str) -> str:
-        """Until a condition has this reason; gives its message."""
+        """Waits until a condition has this reason; returns its message."""
 
         def message() -> str | None:
             found = self.condition(condition)
@@ -128,7 +128,7 @@ class Classifier:
 
     @contextmanager
     def gateway(self) -> Iterator[int]:
-        """A port of this machine that leads to one of the gateway's pods."""
+        """Forwards a local port to one of the gateway's pods."""
         command = self.kubectl.command("port-forward", f"service/{self.name}-gateway", ":http")
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forward:
             assert forward.stdout is not None
@@ -143,7 +143,7 @@ class Classifier:
 
     @contextmanager
     def requests(self, picture: bytes, per_second: float = 16) -> Iterator[Tally]:
-        """Steady requests before, during and after what is done meanwhile; gives how they went."""
+        """Sends steady requests before, during and after the block; yields their tally."""
         with self.gateway() as port, SteadyTraffic(port, picture, per_second=per_second) as traffic:
             traffic.wait_for_more(10)
             yield traffic.tally
@@ -164,7 +164,7 @@ def example(name: str) -> list[dict[str, Any]]:
     for body in objects:
         if body["kind"] == "ImageClassifier":
             gateway = {"service": {"type": "ClusterIP"}, "replicas": 1, "resources": small}
-            gateway["timeoutSeconds"] = 8  # versions go when no request can be under way to them
+            gateway["timeoutSeconds"] = 8  # short, so that old versions are removed soon
             body["spec"] |= {"gateway": gateway, "serving": {"resources": small}}
     return objects
 
@@ -182,14 +182,14 @@ def tiny_classifier(name: str, model: dict[str, Any], **spec: Any) -> dict[str, 
 
 
 def plain_picture(brightness: int) -> bytes:
-    """A PNG of one grey."""
+    """A PNG of a single grey value."""
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64), (brightness, brightness, brightness)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def run(*command: str | Path) -> str:
-    """Runs a Python program of the repository; gives what it prints."""
+    """Runs a Python program of the repository; returns its output."""
     done = subprocess.run([sys.executable, *command], stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout
 

@@ -46,7 +46,7 @@ def _answer_of_tool(question: str) -> str:
 
 @pytest.fixture(scope="session")
 def cluster_kubectl() -> Kubectl:
-    """kubectl for what is of the whole cluster."""
+    """kubectl for cluster-scoped objects."""
     return Kubectl(_answer_of_tool("kubectl-binary"), _CONTEXT)
 
 
@@ -54,7 +54,7 @@ def cluster_kubectl() -> Kubectl:
 def _namespace(cluster_kubectl: Kubectl) -> Iterator[Kubectl]:
     name = f"test-{uuid.uuid4().hex[:8]}"
     cluster_kubectl("create", "namespace", name)
-    # Without its default account no pod is admitted.
+    # Kubernetes admits no pod before the default ServiceAccount exists.
     account = ("serviceaccount/default", f"--namespace={name}")
     cluster_kubectl("wait", "--for=create", *account, "--timeout=90s")
     within = cluster_kubectl.within(name)
@@ -68,7 +68,7 @@ def _namespace(cluster_kubectl: Kubectl) -> Iterator[Kubectl]:
 
 @pytest.fixture
 def kubectl(cluster_kubectl: Kubectl) -> Iterator[Kubectl]:
-    """kubectl in a namespace of the test's own, which is gone afterwards."""
+    """kubectl in a new namespace of this test, which is deleted afterwards."""
     with _namespace(cluster_kubectl) as kubectl:
         yield kubectl
 
@@ -116,7 +116,7 @@ def pictures() -> dict[str, Path]:
 def installed() -> dict[str, str]:
     """The product on the laptop cluster, as `make demo` installs it; the names of its images by what they
     are."""
-    with places.exclusive("cluster-tests"):  # of two test processes, one makes it and the other finds it
+    with places.exclusive("cluster-tests"):  # one test process creates it, the others find it
         images = product.ensure_images(models.ensure())
         product.install(images)
     return images
@@ -124,7 +124,7 @@ def installed() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def wait_for() -> Callable[..., Any]:
-    """Asks until the answer is truthy, and returns it; fails with the last answer when time is up."""
+    """Polls until the result is truthy, and returns it; fails with the last result at the timeout."""
 
     def wait(question: Callable[[], Any], what: str, timeout_seconds: float = READY_SECONDS) -> Any:
         deadline, last = time.monotonic() + timeout_seconds, None

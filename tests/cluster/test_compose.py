@@ -35,7 +35,7 @@ def docker(*arguments: str, check: bool = True) -> str:
 
 
 class Project:
-    """A compose project with names of its own, so that it disturbs no other."""
+    """A compose project with its own names, so that it does not disturb other projects."""
 
     def __init__(self, folder: Path) -> None:
         self.name = f"imageclassifier-test-{uuid.uuid4().hex[:8]}"

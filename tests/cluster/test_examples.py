@@ -95,7 +95,9 @@ def test_a_canary_takes_its_share_and_then_all_without_a_lost_request(
     for step in body["spec"]["rollout"]["steps"]:
         step["durationSeconds"] = 1
     body["spec"]["rollout"]["minRequests"] = 3
-    body["spec"]["rollout"]["limits"] = {"errorRateIncrease": "50%"}  # this machine's cores are shared
+    body["spec"]["rollout"]["limits"] = {
+        "errorRateIncrease": "50%"
+    }  # other processes share the cores of this machine
     tally = roll_out(pizza, body, pictures["pizza"], lambda: pizza.wait_ready(2))
     assert tally.failures == []
     assert set(tally.by_version) == {1, 2}

@@ -178,7 +178,7 @@ def test_ready_reports_what_is_wrong_and_what_to_do(broken: dict[str, Classifier
     failure, classifier = FAILURES[name], broken[name]
     classifier.wait_reason("Ready", failure.reason)
 
-    def says_it() -> bool:  # Kubernetes' own words may still change: a quota is known only a moment later
+    def says_it() -> bool:  # the message may still change: the quota is observed a moment later
         said = classifier.wait_reason("Ready", failure.reason)
         assert re.fullmatch(failure.says.replace("{name}", name), said), said
         return True

@@ -1,4 +1,4 @@
-"""The ground all else stands on: nodes, DNS, storage, Services and metrics of the laptop cluster."""
+"""The laptop cluster itself: nodes, DNS, storage, Services and metrics."""
 
 import subprocess
 import urllib.request
@@ -72,7 +72,7 @@ def test_a_claim_without_a_class_binds_and_keeps_what_is_written(kubectl: Any, b
     assert printed == ["", "kept\n"]
 
 
-# A Deployment can be available a moment before kube-proxy has heard of its pod; until then a Service refuses.
+# A Deployment can be available before kube-proxy knows its pod; until then the Service refuses connections.
 ASK_UNTIL_ANSWERED = """
 import sys, time, urllib.error, urllib.request
 deadline = time.monotonic() + 60

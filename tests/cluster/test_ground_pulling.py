@@ -90,7 +90,7 @@ def until(condition: Callable[[], bool], what: str, timeout_seconds: float = 20)
 
 @pytest.fixture
 def no_made_base(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine where nothing was made yet."""
+    """A machine without any cached images, as on the first run."""
     monkeypatch.setattr(base_image, "made_base_name", lambda: "imageclassifier-base:not-made")
 
 
@@ -123,7 +123,7 @@ def test_a_name_that_no_registry_has_ends_with_what_to_do(
 
 @pytest.fixture
 def mirrored(local_registry: LocalRegistry) -> Iterator[LocalRegistry]:
-    """Our engine, with that registry as its mirror of Docker Hub and without the image to be pulled."""
+    """Our Docker engine, with that registry as its mirror of Docker Hub and without the image to pull."""
     before = image_id(base_image.PULLED_BASE) if registry.present(base_image.PULLED_BASE) else None
     if before:
         docker("rmi", "--no-prune", base_image.PULLED_BASE)

@@ -1,4 +1,4 @@
-"""On the real cluster: a change of our code carries our code, and what arrives runs."""
+"""On the real cluster: after a code change only the code layer is loaded, and the image runs."""
 
 import time
 import uuid
@@ -24,7 +24,7 @@ def gateway() -> Program:
 
 @pytest.fixture(scope="module")
 def node(installed: object, gateway: Program) -> str:
-    """A node that has the gateway image as the sources make it now."""
+    """A node that has the gateway image of the current sources."""
     names = load_into_nodes.of_cluster(LAPTOP.name)
     load_into_nodes.load(names, build.build_program(gateway, build.build_base()), ())
     return names[0]

@@ -1,4 +1,4 @@
-"""The installation on the laptop cluster: who acts, what it may do, and what its end does to classifiers."""
+"""The installation on the laptop cluster: leader election, permissions, and the effect of a failover."""
 
 import json
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def test_two_replicas_run_and_one_of_them_acts(
 def test_the_operator_has_the_rights_of_its_roles_and_no_others(
     installed: object, cluster_kubectl: Kubectl
 ) -> None:
-    """What the API server itself says, with every role there is in the cluster taken into account."""
+    """The API server itself reports the rights, so all roles in the cluster count."""
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectRulesReview",
@@ -122,7 +122,7 @@ def test_when_the_leader_stops_the_other_replica_takes_over_and_no_pod_restarts(
     wait_for(is_ready, "the ImageClassifier to be ready", 300)
     before = pods()
 
-    def delete_the_acting_one() -> str | None:  # other tests, at the same time, may be at it too
+    def delete_the_acting_one() -> str | None:  # other tests may do the same at the same time
         acting = holder(cluster_kubectl)
         if acting not in operator_pods(cluster_kubectl):
             return None
@@ -131,7 +131,7 @@ def test_when_the_leader_stops_the_other_replica_takes_over_and_no_pod_restarts(
 
     acting = wait_for(delete_the_acting_one, "the replica that acts")
     wait_for(lambda: holder(cluster_kubectl) not in (acting, ""), "another replica to take the Lease")
-    # It acts: a Service that is deleted comes back.
+    # The new leader reconciles: it restores a deleted Service.
     kubectl("delete", "service", "pizza-gateway")
     wait_for(
         lambda: kubectl.get("services", "--selector=app.kubernetes.io/component=gateway")["items"],

@@ -45,10 +45,11 @@ SYSTEM = ("--namespace", "imageclassifier-system")
 
 @dataclass
 class Leaving:
-    """A classifier and a namespace with another, both being deleted; what belonged to the first."""
+    """A classifier, and a namespace with another one, while both are deleted."""
 
     classifier: Classifier
     belongings: list[str]
+    """The objects of the classifier, as kind/name."""
     namespace: str
 
 
@@ -95,7 +96,7 @@ def leaving(everything: tuple[Classifier, Leaving]) -> Leaving:
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    """As many of each class: photographs where they lie beside the checkout, drawn pictures elsewhere."""
+    """Equally many pictures of each class: photographs if the data set exists, otherwise drawn pictures."""
     of_each = [sorted(folder.glob("*.jpg"))[:PHOTOGRAPHS_OF_EACH] for folder in sorted(PHOTOGRAPHS.glob("*"))]
     if not any(of_each):
         drawn = tmp_path_factory.mktemp("drawn")
@@ -105,7 +106,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
 
 
 def called_directly(version: int, pictures: Sequence[bytes]) -> list[Decision]:
-    """What the exported SavedModel says, called in this process on the same preparation."""
+    """The prediction of the exported SavedModel, called in this process on the same preprocessed picture."""
     import tensorflow as tf
 
     model = tf.saved_model.load(str(models.ensure() / models.MODEL / str(version)))

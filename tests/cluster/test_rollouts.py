@@ -38,7 +38,7 @@ def tiny(installed: object, module_kubectl: Kubectl, wait_for: Wait) -> Classifi
 
 
 def ask_for(tiny: Classifier, version: int, **rollout: Any) -> None:
-    """Change what is wanted, as a user does, and how to get there."""
+    """Patches the version and the rollout settings of the spec, as a user does."""
     change = [
         {"op": "replace", "path": "/spec/model/version", "value": version},
         {"op": "add", "path": "/spec/rollout", "value": {"keepPreviousSeconds": 0, **rollout}},
@@ -48,7 +48,7 @@ def ask_for(tiny: Classifier, version: int, **rollout: Any) -> None:
 
 @contextmanager
 def served_by_a_good_one(tiny: Classifier, picture: bytes) -> Iterator[tuple[Tally, int]]:
-    """Steady requests while the other tests' troubles are over; gives how they go, and who serves."""
+    """Makes sure that a good version is stable, and sends requests; yields the tally and the version."""
     if tiny.status()["servingVersion"] not in (GOOD, ALSO_GOOD) or tiny.status()["phase"] != "Stable":
         ask_for(tiny, GOOD)
         tiny.wait_ready(GOOD)
@@ -67,7 +67,7 @@ def end_of(tiny: Classifier, version: int, *reasons: str) -> dict[str, Any]:
     status: dict[str, Any] = tiny.wait_for(is_rolled_back, f"version {version} to be rolled back")
     assert status["failedVersions"][-1]["reason"] in reasons
     assert status["failedVersions"][-1]["version"] == version
-    # A gateway that is slow for a moment is not available for one.
+    # A gateway that is slow for a moment is unavailable for that moment.
     tiny.wait_for(lambda: tiny.condition("Available")["status"] == "True", "a version to answer")
     assert tiny.condition("Ready")["status"] == tiny.condition("Progressing")["status"] == "False"
     assert tiny.condition("Progressing")["reason"] == status["failedVersions"][-1]["reason"]

@@ -18,7 +18,7 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Claim:
-    """What the status said from a moment on, by its own newest spec. None: it said nothing."""
+    """The claim of the status about its newest spec, from `at` on; None: it made no claim."""
 
     at: float
     available: str | None = None
@@ -40,7 +40,7 @@ class Answer:
 
 @dataclass
 class History:
-    """The claims about one ImageClassifier and the answers of it, each in the order of time."""
+    """The claims about one ImageClassifier and its responses, each in chronological order."""
 
     name: str
     claims: list[Claim] = field(default_factory=list)
@@ -49,7 +49,7 @@ class History:
     """When the status was last looked at. The last claim holds until then."""
 
     def summary(self) -> str:
-        """One line for the report."""
+        """Format one line of the report."""
         failed = sum(answer.version is None for answer in self.answers)
         return f"{self.name}: {len(self.answers)} answers, {failed} failures, {len(self.claims)} statuses"
 
@@ -65,7 +65,7 @@ def _contradictions(history: History, grace: float) -> Iterator[str]:
     for answer in history.answers:
         begin, end = answer.began - grace, answer.ended + grace
         if not times or begin < times[0] or end > history.looked_until:
-            continue  # nobody knows what the status said all the time
+            continue  # the status was not read during the whole interval
         claims = history.claims[bisect_right(times, begin) - 1 : bisect_right(times, end)]
         around = history.answers[bisect_left(ends, answer.ended - grace) : bisect_right(ends, answer.ended)]
         sentence = _contradiction(answer, claims, around)

@@ -125,7 +125,7 @@ class TruthProber:
             except (OSError, http.client.HTTPException, ValueError):
                 bodies = None
             if bodies is None:
-                continue  # what the status says now is not known; the last look does not move
+                continue  # the current status is unknown, so `looked_until` stays
             self._record(bodies, began)
 
     def _record(self, bodies: list[dict[str, Any]], at: float) -> None:

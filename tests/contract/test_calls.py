@@ -1,4 +1,4 @@
-"""How many pictures one call to a model server holds: gateway, operator and training agree."""
+"""The gateway, the operator and the training agree on the number of pictures in one call."""
 
 from imageclassifier_gateway.versions.batches import MAX_PICTURES
 from imageclassifier_operator.render.tensorflow_serving import MAX_PICTURES_PER_CALL

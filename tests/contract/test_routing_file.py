@@ -1,4 +1,4 @@
-"""What the operator writes is what the gateway reads: the routing file, and the report that comes back."""
+"""The gateway reads the routing file that the operator writes, and the operator reads its report."""
 
 from dataclasses import replace
 from typing import Any

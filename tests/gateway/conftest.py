@@ -17,7 +17,7 @@ from gateway_testbed import FakeModel, GatewayProcess, routing
 
 @pytest.fixture
 def make_model() -> Iterator[Callable[..., FakeModel]]:
-    """Starts model servers, which end with the test."""
+    """Starts model servers, and stops them after the test."""
     models: list[FakeModel] = []
 
     def make(**attributes: Any) -> FakeModel:

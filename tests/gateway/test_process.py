@@ -57,7 +57,7 @@ class SteadyRequests:
             each.result()
 
     def wait_for(self, more: int) -> None:
-        """Waits for so many more answers."""
+        """Waits for this many more responses."""
         goal = len(self.answers) + more
         eventually(lambda: len(self.answers) >= goal, f"{more} more answers", 60)
 

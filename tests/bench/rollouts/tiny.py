@@ -53,7 +53,7 @@ DARK, LIGHT, WHITE = 40, 215, 255
 
 
 def picture(brightness: int) -> bytes:
-    """A PNG of one grey."""
+    """A PNG of a single grey value."""
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64), (brightness, brightness, brightness)).save(buffer, "PNG")
     return buffer.getvalue()

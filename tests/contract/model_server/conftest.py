@@ -122,7 +122,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = CALL_S
 
 @dataclass(frozen=True)
 class Failure:
-    """What a call ended with."""
+    """The status code and the message of a failed call."""
 
     code: grpc.StatusCode
     message: str
@@ -130,7 +130,7 @@ class Failure:
 
 @pytest.fixture(scope="session")
 def failure() -> Callable[[Callable[[], Any]], Failure]:
-    """Make a call that has to fail, and tell how it did."""
+    """Make a call that must fail, and return its code and message."""
 
     def call(function: Callable[[], Any]) -> Failure:
         with pytest.raises(grpc.RpcError) as caught:
@@ -172,7 +172,7 @@ def command(request: pytest.FixtureRequest) -> list[str]:
 
 @pytest.fixture(scope="session")
 def launch(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
-    """Start servers with given flags; they are killed at the end."""
+    """Starts servers with the given flags; kills them at the end."""
     servers: list[Server] = []
 
     def start(*flags: str, wait: bool = True) -> Server:

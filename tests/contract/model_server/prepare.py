@@ -23,7 +23,7 @@ def _graph(*inputs: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 class Everything(tf.Module):  # type: ignore[misc]
-    """A signature for each thing that the contract speaks about."""
+    """One signature for each feature of the contract."""
 
     def __init__(self, slope: float) -> None:
         super().__init__()

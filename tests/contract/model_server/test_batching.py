@@ -39,7 +39,9 @@ def test_uint8_pictures_are_batched(batching_server: Any, server: Any) -> None:
 
 
 def test_a_full_queue_is_unavailable(batching_server: Any) -> None:
-    calls = {rows: start(batching_server, rows, "batch_rows") for rows in (5, 4)}  # 9 rows: one has no room
+    calls = {
+        rows: start(batching_server, rows, "batch_rows") for rows in (5, 4)
+    }  # 9 rows: one more than fits
 
     refused = _first_to_fail(calls)
     assert calls[refused].code() is grpc.StatusCode.UNAVAILABLE

@@ -105,7 +105,7 @@ def test_a_model_removed_from_the_configuration_is_unloaded_and_can_be_added_aga
         name="warm", base_path=everything.base_path.replace("everything", "warm"), model_platform="tensorflow"
     )
     server.reload(config)
-    assert server.half_plus(4.0, model="warm") == 4.0  # served by the time the reload answers
+    assert server.half_plus(4.0, model="warm") == 4.0  # it serves when the reload returns
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The server as a process: its start, what ends it, and what does not."""
+"""The server as a process: start, shutdown, and failures that it survives."""
 
 import shutil
 import signal

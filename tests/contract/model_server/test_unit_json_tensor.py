@@ -1,4 +1,4 @@
-"""JSON to arrays and back: what is accepted, what is not, and how it is said."""
+"""JSON to arrays and back: which input is accepted, and which error the rest gets."""
 
 import json
 from typing import Any

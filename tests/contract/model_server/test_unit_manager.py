@@ -1,4 +1,4 @@
-"""Versions in the manager's hands, with a loader that is a plain function."""
+"""The manager loads, retries and unloads versions; the loader is a plain function."""
 
 import threading
 from collections.abc import Callable
@@ -116,7 +116,7 @@ def test_a_permanently_failed_version_is_not_retried_until_it_is_removed(
     )
     managed.set_aspired("m", {1: "/m/1"})
     managed.set_aspired("other", {1: "/other/1"})
-    managed.wait_until_available({"other"}, "servable")  # so the first was looked at
+    managed.wait_until_available({"other"}, "servable")  # so the manager has processed the first one
     assert states(managed) == {1: State.END}
     managed.set_aspired("m", {})
     managed.set_aspired("other", {})

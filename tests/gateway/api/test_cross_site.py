@@ -75,7 +75,7 @@ MakeClient = Callable[..., FlaskClient]
 
 @pytest.fixture
 def make_client(tmp_path: Path, model: FakeModel) -> Iterator[MakeClient]:
-    """Makes clients of a gateway with these settings."""
+    """Creates clients of a gateway with these settings."""
     gateways = []
 
     def make(**settings: Any) -> FlaskClient:

@@ -14,7 +14,7 @@ from imageclassifier_gateway.problems import Problem
 BOUNDARY = "----WebKitFormBoundaryXyZ"
 MAX_PICTURES = 8
 
-# Line breaks and dashes are what a parser stumbles over.
+# Parsers of forms fail most often at line breaks and dashes.
 CONTENTS = st.one_of(st.binary(max_size=300), st.text("\r\n-Xy", max_size=200).map(str.encode))
 PIECES = [
     *(b"--b", b"--b--", b"\r\n", b"\n", b"\r", b" ", b"x", b"-", b"Content-Disposition: form-data;"),

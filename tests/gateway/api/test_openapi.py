@@ -37,7 +37,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder: Path = tmp_path_factory.mktemp("gateway")
     model = FakeModel().start()
     write_atomically(folder / "routing.json", routing(model))
-    # Only a name that cannot exist is ever asked for, so no test leaves this machine.
+    # The tests resolve only names that cannot exist, so no request leaves this machine.
     gateway = build_gateway(
         Settings(routing_file=folder / "routing.json", url_allowed_hosts=("pictures.invalid",))
     )
@@ -76,7 +76,7 @@ def test_every_answer_is_one_that_the_document_describes(
     try:
         check()
     except Unsatisfiable:
-        # Nothing about this operation can be made wrong.
+        # Every request to this operation is valid.
         assert mode == GenerationMode.NEGATIVE
 
 

@@ -79,7 +79,7 @@ def file(colour: str, name: str) -> Any:
 
 
 def choosing(page: Page) -> Page:
-    """A page whose file dialogs are answered with a picture, as soon as they open."""
+    """A page whose file dialogs get a picture as soon as they open."""
     page.on("filechooser", lambda chooser: chooser.set_files([file("red", "margherita.jpg")]))
     # Chromium hands its dialogs over from some moment after the line above; a full turn is after it.
     page.reload()
@@ -111,7 +111,7 @@ def test_several_pictures_become_a_grid_in_which_a_bad_one_has_its_own_error(ope
 
 
 def noise(name: str) -> Any:
-    """A picture of a megabyte, which is about 500 pixels that no format makes small."""
+    """A picture of 1 MB: random pixels, which no format compresses."""
     buffer = io.BytesIO()
     pixels = np.random.default_rng(1).integers(0, 255, (560, 560, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(buffer, "PNG")

@@ -581,7 +581,7 @@ def test_metrics_count_what_happened(client: FlaskClient, gateway: Gateway) -> N
 
 
 def metric(gateway: Gateway, name: str) -> float:
-    """The value of a metric, 0 while it was never counted."""
+    """The value of a metric; 0 before its first increment."""
     lines = (line.rsplit(" ", 1) for line in gateway.stats.exposition().decode().splitlines())
     return float(dict(lines).get(f"imageclassifier_gateway_{name}", 0))
 

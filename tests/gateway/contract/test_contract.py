@@ -1,4 +1,4 @@
-"""A contract is read strictly, written faithfully, and decides as it says."""
+"""A contract is parsed strictly, survives a round trip, and its decision rule is applied."""
 
 from __future__ import annotations
 

@@ -78,9 +78,9 @@ def world(hostile: HostileServer) -> World:
     return World(hostile)
 
 
-# URLs that lead where no user may go. Nothing may be connected, whatever name or notation is used.
+# URLs of forbidden addresses. The fetcher must open no connection for any name or notation of them.
 REFUSED = [
-    # This machine and this link.
+    # Loopback and link-local addresses.
     "http://127.0.0.1/",
     "http://127.0.0.1:9697/metrics",
     "http://127.255.255.254/",
@@ -95,7 +95,7 @@ REFUSED = [
     "http://[2606:4700::1%251]/",
     "http://[2606:4700::1%eth0]/",
     "http://[2606:4700::1%é]/",
-    # Private networks and the pods' and services' own.
+    # Private networks, and the networks of pods and Services.
     "http://10.0.0.1/",
     "http://10.96.0.1:443/api/v1/secrets",
     "https://10.96.0.1/",
@@ -105,14 +105,14 @@ REFUSED = [
     "http://100.64.0.1/",
     "http://[fc00::1]/",
     "http://[fd12:3456:789a::1]/",
-    # Credentials of clouds.
+    # Metadata services of clouds, which hand out credentials.
     "http://169.254.169.254/latest/meta-data/",
     "http://169.254.170.2/v2/credentials",
     "http://[fd00:ec2::254]/latest/meta-data/",
     "http://100.100.100.200/latest/meta-data/",
     "http://168.63.129.16/metadata",
     "http://192.0.0.192/opc/v2/",
-    # What no host can own.
+    # Addresses that no host can have.
     "http://224.0.0.1/",
     "http://239.255.255.250:1900/",
     "http://255.255.255.255/",
@@ -150,7 +150,7 @@ REFUSED = [
     "http://①②⑦.⓪.⓪.①/",
     "http://%31%32%37.0.0.1/",
     "http://[127.0.0.1]/",
-    # Two programs, two opinions about the host.
+    # URLs in which two parsers find different hosts.
     "http://pictures.example@127.0.0.1/",
     "http://127.0.0.1@pictures.example/",
     "http://user:pass@pictures.example/",
@@ -346,7 +346,7 @@ def test_the_request_has_the_host_name_and_no_data_about_the_client(world: World
 
 def test_a_public_name_is_not_looked_up_in_the_clusters_search_domains(world: World) -> None:
     world.fetch("http://pictures.example/")
-    # The resolver's name for it is nobody else's business.
+    # The request must not contain the name with the resolver's trailing dot.
     assert world.resolved == ["pictures.example."]
     assert b"\r\nHost: pictures.example\r\n" in world.server.requests[-1]
     # Where the cluster's own services may be asked, their short names need its domains.
@@ -396,7 +396,7 @@ def test_the_next_address_is_tried_when_one_does_not_connect(world: World) -> No
 
 @pytest.fixture
 def dead_port() -> Iterator[int]:
-    """A port that leaves connections unanswered, as the address of a machine that is switched off does."""
+    """A port that neither accepts nor refuses connections, like a machine that is switched off."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=0)
     port = int(listener.getsockname()[1])
     fillers = [begin_connecting(LOOPBACK, port) for _ in range(4)]

@@ -37,7 +37,7 @@ MakeGateway = Callable[..., GatewayProcess]
 
 @contextlib.contextmanager
 def connections(gateway: GatewayProcess, count: int) -> Iterator[list[socket.socket]]:
-    """So many open connections on which nothing was sent yet."""
+    """This many open connections that have sent nothing yet."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     opened: list[socket.socket] = []
@@ -58,7 +58,7 @@ def figure(gateway: GatewayProcess, name: str) -> float:
 
 
 def exchange(port: int, sent: bytes, *, end: bool = True) -> bytes:
-    """All that comes back for these bytes until the server closes."""
+    """Sends these bytes; returns everything the server sends until it closes."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(sent)
         if end:
@@ -245,7 +245,7 @@ def test_http_1_0_is_kept_alive_only_where_it_asks(shared_gateway: GatewayProces
 
 
 def test_an_offer_to_speak_http_2_is_answered_in_http_1_1(shared_gateway: GatewayProcess) -> None:
-    """As Java's client makes it with every request."""
+    """Java's HTTP client sends this upgrade offer with each request."""
     body = picture("red")
     head = b"POST /predict HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
     received = exchange(shared_gateway.port, head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
@@ -312,7 +312,9 @@ def test_a_port_that_is_taken_ends_the_start_with_its_number(tmp_path: Path) -> 
 
 
 def test_a_pod_whose_public_port_is_deaf_is_neither_ready_nor_alive(tmp_path: Path, model: FakeModel) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as deaf:  # accepts, as the kernel does, and never answers
+    with socket.create_server(
+        ("127.0.0.1", 0)
+    ) as deaf:  # the kernel accepts the connection, and the process never responds
         settings = Settings(routing_file=tmp_path / "routing.json", port=deaf.getsockname()[1])
         write_atomically(settings.routing_file, routing(model))
         gateway = build_gateway(settings)

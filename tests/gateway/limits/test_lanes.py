@@ -1,4 +1,4 @@
-"""Small pictures are decoded, and small uploads find a place, whatever large pictures and URLs take."""
+"""Large pictures and slow URLs do not block the decoding and the upload of small pictures."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_a_short_job_overtakes_long_ones_and_keeps_its_place_among_its_equals() 
 
 def test_a_cancelled_job_leaves_the_queue_with_all_that_it_holds() -> None:
     class Held:
-        """What a job holds."""
+        """The memory that a job holds."""
 
     lane, released, held = Lane("test", 1), threading.Event(), Held()
     lane.submit(lambda: released.wait(60), 1.0)

@@ -1,4 +1,4 @@
-"""What small requests can make the gateway hold in memory is counted, or refused before it is made."""
+"""The gateway counts the memory that a small request expands to, or refuses the request first."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_clients_that_only_declare_large_bodies_reserve_no_memory(
 def test_small_bodies_of_unknown_length_do_not_count_as_large_ones(
     make_gateway: Callable[..., GatewayProcess], model: FakeModel
 ) -> None:
-    """However the client spells the encoding."""
+    """All spellings of the encoding that clients use."""
     gateway = make_gateway(GATEWAY_MAX_IMAGE_BYTES="2000000").start_ready(routing(model))
     head = b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n"
     waiting = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(6)]

@@ -156,7 +156,7 @@ def test_a_file_that_no_program_writes_is_refused_as_damaged(name: str, sentence
 
 @pytest.mark.parametrize("name", ["heic-grid-of-one-tile", "heic-rotations", "heic-nested-grids"])
 def test_a_heic_file_that_has_the_same_pixels_decoded_again_and_again_is_refused(name: str) -> None:
-    """At most 10 KB that take a decoder up to minutes."""
+    """Files of at most 10 KB that keep a decoder busy for up to minutes."""
     with pytest.raises(images.PictureTooLarge, match="its tiles or rotations repeat"):
         images.decode(BODIES[name](0).data)
 

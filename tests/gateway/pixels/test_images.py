@@ -1,4 +1,4 @@
-"""Whatever arrives, `images` makes the pixels a model wants of it, or says in a sentence why not."""
+"""`images` turns any input into the pixels that a model expects, or raises an error with the reason."""
 
 from __future__ import annotations
 

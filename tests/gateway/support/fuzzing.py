@@ -68,7 +68,7 @@ def run(
     threads: int = 4,
     report: Callable[[Outcome], None] | None = None,
 ) -> Outcome:
-    """Sends so many mutated requests from some threads; the process with this id is the gateway."""
+    """Sends this many mutated requests from several threads; `pid` is the gateway's process."""
     makers = [RequestMaker(seed * 1000 + number) for number in range(threads)]
     outcome, lock = Outcome(), threading.Lock()
 
@@ -109,5 +109,5 @@ def children(pid: int) -> list[int]:
 
 
 def seed_of_the_moment() -> int:
-    """Another run each time; the seed is part of the report, so that it can be made again."""
+    """Each run uses a new seed. The report names the seed, so that a run can be repeated."""
     return int(time.time())

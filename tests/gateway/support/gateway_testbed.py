@@ -241,7 +241,7 @@ class Answer:
 def request(
     port: int, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
 ) -> Answer:
-    """One HTTP request on a connection of its own, to this machine."""
+    """Sends one HTTP request to this machine on a new connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request(method, path, body, headers or {})

@@ -1,4 +1,4 @@
-"""A web server that does to its clients whatever a hostile one can do: each path is one attack."""
+"""A hostile web server: each path attacks its client in one way."""
 
 from __future__ import annotations
 

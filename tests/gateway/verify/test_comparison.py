@@ -1,4 +1,4 @@
-"""What counts of a labelled data set show, and the sentences about them."""
+"""The conclusion from the counts of a labelled data set, and its message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan of a verification: what is malformed is said in one sentence, and says nothing about the model."""
+"""The plan of a verification: a malformed plan gives a one-sentence error and an inconclusive result."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def plan(candidate: FakeModel, **changes: Any) -> dict[str, Any]:
 
 
 def run(document: dict[str, Any]) -> Any:
-    """The verdict and the exit code."""
+    """The result of the verification and its exit code."""
     verdict = verify(document, Settings())
     return json.loads(verdict.text()) | {"exit_code": verdict.exit_code}
 

@@ -36,7 +36,7 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
 
 
 def start(gateway: Gateway, text: str, ready: int) -> FlaskClient:
-    """A client of a gateway with this routing, once so many versions are ready."""
+    """A client of a gateway with this routing, after this many versions are ready."""
     write_atomically(gateway.settings.routing_file, text)
     client = create_app(gateway).test_client()
     gateway.start()
@@ -48,7 +48,7 @@ def start(gateway: Gateway, text: str, ready: int) -> FlaskClient:
 
 
 def send(client: FlaskClient, count: int, **headers: str) -> list[int]:
-    """The versions that answered so many requests, all of which must be answered."""
+    """Sends this many requests, which must all succeed; returns the versions that answered."""
     answers = [client.post("/predict", data=picture(), headers=headers) for _ in range(count)]
     assert {answer.status_code for answer in answers} == {200}
     return [answer.get_json()["model"]["version"] for answer in answers]
@@ -134,7 +134,7 @@ def test_a_failing_candidate_is_counted_and_the_serving_version_answers_the_requ
 def test_a_lost_candidate_is_not_counted_as_failing_and_the_serving_version_answers(
     gateway: Gateway, make_model: MakeModel
 ) -> None:
-    """Its node may be lost. The pods' own failures show in their status."""
+    """The node may be lost. The status of the pods shows failures of the version itself."""
     two = make_model(version=2)
     client = start(gateway, routing(make_model(version=1), two, percents=(0, 100)), ready=2)
     assert send(client, 3) == [2] * 3
@@ -169,7 +169,7 @@ def test_a_promoted_version_that_fails_is_counted_and_the_fallback_answers(
 
 
 def classify(gateway: Gateway, deadline: Deadline) -> int:
-    """The version that answers a request of which so much time is left."""
+    """The version that answers a request with this much time left."""
     request = ClassifyRequest([picture()], deadline, hold=lambda _: None, admit_costly=lambda: None)
     return gateway.predictor.classify(gateway.predictor.fleet(), request).version
 
@@ -179,7 +179,7 @@ def test_a_version_that_got_too_little_time_is_not_counted_as_failing(
 ) -> None:
     two = make_model(version=2, delay_seconds=2.0)
     start(gateway, routing(make_model(version=1), two, percents=(0, 100)), ready=2)
-    with contextlib.suppress(Problem):  # there may be enough for the other one, or not
+    with contextlib.suppress(Problem):  # the remaining time may or may not suffice for the other version
         classify(gateway, Deadline.after(0.5))
     assert (figures(gateway, 2)["requests"], figures(gateway, 2)["errors"]) == (0, 0)
     two.fail_with, two.delay_seconds = grpc.StatusCode.UNAVAILABLE, 0.0
@@ -256,13 +256,13 @@ def test_client_errors_do_not_count_against_the_version(gateway: Gateway, model:
 
 
 def form(count: int, **more: bytes) -> dict[str, tuple[io.BytesIO, str]]:
-    """A form with so many pictures, each with its own file name."""
+    """A form with this many pictures, each with its own file name."""
     files = {f"file{i}": picture(("red", "blue")[i % 2]) for i in range(count)} | more
     return {name: (io.BytesIO(data), name) for name, data in files.items()}
 
 
 def sizes(model: FakeModel) -> list[int]:
-    """How many pictures each call to a model had."""
+    """The number of pictures in each call to a model."""
     return [request.inputs["pixels"].tensor_shape.dim[0].size for request in model.requests]
 
 
