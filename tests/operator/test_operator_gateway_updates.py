@@ -70,7 +70,7 @@ class Fleet:
         return images.count(image)
 
     def unavailable(self, image: str) -> int:
-        """How many Deployments have this image and not yet all pods of it."""
+        """The number of Deployments with this image that do not have all their new pods yet."""
         return sum(
             each["spec"]["template"]["spec"]["containers"][0]["image"] == image
             and (

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.apiserver
 
 @pytest.fixture(scope="module")
 def gateways(apiserver: Any) -> Iterator[PlayedGateways]:
-    """The operator is at work in all namespaces while these gateways are played."""
+    """The operator runs in all namespaces with these simulated gateways."""
     apiserver.ensure_nodes(1)
     install_crd(apiserver)
     played = PlayedGateways(apiserver)
@@ -36,7 +36,7 @@ def bench(apiserver: Any, namespace: str, gateways: PlayedGateways) -> Iterator[
 
 @pytest.fixture
 def serving(bench: Bench) -> Bench:
-    """Version 1 serves; a version goes as soon as no request can be under way to it."""
+    """Version 1 serves; an old version is removed as soon as it can have no requests."""
     bench.create(1, rollout={"keepPreviousSeconds": 0}, gateway={"timeoutSeconds": 1})
     bench.verify(1)
     bench.wait_ready(1)
@@ -145,7 +145,7 @@ def test_a_rollout_in_steps_waits_for_requests_and_rolls_back_a_failing_version(
 
 
 def half_way(serving: Bench) -> Bench:
-    """Version 2 has half of the requests, and goes no further until they have shown that it is not worse."""
+    """Version 2 gets half of the requests, and stays there until the analysis passes."""
     rollout = {"keepPreviousSeconds": 0, "minRequests": 10, "steps": [{"percent": 50, "durationSeconds": 1}]}
     serving.patch({"spec": {"rollout": rollout}})
     serving.bump(2)
@@ -331,7 +331,7 @@ def test_a_serving_version_that_its_gateways_cannot_use_is_not_available_until_t
 def test_a_connection_that_breaks_between_pods_at_rest_is_in_the_status(
     serving: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when DNS fails, or a network policy closes: no object changes. The probes find it."""
+    """For example, DNS fails or a network policy blocks: no object changes, and the probes detect it."""
     monkeypatch.setattr(gateway_health, "PROBE_SECONDS", 2.0)
     serving.patch({"spec": {"gateway": {"replicas": 1}}})
     serving.wait(lambda: len(serving.pods("gateway")) == 1, "one gateway")
@@ -428,7 +428,7 @@ def test_a_candidate_that_does_well_gets_no_larger_share_while_the_spec_is_inval
 
 
 def test_a_webhook_that_does_not_answer_is_reported_until_it_answers(bench: Bench) -> None:
-    """An admission webhook of somebody else's is down: the API server answers each write with a 500."""
+    """An unrelated admission webhook is down: the API server responds to each write with 500."""
     path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
     webhook = {
         "name": "budgets.example.org",
@@ -461,7 +461,7 @@ def test_a_webhook_that_does_not_answer_is_reported_until_it_answers(bench: Benc
 
 
 def break_pods(serving: Bench, version: int) -> None:
-    """As a model server ends whose memory does not suffice."""
+    """The state of a model server that was killed for its memory."""
     ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
     status = {
         "conditions": [{"type": "Ready", "status": "False"}],

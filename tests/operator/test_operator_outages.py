@@ -98,7 +98,7 @@ def test_a_new_operator_continues_the_rollout_of_a_killed_one(bench: Bench) -> N
         serve(bench)
         bench.bump(2)
         bench.wait_phase("Verify")
-    bench.verify(2)  # while nobody is there
+    bench.verify(2)  # while no operator runs
     with operator(bench, "second"):
         bench.wait_ready(2)
 
@@ -106,7 +106,7 @@ def test_a_new_operator_continues_the_rollout_of_a_killed_one(bench: Bench) -> N
 def test_a_replica_that_has_not_every_kind_listed_yet_does_not_take_the_lease(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In mid-rollout, with the Lease free: the state is in the ConfigMaps, and their list is late."""
+    """During a rollout, with a free Lease: the state is in the ConfigMaps, and their list is delayed."""
     with operator(bench, "first"):
         serve(bench)
         bench.bump(2)

@@ -1,4 +1,4 @@
-"""An operator whose knowledge is old never brings back a routing that a newer one has replaced."""
+"""An operator with a stale cache never overwrites the routing of a newer one."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ CONFIG_MAPS = "/api/v1/namespaces/{}/configmaps"
 
 
 class HeldBackWatches:
-    """Keeps the events of ConfigMaps from some operators, as a connection does whose other end is gone."""
+    """Withholds the watch events of ConfigMaps from some operators, like a dead connection."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._watch_objects = KubernetesClient.watch
@@ -70,7 +70,7 @@ def operator(bench: Bench, name: str, timing: Timing | None = None) -> RunningOp
 
 
 def start_canary(bench: Bench) -> str:
-    """Version 2 has half of the traffic. Returns the resourceVersion from when it got it."""
+    """Gives version 2 half of the traffic. Returns the resourceVersion of that moment."""
     steps = [{"percent": 50, "durationSeconds": 3600}]
     bench.create(1, rollout={"steps": steps, "minRequests": 10}, gateway={"timeoutSeconds": 1})
     bench.verify(1)

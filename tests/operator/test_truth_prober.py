@@ -1,4 +1,4 @@
-"""The prober's own judgement: a known lie is found, and a status that is a moment late is none."""
+"""The prober reports a wrong status, and accepts a status that is only a moment late."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The CRD as a text: every field says what it is, is bounded, and has the default that the code has."""
+"""The text of the CRD: every field has a description, a bound, and the same default as the code."""
 
 import copy
 from collections.abc import Iterator, Mapping

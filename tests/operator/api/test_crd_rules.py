@@ -1,4 +1,4 @@
-"""The CRD's rules, one by one, as the API server enforces them, and what kubectl makes of the CRD."""
+"""The API server enforces each rule of the CRD, and kubectl accepts and shows its objects."""
 
 import base64
 import json
@@ -161,7 +161,7 @@ def test_kubectl_apply_of_an_old_spelling_names_the_new_one(
         api.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(manifest(**spec)))
     told = str(refusal.value)
     assert sentence in told
-    assert "* " not in told  # this is the only complaint
+    assert "* " not in told  # this is the only error
 
 
 @pytest.mark.parametrize("written", [0, "0", 2, "-0.5", "1/127.5", "1/0.05", "123456789.123456789"])
@@ -397,7 +397,7 @@ def test_a_name_that_no_service_can_have_is_refused(create: Apply, name: str) ->
 
 
 def differences(ours: Any, theirs: Any, schemas: dict[str, Any], path: str) -> Iterator[str]:
-    """Where a field of the CRD and one of Kubernetes' own schema are not the same."""
+    """The differences between a field of the CRD and the same field in Kubernetes' own schema."""
     theirs = schemas[theirs["$ref"].rpartition("/")[2]] if "$ref" in theirs else theirs
     theirs = next(iter(theirs.get("allOf", ())), theirs)
     theirs = schemas[theirs["$ref"].rpartition("/")[2]] if "$ref" in theirs else theirs
@@ -512,7 +512,7 @@ def test_the_source_of_the_version_that_serves_is_immutable(
 def test_the_name_of_the_model_cannot_change_while_a_version_serves(
     apply: Apply, set_status: Any, version: int
 ) -> None:
-    """Gateways ask every version under one name."""
+    """Gateways call all versions by the same model name."""
     apply()
     apply(model={**IMAGE, "name": "first"})
     set_status({"servingVersion": 1})
@@ -539,7 +539,7 @@ DESCRIBED: dict[str, Any] = {
 def test_the_contract_of_the_serving_version_is_immutable(
     apply: Apply, set_status: Any, changed: dict[str, Any]
 ) -> None:
-    """Every request would be answered by it at once, with nothing verified before."""
+    """Otherwise the new contract would apply to all requests at once, without a verification."""
     apply(**DESCRIBED)
     set_status({"servingVersion": 1})
     with pytest.raises(ApiError, match="The input, output and class names of the serving version"):

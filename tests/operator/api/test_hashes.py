@@ -87,7 +87,7 @@ def hashes(ic: api.ImageClassifier) -> dict[str, str]:
     ids=["smallest", "full"],
 )
 def test_a_release_changes_no_hash(spec: dict[str, Any], expected: dict[str, str]) -> None:
-    """A changed value here restarts every model server, or retries every failed version, on an upgrade."""
+    """If a value changes here, an upgrade restarts every model server or retries every failed version."""
     assert hashes(parsed(spec)) == expected
 
 

@@ -1,4 +1,4 @@
-"""Names and labels of children fit what Kubernetes allows, and belong to one ImageClassifier alone."""
+"""Names and labels of children are valid in Kubernetes and unique to one ImageClassifier."""
 
 import doctest
 import re

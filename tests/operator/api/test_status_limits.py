@@ -38,7 +38,7 @@ def verdict_saying(**said: Any) -> Any:
 
 
 def worst() -> dict[str, Any]:
-    """A rollout in the shadow of which everybody has too much to say."""
+    """A shadow rollout in which all messages and names have their maximum length."""
     cells = tuple((f"{LONG}{number}", f"{number}{LONG}", 2**40) for number in range(50))
     shadow = ShadowReport(2, compared=2**41, agreed=1, confusion=cells)
     case = {"name": LONG, "expected": LONG, "label": LONG, "probability": 1, "passed": False}
@@ -95,7 +95,7 @@ def test_a_verification_result_with_impossible_figures_is_inconclusive(nonsense:
 
 
 def limits(schema: Mapping[str, Any], path: str, word: str) -> Iterator[tuple[str, int]]:
-    """Where below `schema` there is a limit, and which."""
+    """Yields the path and the value of each `word` limit, such as `maxLength`, below `schema`."""
     if word in schema and "enum" not in schema:
         yield path, schema[word]
     for name, field in schema.get("properties", {}).items():

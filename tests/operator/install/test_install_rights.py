@@ -91,7 +91,9 @@ def check(apiserver: ControlPlane, namespace: str, home: str, documents: list[di
         resource = f"{event.resource}/{event.subresource}" if event.subresource else event.resource
         used.add((event.group, resource, event.verb))
         if event.verb == "patch" and event.status_code == 201:
-            used.add((event.group, resource, "create"))  # an apply of something new needs both
+            used.add(
+                (event.group, resource, "create")
+            )  # a server-side apply that creates an object needs both
     assert granted(documents) - used == set()
 
 
@@ -173,7 +175,7 @@ def live(story: Story) -> None:
     story.wait_stable(1)
     for path in EDITED:
         story.edit(path)
-    # A child of an earlier release, whose kind nobody asks for any more under this name.
+    # A child of an earlier release that the current release no longer renders under this name.
     owner = names.owner_reference("pizza", story.get()["metadata"]["uid"])
     metadata = {"name": "pizza-former", "labels": names.labels("pizza"), "ownerReferences": [owner]}
     story.apiserver.request("POST", policies, {"metadata": metadata, "spec": {"podSelector": {}}})

@@ -92,7 +92,7 @@ def test_an_upgrade_restarts_no_pod_and_the_new_default_server_waits_for_the_nex
         classifier.wait_ready()
     children, pods = classifier.children(), classifier.pods()
     with operator(apiserver, serving_image="tensorflow/serving:new"):
-        # Something to do, so that the new operator has certainly looked: a child that was deleted comes back.
+        # A deleted child is restored: then the new operator has certainly reconciled.
         path = f"/apis/policy/v1/namespaces/{classifier.namespace}/poddisruptionbudgets"
         apiserver.request("DELETE", f"{path}/pizza-gateway")
         apiserver.wait_for(

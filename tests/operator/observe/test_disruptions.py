@@ -1,4 +1,4 @@
-"""When nodes or users last ended pods: no version is to blame for that."""
+"""When nodes or users last terminated pods: such disruptions do not count against a version."""
 
 from datetime import datetime
 from typing import Any

@@ -80,7 +80,7 @@ def test_the_longer_an_error_lasts_the_less_often_gateways_are_probed(health: Ga
 
 
 def test_a_broken_connection_between_pods_at_rest_counts_within_a_minute() -> None:
-    """The slowest case: it breaks just after a probe, and the gateway notices after its detection time."""
+    """The slowest case: the version breaks just after a probe, and the gateway detects it at its timeout."""
     assert PROBE_SECONDS + RETRY_SECONDS + DETECTION_SECONDS < 60
     assert PROBE_SECONDS + SILENCE_SECONDS + SILENCE_SECONDS / 4 + RETRY_SECONDS < 60
 

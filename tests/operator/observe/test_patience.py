@@ -1,4 +1,4 @@
-"""Which problems belong to an ordinary start, and from when on they are shown all the same."""
+"""Which problems are normal during a start, and after how long the status shows them."""
 
 import pytest
 

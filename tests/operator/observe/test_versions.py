@@ -52,7 +52,7 @@ def test_a_problem_of_an_outdated_pod_is_not_reported() -> None:
 
 
 def test_a_pod_with_another_grace_period_is_still_current() -> None:
-    """The gateway's timeout is no input of the version; its pods are replaced for it all the same."""
+    """The gateway's timeout is not an input of the version, but a change replaces its pods."""
     live, earlier = deployment(), deployment()
     earlier["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] += 5
     assert problem(live, broken_pod(earlier)) is not None

@@ -1,4 +1,4 @@
-"""Reconciliations whose writes the API server refuses: what they still do, and what they report."""
+"""A reconciliation with a refused write still does all other work and reports the error."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ DOWN = ApiError(500, "InternalError", 'failed calling webhook "down.example.org"
 
 
 class PlayedApiServer:
-    """Takes every write but those that `answers` has an error for, by verb and name (empty: all)."""
+    """Accepts every write except those with an error in `answers`, by verb and name (empty: all)."""
 
     def __init__(self) -> None:
         self.answers: dict[tuple[str, str], ApiError] = {}
@@ -102,7 +102,7 @@ class PlayedApiServer:
 
 
 class DeafGateways:
-    """They answer nothing."""
+    """Gateways that do not respond."""
 
     async def fetch_reports(self, _: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         return {}
@@ -134,7 +134,7 @@ class World:
         self.job = job
 
     def passes(self, count: int) -> float | None:
-        """The last one's answer. Raises what it ended with; what those before it ended with is forgotten."""
+        """The result or the exception of the last reconciliation; errors of the earlier ones are ignored."""
         for _ in range(count - 1):
             try:
                 self.next()
@@ -244,7 +244,7 @@ def test_a_failed_touch_is_retried_at_once(world: World) -> None:
     with pytest.raises(ApiError):
         world.next()
     world.server.answers.clear()
-    world.now -= 1  # no time has passed: another touch would not be due yet
+    world.now -= 1  # no time has passed: the next touch is not due yet
     world.next()
     assert "Pod gateway-x: 1.1" in world.server.written
 
@@ -290,7 +290,7 @@ def test_a_refused_event_is_dropped_and_blocks_nothing(world: World) -> None:
 
 
 def test_verifications_of_earlier_attempts_are_removed_and_the_present_one_stays(world: World) -> None:
-    """For its logs and its figures in the status, as long as the version is the one asked for."""
+    """Its pods keep their logs, and the status keeps its figures, while the spec requests this version."""
     earlier = names.verify_name("pizza", 1, "0123456789ab")
     plans = [child("ConfigMap", name, "verify", 1) for name in (earlier, world.job["metadata"]["name"])]
     for body in (child("Job", earlier, "verify", 1), *plans):

@@ -77,7 +77,7 @@ def test_gateways_that_have_not_read_their_first_routing_file_yet_are_starting()
     operator, gateway = Operator(), pod("gateway", "gateway", container=UNREADY)
     server = pod("server", "serving")
     server["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
-    for second in range(60):  # they wait for the first version, however long it takes
+    for second in range(60):  # they wait for the first version without a time limit
         assert "NotAnswering" not in operator.reasons(second, LOADING, gateway, server).values()
     for second in range(60, 70):
         assert operator.reasons(second, SERVING, gateway, server)["Available"] == "GatewayStarting"

@@ -1,4 +1,4 @@
-"""Whose turn it is to change to a new gateway image, and how turns end."""
+"""Which ImageClassifiers may change to a new gateway image, and when the next ones may."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ OLD, NEW = render.Installation("gateway:1", "default"), render.Installation("gat
 
 
 class Fleet:
-    """ImageClassifiers with gateways of the old image, in a cluster that needs its time."""
+    """ImageClassifiers with gateways of the old image, in a cluster where pods start slowly."""
 
     def __init__(self, count: int) -> None:
         self.keys = [Key("food", f"pizza-{number}") for number in range(count)]

@@ -1,4 +1,4 @@
-"""Hints between reconciliations: who has acknowledged, and when to annotate again."""
+"""Hints between reconciliations: which gateways have acknowledged, and when to annotate pods again."""
 
 from imageclassifier_operator.observe.gateway_health import Probe
 from imageclassifier_operator.observe.types import GatewayReport

@@ -1,4 +1,4 @@
-"""What a reconciliation relies on and must not lose, one step at a time, without an API server."""
+"""Single steps of the reconciler without an API server: leader election, caches, retries and Events."""
 
 import asyncio
 from typing import Any
@@ -29,7 +29,7 @@ BODY: dict[str, Any] = {
 
 
 class FirstInLine:
-    """A replica that gets the Lease at once and keeps it."""
+    """A replica that acquires the Lease at once and keeps it."""
 
     async def acquire(self) -> None: ...
 
@@ -103,7 +103,7 @@ def test_an_object_that_went_while_the_answer_to_a_write_was_under_way_stays_gon
 
 
 class BusyApiServer:
-    """Takes an Event only at the second try."""
+    """Accepts an Event only at the second attempt."""
 
     def __init__(self) -> None:
         self.tries = 0

@@ -1,4 +1,4 @@
-"""Writing the routing: what happens when somebody else has written it since the state was read."""
+"""The routing writer detects a concurrent write of the routing ConfigMap."""
 
 import asyncio
 from collections.abc import Mapping

@@ -38,7 +38,7 @@ def poll(poller: ProgressPoller, client: Any, pods: list[Any], now: float) -> Ve
 def test_a_pod_is_polled_every_few_seconds_and_keeps_its_last_answer() -> None:
     poller, client = ProgressPoller(), Answers()
     assert poll(poller, client, [pod()], 100.0) == VerificationProgress(10, 1)
-    client.progress = None  # it did not answer in time
+    client.progress = None  # it did not respond in time
     assert poll(poller, client, [pod()], 100.0 + POLL_SECONDS / 2) == VerificationProgress(10, 1)
     assert client.polls == 1
     assert poll(poller, client, [pod()], 100.0 + POLL_SECONDS) == VerificationProgress(10, 1)

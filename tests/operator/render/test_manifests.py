@@ -110,7 +110,7 @@ def test_the_model_server_gets_only_flags_that_tensorflow_serving_has(body: dict
 
 @pytest.mark.parametrize("name", ["smallest", "volume"])
 def test_what_the_spec_gives_to_the_model_server_governs_its_init_container_too(name: str) -> None:
-    """Or the advice to raise its memory would help nobody, and no pod could be of the class Guaranteed."""
+    """Otherwise raising the memory would have no effect, and no pod could be Guaranteed."""
     resources = {"requests": {"memory": "3Gi"}, "limits": {"memory": "3Gi"}}
     pod = pod_specs({**SPECS[name], "serving": {"resources": resources}})["serving"]
     assert [container["resources"] for container in containers(pod)] == [resources, resources]
@@ -200,7 +200,7 @@ def test_a_gateway_is_given_time_to_drain(body: dict[str, Any]) -> None:
     environment = {entry["name"]: entry.get("value") for entry in pod["containers"][0]["env"]}
     drain = int(environment["GATEWAY_DRAIN_SECONDS"])
     timeout = int(environment["GATEWAY_TIMEOUT_SECONDS"])
-    # What the gateway takes at most: HttpServer._drain in imageclassifier_gateway.http.server.
+    # The gateway's maximum: HttpServer._drain in imageclassifier_gateway.http.server.
     assert pod["terminationGracePeriodSeconds"] > drain + 2 * timeout + 5
 
 

@@ -41,7 +41,7 @@ NOT_STORED = ((".spec.paused", False, None), (".spec.ingress", [], None), (".spe
 
 
 def differences(sent: Any, stored: Any, path: str = "") -> Iterator[str]:
-    """Where `stored` is not what was sent; what the server added beside it is none."""
+    """The differences between `stored` and the sent object; fields that the server added do not count."""
     if isinstance(sent, dict) and isinstance(stored, dict):
         for key, value in sent.items():
             yield from differences(value, stored.get(key), f"{path}.{key}")
@@ -73,7 +73,7 @@ def test_applying_them_again_changes_nothing(apiserver: ControlPlane, namespace:
             assert stored["spec"] == stored_again["spec"]
             continue
         first, again = stored["metadata"], stored_again["metadata"]
-        # Controllers write the status of what has one, so of that only the generation tells.
+        # Controllers write the status of some kinds, so only the generation shows a changed spec there.
         version = "generation" if "generation" in first else "resourceVersion"
         assert again[version] == first[version], child["kind"]
 

@@ -17,7 +17,7 @@ SETTINGS = render.Installation(gateway_image="gateway:test", operator_namespace=
 
 
 def picture_blocks(*, allow_private_networks: bool) -> list[dict[str, Any]]:
-    """The address blocks from which the gateway's policy lets pictures be fetched."""
+    """The address blocks to which the gateway's policy allows connections for pictures."""
     ic = api.parse(
         {
             "metadata": {"name": "pizza", "namespace": "food", "uid": "u"},

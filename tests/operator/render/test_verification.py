@@ -69,7 +69,7 @@ def described(version: int, **changed: Any) -> api.ImageClassifier:
 
 
 def test_the_plan_contains_the_contracts_of_both_versions_without_their_own() -> None:
-    """Or the classes of two models that do not describe themselves could not be compared."""
+    """Otherwise the classes of two models without a contract could not be compared."""
     one = described(1).candidate("tf")
     ic = described(2, classes=[{"name": "night"}, {"name": "day"}])
     plan = json.loads(verification_plan.plan(ic, ic.candidate("tf"), one))

@@ -54,7 +54,7 @@ def goal(promote: str = "", **rules: Any) -> Goal:
 def counted(
     one: tuple[int, int], two: tuple[int, int], shadow: ShadowReport | None = None, **more: Any
 ) -> Snapshot:
-    """Everything is up; the gateway has counted so many requests and failures of versions 1 and 2."""
+    """All pods are ready; the gateway has counted these requests and failures of versions 1 and 2."""
     reports = {
         number: VersionReport(True, Counters(*counts, {"0.1": counts[0], "+Inf": counts[0]}))
         for number, counts in ((1, one), (2, two))

@@ -1,4 +1,4 @@
-"""The analysis: which figures make a version worse, which let it pass, and what it says meanwhile."""
+"""The analysis: which figures make it fail, pass or stay inconclusive, and its messages."""
 
 import dataclasses
 
@@ -74,7 +74,7 @@ def test_a_limit_of_everything_lets_every_share_of_failures_pass() -> None:
         (window(400, slow=40), window(3600, slow=3), Reason.TOO_SLOW),
         (window(400, slow=4), window(3600, slow=36), None),  # 1 %: the 99th percentile keeps to the limit
         (window(400, slow=40), window(3600, slow=360), None),  # the serving version is as slow
-        (window(20, slow=1), window(180), None),  # too few to tell
+        (window(20, slow=1), window(180), None),  # too few for a conclusion
     ],
 )
 def test_a_version_is_too_slow_when_more_than_one_in_a_hundred_is_and_more_than_of_the_serving_version(
@@ -109,7 +109,7 @@ def test_without_recent_requests_the_older_ones_are_compared() -> None:
 
 
 def test_older_figures_that_the_recent_ones_contradict_are_left_out() -> None:
-    """A client began to send what fails, an hour ago: both versions fail it."""
+    """A client has sent failing requests for an hour; both versions fail them."""
     assert settled(window(3000, 150), window(1000, 50), window(50_000, 50)) is not WORSE
     assert Reference(window(1000, 50), window(50_000, 50)).failures.trials == 1000
     assert Reference(window(1000, 1), window(50_000, 50)).failures.trials == 10_000

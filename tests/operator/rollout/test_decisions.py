@@ -1,4 +1,4 @@
-"""Single decisions, one moment each, which test_random_histories.py reaches rarely or never."""
+"""Single decisions that test_random_histories.py reaches rarely or never."""
 
 from dataclasses import replace
 from typing import Any
@@ -54,7 +54,7 @@ def goal(wanted: ModelVersion = TWO, attempt: str = "a", promote: str = "", **ru
 def seen(
     *, connected: bool = True, report: bool = True, error: str | None = None, revision: int = 5, **more: Any
 ) -> Snapshot:
-    """Both versions are up, and the one gateway has taken on the routing."""
+    """Both versions are ready, and the only gateway has acknowledged the routing."""
     says = {1: VersionReport(True), 2: VersionReport(connected, error=error)}
     gateway = GatewaySnapshot("pizza-gateway-x", True, GatewayReport("g", revision, says) if report else None)
     versions = {v.version: VersionSnapshot(v.input_hash, True, 1) for v in (ONE, TWO)}
@@ -223,7 +223,7 @@ def test_a_shadow_gets_the_share_that_the_spec_asks_for_now() -> None:
 
 
 def test_a_change_of_the_sticky_key_is_a_new_revision() -> None:
-    """Or gateways would read it when their kubelet gets round to it, and nobody would know."""
+    """Without a new revision, the operator would not know when the gateways have read the change."""
     stable = State(revision=5, phase=Phase.STABLE, serving=ONE)
     decision = decide(goal(wanted=ONE, sticky=Sticky("header", "X-User")), stable, seen(), NOW)
     assert decision.state.revision == 6
@@ -273,7 +273,7 @@ def test_a_promote_token_that_is_in_the_manifest_of_a_new_version_promotes_nothi
 
 
 def test_the_first_version_of_all_is_not_paused() -> None:
-    """Nothing serves meanwhile; and its deadline counts."""
+    """No version serves in the meantime, and the deadline counts."""
     first = State(phase=Phase.VERIFY, candidate=TWO, attempt="a", since=NOW)
     looks = replace(seen(), gateways=(), acknowledged_seconds=None)
     after = decide(goal(paused=True), first, looks, NOW + 600).state
@@ -293,7 +293,7 @@ SERVING = State(phase=Phase.STABLE, serving=classifier().candidate("tf:1"))
 
 
 def test_other_settings_leave_the_version_that_serves_its_model_server() -> None:
-    """An operator upgrade brings another default; nothing has verified the version with it."""
+    """An operator upgrade changes a default; no verification has covered the version with it."""
     more_memory = {"serving": {"resources": {"limits": {"memory": "4Gi"}}}}
     assert goal_of(classifier(**more_memory), "tf:2", SERVING).wanted.server_image == "tf:1"
     named = {"serving": {"image": "tf:3"}}

@@ -1,4 +1,4 @@
-"""What gateways counted of a version in a window."""
+"""The figures of a version: what gateways counted in a time window."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The rollout as a whole: random histories of specs, pods, verdicts, gateways, time and accidents."""
+"""The whole rollout under random histories of specs, pods, verifications, gateways, time and failures."""
 
 import copy
 import dataclasses
@@ -101,7 +101,7 @@ def deployed(made: ModelVersion, *, ready: bool, has_served: bool = False) -> di
 
 @dataclasses.dataclass
 class Gateway:
-    """A gateway process that reads the routing file when the kubelet gets round to it."""
+    """A gateway process that reads the routing file after the kubelet's delay."""
 
     start_id: str
     file: dict | None = None
@@ -133,7 +133,7 @@ class Gateway:
 
 
 class Rollouts(RuleBasedStateMachine):
-    """The operator against a small world that does anything but keep still."""
+    """The operator in a simulated cluster that changes at random."""
 
     @initialize(
         strategy=st.sampled_from(sorted(STRATEGIES)),
@@ -141,7 +141,7 @@ class Rollouts(RuleBasedStateMachine):
         leftovers=st.dictionaries(st.sampled_from(VERSIONS), st.tuples(st.booleans(), st.booleans())),
     )
     def install(self, strategy, version, leftovers):
-        """A classifier is installed, over whatever children are there already."""
+        """Installs a classifier, also when children of an earlier one exist."""
         self.now = 1_000.0
         self.rollout = STRATEGIES[strategy]
         self.wanted = served(version)
@@ -301,7 +301,7 @@ class Rollouts(RuleBasedStateMachine):
 
     @rule()
     def all_goes_well_for_a_while(self):
-        """Without this, random histories hardly ever come to the later phases."""
+        """Without this rule, random histories hardly ever reach the later phases."""
         self.held_back = None
         for version in self.state.kept:
             self.deployments[version].update(ready=True, broken=False)
@@ -370,7 +370,7 @@ class Rollouts(RuleBasedStateMachine):
     @precondition(lambda self: self.deployments)
     @rule(data=st.data(), meanwhile=st.sampled_from([None, *OF_THE_CLUSTER]))
     def a_node_takes_the_pods(self, data, meanwhile):
-        """A drain, an eviction or a lost node. Successors start at once, or have to wait for a node."""
+        """A drain, an eviction or a lost node. The new pods start at once or wait for a node."""
         version = data.draw(st.sampled_from(sorted(self.deployments)))
         problem = None if meanwhile is None else Problem(meanwhile, "there is no node")
         self.deployments[version].update(ready=False, problem=problem, disrupted_at=self.now)
@@ -441,7 +441,7 @@ class Rollouts(RuleBasedStateMachine):
 
     @rule()
     def the_watch_of_pods_is_held_back(self):
-        """The operator goes on with what it saw last, while the gateways meet the pods as they are."""
+        """The operator continues with its last snapshot, while the gateways reach the actual pods."""
         self.held_back = {version: made["ready"] for version, made in self.deployments.items()}
         self.reconcile()
 
@@ -453,7 +453,7 @@ class Rollouts(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.2, 5, 40]), acts_first=st.booleans())
     def another_leader_takes_over_while_a_write_of_the_old_one_is_under_way(self, seconds, acts_first):
-        """Such a write arrives only onto the ConfigMap from which the old leader read its state."""
+        """A write of an old leader succeeds only if the ConfigMap is still the one that it read."""
         basis = copy.deepcopy(self.config_map)
         state = recover(self.config_map, self.memory, self.status, self.as_deployments(), self.now)
         late = decide(self.goal(state), state, self.observed(state), self.now).state
@@ -517,11 +517,11 @@ class Rollouts(RuleBasedStateMachine):
             assert not state.has_failed(state.attempt)
 
     def check_shares(self, before: State, after: State, seen: Snapshot):
-        """A version only ever gains a share while its pods are ready."""
+        """The weight of a version increases only while its pods are ready."""
         had, has = routing.shares(before), routing.shares(after)
         for version, percent in has.items():
             if before.serving is not None and percent > had.get(version, 0):
-                returned = before.serving.version == version  # a share comes back to where it was
+                returned = before.serving.version == version  # the weight returns to its earlier value
                 assert seen.ready_pods(version) > 0 or returned, (
                     f"{percent}% for {version}, which is not ready"
                 )
@@ -559,7 +559,7 @@ class Rollouts(RuleBasedStateMachine):
                 )
 
     def teardown(self):
-        """Left alone, with pods up and gateways reading, it comes to rest, and then writes nothing."""
+        """With ready pods and responsive gateways, the rollout becomes stable and then writes nothing."""
         if not hasattr(self, "state"):
             return
         self.stopped, self.held_back = False, None
@@ -568,7 +568,7 @@ class Rollouts(RuleBasedStateMachine):
                 deployment.update(ready=True, problem=None)
             for gateway in self.gateways:
                 if self.rollout.paused:
-                    gateway.cut_off.clear()  # who pauses a rollout waits for it without any deadline
+                    gateway.cut_off.clear()  # a paused rollout has no deadline
                 if self.config_map is not None:
                     gateway.file = json.loads(self.config_map["data"][names.ROUTING_FILE])
             if self.state.phase is Phase.VERIFY:
@@ -628,7 +628,7 @@ def test_a_step_promoted_by_hand_does_not_wait_for_the_clock_that_stands_still_w
 
 
 def settling(rollouts: Rollouts) -> Rollouts:
-    """Version 2 has taken all requests; version 1 stands warm beside it."""
+    """Version 2 serves all requests; version 1 is still warm."""
     rollouts.install(strategy="at once", version=1, leftovers={1: (True, True)})
     rollouts.the_spec_changes(version=2, memory="1Gi")
     rollouts.deployments[2].update(ready=True)
@@ -678,7 +678,7 @@ def test_a_manual_return_to_the_previous_version_leaves_no_fallback() -> None:
 
 
 def late(phase: Phase, **seen: object) -> list[str]:
-    """What happens in this phase long after its deadline."""
+    """The transition of this phase long after its deadline."""
     one, two = served(1), served(2)
     state = State(phase=phase, serving=one, candidate=two, attempt="a", since=0.0)
     observed = Snapshot(
@@ -709,7 +709,7 @@ def test_a_verification_that_exceeds_its_deadline_fails_with_its_cause() -> None
 
 
 def test_a_spec_refused_during_a_rollout_sets_the_weight_of_the_candidate_to_zero() -> None:
-    """Going back by the number alone, while the image is still that of the candidate."""
+    """The user returns to version 1 but leaves the image of the candidate in the spec."""
     body = {
         "metadata": {"name": "pizza", "namespace": "food", "uid": "u", "generation": 3},
         "spec": {"model": {"name": "pizza", "version": 1, "source": {"image": {"reference": "pizza:2"}}}},

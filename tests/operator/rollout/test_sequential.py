@@ -1,4 +1,4 @@
-"""The sequential tests are wrong as seldom as they promise, however often they are looked at."""
+"""The sequential tests keep their promised error rate under any number of looks."""
 
 import random
 from collections.abc import Callable
@@ -69,7 +69,7 @@ def test_a_candidate_far_above_the_margin_is_nearly_always_found() -> None:
 
 
 def test_a_fixed_threshold_on_the_difference_would_be_wrong_far_more_often() -> None:
-    """The test above can fail: what the operator did before, looked at each second, does."""
+    """The test above can fail: the operator's earlier method, applied each second, fails it."""
     wrong = 0
     for seed in range(100):
         chance = random.Random(seed)

@@ -78,7 +78,9 @@ def test_objects_belong_to_the_classifier_that_their_label_names():
 
 def test_an_object_that_lost_its_labels_is_seen_again_once_it_has_them_back():
     store, _ = cache(deployments=[deployment("5")])
-    store.record_deletion(DEPLOYMENTS, KEY, "pizza-gateway", "u")  # the watch reports a lost label so
+    store.record_deletion(
+        DEPLOYMENTS, KEY, "pizza-gateway", "u"
+    )  # the watch reports an object that lost its label as deleted
     store.record_event(DEPLOYMENTS, "u")
     assert store.get(DEPLOYMENTS, KEY, "pizza-gateway") is not None
 

@@ -1,4 +1,4 @@
-"""How many requests the client has under way at once."""
+"""The client limits its concurrent requests."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The store of a reflector: what it keeps of an object, and whose it is."""
+"""The store of a reflector: which parts of an object it keeps, and to which ImageClassifier it belongs."""
 
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.kinds import DEPLOYMENTS, FIELD_MANAGER, PODS

@@ -9,7 +9,7 @@ KEY = Key("default", "pizza")
 
 
 def work(queue: WorkQueue, handle, is_done, workers: int = 2) -> None:
-    """Works until it is done, and a moment more, so that what should not follow can be seen."""
+    """Runs until `is_done()` and a moment longer, so that unexpected extra work shows."""
 
     async def main() -> None:
         running = [asyncio.create_task(queue.work(handle, lambda _: None)) for _ in range(workers)]
@@ -35,7 +35,7 @@ def test_a_key_is_never_worked_on_twice_at_once_and_repeats_collapse():
         most = max(most, running)
         if runs == 1:
             for _ in range(5):
-                queue.add(key)  # while it is worked on: once more, not five times
+                queue.add(key)  # while it is processed: processed once more, not five times
         await asyncio.sleep(0.01)
         running -= 1
 

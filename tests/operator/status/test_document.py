@@ -160,7 +160,7 @@ WELL = VersionReport(ready=True)
 
 
 def gateways(*words: VersionReport | None, ready: bool = True) -> tuple[GatewaySnapshot, ...]:
-    """One gateway for each of what they have said of the serving version."""
+    """One gateway for each report on the serving version."""
     return tuple(GatewaySnapshot(f"g-{i}", ready, serving=word) for i, word in enumerate(words))
 
 

@@ -18,7 +18,7 @@ def told(taken: TakenTransition = STARTED, revision: int = 7, now: float = 0.0) 
 
 
 def test_kubectl_describe_can_put_events_in_their_order() -> None:
-    """It sorts by the first timestamp, and shows them in any order where there is none."""
+    """kubectl sorts Events by the first timestamp, and in no order without one."""
     assert [told(now=now)["firstTimestamp"] for now in (0.4, 61)] == [
         "1970-01-01T00:00:00Z",
         "1970-01-01T00:01:01Z",

@@ -1,4 +1,4 @@
-"""What kstatus, and with it Flux and Config Sync, makes of the status."""
+"""How kstatus, and therefore Flux and Config Sync, interprets the status."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the CRD says against a value: as much of OpenAPI as the CRD has of it, without an API server."""
+"""Validates a value against the CRD without an API server, for the parts of OpenAPI that it uses."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,7 +24,7 @@ _BITS = {"int32": 31, "int64": 63}
 
 
 def complaints(schema: Mapping[str, Any], value: Any, path: str) -> Iterator[str]:
-    """Why the API server would not take `value`, one sentence for each reason."""
+    """Why the API server would refuse `value`: one sentence for each reason."""
     kind = schema["type"]
     if not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "boolean"):
         yield f"{path} is no {kind}: {value!r}"

@@ -72,7 +72,7 @@ class PlayedGateways:
         if not self.deaf:
             name = names.routing_name(metadata["labels"][names.LABEL_INSTANCE])
             path = f"/api/v1/namespaces/{metadata['namespace']}/configmaps/{name}"
-            with contextlib.suppress(ApiError):  # without a file a gateway goes on with the one it has
+            with contextlib.suppress(ApiError):  # without a file, a gateway keeps the last one
                 config_map = self._apiserver.request("GET", path)
                 self._files[metadata["uid"]] = json.loads(config_map["data"]["routing.json"])
         file = self._files.get(metadata["uid"])
@@ -139,7 +139,7 @@ class RunningOperator:
         return self._thread
 
     def freeze_until(self, wake: threading.Event) -> None:
-        """Stop its event loop, with everything that runs on it, as when its node gives it no CPU time."""
+        """Block the operator's event loop, as a node without free CPU does."""
         assert self._loop is not None
         self._loop.call_soon_threadsafe(wake.wait)
 
@@ -165,7 +165,7 @@ class RunningOperator:
 
 
 class Bench:
-    """One namespace with the operator at work, and the few things that tests do there."""
+    """One namespace with a running operator, and helpers for the tests there."""
 
     def __init__(self, apiserver: Any, namespace: str, gateways: PlayedGateways) -> None:
         self.apiserver, self.namespace, self.gateways = apiserver, namespace, gateways
@@ -224,7 +224,7 @@ class Bench:
             raise TimeoutError(f"waited for {what}; status: {json.dumps(self.status(), indent=1)}") from None
 
     def verify(self, version: int, message: str = PASSED) -> None:
-        """The verification of a version ends with this verdict."""
+        """End the verification of a version with this result."""
 
         def running() -> list[dict[str, Any]]:
             return [

@@ -9,7 +9,7 @@ PASSED = json.dumps({"schema": 1, "passed": True, "reason": "", "message": "", "
 
 
 def pass_verifications(apiserver: ControlPlane, namespace: str) -> None:
-    """Every verification of the namespace that runs at this moment ends well."""
+    """Pass all verifications that currently run in the namespace."""
     pods = f"/api/v1/namespaces/{namespace}/pods"
     annotations = {
         "kwok.imageclassifier.dev/exit-code": "0",
