@@ -6,6 +6,7 @@ stripped of what it had asked for. The API server's audit log then shows what wa
 used.
 """
 
+import base64
 import dataclasses
 import re
 import subprocess
@@ -179,8 +180,13 @@ def live(story: Story) -> None:
     owner = names.owner_reference("pizza", story.get()["metadata"]["uid"])
     metadata = {"name": "pizza-former", "labels": names.labels("pizza"), "ownerReferences": [owner]}
     story.apiserver.request("POST", policies, {"metadata": metadata, "spec": {"podSelector": {}}})
-    story.patch({"model": {"version": 2}})
+    # The plan of this verification is too large for an annotation, so it is a ConfigMap.
+    picture = {"base64": base64.b64encode(bytes(20_000)).decode()}
+    acceptance = {"cases": [{"name": "large", "label": "pizza", "picture": picture}]}
+    story.patch({"model": {"version": 2}, "rollout": {"acceptance": acceptance}})
     story.wait_stable(2)
+    story.patch({"model": {"version": 3}, "rollout": {"acceptance": None}})
+    story.wait_stable(3)
     story.patch({"autoscaling": None, "gateway": {"ingress": None}})
     story.wait_gone("/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers")
     story.wait_gone("/apis/networking.k8s.io/v1/namespaces/{}/ingresses")
