@@ -20,77 +20,77 @@ test: venv lint types layers docs unit cluster-test ## All checks: lint, types, 
 	@echo "All checks passed."
 
 ##@ The laptop cluster
-cluster: ## A Kind cluster named imageclassifier, created or mended (NODE_IMAGE= BASE_IMAGE= SERVING_IMAGE=)
+cluster: ## Create or repair the Kind cluster imageclassifier (NODE_IMAGE= BASE_IMAGE= SERVING_IMAGE=)
 	@$(TOOL) cluster
-cluster-with-workers: ## A second cluster with two workers, for tests of failing nodes
+cluster-with-workers: ## Create a second cluster with two workers, for tests of failing nodes
 	@$(TOOL) cluster-with-workers
 images: cluster ## Build our images and load them into the cluster
 	@$(PYTHON) kind/build_images.py --load imageclassifier
-kubernetes: ## Build Kubernetes and KWOK as programs, for tests against a bare API server
+kubernetes: ## Build the Kubernetes and KWOK binaries, for tests against an API server without a cluster
 	@$(TOOL) kubernetes
-down: ## Remove every container, network and process of ours; what was made stays cached
+down: ## Remove our containers, networks and processes; keep the caches
 	@$(TOOL) down
-clean: ## As down, and remove the caches and logs too
+clean: ## Like down, and also remove the caches and logs
 	@$(TOOL) clean
 
 ##@ The models
-models: venv ## Both pizza models, in models/
+models: venv ## Build both pizza models, into models/
 	@$(MAKE) --no-print-directory --jobs=2 $(foreach version,1 2,models/pizza-model/$(version)/saved_model.pb)
 models/pizza-model/%/saved_model.pb: examples/pizza/v%/training.json examples/pizza/v%/learned.npz | venv
 	@$(BIN)/imageclassifier-training export examples/pizza/v$* --name pizza-model --version $* --out models --replace
 
 ##@ Files made from sources
-install-yaml: ## The installation's YAML, checked in (IMAGE_REGISTRY=registry.example.org/team for your own images)
+install-yaml: ## Generate operator/install/install.yaml (IMAGE_REGISTRY=registry.example.org/team for your own images)
 	@$(PYTHON) operator/install/render.py --image-registry $(IMAGE_REGISTRY) >operator/install/install.yaml
 	@$(PYTHON) operator/install/render.py --image-registry $(IMAGE_REGISTRY) --one-namespace \
 	  >operator/install/install-one-namespace.yaml
-reference: venv ## The generated parts of docs/: reference.md, the diagrams of rollouts.md and architecture.md
+reference: venv ## Generate parts of docs/: reference.md, the diagrams of rollouts.md and architecture.md
 	@$(BIN)/python docs/make_reference.py
 	@$(BIN)/python docs/make_rollouts.py
 	@$(BIN)/python docs/make_architecture.py
 
 ##@ Checks, one by one
-venv: ## The Python environment .venv, from the locked requirements
+venv: ## Create the Python environment .venv from the locked requirements
 	@$(TOOL) venv
-lint: venv ## ruff: rules, docstrings and formatting; spelling; wording; links
+lint: venv ## Check code and docstrings with ruff; check spelling, wording and links
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/codespell
 	@$(BIN)/python docs/check_wording.py
 	@$(BIN)/python docs/check_links.py
-format: venv ## Put the formatting right
+format: venv ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
-types: venv ## mypy, strict
+types: venv ## Check the type hints with mypy --strict
 	@$(BIN)/mypy operator/src gateway/src training/src model_server/src kind/laptop kind/images kind/tool.py kind/build_images.py tests/support tests/bench/*.py
 	@for bench in $(wildcard tests/bench/*/); do MYPYPATH=$$bench $(BIN)/mypy $$bench || exit; done # their modules have equal names
-layers: venv ## import-linter: which part may know which
+layers: venv ## Check with import-linter which modules import which
 	@$(BIN)/lint-imports
-docs: venv ## The documentation site in .build/site; a broken link is an error
+docs: venv ## Build the documentation site in .build/site; a broken link is an error
 	@$(BIN)/zensical build --strict
-unit: venv kubernetes ## Tests that need no cluster (a bare API server at most)
+unit: venv kubernetes ## Run the tests that need no cluster; some use an API server without one
 	@$(PYTEST) tests/cluster --collect-only --quiet --quiet  # a wrong import fails now, not in ten minutes
 	@$(PYTEST) tests --ignore=tests/cluster --ignore=tests/bench -m "not cluster" $(IN_TWO)
-cluster-test: venv images ## Tests on the Kind cluster
+cluster-test: venv images ## Run the tests on the Kind cluster
 	@$(PYTEST) tests/cluster -m cluster $(IN_TWO)
-workers-test: venv ## Tests on a cluster with two workers, which is removed afterwards
+workers-test: venv ## Run the tests on a cluster with two workers, and remove it afterwards
 	@$(TOOL) cluster-with-workers
 	@$(PYTEST) tests/cluster -m workers; result=$$?; $(TOOL) without-workers; exit $$result
-bench: models ## Measure the gateway and the model server, each beside a reference in the same run
+bench: models ## Measure the gateway and the model server, each against a reference in the same run
 	@$(BIN)/python tests/bench/gateway/run.py
 	@$(BIN)/python tests/bench/gateway/fuzz.py --requests 100000
 	@$(BIN)/python tests/bench/model_server_throughput.py models/pizza-model
-attack: venv ## Attack the gateway in a container while a good client uses it (ARGUMENTS="--only silent --write")
+attack: venv ## Attack the gateway in a container while a well-behaved client uses it (ARGUMENTS="--only silent --write")
 	@$(BIN)/python tests/bench/attack/run.py $(ARGUMENTS)
-bench-rollouts: venv cluster ## Rollouts of every kind on Kind under load (ARGUMENTS="--rows bump --write")
+bench-rollouts: venv cluster ## Measure all kinds of rollouts on Kind under load (ARGUMENTS="--rows bump --write")
 	@PYTHONPATH=kind $(BIN)/python tests/bench/rollouts/run.py $(ARGUMENTS)
-bench-scale: venv ## A hundred and a thousand ImageClassifiers on fake pods (ARGUMENTS="--objects 300 --write")
+bench-scale: venv ## Measure the operator with 100 and 1,000 ImageClassifiers on simulated pods (ARGUMENTS="--objects 300 --write")
 	@$(BIN)/python tests/bench/scale/run.py $(ARGUMENTS)
-bench-verdicts: venv cluster ## Rollouts of versions that fail by chance, on Kind (ARGUMENTS="--rollouts 4")
+bench-verdicts: venv cluster ## Measure rollouts of versions that fail at random, on Kind (ARGUMENTS="--rollouts 4")
 	@PYTHONPATH=kind $(BIN)/python tests/bench/rollouts/verdicts.py $(ARGUMENTS)
-bench-judgement: venv ## Simulated rollouts by the operator's own verdicts (ARGUMENTS="--histories 1000")
+bench-judgement: venv ## Simulate rollouts, and count the wrong decisions of the operator's analysis (ARGUMENTS="--histories 1000")
 	@$(BIN)/python tests/bench/judgement/run.py $(ARGUMENTS)
 
-help: ## This list
+help: ## Show this list
 	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z-]+:.*##/ {printf "  make %-22s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
