@@ -26,6 +26,8 @@ InternalAnswer = tuple[int, str, bytes]
 _IDLE_SECONDS = 30
 #: More than the kubelet and a few scrapers need. Each open connection has a thread.
 _MAX_CONNECTIONS = 32
+#: How long a new connection waits while all others are busy with a response. Shorter than a probe's timeout.
+_BUSY_SECONDS = 1.0
 
 
 class OpenConnections:
@@ -38,26 +40,32 @@ class OpenConnections:
     def __init__(self, limit: int, seconds: float) -> None:
         self._limit = limit
         self._seconds = seconds
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         #: The time at which each connection began to wait for its client, the oldest first.
         self._waiting: dict[socket.socket, float] = {}
         self._answering: set[socket.socket] = set()
 
     def add(self, connection: socket.socket) -> bool:
-        """Add a connection. Returns False if all other connections are busy with a response."""
+        """Add a connection. Returns False if all others stay busy with a response for a second.
+
+        A response takes milliseconds, so a probe that meets many of them has to wait, not to be refused.
+        """
+        with self._changed:
+            free = self._changed.wait_for(lambda: len(self._answering) < self._limit, _BUSY_SECONDS)
+            if free:
+                self._make_room()
+                self._waiting[connection] = time.monotonic()
+            return free
+
+    def _make_room(self) -> None:
         now = time.monotonic()
-        with self._lock:
-            for oldest, since in list(self._waiting.items()):
-                full = len(self._waiting) + len(self._answering) >= self._limit
-                if not full and now - since < self._seconds:
-                    break
-                del self._waiting[oldest]
-                with suppress(OSError):
-                    oldest.shutdown(socket.SHUT_RDWR)  # its thread ends
-            if len(self._answering) >= self._limit:
-                return False
-            self._waiting[connection] = now
-            return True
+        for oldest, since in list(self._waiting.items()):
+            full = len(self._waiting) + len(self._answering) >= self._limit
+            if not full and now - since < self._seconds:
+                break
+            del self._waiting[oldest]
+            with suppress(OSError):
+                oldest.shutdown(socket.SHUT_RDWR)  # its thread ends
 
     @contextmanager
     def answering(self, connection: socket.socket) -> Iterator[None]:
@@ -66,22 +74,24 @@ class OpenConnections:
         Raises ConnectionAbortedError if it was closed before. `http.server` takes the end of a connection for
         the end of the headers, so half a request would be answered, and would keep a probe out.
         """
-        with self._lock:
+        with self._changed:
             if self._waiting.pop(connection, None) is None:
                 raise ConnectionAbortedError
             self._answering.add(connection)
         try:
             yield
         finally:
-            with self._lock:
+            with self._changed:
                 self._answering.discard(connection)
                 self._waiting[connection] = time.monotonic()
+                self._changed.notify()
 
     def remove(self, connection: socket.socket) -> None:
         """Forget a connection that is closed."""
-        with self._lock:
+        with self._changed:
             self._waiting.pop(connection, None)
             self._answering.discard(connection)
+            self._changed.notify()
 
 
 class InternalServer(ThreadingHTTPServer):
