@@ -63,7 +63,9 @@ FAILURES = {
         "VolumeFailed",
         rf'Pod {POD} waits for its volume: .*persistentvolumeclaim "nobodys" not found\. .*',
         model={"version": GOOD, "source": {"persistentVolumeClaim": {"claimName": "nobodys"}}},
-        mending={"model": {"source": {**of(GOOD)["source"], "persistentVolumeClaim": None}}},
+        mending={
+            "model": {**of(GOOD), "source": {**of(GOOD)["source"], "persistentVolumeClaim": None}},
+        },
     ),
     "starved": Failure(
         "OutOfMemory",
