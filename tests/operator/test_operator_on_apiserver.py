@@ -360,6 +360,21 @@ def test_a_status_is_unknown_while_the_operator_cannot_reach_the_gateways(
     serving.wait_ready(1)
 
 
+def test_a_deployment_that_lost_its_label_is_seen_again_once_it_has_it_back(serving: Bench) -> None:
+    path = f"/apis/apps/v1/namespaces/{serving.namespace}/deployments/pizza-serving-v1"
+
+    def label() -> str:
+        labels: dict[str, str] = serving.apiserver.request("GET", path)["metadata"]["labels"]
+        return labels[names.LABEL_MANAGED_BY]
+
+    lost = {"metadata": {"labels": {names.LABEL_MANAGED_BY: "somebody"}}}
+    serving.apiserver.request("PATCH", path, lost, content_type="application/merge-patch+json")
+    serving.wait(lambda: label() == names.MANAGER, "the label to be restored")
+    serving.patch({"spec": {"replicas": 2}})
+    serving.wait(lambda: serving.status().get("readyReplicas") == 2, "both pods in the status")
+    serving.wait_ready(1)
+
+
 def test_a_candidate_that_a_gateway_cannot_use_waits_for_it(serving: Bench) -> None:
     serving.gateways.errors = {2: "The model has no contract"}
     serving.bump(2)

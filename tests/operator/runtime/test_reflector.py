@@ -25,6 +25,7 @@ class Reflected:
     def __init__(self, server: ControlPlane, namespace: str) -> None:
         self.server, self.namespace, self.store = server, namespace, Store(CONFIG_MAPS)
         self.changed: list[Key] = []
+        self.added: list[str] = []
         self.removed: list[Removed] = []
 
     @contextlib.asynccontextmanager
@@ -32,7 +33,11 @@ class Reflected:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("KUBECONFIG", str(kubeconfig))
             client = await KubernetesClient.connect(self.namespace)
-        listener = Listener(self.changed.append, lambda _, removed: self.removed.append(removed))
+        listener = Listener(
+            self.changed.append,
+            lambda _, uid: self.added.append(uid),
+            lambda _, removed: self.removed.append(removed),
+        )
         reflector = Reflector(client, CONFIG_MAPS, self.store, listener, asyncio.Lock())
         task = asyncio.create_task(reflector.run())
         try:
@@ -92,6 +97,8 @@ def test_an_object_that_loses_its_label_and_regains_it_is_there_again(
             await reflected.has()
             reflected.label("first", names.MANAGER)
             await reflected.has("first")
+            assert len(reflected.added) == 2
+            assert len(set(reflected.added)) == 1
 
     asyncio.run(relabel())
 

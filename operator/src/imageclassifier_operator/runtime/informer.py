@@ -55,7 +55,8 @@ class Informer:
     async def reflect(self, client: KubernetesClient) -> None:
         """Run the reflectors until cancelled."""
         await self.started.wait()
-        listener, pages = Listener(self.queue.add, self._removed), asyncio.Lock()
+        listener = Listener(self.queue.add, self.cache.record_event, self._removed)
+        pages = asyncio.Lock()
         reflectors = [
             Reflector(client, kind, self._stores[kind.plural], listener, pages) for kind in REFLECTED
         ]

@@ -25,9 +25,15 @@ _GONE = 410
 
 @dataclass(frozen=True)
 class Listener:
-    """Whom a reflector tells. `changed`: an object of this ImageClassifier is new, changed or gone."""
+    """Whom a reflector tells.
+
+    `added`: the store has an object of this uid that it did not have. It may have had it before: an object
+    that loses our label is removed, and is added when it has the label again. `changed`: an object of this
+    ImageClassifier is new, changed or gone.
+    """
 
     changed: Callable[[Key], None]
+    added: Callable[[Kind, str], None]
     removed: Callable[[Kind, Removed], None]
 
 
@@ -96,7 +102,12 @@ class Reflector:
         return version
 
     def _put(self, body: Json) -> None:
-        for key in self._store.put(body):
+        uid = body["metadata"]["uid"]
+        was_there = self._store.has(uid)
+        affected = self._store.put(body)
+        if affected and not was_there:
+            self._listener.added(self._kind, uid)
+        for key in affected:
             self._listener.changed(key)
 
     def _remove(self, uid: str) -> None:

@@ -60,6 +60,10 @@ class Store(Mapping[Key, list[Json]]):
         """The uids of all objects."""
         return set(self._by_uid)
 
+    def has(self, uid: str) -> bool:
+        """Whether the store has this object."""
+        return uid in self._by_uid
+
     def put(self, body: Json) -> set[Key]:
         """Store an object. Returns whose it is and, if it was another's before, whose it was.
 
