@@ -62,8 +62,12 @@ def version_of(body: Json) -> int | None:
     return int(label) if label is not None and label.isdigit() else None
 
 
-def versions(objects: Objects, wanted: Mapping[int, Json]) -> dict[int, VersionSnapshot]:
-    """A snapshot of each version that has a Deployment. `wanted`: the rendered Deployments by version."""
+def versions(objects: Objects, wanted: Mapping[int, Json | None]) -> dict[int, VersionSnapshot]:
+    """A snapshot of each version that has a Deployment.
+
+    `wanted`: the rendered Deployments by version, or None if there is none to compare it with. A version that
+    is not there is unwanted, and never complete.
+    """
     found: dict[int, VersionSnapshot] = {}
     for version, deployment in objects.serving_deployments().items():
         pods = objects.serving_pods(version)
@@ -109,23 +113,19 @@ def _pod_hash(pod: Json) -> str | None:
     return annotations.get(names.ANNOTATION_POD_HASH)
 
 
-def is_complete(live: Json, wanted: Json) -> bool:
-    """Whether a Deployment matches its manifest, and all its pods are updated and available.
+def is_rolled_out(deployment: Json) -> bool:
+    """Whether a Deployment has all its pods, all are of its current template, and all are available."""
+    status, generation = deployment.get("status") or {}, deployment["metadata"].get("generation", 0)
+    counts = {status.get(name) or 0 for name in ("replicas", "updatedReplicas", "availableReplicas")}
+    is_observed = status.get("observedGeneration", 0) >= generation
+    return is_observed and counts == {deployment["spec"].get("replicas", 1)}
 
-    Pass the Deployment itself as `wanted` if there is no manifest to compare it with. The API server drops
-    empty values that the field manager still owns, so a comparison with itself would find a difference.
-    """
-    status, generation = live.get("status") or {}, live["metadata"].get("generation", 0)
-    replicas = live["spec"].get("replicas", 1)
-    return (
-        status.get("observedGeneration", 0) >= generation
-        and replicas > 0
-        and status.get("replicas")
-        == status.get("updatedReplicas")
-        == status.get("availableReplicas")
-        == replicas
-        and (wanted is live or not needs_apply(wanted, live, FIELD_MANAGER))
-    )
+
+def is_complete(live: Json, wanted: Json | None) -> bool:
+    """Whether a Deployment has pods, is rolled out and matches its manifest, if there is one."""
+    if not is_rolled_out(live) or live["spec"].get("replicas", 1) == 0:
+        return False
+    return wanted is None or not needs_apply(wanted, live, FIELD_MANAGER)
 
 
 def gateway_problem(objects: Objects, deployment: Json | None) -> Problem | None:

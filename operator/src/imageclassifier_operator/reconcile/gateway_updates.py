@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import DEPLOYMENTS
+from imageclassifier_operator.observe.objects import is_rolled_out
 from imageclassifier_operator.reconcile.request import ValidRequest
 from imageclassifier_operator.runtime.cache import Cache
 from imageclassifier_operator.runtime.work_queue import Key
@@ -41,7 +42,7 @@ class GatewayUpdates:
         key, now = request.key, request.now
         turns = self._turns(wanted, now)
         if live is None or _image(live) == _image(wanted):
-            if live is not None and key in turns and not is_updating(live):
+            if live is not None and key in turns and is_rolled_out(live):
                 self.forget(key)
             self._leave_the_line(key)
             return False
@@ -82,7 +83,7 @@ class GatewayUpdates:
         return [
             key
             for key, each in live.items()
-            if each is not None and _image(each) == image and is_updating(each)
+            if each is not None and _image(each) == image and not is_rolled_out(each)
         ]
 
     def _leave_the_line(self, key: Key) -> None:
@@ -97,14 +98,6 @@ class GatewayUpdates:
             del self._waiting[key]
             self._called.add(key)
             self.call(key)
-
-
-def is_updating(deployment: Json) -> bool:
-    """Whether pods of the current template are missing, or not available."""
-    status, replicas = deployment.get("status") or {}, deployment["spec"].get("replicas", 1)
-    is_observed = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
-    current = min(status.get("updatedReplicas") or 0, status.get("availableReplicas") or 0)
-    return not is_observed or current < replicas or (status.get("replicas") or 0) > replicas
 
 
 def _image(deployment: Json) -> str:

@@ -45,14 +45,15 @@ class Snapshotter:
 
     async def take(self, request: ValidRequest, goal: Goal, state: State) -> Snapshot:
         """The snapshot for a valid spec."""
-        pods, memory = request.objects.gateway_pods(), request.memory
-        memory.forget_other_pods(pods)
-        ready = [pod for pod in pods if is_ready(pod)]
-        reports = await self._poll_gateways(request, state, pods, ready)
-        wanted = {version: serving_children(request, state, version)[0] for version in state.kept}
+        memory = request.memory
+        ready, reports = await self._poll_gateways(request, state)
+        wanted: dict[int, Json | None] = {
+            version: serving_children(request, state, version)[0] for version in state.kept
+        }
         gateway = self._cache.get(DEPLOYMENTS, request.key, names.gateway_name(request.ic.name))
-        rendered = render.gateway_deployment(request.ic, self._installation)
-        wanted_gateway = rendered if request.kept_gateway is None else gateway
+        wanted_gateway = None
+        if request.kept_gateway is None:
+            wanted_gateway = render.gateway_deployment(request.ic, self._installation)
         name = names.verify_name(request.ic.name, goal.wanted.version, goal.attempt)
         job = self._cache.get(JOBS, request.key, name)
         job_pods = [] if job is None else request.objects.pods_of(job)
@@ -65,7 +66,7 @@ class Snapshotter:
         snapshot = Snapshot(
             versions=objects.versions(request.objects, wanted),
             gateways=_gateways(request, state, reports),
-            gateways_complete=_is_complete(gateway, wanted_gateway),
+            gateways_complete=gateway is not None and objects.is_complete(gateway, wanted_gateway),
             gateway_problem=objects.gateway_problem(request.objects, gateway),
             acknowledged_seconds=memory.acknowledged_seconds(state.revision, ready, request.now),
             verdict=None if found is None else replace(found, version=goal.wanted.version),
@@ -80,17 +81,14 @@ class Snapshotter:
 
     async def take_invalid(self, request: Request, state: State) -> Snapshot:
         """The snapshot for an invalid spec, of which nothing can be rendered: what exists is the goal."""
-        pods, memory = request.objects.gateway_pods(), request.memory
-        memory.forget_other_pods(pods)
-        ready = [pod for pod in pods if is_ready(pod)]
-        reports = await self._poll_gateways(request, state, pods, ready)
+        ready, reports = await self._poll_gateways(request, state)
         gateway = self._cache.get(DEPLOYMENTS, request.key, names.gateway_name(request.key.name))
         snapshot = Snapshot(
-            versions=objects.versions(request.objects, request.objects.serving_deployments()),
+            versions=objects.versions(request.objects, dict.fromkeys(request.objects.serving_deployments())),
             gateways=_gateways(request, state, reports),
-            gateways_complete=_is_complete(gateway, gateway),
+            gateways_complete=gateway is not None and objects.is_complete(gateway, None),
             gateway_problem=objects.gateway_problem(request.objects, gateway),
-            acknowledged_seconds=memory.acknowledged_seconds(state.revision, ready, request.now),
+            acknowledged_seconds=request.memory.acknowledged_seconds(state.revision, ready, request.now),
             service_is_owned=self._service_is_owned(request),
         )
         return _with_patience(snapshot, request, state)
@@ -108,23 +106,28 @@ class Snapshotter:
         )
 
     async def _poll_gateways(
-        self, request: Request, state: State, pods: list[Json], ready: list[Json]
-    ) -> Mapping[str, GatewayReport]:
-        """The reports of the gateways by the uid of their pod; none when the decision needs none."""
-        memory = request.memory
+        self, request: Request, state: State
+    ) -> tuple[list[Json], Mapping[str, GatewayReport]]:
+        """The ready gateway pods, and the reports of the gateways by the uid of their pod.
+
+        There are no reports when the decision needs none.
+        """
+        pods, memory = request.objects.gateway_pods(), request.memory
+        memory.forget_other_pods(pods)
+        ready = [pod for pod in pods if is_ready(pod)]
         acknowledged = memory.acknowledged_seconds(state.revision, ready, request.now) is not None
         if state.serving is None:
-            return {}
+            return ready, {}
         version = state.serving.version
         servers = [pod for pod in request.objects.serving_pods(version) if is_ready(pod)]
         memory.gateway_health.observe_ready_pods([*ready, *servers], request.now)
         if not needs_reports(state, acknowledged):
-            return {}
+            return ready, {}
         reports = await self._gateways.fetch_reports(pods)
         asked = frozenset(pod["metadata"]["uid"] for pod in ready)
         memory.record_probe(Probe(version, asked, reports, request.now))
         self._measure(memory, state.revision, ready)
-        return reports
+        return ready, reports
 
     def _measure(self, memory: Memory, revision: int, ready: list[Json]) -> None:
         """Measure the time from a routing write to the last acknowledgement, once for each write."""
@@ -163,10 +166,6 @@ class Snapshotter:
         if problem is not None or unfinished is None:
             return problem
         return unfinished.problem
-
-
-def _is_complete(live: Json | None, wanted: Json | None) -> bool:
-    return live is not None and wanted is not None and objects.is_complete(live, wanted)
 
 
 def _gateways(
