@@ -65,8 +65,8 @@ def version_of(body: Json) -> int | None:
 def versions(objects: Objects, wanted: Mapping[int, Json | None]) -> dict[int, VersionSnapshot]:
     """A snapshot of each version that has a Deployment.
 
-    `wanted`: the rendered Deployments by version, or None if there is none to compare it with. A version that
-    is not there is unwanted, and never complete.
+    `wanted`: the rendered Deployment of each wanted version, or None if there is none to compare it with. All
+    other versions are never complete.
     """
     found: dict[int, VersionSnapshot] = {}
     for version, deployment in objects.serving_deployments().items():

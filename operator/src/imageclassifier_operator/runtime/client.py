@@ -274,29 +274,31 @@ class KubernetesClient:
         return await self._send(_Request("PUT", path, kind, "update", body=body))
 
     async def list_uids(self, kind: Kind) -> set[str]:
-        """The uids of all watched objects of `kind`, listed in chunks and without their content."""
+        """The uids of all watched objects of `kind`, listed in pages and without their content."""
         uids: set[str] = set()
-        query = {"limit": str(LIST_CHUNK), **_selection(kind)}
+        token = ""
         while True:
-            request = _Request(
-                "GET", kind.path(self.namespace), kind, "list", query=query, accept=_METADATA_LIST
-            )
-            answer = await self._send(request)
+            answer = await self._list(kind, token, LIST_CHUNK, _METADATA_LIST)
             uids.update(item["metadata"]["uid"] for item in answer["items"] or ())
-            token = answer["metadata"].get("continue")
+            token = answer["metadata"].get("continue") or ""
             if not token:
                 return uids
-            query["continue"] = token
 
     async def list_page(self, kind: Kind, token: str) -> Page:
         """One page of the list of all watched objects of `kind`, with the token of the page before."""
-        query = {"limit": str(OBJECTS_OF_A_PAGE), **_selection(kind)}
-        if token:
-            query["continue"] = token
-        answer = await self._send(_Request("GET", kind.path(self.namespace), kind, "list", query=query))
+        answer = await self._list(kind, token, OBJECTS_OF_A_PAGE)
         metadata, about = answer["metadata"], {"apiVersion": kind.api_version, "kind": kind.kind}
         items = [{**about, **item} for item in answer["items"] or ()]
         return Page(items, metadata["resourceVersion"], metadata.get("continue") or "")
+
+    async def _list(
+        self, kind: Kind, token: str, limit: int, accept: str = "application/json"
+    ) -> dict[str, Any]:
+        query = {"limit": str(limit), **_selection(kind)}
+        if token:
+            query["continue"] = token
+        path = kind.path(self.namespace)
+        return await self._send(_Request("GET", path, kind, "list", query=query, accept=accept))
 
     async def watch(self, kind: Kind, version: str) -> AsyncGenerator[dict[str, Any], None]:
         """The events of all watched objects of `kind` since `version`, until the API server ends the watch.
