@@ -7,7 +7,8 @@ import pytest
 
 from imageclassifier_training.errors import TrainingError
 from imageclassifier_training.judging import operating_point
-from imageclassifier_training.judging.operating_point import OutOfFold, ThresholdRule, choose, cross_fitted
+from imageclassifier_training.judging.operating_point import OutOfFold, choose, cross_fitted
+from imageclassifier_training.judging.threshold_rule import ThresholdRule
 
 
 def predictions(over: float = 1.0, count: int = 4000) -> tuple[np.ndarray, np.ndarray]:

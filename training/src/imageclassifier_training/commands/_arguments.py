@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from ..errors import TrainingError
+from ..judging.threshold_rule import ThresholdRule
 from ..networks.architecture import BACKBONES, Architecture
 
 #: Results go to stdout, progress to stderr.
@@ -70,18 +71,22 @@ def default_cache() -> Path:
     return Path(root) / "imageclassifier"
 
 
-def threshold_rule(text: str) -> str:
+def add_cache(group: Any) -> None:
+    """Declare `--cache`."""
+    group.add_argument(
+        "--cache",
+        type=Path,
+        default=default_cache(),
+        help="folder for cached features (default: %(default)s)",
+    )
+
+
+def threshold_rule(text: str) -> ThresholdRule:
     """A number from 0 to 1, `accuracy`, `f1`, or `precision=` and such a number."""
-    number = text.removeprefix("precision=")
     try:
-        value = float(number)
-    except ValueError:
-        value = -1
-    if text not in ("accuracy", "f1") and not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(
-            f"'{text}' must be a number from 0 to 1, accuracy, f1 or precision=P, for example precision=0.95"
-        )
-    return text
+        return ThresholdRule.parse(text)
+    except TrainingError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def weights_files(path: Path | None, architecture: Architecture) -> dict[str, Path]:

@@ -13,18 +13,13 @@ from . import _arguments as arguments
 
 if TYPE_CHECKING:
     from ..pictures.dataset import Broken
+    from ..pictures.lists import Exclusions
     from ..pictures.reading import Reading
 
 
 def add_arguments(group: Any) -> None:
     """Declare the options that say which files are used."""
-    group.add_argument(
-        "--exclude",
-        type=Path,
-        metavar="LIST",
-        help="leave out the files of this list: the CSV of `explore --write-list` or `--broken-list`, or one "
-        "path per line",
-    )
+    add_exclude(group)
     group.add_argument(
         "--skip-broken",
         action="store_true",
@@ -38,13 +33,29 @@ def add_arguments(group: Any) -> None:
     )
 
 
+def add_exclude(group: Any) -> None:
+    """Declare `--exclude`."""
+    group.add_argument(
+        "--exclude",
+        type=Path,
+        metavar="LIST",
+        help="leave out the files of this list: the CSV of `explore --write-list` or `--broken-list`, or one "
+        "path per line",
+    )
+
+
+def exclusions(options: argparse.Namespace) -> Exclusions:
+    """The files of `--exclude`."""
+    from ..pictures import lists
+
+    return lists.read(options.exclude) if options.exclude else lists.Exclusions()
+
+
 def reading(options: argparse.Namespace) -> Reading:
     """How to read the images, by the options."""
-    from ..pictures import lists
     from ..pictures.reading import Reading
 
-    excluded = lists.read(options.exclude) if options.exclude else lists.Exclusions()
-    return Reading(skip_broken=options.skip_broken, excluded=excluded)
+    return Reading(skip_broken=options.skip_broken, excluded=exclusions(options))
 
 
 @contextmanager

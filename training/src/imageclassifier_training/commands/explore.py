@@ -13,6 +13,7 @@ from ..files import shown, write_atomically
 from ..networks.architecture import Architecture, Branch
 from ..progress import ProgressDisplay
 from . import _arguments as arguments
+from . import _data as data_options
 
 if TYPE_CHECKING:
     from ..exploring.explore import Exploration
@@ -31,12 +32,7 @@ def add_parser(subparsers: Any) -> None:
         subparsers, "explore", run, "show what a data set contains and what is wrong with it", _EXAMPLES
     )
     command.add_argument("data_dir", type=Path, metavar="DATA", help=arguments.DATA_DIR_HELP)
-    command.add_argument(
-        "--exclude",
-        type=Path,
-        metavar="LIST",
-        help="leave out the files of this list (CSV or one path per line)",
-    )
+    data_options.add_exclude(command)
     output = command.add_argument_group("output (nothing in DATA is changed)")
     output.add_argument(
         "--html", type=Path, metavar="FILE", help="write a report with images as one HTML file"
@@ -64,12 +60,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help="number of folds of the cross-validation; 0 looks for no doubtful labels (default: 5)",
     )
-    predictions.add_argument(
-        "--cache",
-        type=Path,
-        default=arguments.default_cache(),
-        help="folder for cached features (default: %(default)s)",
-    )
+    arguments.add_cache(predictions)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -81,20 +72,18 @@ def run(options: argparse.Namespace) -> None:
     from ..pictures import lists
     from ..pictures.reading import Reading
 
-    excluded = lists.read(options.exclude) if options.exclude else lists.Exclusions()
     with ProgressDisplay(arguments.err) as progress:
         found = explore.explore(
             options.data_dir,
             Options(architecture, views=1, folds=options.folds),
             Workspace(out=Path(), cache=options.cache, weights=weights, progress=progress),
-            Reading(excluded=excluded),
+            Reading(excluded=data_options.exclusions(options)),
         )
     if options.json:
         write_atomically(options.json, (json.dumps(report.to_dict(found), indent=1) + "\n").encode())
     if options.html:
         write_atomically(options.html, report.render(found).encode())
-    for note in found.notes:
-        arguments.err.print(f"note: {note}", markup=False)
+    data_options.print_notes(found.notes)
     arguments.out.print(_summary(found))
     if found.doubts:
         arguments.out.print(_doubts(found))

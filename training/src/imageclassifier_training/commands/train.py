@@ -11,6 +11,7 @@ from rich.table import Table
 from imageclassifier_gateway.contract import FITS, RESIZES
 
 from ..errors import TrainingError
+from ..judging.threshold_rule import FIXED
 from ..networks.architecture import BACKBONES, Architecture, Branch
 from ..progress import ProgressDisplay
 from . import _arguments as arguments
@@ -37,12 +38,7 @@ def add_parser(subparsers: Any) -> None:
     command.add_argument(
         "--out", type=Path, required=True, help="folder for the learned weights and training.json (required)"
     )
-    command.add_argument(
-        "--cache",
-        type=Path,
-        default=arguments.default_cache(),
-        help="folder for cached features (default: %(default)s)",
-    )
+    arguments.add_cache(command)
     command.add_argument(
         "--seed",
         type=int,
@@ -190,9 +186,7 @@ def run(options: argparse.Namespace) -> None:
         fit=options.fit,
     )
     weights = arguments.weights_files(options.weights, architecture)
-    from ..judging.operating_point import ThresholdRule
-
-    threshold = ThresholdRule.parse(options.threshold)
+    threshold = options.threshold
     if options.html and not options.folds:
         raise TrainingError("--html reports the cross-validation: set --folds to 2 or more.")
     if threshold.by != "fixed" and not options.folds:
@@ -204,7 +198,7 @@ def run(options: argparse.Namespace) -> None:
 
         sources = training_data.choose(options.data_dir, options.validation)
         messages = _messages(options.message, sources.training.classes)
-        if threshold != ThresholdRule() and len(sources.training.classes) != 2:
+        if threshold != FIXED and len(sources.training.classes) != 2:
             raise TrainingError(
                 f"--threshold needs exactly two classes, but the data has {len(sources.training.classes)}. "
                 "Remove --threshold."

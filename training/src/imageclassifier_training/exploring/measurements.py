@@ -14,11 +14,12 @@ from imageclassifier_gateway.contract import ModelInput
 from imageclassifier_gateway.pixels.images import FORMATS, decode, fit
 
 from ..pictures.dataset import LIMITS, Picture
+from ..pictures.near_duplicates import LUMA
 from ..progress import Progress
 
 #: Sharpness depends on the size at which it is measured, so all images are measured at the same one.
 _SIDE = 256
-_LUMA = np.array([0.299, 0.587, 0.114])
+_LUMA = np.array(LUMA)
 #: EXIF orientations that swap width and height.
 _SIDEWAYS = (5, 6, 7, 8)
 _ORIENTATION = 0x0112

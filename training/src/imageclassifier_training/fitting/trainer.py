@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from ..judging.operating_point import FIXED, OutOfFold, ThresholdRule
+from ..judging.operating_point import OutOfFold
+from ..judging.threshold_rule import FIXED, ThresholdRule
 from ..networks import network as networks
 from ..networks.architecture import Architecture
 from ..networks.learned import Delta, Learned

@@ -33,7 +33,8 @@ _BLOCK = 1024
 #: A thumbnail with less contrast (standard deviation, 0 to 255) is one colour, and is compared with none.
 _LEAST_CONTRAST = 2.0
 #: The weights of red, green and blue in grey (ITU-R BT.601), as programs use that make a picture grey.
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+LUMA = (0.299, 0.587, 0.114)
+_LUMA = np.array(LUMA, np.float32)
 
 
 def no_groups(count: int) -> NDArray[np.int64]:

@@ -1,0 +1,43 @@
+"""How the threshold for two classes is given: as a number, or as what to choose it by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import TrainingError
+
+DEFAULT_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class ThresholdRule:
+    """A fixed threshold, or what to choose it by: `accuracy`, `f1` or `precision`.
+
+    With `precision`, `value` is the precision to be held; else it is the fixed threshold.
+    """
+
+    by: str = "fixed"
+    value: float = DEFAULT_THRESHOLD
+
+    @classmethod
+    def parse(cls, text: str) -> ThresholdRule:
+        """Read `0.7`, `accuracy`, `f1` or `precision=0.95`. Raises TrainingError."""
+        by, separator, number = text.partition("=")
+        if text in ("accuracy", "f1"):
+            return cls(text)
+        try:
+            value = float(number if separator else text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 1 or (separator and by != "precision"):
+            raise TrainingError(
+                f"'{text}' is not a threshold: use a number from 0 to 1, accuracy, f1 or precision=P, for "
+                "example precision=0.95"
+            )
+        return cls("precision" if separator else "fixed", value)
+
+    def __str__(self) -> str:
+        return f"{self.by}={self.value:g}" if self.by == "precision" else self.by
+
+
+FIXED = ThresholdRule()
