@@ -94,12 +94,10 @@ def reference() -> str:
             ),
         ),
         "`Ready` is True only while `Available`, `PredictorReady` and `GatewayReady` are True, the version "
-        "in the "
-        "spec serves, and every ready gateway has acknowledged the newest routing.",
+        "in the spec serves, and every ready gateway has acknowledged the newest routing.",
         "## Reasons",
         "The reasons of conditions, Warning Events and `status.failedVersions`. The message beside a reason "
-        "names "
-        "the object, the cause and what to do.",
+        "names the object, the cause and what to do.",
         _table(("reason", "meaning"), ((f"`{reason.value}`", reason.description) for reason in Reason)),
         "## Events",
         "The operator posts an Event for each transition of a rollout that changes the traffic or has a "

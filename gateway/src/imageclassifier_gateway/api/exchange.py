@@ -157,8 +157,7 @@ class Exchange:
             raise Problem(
                 "cross-site-url",
                 f"Pages of {(origin or 'other sites')[:200]} may not send URLs to this gateway. Send the "
-                f"picture "
-                "itself, or ask the owner to add the origin to spec.gateway.cors.allowedOrigins.",
+                "picture itself, or ask the owner to add the origin to spec.gateway.cors.allowedOrigins.",
             )
 
     def _fetch(

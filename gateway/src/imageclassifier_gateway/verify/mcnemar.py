@@ -25,9 +25,8 @@ def p_value(only_serving: int, only_candidate: int) -> float:
     correctly.
     """
     discordant = only_serving + only_candidate
-    return _upper_tail(discordant, only_serving) / (
-        1 << discordant
-    )  # int / int is rounded correctly at any size
+    # int / int is rounded correctly at any size.
+    return _upper_tail(discordant, only_serving) / (1 << discordant)
 
 
 def smallest_shown(discordant: int, level_percent: int) -> int | None:
@@ -55,9 +54,8 @@ def fewest_discordant(level_percent: int) -> int:
 def _upper_tail(trials: int, least: int) -> int:
     """The sum of `comb(trials, k)` for k from `least` to `trials`."""
     if 2 * least <= trials:
-        return (1 << trials) - _upper_tail(
-            trials, trials - least + 1
-        )  # by symmetry the shorter tail is summed
+        # By symmetry the shorter tail is summed.
+        return (1 << trials) - _upper_tail(trials, trials - least + 1)
     term = comb(trials, least)
     total = 0
     for count in range(least, trials + 1):

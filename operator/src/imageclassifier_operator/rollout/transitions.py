@@ -75,8 +75,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(
         "RolloutAbandoned", ROLLOUT, goal.candidate_is_unwanted, RETIRE, actions.abort,
         "Aborted the rollout of version {version}, because the spec asks for the serving version again, or "
-        "for "
-        "a version that has failed.", serving=True,
+        "for a version that has failed.", serving=True,
         verdict="Aborted",
     ),
     Transition(
