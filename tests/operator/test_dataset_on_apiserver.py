@@ -9,7 +9,7 @@ import pytest
 from imageclassifier_gateway.verify.comparison import Comparison, Counts
 from imageclassifier_gateway.verify.verdict import DatasetResult, Verdict
 from imageclassifier_operator.observe.types import VerificationProgress
-from operator_process import CLASSIFIERS, PASSED, Bench, PlayedGateways, RunningOperator, install_crd
+from operator_process import CLASSIFIERS, PASSED, Bench, PlayedGateways
 
 pytestmark = pytest.mark.apiserver
 
@@ -29,15 +29,6 @@ def verdict(classes: dict[str, Counts], candidate: int, serving: int | None) -> 
 
 EQUAL = {"pizza": Counts(4800, 60, 62, 78), "not_pizza": Counts(4900, 40, 41, 19)}
 WORSE = {"pizza": Counts(4500, 360, 62, 78), "not_pizza": Counts(4900, 40, 41, 19)}
-
-
-@pytest.fixture(scope="module")
-def gateways(apiserver: Any) -> Iterator[PlayedGateways]:
-    apiserver.ensure_nodes(1)
-    install_crd(apiserver)
-    played = PlayedGateways(apiserver)
-    with RunningOperator(apiserver.kubeconfig, played):
-        yield played
 
 
 @pytest.fixture

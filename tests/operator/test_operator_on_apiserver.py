@@ -11,19 +11,9 @@ import pytest
 from imageclassifier_operator.api import names
 from imageclassifier_operator.observe import gateway_health
 from imageclassifier_operator.observe.types import Counters, ShadowReport
-from operator_process import CLASSIFIERS, REFUSED, Bench, PlayedGateways, RunningOperator, install_crd
+from operator_process import CLASSIFIERS, REFUSED, Bench, PlayedGateways
 
 pytestmark = pytest.mark.apiserver
-
-
-@pytest.fixture(scope="module")
-def gateways(apiserver: Any) -> Iterator[PlayedGateways]:
-    """The operator runs in all namespaces with these simulated gateways."""
-    apiserver.ensure_nodes(1)
-    install_crd(apiserver)
-    played = PlayedGateways(apiserver)
-    with RunningOperator(apiserver.kubeconfig, played):
-        yield played
 
 
 @pytest.fixture

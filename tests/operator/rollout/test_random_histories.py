@@ -627,9 +627,8 @@ def test_a_step_promoted_by_hand_does_not_wait_for_the_clock_that_stands_still_w
     assert routing.shares(rollouts.state) == {1: 100}
 
 
-def settling(rollouts: Rollouts) -> Rollouts:
-    """Version 2 serves all requests; version 1 is still warm."""
-    rollouts.install(strategy="at once", version=1, leftovers={1: (True, True)})
+def version_2_gets_requests(rollouts: Rollouts) -> None:
+    """Version 2 passes its verification, and both gateways have read who gets how many requests."""
     rollouts.the_spec_changes(version=2, memory="1Gi")
     rollouts.deployments[2].update(ready=True)
     rollouts.reconcile()
@@ -637,6 +636,12 @@ def settling(rollouts: Rollouts) -> Rollouts:
     for _ in range(2):
         rollouts.a_gateway_reads_the_file(0)
         rollouts.a_gateway_reads_the_file(1)
+
+
+def settling(rollouts: Rollouts) -> Rollouts:
+    """Version 2 serves all requests; version 1 is still warm."""
+    rollouts.install(strategy="at once", version=1, leftovers={1: (True, True)})
+    version_2_gets_requests(rollouts)
     assert rollouts.state.phase is Phase.SETTLE
     return rollouts
 
@@ -727,13 +732,7 @@ def test_a_spec_refused_during_a_rollout_sets_the_weight_of_the_candidate_to_zer
 def with_a_share(rollouts: Rollouts) -> Rollouts:
     """Version 2 gets 10 percent; version 1 serves the rest."""
     rollouts.install(strategy="in steps", version=1, leftovers={1: (True, True)})
-    rollouts.the_spec_changes(version=2, memory="1Gi")
-    rollouts.deployments[2].update(ready=True)
-    rollouts.reconcile()
-    rollouts.the_verification_ends(passed=True, conclusive=True)
-    for _ in range(2):
-        rollouts.a_gateway_reads_the_file(0)
-        rollouts.a_gateway_reads_the_file(1)
+    version_2_gets_requests(rollouts)
     assert rollouts.state.percent == 10
     return rollouts
 
