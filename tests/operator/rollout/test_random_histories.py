@@ -329,8 +329,10 @@ class Rollouts(RuleBasedStateMachine):
         before, self.stopped = self.state, True
         for deployment in self.deployments.values():
             deployment.update(ready=False)
+        # All gateways have ended when the operator sees none: what they had read is gone with them.
         for which in (0, 1):
-            self.a_gateway_is_replaced(which)
+            self.replace_gateway(which)
+        self.reconcile()
         assert self.state.phase is Phase.STOPPED
         assert (self.state.serving, self.state.failed) == (before.serving, before.failed)
         assert set(self.state.kept) == ({self.state.serving.version} if self.state.serving else set())
@@ -406,9 +408,12 @@ class Rollouts(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1))
     def a_gateway_is_replaced(self, which):
+        self.replace_gateway(which)
+        self.reconcile()
+
+    def replace_gateway(self, which: int):
         self.gateways[which] = Gateway(f"g{self.started_gateways}")
         self.started_gateways += 1
-        self.reconcile()
 
     @rule(good=st.integers(0, 100), bad=st.sampled_from([0, 0, 20]), slow=st.sampled_from([0, 0, 50]))
     def requests_come_in(self, good, bad, slow):
@@ -756,6 +761,12 @@ def test_a_version_whose_only_node_is_drained_continues_its_rollout_step(
     rollouts.time_passes(1)
     after = rollouts.state
     assert (after.phase, after.percent, after.failed) == (before.phase, before.percent, ())
+
+
+def test_a_stop_in_a_step_ends_the_candidate_with_the_gateways() -> None:
+    rollouts = with_a_share(Rollouts())
+    rollouts.the_user_stops_it()
+    assert set(rollouts.deployments) == {1}
 
 
 def test_the_time_without_pods_is_not_part_of_a_step() -> None:
