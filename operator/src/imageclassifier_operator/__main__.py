@@ -144,7 +144,8 @@ async def _wait_until_listed(process: _Process) -> None:
         except ApiError as error:
             logger.warning("Cannot list ImageClassifiers yet: %s", error)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(listed.wait(), LIST_AGAIN_SECONDS)
+            async with asyncio.timeout(LIST_AGAIN_SECONDS):
+                await listed.wait()
 
 
 async def _work(process: _Process) -> None:

@@ -70,7 +70,8 @@ class LeaderElection:
             left = renewed + self._timing.deadline_seconds - _clock()
             began = _clock()
             try:
-                held = await asyncio.wait_for(self._acquire_or_renew(), timeout=max(0.1, left))
+                async with asyncio.timeout(max(0.1, left)):
+                    held = await self._acquire_or_renew()
             except TimeoutError:
                 held = False
             if held:
