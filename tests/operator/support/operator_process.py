@@ -29,9 +29,12 @@ from imageclassifier_operator.observe.types import (
 )
 from imageclassifier_operator.runtime.leader_election import LeaseLostError, Timing
 from imageclassifier_operator.settings import Settings
+from stacks import describe
 
 CRD = Path(__file__).parents[3] / "crds" / "imageclassifiers.yaml"
 CLASSIFIERS = "/apis/imageclassifier.dev/v1alpha1/namespaces/{}/imageclassifiers"
+END_SECONDS = 120
+"""For two cores that several test runs share. It ends in a second, or never."""
 PASSED = json.dumps({"schema": 1, "passed": True, "reason": "", "message": "", "cases": []})
 REFUSED = json.dumps(
     {"schema": 1, "passed": False, "reason": "AcceptanceFailed", "message": "the salad is no pizza"}
@@ -150,8 +153,10 @@ class RunningOperator:
     def __exit__(self, *_: object) -> None:
         if self._loop is not None and self._stop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(timeout=30)
-        assert not self._thread.is_alive(), "the operator did not end"
+        self._thread.join(END_SECONDS)
+        if self._thread.is_alive():
+            stacks = "" if self._loop is None else describe(self._loop)
+            raise AssertionError(f"The operator did not end in {END_SECONDS} s.\n{stacks}")
 
     def _run(self) -> None:
         async def main() -> None:
