@@ -475,7 +475,7 @@ def test_requests_that_are_not_http_are_counted_and_logged_without_their_content
         answer = connection.makefile("rb").read().decode()
     assert counted() == tuple(each + 1 for each in before)
     [request_id] = re.findall("X-Request-ID: (.*)\r\n", answer)
-    [line] = [line for line in shared_gateway.log_lines() if line.get("request_id") == request_id]
+    line = shared_gateway.access_line(request_id)
     assert (line["status"], line["problem"]) == (status, cause)
     assert "SECRET" not in shared_gateway.log.read_text()
 
@@ -499,11 +499,8 @@ def test_a_body_that_is_too_large_is_refused_with_a_readable_answer(
 def test_every_log_line_is_json_with_the_request_id(make_gateway: MakeGateway, model: FakeModel) -> None:
     gateway = make_gateway().start_ready(routing(model))
     gateway.predict(picture(), **{"X-Request-ID": "find-me"})
-    lines = eventually(
-        lambda: [line for line in gateway.log_lines() if line.get("request_id") == "find-me"], "it is logged"
-    )
-    assert lines[0]["status"] == 200
-    assert lines[0]["version"] == 1
+    line = gateway.access_line("find-me")
+    assert (line["status"], line["version"]) == (200, 1)
 
 
 def test_warnings_whose_text_a_client_chooses_reach_no_log(
@@ -513,7 +510,8 @@ def test_warnings_whose_text_a_client_chooses_reach_no_log(
     damaged = io.BytesIO()
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0"
     Image.new("RGB", (64, 48), "red").save(damaged, "JPEG", exif=exif)
-    assert gateway.predict(damaged.getvalue()).status == 200
+    assert gateway.predict(damaged.getvalue(), **{"X-Request-ID": "damaged"}).status == 200
+    gateway.access_line("damaged")
     assert not [line for line in gateway.log_lines() if line["logger"] == "py.warnings"]
 
 

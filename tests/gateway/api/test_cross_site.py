@@ -252,9 +252,12 @@ def test_a_page_of_another_site_cannot_make_the_gateway_fetch(
     gateway = make_gateway(GATEWAY_URL_ALLOW_PRIVATE_NETWORKS="true").start_ready(routing(model))
     with page.expect_navigation():
         page.evaluate(SEND_BLINDLY, [f"http://127.0.0.1:{gateway.port}", site.picture])
-    answered = [line["status"] for line in gateway.log_lines() if line.get("route") == "/predict"]
-    assert len(answered) == 6
-    assert all(400 <= status < 500 for status in answered)
+
+    def answered() -> list[int]:
+        return [line["status"] for line in gateway.log_lines() if line.get("route") == "/predict"]
+
+    eventually(lambda: len(answered()) == 6, "all six requests are logged")
+    assert all(400 <= status < 500 for status in answered())
     assert site.asked == []
 
 

@@ -215,7 +215,7 @@ def routing(*models: FakeModel, percents: tuple[int, ...] = (100,), revision: in
     return json.dumps({**document, "versions": versions, **more})
 
 
-def eventually(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+def eventually(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
     """Waits until a condition holds and returns its value; fails with a sentence when it never does."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -309,7 +309,19 @@ class GatewayProcess:
         return request(self.port, "POST", "/predict", body, headers)
 
     def log_lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        """The lines that are written completely. The gateway writes them soon after its responses."""
+        lines = self.log.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def access_line(self, request_id: str) -> dict[str, Any]:
+        """The log line of a request, once it is written; all earlier lines are then written too."""
+
+        def found() -> list[dict[str, Any]]:
+            return [line for line in self.log_lines() if line.get("request_id") == request_id]
+
+        lines: list[dict[str, Any]] = eventually(found, f"the request {request_id} is logged")
+        [line] = lines
+        return line
 
     @property
     def pid(self) -> int:
