@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from laptop import places
-from laptop.cluster import LAPTOP, kubectl, kubectl_program
+from laptop.cluster import LAPTOP, Cluster, kubectl, kubectl_program
 from laptop.progress import StepFailed, step
 
 NAMESPACE = "imageclassifier-system"
@@ -27,10 +27,10 @@ class Condition:
     message: str
 
 
-def ensure_images(models: Path) -> dict[str, str]:
+def ensure_images(models: Path, cluster: Cluster = LAPTOP) -> dict[str, str]:
     """Build our images and those of the models, load them into the cluster, and return their names."""
     command: list[str | Path] = [
-        sys.executable, places.KIND / "build_images.py", "--load", LAPTOP.name, "--models", models,
+        sys.executable, places.KIND / "build_images.py", "--load", cluster.name, "--models", models,
     ]  # fmt: skip
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if result.returncode != 0:
@@ -39,7 +39,7 @@ def ensure_images(models: Path) -> dict[str, str]:
     return images
 
 
-def install(images: Mapping[str, str]) -> None:
+def install(images: Mapping[str, str], cluster: Cluster = LAPTOP) -> None:
     """Apply the installation YAML with these images, and wait until the operator is ready."""
     with step("Install the operator") as current:
         rendered = subprocess.run(
@@ -51,10 +51,10 @@ def install(images: Mapping[str, str]) -> None:
             ],
             stdout=subprocess.PIPE, check=True,
         )  # fmt: skip
-        manifest = places.state_directory() / "install.yaml"
+        manifest = places.state_directory() / f"install-{cluster.name}.yaml"
         manifest.write_bytes(rendered.stdout)
         advice = f"`kubectl --namespace {NAMESPACE} describe pods` shows the reason."
-        run: list[str | Path] = [kubectl_program(), f"--context={LAPTOP.context}"]
+        run: list[str | Path] = [kubectl_program(), f"--context={cluster.context}"]
         current.run([*run, "apply", "--server-side", "--force-conflicts", "-f", manifest], advice=advice)
         current.run(
             [

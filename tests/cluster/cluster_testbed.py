@@ -197,9 +197,17 @@ def run(*command: str | Path) -> str:
 def ensure_tiny_models(wanted: Mapping[str, str]) -> dict[str, str]:
     """Brings tiny models onto the cluster as images, made once and then cached.
 
-    `wanted` is `name:version` -> variant of `examples/tiny_model/make.py`; gives `name:version` -> the image,
-    which has that name on the cluster too.
+    `wanted` is as in `make_tiny_models`; gives `name:version` -> the image, which has that name on the
+    cluster too.
     """
+    build, directory = places.KIND / "build_images.py", make_tiny_models(wanted)
+    loaded = run(build, "--load", cluster.LAPTOP.name, "--models", directory, "gateway")
+    images: dict[str, str] = json.loads(loaded)
+    return {model: images[model] for model in wanted}
+
+
+def make_tiny_models(wanted: Mapping[str, str]) -> Path:
+    """The directory of tiny models, made once: `name:version` -> variant of `examples/tiny_model/make.py`."""
     script = EXAMPLES / "tiny_model/make.py"
     sources = [script, *(places.REPOSITORY / "training/src").rglob("*.py")]
     key = places.digest([f"{model}={variant}" for model, variant in sorted(wanted.items())], sources)
@@ -215,7 +223,4 @@ def ensure_tiny_models(wanted: Mapping[str, str]) -> dict[str, str]:
             name, version = model.split(":")
             tiny_model.make(unfinished, name=name, version=int(version), variant=variant)
         places.replace_directory(unfinished, directory)
-    build = places.KIND / "build_images.py"
-    loaded = run(build, "--load", cluster.LAPTOP.name, "--models", directory, "gateway")
-    images: dict[str, str] = json.loads(loaded)
-    return {model: images[model] for model in wanted}
+    return directory
