@@ -90,7 +90,7 @@ class Container:
 def pod() -> dict[str, Any]:
     """The pod of a gateway as the operator makes it by default, with URLs of private networks allowed."""
     installation = Installation(gateway_image="none", operator_namespace="default")
-    spec: dict[str, Any] = gateway_deployment(parse(_CLASSIFIER), installation)["spec"]["template"]["spec"]
+    spec: dict[str, Any] = gateway_deployment(parse(_CLASSIFIER), installation, 1)["spec"]["template"]["spec"]
     return spec
 
 

@@ -99,6 +99,7 @@ LEGACY = {
 PARTS: dict[str, dict[str, Any]] = {
     "nothing else": {},
     "autoscaling": {"autoscaling": {"maxReplicas": 3}},
+    "gateway autoscaling": {"gateway": {"autoscaling": {"maxReplicas": 3}}},
     "batching": {"serving": {"batching": {}}},
     "a model that does not describe itself": LEGACY,
     "ingress": {"gateway": {"ingress": {"host": "a"}}},

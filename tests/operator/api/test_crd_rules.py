@@ -280,6 +280,19 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"autoscaling": {"maxReplicas": 2}, "serving": {"resources": {"limits": {"memory": "1Gi"}}}},
         "Set serving.resources.requests.cpu",
     ),
+    "more least than most gateways": (
+        {"gateway": {"autoscaling": {"minReplicas": 3, "maxReplicas": 2}}},
+        "minReplicas is greater than maxReplicas",
+    ),
+    "autoscaling of the gateway without a CPU request": (
+        {
+            "gateway": {
+                "autoscaling": {"maxReplicas": 2},
+                "resources": {"limits": {"memory": "1Gi"}, "requests": {"memory": "1Gi"}},
+            }
+        },
+        "Set gateway.resources.requests.cpu",
+    ),
     "a quantity that is none": (
         {"serving": {"resources": {"limits": {"cpu": "fast"}}}},
         "resources.limits.cpu",

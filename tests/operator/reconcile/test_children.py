@@ -42,7 +42,7 @@ class Refusing:
 def written(status: int, message: str) -> Problem | None:
     cache = Cache({kind.plural: {} for kind in WATCHED})
     children = Children(cache, Refusing(status, message), render.Installation("gateway", "default"))  # type: ignore[arg-type]
-    view = ValidRequest(KEY, BODY, Objects([], [], []), Memory("u"), 5.0, None, api.parse(BODY))
+    view = ValidRequest(KEY, BODY, Objects([], [], []), Memory("u"), 5.0, None, api.parse(BODY), 2)
     return asyncio.run(children.ensure(view, DEPLOYMENT))
 
 

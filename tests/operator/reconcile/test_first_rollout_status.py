@@ -67,7 +67,7 @@ class Operator:
     def reasons(self, now: float, state: State, *pods: Any, warnings: tuple[Any, ...] = ()) -> dict[str, str]:
         deployment = render.serving_children(IC, IC.candidate("tf"), 1)[0]
         objects = Objects([deployment], list(pods), list(warnings))
-        request = ValidRequest(Key("food", "pizza"), BODY, objects, self.memory, now, None, IC)
+        request = ValidRequest(Key("food", "pizza"), BODY, objects, self.memory, now, None, IC, 2)
         goal = goal_of(IC, "tf", state)
         snapshot = asyncio.run(self.snapshotter.take(request, goal, state))
         return {each.type: each.reason.value for each in conditions(goal, state, snapshot)}

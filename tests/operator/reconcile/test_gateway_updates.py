@@ -41,7 +41,7 @@ class Fleet:
         return {"metadata": metadata, "spec": spec, "status": {"observedGeneration": 3}}
 
     def deployment(self, key: Key, installation: render.Installation, done: bool = True) -> dict[str, Any]:
-        manifest = render.gateway_deployment(api.parse(self.classifier(key)), installation)
+        manifest = render.gateway_deployment(api.parse(self.classifier(key)), installation, 2)
         replicas = manifest["spec"]["replicas"]
         metadata = {**manifest["metadata"], "uid": "d", "resourceVersion": "1", "generation": 2}
         ready = replicas if done else replicas - 1
@@ -56,9 +56,9 @@ class Fleet:
     def must_wait(self, key: Key, body: dict[str, Any] | None = None) -> bool:
         body = body or self.classifier(key)
         ic, memory = api.parse(body), Memory(key.name)
-        request = ValidRequest(key, body, Objects([], [], []), memory, self.now, None, ic)
+        request = ValidRequest(key, body, Objects([], [], []), memory, self.now, None, ic, 2)
         live = self.deployments[key][0] if self.deployments[key] else None
-        return self.updates.must_wait(request, live, render.gateway_deployment(ic, NEW))
+        return self.updates.must_wait(request, live, render.gateway_deployment(ic, NEW, 2))
 
     def waiting(self) -> list[Key]:
         return [key for key in self.keys if self.must_wait(key)]

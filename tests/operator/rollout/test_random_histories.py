@@ -163,6 +163,7 @@ class Rollouts(RuleBasedStateMachine):
         self.started_gateways = 2
         self.state = State()
         self.rolled_back: set[int] = set()
+        self.replicas = self.pods = 2
         self.reconcile()
 
     # -- the operator -----------------------------------------------------------------------------------
@@ -176,6 +177,7 @@ class Rollouts(RuleBasedStateMachine):
             wanted=wanted,
             attempt=f"{wanted.input_hash}{self.tried}{STRATEGY_NAMES[id(self.rollout)]}",
             rollout=self.rollout,
+            replicas=self.replicas,
             promote=self.promote,
             request_timeout_seconds=10,
             stopped=self.stopped,
@@ -226,6 +228,7 @@ class Rollouts(RuleBasedStateMachine):
         seen = self.observed(state)
         decision = decide(self.goal(state), state, seen, self.now)
         self.check_shares(state, decision.state, seen)
+        self.check_replicas(state, decision.state)
         for taken in decision.taken:
             if taken.cause is not None:
                 self.rolled_back.add(taken.version)
@@ -430,6 +433,11 @@ class Rollouts(RuleBasedStateMachine):
                 gateway.agreed += good - (good // 2 if bad else 0)
         self.reconcile()
 
+    @rule(replicas=st.integers(1, 5))
+    def an_autoscaler_scales(self, replicas):
+        self.replicas = replicas
+        self.reconcile()
+
     @rule(seconds=st.sampled_from([0.2, 5, 40, 200]))
     def time_passes(self, seconds):
         self.now += seconds
@@ -534,6 +542,15 @@ class Rollouts(RuleBasedStateMachine):
             routing.routing_file("", "", after)
         ):
             assert after.revision > before.revision
+
+    def check_replicas(self, before: State, after: State):
+        """No version loses pods from the first share to the end of Retire, whatever an autoscaler wants."""
+        pods = max(self.replicas, after.min_replicas)
+        if before.keeps_replicas and after.keeps_replicas and self.memory is not None:
+            assert pods >= self.pods, f"{before.phase} -> {after.phase}: {self.pods} -> {pods} pods"
+        if after.phase in (Phase.STABLE, Phase.LOAD):
+            assert pods == self.replicas
+        self.pods = pods
 
     def check_fallback(self, after: State, seen: Snapshot):
         """The fallback is the previous version if that is ready and never failed; otherwise there is none."""

@@ -471,3 +471,9 @@ def test_a_classifier_is_available_while_the_fallback_answers_for_the_new_versio
     assert (told["Available"][0], told["Ready"][0]) == (True, False)
     available = conditions(GOAL, replace(state, fallback=1), seen)[0]
     assert available.message == "Version 1 answers requests in place of version 2."
+
+
+@pytest.mark.parametrize(("percent", "version"), [(0, 1), (10, 1), (50, 1), (51, 2), (90, 2)])
+def test_an_autoscaler_reads_the_pods_of_the_version_with_most_traffic(percent: int, version: int):
+    state = replace(STATES[Phase.SHIFT], percent=percent)
+    assert f"imageclassifier.dev/version={version}" in status(FACTS, GOAL, state, well(1, 2))["selector"]

@@ -1,6 +1,7 @@
 """The API of the CRD in Python: names, kinds, reasons, status limits, and the spec as frozen values."""
 
-from imageclassifier_operator.api.classifier import Autoscaling, ImageClassifier, Model, parse
+from imageclassifier_operator.api.autoscaling import Autoscaling
+from imageclassifier_operator.api.classifier import ImageClassifier, Model, parse
 from imageclassifier_operator.api.dataset import (
     Dataset,
     DatasetClaim,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from imageclassifier_operator.api.autoscaling import Autoscaling
 from imageclassifier_operator.api.contract import parse_contract
 from imageclassifier_operator.api.errors import InvalidSpec
 from imageclassifier_operator.api.gateway import GatewaySettings
@@ -29,15 +30,6 @@ class Model:
     name: str
     version: int
     source: ModelSource
-
-
-@dataclass(frozen=True)
-class Autoscaling:
-    """`spec.autoscaling`: the range and the target of the autoscaler."""
-
-    max_replicas: int
-    min_replicas: int = 1
-    target_cpu_utilization_percentage: int = 80
 
 
 @dataclass(frozen=True)
@@ -101,7 +93,6 @@ def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> ImageClassif
         raise InvalidSpec(f"spec.model.version is {version}. Use a number from 1 to {_MAX_VERSION}.")
     model_name = model.get("name") or metadata["name"]
     source = parse_source(model.get("source") or {}, model_name=model_name, version=version)
-    autoscaling = spec.get("autoscaling")
     return ImageClassifier(
         name=metadata["name"],
         namespace=metadata["namespace"],
@@ -112,7 +103,7 @@ def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> ImageClassif
         contract=parse_contract(spec, model_name=model_name),
         replicas=_replicas(spec),
         stopped=bool(spec.get("stopped", False)),
-        autoscaling=None if autoscaling is None else _autoscaling(autoscaling),
+        autoscaling=Autoscaling.parse(spec.get("autoscaling"), "spec.autoscaling"),
         serving=_serving(spec.get("serving") or {}),
         gateway=GatewaySettings.parse(spec.get("gateway") or {}),
         rollout=RolloutSettings.parse(spec.get("rollout") or {}),
@@ -140,20 +131,4 @@ def _serving(serving: Mapping[str, Any]) -> ServingSettings:
                 f"spec.serving.resources.limits.cpu is invalid: {error} "
                 "spec.serving.batching uses one thread for each core."
             ) from None
-    return parsed
-
-
-def _autoscaling(autoscaling: Mapping[str, Any]) -> Autoscaling:
-    parsed = Autoscaling(
-        max_replicas=autoscaling["maxReplicas"],
-        min_replicas=autoscaling.get("minReplicas", Autoscaling.min_replicas),
-        target_cpu_utilization_percentage=autoscaling.get(
-            "targetCPUUtilizationPercentage", Autoscaling.target_cpu_utilization_percentage
-        ),
-    )
-    if parsed.min_replicas > parsed.max_replicas:
-        raise InvalidSpec(
-            f"spec.autoscaling.minReplicas ({parsed.min_replicas}) is greater than "
-            f"maxReplicas ({parsed.max_replicas}). Lower one or raise the other."
-        )
     return parsed

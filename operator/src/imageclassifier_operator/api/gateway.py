@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Self
 
+from imageclassifier_operator.api.autoscaling import Autoscaling
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.serving import canonical_resources, secret_names
 
@@ -85,6 +86,7 @@ class GatewaySettings:
     image_pull_policy: str | None = None
     image_pull_secrets: tuple[str, ...] = ()
     replicas: int = 2
+    autoscaling: Autoscaling | None = None
     resources: Json = field(default_factory=lambda: GATEWAY_RESOURCES)
     service: GatewayService = field(default_factory=GatewayService)
     ingress: GatewayIngress | None = None
@@ -102,6 +104,7 @@ class GatewaySettings:
             image_pull_policy=gateway.get("imagePullPolicy"),
             image_pull_secrets=secret_names(gateway.get("imagePullSecrets")),
             replicas=gateway.get("replicas", cls.replicas),
+            autoscaling=Autoscaling.parse(gateway.get("autoscaling"), "spec.gateway.autoscaling"),
             resources=canonical_resources(gateway.get("resources", GATEWAY_RESOURCES)),
             service=GatewayService.parse(gateway.get("service") or {}),
             ingress=None if ingress is None else GatewayIngress.parse(ingress),

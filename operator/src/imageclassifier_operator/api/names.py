@@ -109,6 +109,11 @@ def autoscaler_name(name: str) -> str:
     return name
 
 
+def gateway_autoscaler_name(name: str) -> str:
+    """The HorizontalPodAutoscaler of the gateway."""
+    return gateway_name(name)
+
+
 def selector(name: str, component: Component, version: int | None = None) -> dict[str, str]:
     """The labels that select the pods of one component, or of one model version of it."""
     labels = {LABEL_NAME: APP, LABEL_INSTANCE: name, LABEL_COMPONENT: component}

@@ -48,7 +48,7 @@ def serving_children(request: ValidRequest, state: State, version: int) -> tuple
     return render.serving_children(
         request.ic,
         state.kept[version],
-        0 if request.ic.stopped else request.ic.replicas,
+        0 if request.ic.stopped else max(request.ic.replicas, state.min_replicas),
         # A single version needs no mark, and without it the first write stays the only one.
         has_served=marked or (serves and len(state.kept) > 1),
     )
@@ -65,7 +65,14 @@ class Children:
     ) -> Problem | None:
         """Write and delete children as decided, all but the routing. Returns what prevents a write."""
         state = decision.state
-        wanted = [*render.shared_children(request.ic, self._installation)]
+        wanted = [
+            *render.shared_children(
+                request.ic,
+                self._installation,
+                gateway_replicas=request.gateway_replicas,
+                may_shrink=not state.keeps_replicas,
+            )
+        ]
         for version in state.kept:
             wanted += serving_children(request, state, version)
         if decision.verify and state.candidate is not None:

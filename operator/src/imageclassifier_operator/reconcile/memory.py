@@ -61,6 +61,8 @@ class Memory:
     annotation_retries: AnnotationRetries = field(default_factory=AnnotationRetries)
     posted_problem: Problem | None = None
     """The problem of the last Event."""
+    foreign_autoscaler: tuple[bool, float] | None = None
+    """Whether an autoscaler of somebody else scales the gateway, and until when that counts."""
     blocked: Problem | None = None
     """Why the last reconciliation could not write a child."""
     failed: bool = False

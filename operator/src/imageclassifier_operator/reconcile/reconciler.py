@@ -17,6 +17,7 @@ from imageclassifier_operator.observe.gateway_client import GatewayClient
 from imageclassifier_operator.observe.objects import Objects, is_controlled_by
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.reconcile.children import Children
+from imageclassifier_operator.reconcile.gateway_scaling import GatewayScaling
 from imageclassifier_operator.reconcile.gateway_updates import GatewayUpdates
 from imageclassifier_operator.reconcile.invalid_spec import InvalidSpecReconciler
 from imageclassifier_operator.reconcile.memory import Memory
@@ -58,6 +59,7 @@ class Reconciler:
         self.gateway_updates = GatewayUpdates(cache, settings.max_gateway_updates)
         self._cache, self._client, self._settings, self._clock = cache, client, settings, clock
         self._snapshotter = Snapshotter(cache, gateways, installation, clock)
+        self._gateway_scaling = GatewayScaling(cache, client)
         self._children = Children(cache, client, installation)
         self._routing_writer = RoutingWriter(cache, client, clock)
         self._status_writer = StatusWriter(cache, client, settings.pod_name)
@@ -129,7 +131,9 @@ class Reconciler:
             ic = parse(stored.body)
         except InvalidSpec as error:
             return await self._invalid_spec.reconcile(stored, state, str(error))
-        request = self._with_kept_gateway(ValidRequest(**vars(stored), ic=ic))
+        gateway_replicas = await self._gateway_scaling.replicas(stored, ic)
+        request = ValidRequest(**vars(stored), ic=ic, gateway_replicas=gateway_replicas)
+        request = self._with_kept_gateway(request)
         goal = goal_of(ic, self._settings.serving_image, state)
         request.memory.rules = goal.rollout
         snapshot = await self._snapshotter.take(request, goal, state)
@@ -158,7 +162,7 @@ class Reconciler:
     def _with_kept_gateway(self, request: ValidRequest) -> ValidRequest:
         """The request, with the Deployment of the gateways if it has to wait for others."""
         live = self._cache.get(DEPLOYMENTS, request.key, names.gateway_name(request.ic.name))
-        wanted = render.gateway_deployment(request.ic, self._installation)
+        wanted = render.gateway_deployment(request.ic, self._installation, request.gateway_replicas)
         waits = self.gateway_updates.must_wait(request, live, wanted)
         left = self.gateway_updates.seconds_left(request.key, request.now)
         request.memory.gateway_turn_ends = None if left is None else request.now + left

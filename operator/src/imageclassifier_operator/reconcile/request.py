@@ -41,8 +41,12 @@ class Request:
 
 @dataclass(frozen=True)
 class ValidRequest(Request):
-    """A request whose spec could be parsed: `ic` is the result."""
+    """A request whose spec could be parsed: `ic` is the result.
+
+    `gateway_replicas`: the number of gateways to write; None while somebody else scales them.
+    """
 
     ic: ImageClassifier
+    gateway_replicas: int | None
     kept_gateway: Json | None = None
     """The Deployment of the gateways, if it has to stay as it is until others have updated theirs."""

@@ -53,7 +53,9 @@ class Snapshotter:
         gateway = self._cache.get(DEPLOYMENTS, request.key, names.gateway_name(request.ic.name))
         wanted_gateway = None
         if request.kept_gateway is None:
-            wanted_gateway = render.gateway_deployment(request.ic, self._installation)
+            wanted_gateway = render.gateway_deployment(
+                request.ic, self._installation, request.gateway_replicas
+            )
         name = names.verify_name(request.ic.name, goal.wanted.version, goal.attempt)
         job = self._cache.get(JOBS, request.key, name)
         job_pods = [] if job is None else request.objects.pods_of(job)

@@ -2,7 +2,7 @@
 
 from imageclassifier_operator.api import ImageClassifier, ModelVersion
 from imageclassifier_operator.render import gateway, model_server, verification
-from imageclassifier_operator.render.autoscaler import autoscaler
+from imageclassifier_operator.render.autoscaler import autoscalers
 from imageclassifier_operator.render.manifest import Installation, Manifest, Owner, marked
 from imageclassifier_operator.render.network_policy import network_policies
 from imageclassifier_operator.render.routing_config_map import routing_config_map
@@ -21,21 +21,30 @@ __all__ = [
 ]
 
 
-def shared_children(ic: ImageClassifier, installation: Installation) -> tuple[Manifest, ...]:
-    """The children that belong to no version, without the routing ConfigMap."""
+def shared_children(
+    ic: ImageClassifier,
+    installation: Installation,
+    *,
+    gateway_replicas: int | None,
+    may_shrink: bool = True,
+) -> tuple[Manifest, ...]:
+    """The children that belong to no version, without the routing ConfigMap.
+
+    `gateway_replicas`: None if somebody else scales the gateway. `may_shrink`: see `autoscalers`.
+    """
     others = (
         gateway.gateway_service(ic),
         *gateway.gateway_disruption_budgets(ic),
         *network_policies(ic, installation),
-        *autoscaler(ic),
+        *autoscalers(ic, may_shrink=may_shrink),
         *gateway.gateway_ingress(ic),
     )
-    return (gateway_deployment(ic, installation), *map(marked, others))
+    return (gateway_deployment(ic, installation, gateway_replicas), *map(marked, others))
 
 
-def gateway_deployment(ic: ImageClassifier, installation: Installation) -> Manifest:
+def gateway_deployment(ic: ImageClassifier, installation: Installation, replicas: int | None) -> Manifest:
     """The gateway's Deployment."""
-    return marked(gateway.gateway_deployment(ic, installation))
+    return marked(gateway.gateway_deployment(ic, installation, replicas))
 
 
 def serving_children(

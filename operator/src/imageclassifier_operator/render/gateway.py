@@ -30,8 +30,11 @@ def gateway_image(ic: ImageClassifier, installation: Installation) -> str:
     return ic.gateway.image or installation.gateway_image
 
 
-def gateway_deployment(ic: ImageClassifier, installation: Installation) -> Manifest:
-    """The gateway's Deployment. Its pods start without a routing file and are ready with the first."""
+def gateway_deployment(ic: ImageClassifier, installation: Installation, replicas: int | None) -> Manifest:
+    """The gateway's Deployment. Its pods start without a routing file and are ready with the first.
+
+    `replicas`: None leaves the number to the autoscaler of the Deployment.
+    """
     gateway = ic.gateway
     selector = names.selector(ic.name, "gateway")
 
@@ -79,7 +82,7 @@ def gateway_deployment(ic: ImageClassifier, installation: Installation) -> Manif
         pod["imagePullSecrets"] = pull_secrets(gateway.image_pull_secrets)
     return deployment(
         metadata(ic, names.gateway_name(ic.name), component="gateway"),
-        replicas=0 if ic.stopped else gateway.replicas,
+        replicas=replicas,
         selector=selector,
         pod=pod,
     )
@@ -128,11 +131,12 @@ def gateway_service(ic: ImageClassifier) -> Manifest:
 
 
 def gateway_disruption_budgets(ic: ImageClassifier) -> tuple[Manifest, ...]:
-    """The PodDisruptionBudget of the gateway, if it has several pods."""
+    """The PodDisruptionBudget of the gateway, if it has several pods, or may get several."""
+    scaling = ic.gateway.autoscaling
     return disruption_budgets(
         metadata(ic, names.gateway_name(ic.name), component="gateway"),
         names.selector(ic.name, "gateway"),
-        ic.gateway.replicas,
+        ic.gateway.replicas if scaling is None else scaling.max_replicas,
     )
 
 

@@ -132,7 +132,7 @@ def container(name: str, image: str, pull_policy: str | None, **fields: Any) -> 
 def deployment(
     meta: Manifest,
     *,
-    replicas: int,
+    replicas: int | None,
     selector: dict[str, str],
     pod: Manifest,
     pod_annotations: dict[str, str] | None = None,
@@ -146,7 +146,7 @@ def deployment(
         "kind": "Deployment",
         "metadata": meta,
         "spec": {
-            "replicas": replicas,
+            **({} if replicas is None else {"replicas": replicas}),
             "revisionHistoryLimit": 2,
             "selector": {"matchLabels": selector},
             "paused": False,  # if somebody paused it, the rollout would wait for ever
@@ -161,8 +161,11 @@ def marked(manifest: Manifest) -> Manifest:
 
     So a live object differs from every other manifest, also from one that only lacks a field. Of an object
     that was created with a POST the API server cannot tell: its `managedFields` mix our fields with defaults.
+    The number of replicas is not part of the hash. It is compared by its value, and left alone while an
+    autoscaler sets it.
     """
-    text = json.dumps(manifest, sort_keys=True, ensure_ascii=False)
+    hashed = {**manifest, "spec": {**manifest.get("spec", {}), "replicas": None}}
+    text = json.dumps(hashed, sort_keys=True, ensure_ascii=False)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     meta = manifest["metadata"]
     annotations = {**meta.get("annotations", {}), names.ANNOTATION_MANIFEST_HASH: digest}

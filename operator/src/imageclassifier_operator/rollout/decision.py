@@ -174,6 +174,7 @@ def _with_history(verdict: str, taken: TakenTransition, context: RolloutContext,
 def _with_derived_fields(goal: Goal, state: State, snapshot: Snapshot, now: float) -> State:
     """`state` with the fields that follow from the goal and the snapshot alone, in any phase."""
     state = replace(_with_shadow(goal, state), sticky=goal.rollout.sticky)
+    state = _with_min_replicas(goal, state)
     state = _with_disruption(_with_unavailability(state, snapshot, now), snapshot)
     return _with_fallback(_with_clock(goal, state, snapshot, now), snapshot)
 
@@ -182,6 +183,13 @@ def _with_shadow(goal: Goal, state: State) -> State:
     """A running shadow follows the spec's share."""
     shadow = goal.rollout.shadow
     return replace(state, shadow_percent=shadow.percent) if shadow and state.shadow_percent else state
+
+
+def _with_min_replicas(goal: Goal, state: State) -> State:
+    """The number of pods may grow while versions share the traffic, and does not shrink."""
+    if not state.keeps_replicas:
+        return replace(state, min_replicas=0)
+    return replace(state, min_replicas=max(state.min_replicas, goal.replicas))
 
 
 def _with_fallback(state: State, snapshot: Snapshot) -> State:

@@ -37,6 +37,8 @@ class Goal:
     """No pods are wanted."""
     only_roll_back: bool = False
     """The spec is invalid: the rollout stands still, unless the version under analysis fails."""
+    replicas: int = 1
+    """The number of model servers of each version."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -86,6 +88,7 @@ def goal_of(ic: ImageClassifier, default_serving_image: str, state: State) -> Go
         wanted=wanted,
         attempt=digest([wanted.input_hash, rules, ic.annotations.get(RETRY_ANNOTATION, "")]),
         rollout=ic.rollout,
+        replicas=ic.replicas,
         promote=ic.annotations.get(PROMOTE_ANNOTATION, ""),
         request_timeout_seconds=float(ic.gateway.timeout_seconds),
         refused=refused,

@@ -80,6 +80,8 @@ class State:
     """Since when the version under analysis has had no ready pod, although it has traffic."""
     disrupted_at: float | None = None
     """When a node or a user last ended pods of the version that is rolled out."""
+    min_replicas: int = 0
+    """No version goes below this number of pods: the largest since two versions began to share traffic."""
     percent: int = 0
     """The candidate's share of the requests, 0..99."""
     shadow_percent: int = 0
@@ -114,6 +116,14 @@ class State:
             return self.candidate
         return self.serving if self.phase is Phase.SETTLE and self.previous and self.attempt else None
 
+    @property
+    def keeps_replicas(self) -> bool:
+        """Whether no version may lose pods: traffic is shared, or may go back to the previous version.
+
+        In Retire too: an autoscaler that is not ours has not seen the load of all traffic yet.
+        """
+        return self.phase in (Phase.SHIFT, Phase.SETTLE, Phase.RETIRE)
+
     def has_failed(self, attempt: str) -> bool:
         """Whether a version failed under this attempt."""
         return any(failed.attempt == attempt for failed in self.failed)
@@ -145,6 +155,7 @@ class State:
             "fallback": self.fallback,
             "unavailableSince": self.unavailable_since,
             "disruptedAt": self.disrupted_at,
+            "minReplicas": self.min_replicas,
             "percent": self.percent,
             "shadowPercent": self.shadow_percent,
             "promoted": self.promoted,
@@ -179,6 +190,7 @@ class State:
             fallback=document["fallback"],
             unavailable_since=document["unavailableSince"],
             disrupted_at=document.get("disruptedAt"),
+            min_replicas=int(document.get("minReplicas", 0)),
             percent=int(document["percent"]),
             shadow_percent=int(document["shadowPercent"]),
             promoted=str(document["promoted"]),

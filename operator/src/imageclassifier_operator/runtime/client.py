@@ -228,6 +228,11 @@ class KubernetesClient:
                 return None
             raise
 
+    async def list_objects(self, kind: Kind, namespace: str) -> list[dict[str, Any]]:
+        """List all objects of `kind` in a namespace, also those of others."""
+        answer = await self._send(_Request("GET", kind.path(namespace), kind, "list"))
+        return list(answer["items"] or ())
+
     async def create(self, kind: Kind, namespace: str, body: Json) -> dict[str, Any]:
         """Create an object. Raises ApiError 409 if one of this name exists."""
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}

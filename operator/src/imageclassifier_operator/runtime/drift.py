@@ -120,6 +120,19 @@ def _is_same_quantity(wanted: Any, live: Any) -> bool:
         return False
 
 
+def owns(live: Json, field_manager: str, *path: str) -> bool:
+    """Whether `field_manager` owns the field at `path` of `live`, by an apply or by its creation."""
+    for entry in live["metadata"].get("managedFields") or ():
+        if (entry.get("manager"), entry.get("subresource")) != (field_manager, None):
+            continue
+        fields: Any = entry.get("fieldsV1") or {}
+        for name in path:
+            fields = fields.get(f"f:{name}") if isinstance(fields, Mapping) else None
+        if fields is not None:
+            return True
+    return False
+
+
 def drops_owned_fields(wanted: Json, live: Json, field_manager: str, subresource: str | None = None) -> bool:
     """Whether `field_manager` owns a field of `live` by apply that `wanted` does not have."""
     for entry in live["metadata"].get("managedFields") or ():

@@ -113,12 +113,17 @@ def _shares(state: State) -> Mapping[int, int]:
 
 
 def _serving(name: str, state: State, snapshot: Snapshot) -> dict[str, Any]:
+    """The serving version, and the pods by which autoscalers scale: those of the version with most traffic.
+
+    All versions have the same number of pods, so that one has the most load.
+    """
     if state.serving is None:
         return {}
-    version = state.serving.version
+    serving, shares = state.serving.version, routing.shares(state)
+    version = max(shares, key=lambda each: (shares[each], each == serving))
     found = snapshot.versions.get(version)
     return {
-        "servingVersion": version,
+        "servingVersion": serving,
         "replicas": 0 if found is None else found.replicas,
         "readyReplicas": 0 if found is None else found.ready_pods,
         "selector": names.selector_string(names.selector(name, "serving", version)),
