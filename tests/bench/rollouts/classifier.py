@@ -19,8 +19,8 @@ from laptop.cluster import LAPTOP, kubectl_program
 
 NAMESPACE = "rollouts-bench"
 LOOK_SECONDS = 0.2
-#: Two model servers and two gateways of two versions have to fit beside everything else on a laptop's node.
-_SMALL = {"requests": {"cpu": "50m", "memory": "64Mi"}}
+#: Several classifiers with two gateways and two model servers of two versions have to fit on a laptop's node.
+_SMALL = {"requests": {"cpu": "20m", "memory": "64Mi"}}
 _GATEWAY = {**_SMALL, "limits": {"cpu": "1", "memory": "512Mi"}}
 #: Most pictures' models are small, and what the crashing one asks for has to be too much.
 _SERVING = {**_SMALL, "limits": {"memory": "1Gi"}}

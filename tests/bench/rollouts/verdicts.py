@@ -33,7 +33,7 @@ from tiny import Version
 from laptop import product
 
 MARKERS = ("<!-- made by make bench-verdicts: begin -->\n", "<!-- made by make bench-verdicts: end -->\n")
-AT_ONCE = 4
+AT_ONCE = 3
 PER_SECOND = 25.0
 STEP_SECONDS = 30
 SETTLE_SECONDS = 30
