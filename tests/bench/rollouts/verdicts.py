@@ -34,7 +34,7 @@ from laptop import product
 
 MARKERS = ("<!-- made by make bench-verdicts: begin -->\n", "<!-- made by make bench-verdicts: end -->\n")
 AT_ONCE = 3
-PER_SECOND = 25.0
+PER_SECOND = 15.0
 STEP_SECONDS = 30
 SETTLE_SECONDS = 30
 #: The problem that a gateway reports when every version that it asked failed to answer.
