@@ -12,13 +12,11 @@ import pytest
 from bare_apiserver import ControlPlane
 from imageclassifier_operator.api.kinds import CONFIG_MAPS, Kind
 from imageclassifier_operator.runtime.client import KubernetesClient, Page
-from imageclassifier_operator.runtime.leader_election import LEASE_NAME, Timing
+from imageclassifier_operator.runtime.leader_election import LEASE_NAME
 from operator_process import CLASSIFIERS, Bench, PlayedGateways, RunningOperator, install_crd
 
 pytestmark = pytest.mark.apiserver
 
-PATIENT = Timing(duration_seconds=300, deadline_seconds=200, retry_seconds=2)
-"""For an outage that is longer than a leader may be silent."""
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
 
 
@@ -146,7 +144,7 @@ def test_children_deleted_while_the_watch_was_broken_are_restored(breakable: Ben
     bench, server = breakable, breakable.apiserver
     with (
         server.proxy() as proxy,
-        RunningOperator(server.kubeconfig_for(proxy), bench.gateways, resync_seconds=2, timing=PATIENT),
+        RunningOperator(server.kubeconfig_for(proxy), bench.gateways, resync_seconds=2),
     ):
         serve(bench)
         path = f"/apis/policy/v1/namespaces/{bench.namespace}/poddisruptionbudgets/pizza-gateway"

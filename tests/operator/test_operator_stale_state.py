@@ -13,11 +13,10 @@ from imageclassifier_operator.api.kinds import Kind
 from imageclassifier_operator.observe.types import Counters
 from imageclassifier_operator.runtime.client import KubernetesClient
 from imageclassifier_operator.runtime.leader_election import LEASE_NAME, Timing
-from operator_process import CLASSIFIERS, Bench, PlayedGateways, RunningOperator, install_crd
+from operator_process import CLASSIFIERS, PATIENT, Bench, PlayedGateways, RunningOperator, install_crd
 
 pytestmark = pytest.mark.apiserver
 
-BRIEF = Timing(duration_seconds=4, deadline_seconds=3, retry_seconds=0.5)
 CONFIG_MAPS = "/api/v1/namespaces/{}/configmaps"
 
 
@@ -63,7 +62,7 @@ def bench(apiserver: ControlPlane, namespace: str) -> Iterator[Bench]:
     apiserver.request("DELETE", CLASSIFIERS.format(namespace))
 
 
-def operator(bench: Bench, name: str, timing: Timing | None = None) -> RunningOperator:
+def operator(bench: Bench, name: str, timing: Timing = PATIENT) -> RunningOperator:
     return RunningOperator(
         bench.apiserver.kubeconfig, bench.gateways, name, timing=timing, namespace=bench.namespace
     )
@@ -140,9 +139,9 @@ def test_a_leader_that_stood_still_while_another_led_writes_nothing_old(
     bench: Bench, watches: HeldBackWatches
 ) -> None:
     wake = threading.Event()
-    with operator(bench, "first", BRIEF) as first:
+    with operator(bench, "first", Timing()) as first:
         bench.wait(lambda: leads(bench, "first"), "the first operator to lead")
-        with operator(bench, "second", BRIEF):
+        with operator(bench, "second"):
             try:
                 since = start_canary(bench)
                 watches.hold(first)

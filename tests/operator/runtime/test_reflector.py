@@ -41,7 +41,7 @@ class Reflected:
         reflector = Reflector(client, CONFIG_MAPS, self.store, listener, asyncio.Lock())
         task = asyncio.create_task(reflector.run())
         try:
-            await asyncio.wait_for(reflector.listed.wait(), 30)
+            await asyncio.wait_for(reflector.listed.wait(), 60)
             yield self
         finally:
             task.cancel()

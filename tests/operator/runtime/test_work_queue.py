@@ -13,7 +13,7 @@ def work(queue: WorkQueue, handle, is_done, workers: int = 2) -> None:
 
     async def main() -> None:
         running = [asyncio.create_task(queue.work(handle, lambda _: None)) for _ in range(workers)]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not is_done() and not (await asyncio.wait(running, timeout=0.005))[0]:
                 pass
         await asyncio.wait(running, timeout=0.1)
