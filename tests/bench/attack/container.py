@@ -21,6 +21,9 @@ from imageclassifier_operator.render.gateway import gateway_deployment
 from imageclassifier_operator.render.manifest import USER_ID, Installation
 from images import docker
 
+#: The name, in the container, of the server that good clients let the gateway fetch from. The fetcher limits
+#: what one site gets, and an address would be the same site as that of the attackers' servers.
+GOOD_HOST = "pictures.example"
 _CGROUPS = Path("/sys/fs/cgroup")
 _SAMPLE_SECONDS = 0.02
 _CLASSIFIER = {
@@ -95,8 +98,8 @@ def pod() -> dict[str, Any]:
 
 
 @contextmanager
-def running(image: str, routing: dict[str, Any], folder: Path) -> Iterator[Container]:
-    """A container of the gateway's image, run as its pod would be."""
+def running(image: str, routing: dict[str, Any], folder: Path, own_address: str) -> Iterator[Container]:
+    """A container of the gateway's image, run as its pod would be. GOOD_HOST there is `own_address`."""
     [container] = pod()["containers"]
     limits = container["resources"]["limits"]
     environment = {each["name"]: each.get("value", limits["cpu"]) for each in container["env"]}
@@ -109,6 +112,7 @@ def running(image: str, routing: dict[str, Any], folder: Path) -> Iterator[Conta
         "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
         "--memory", str(memory_bytes), "--memory-swap", str(memory_bytes),
         "--cpus", str(cores(limits["cpu"])),
+        "--add-host", f"{GOOD_HOST}:{own_address}",
         "--volume", f"{folder}:{routing_file.parent}:ro",
     ]  # fmt: skip
     for name, value in environment.items():

@@ -1,13 +1,17 @@
-"""A well-behaved client: so many requests a second, each on a connection of its own.
+"""Well-behaved clients: so many requests a second, each on a connection of its own.
 
-python good_client.py HOST PORT SECONDS [REQUESTS-A-SECOND]      prints what it saw as JSON
+python good_client.py HOST PORT SECONDS ADDRESS NAME      prints what each client saw as JSON
 
-A request begins when its turn has come, however long the ones before it take: a client that waits for each
-answer would send little, and so see little, while the server is slow.
+The picture of the client that sends URLs is served at ADDRESS, which is one of this machine, and the URL has
+NAME as its host.
+
+A request begins at its time, however long the ones before it take: a client that waits for each response
+would send little, and so see little, while the server is slow.
 """
 
 from __future__ import annotations
 
+import base64
 import http.client
 import io
 import json
@@ -15,12 +19,28 @@ import sys
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from PIL import Image
 
 #: A client gives a request up after so long.
 _TIMEOUT_SECONDS = 15.0
+#: The requests a second of each client that does not send pictures as the body itself.
+_OTHERS_PER_SECOND = 2.0
+#: Each client begins so long after the one before it, so that their requests do not wait for each other.
+_OFFSET_SECONDS = 0.025
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What a client sends: always the same."""
+
+    content_type: str
+    body: bytes
 
 
 @dataclass
@@ -35,6 +55,11 @@ class Seen:
         ordered = sorted(self.seconds)
         return 1000 * ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("inf")
 
+    @property
+    def requests(self) -> int:
+        """All requests, with and without a response of 200."""
+        return len(self.seconds) + self.failures.total()
+
 
 def picture() -> bytes:
     """A picture of 512 x 384 pixels."""
@@ -43,13 +68,13 @@ def picture() -> bytes:
     return buffer.getvalue()
 
 
-def use(host: str, port: int, seconds: float, per_second: float = 10.0) -> Seen:
-    """Sends requests for so long and waits for the last response."""
-    seen, lock, body = Seen(), threading.Lock(), picture()
+def use(host: str, port: int, seconds: float, upload: Upload | None = None, per_second: float = 10.0) -> Seen:
+    """Sends requests, pictures by default, for so long and waits for the last response."""
+    seen, lock, sent = Seen(), threading.Lock(), upload or Upload("image/jpeg", picture())
 
     def take_turn() -> None:
         began = time.monotonic()
-        outcome = send_one(host, port, body)
+        outcome = send_one(host, port, sent)
         with lock:
             if outcome == "200":
                 seen.seconds.append(time.monotonic() - began)
@@ -67,11 +92,53 @@ def use(host: str, port: int, seconds: float, per_second: float = 10.0) -> Seen:
     return seen
 
 
-def send_one(host: str, port: int, body: bytes) -> str:
+def use_in_every_way(host: str, port: int, seconds: float, address: str, name: str) -> dict[str, Seen]:
+    """One client for each way to send a picture, all at the same time."""
+    data = picture()
+    head = b'--cut\r\nContent-Disposition: form-data; name="file"; filename="p.jpg"\r\n\r\n'
+    with served(data, address) as server_port, ThreadPoolExecutor() as clients:
+        uploads = {
+            "base64": _json({"image": base64.b64encode(data).decode()}),
+            "form": Upload("multipart/form-data; boundary=cut", head + data + b"\r\n--cut--\r\n"),
+            "URL": _json({"url": f"http://{name}:{server_port}/picture.jpg"}),
+        }
+        running = {"picture": clients.submit(use, host, port, seconds)}
+        for way, upload in uploads.items():
+            time.sleep(_OFFSET_SECONDS)
+            running[way] = clients.submit(use, host, port, seconds, upload, _OTHERS_PER_SECOND)
+        return {way: client.result() for way, client in running.items()}
+
+
+def _json(document: dict[str, str]) -> Upload:
+    return Upload("application/json", json.dumps(document).encode())
+
+
+@contextmanager
+def served(data: bytes, address: str) -> Iterator[int]:
+    """The port of a plain web server with one picture."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "image/jpeg")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer((address, 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def send_one(host: str, port: int, upload: Upload) -> str:
     """The status of one request, or the name of what went wrong."""
     connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
     try:
-        connection.request("POST", "/predict", body, {"Content-Type": "image/jpeg"})
+        connection.request("POST", "/predict", upload.body, {"Content-Type": upload.content_type})
         response = connection.getresponse()
         response.read()
         return str(response.status)
@@ -82,5 +149,5 @@ def send_one(host: str, port: int, body: bytes) -> str:
 
 
 if __name__ == "__main__":
-    result = use(sys.argv[1], int(sys.argv[2]), *map(float, sys.argv[3:]))
-    print(json.dumps({"seconds": result.seconds, "failures": result.failures}))
+    result = use_in_every_way(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:6])
+    print(json.dumps({way: asdict(seen) for way, seen in result.items()}))

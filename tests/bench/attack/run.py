@@ -1,4 +1,4 @@
-"""Attacks the gateway, in a container with its pod's limits, while a well-behaved client uses it.
+"""Attacks the gateway, in a container with its pod's limits, while well-behaved clients use it.
 
     python tests/bench/attack/run.py                       every attack, 20 s each
     python tests/bench/attack/run.py --only slowhttptest   those whose name has this in it
@@ -33,8 +33,8 @@ import attacks  # noqa: E402
 import container  # noqa: E402
 from attacks import Attack, Target  # noqa: E402
 from free_ports import free_port  # noqa: E402
-from good_client import Seen, picture, send_one  # noqa: E402
-from report import Row, renewed, table  # noqa: E402
+from good_client import Seen, Upload, picture, send_one  # noqa: E402
+from report import Row, main_line, renewed, table  # noqa: E402
 
 from images import docker  # noqa: E402
 from images.build import build_base, build_program  # noqa: E402
@@ -87,24 +87,24 @@ def run(image: str, chosen: list[Attack], seconds: int) -> list[Row]:
         stack.enter_context(running([sys.executable, str(server), str(model_port), own_address]))
         version = {"version": 1, "target": f"dns:///{own_address}:{model_port}", "percent": 100}
         routing = {"schema": 1, "revision": 1, "model": "bench-model", "serving": 1, "versions": [version]}
-        gateway = stack.enter_context(container.running(image, routing, folder))
+        gateway = stack.enter_context(container.running(image, routing, folder, own_address))
         target = Target(gateway.address, gateway.port, own_address, seconds + _HEAD_START_SECONDS + 5)
         rows = []
         for attack in (None, *chosen):
             recover(gateway)
             rows.append(row(gateway, attack, target, seconds))
-            print(table([rows[0], *rows[-1:]], "").splitlines()[-1], file=sys.stderr, flush=True)
+            print(main_line(rows[-1], rows[0]), file=sys.stderr, flush=True)
             if not gateway.is_running():
                 break
         return rows
 
 
 def row(gateway: container.Container, attack: Attack | None, target: Target, seconds: int) -> Row:
-    """What the good client and the container's figures say of one attack; of none, at rest."""
+    """What the good clients saw during one attack (or at rest), and the container's figures."""
     processes, cpu, began = gateway.processes(), gateway.cpu_seconds(), time.monotonic()
     with gateway.watched_memory() as peak, running(attack.command(target) if attack else None):
         time.sleep(_HEAD_START_SECONDS)
-        seen = good_client(gateway, seconds)
+        seen = good_clients(gateway, seconds, target.own_address)
     survivors = gateway.processes() if gateway.is_running() else set()
     return Row(
         name=attack.name if attack else "none",
@@ -117,25 +117,27 @@ def row(gateway: container.Container, attack: Attack | None, target: Target, sec
     )
 
 
-def good_client(gateway: container.Container, seconds: int) -> Seen:
-    """What the good client saw, in a process that shares nothing with attackers."""
+def good_clients(gateway: container.Container, seconds: int, own_address: str) -> dict[str, Seen]:
+    """What the good clients saw, in a process that shares nothing with attackers."""
     command = [
         sys.executable,
         str(_HERE / "good_client.py"),
         gateway.address,
         str(gateway.port),
         str(seconds),
+        own_address,
+        container.GOOD_HOST,
     ]
     seen = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return Seen(seen["seconds"], Counter(seen["failures"]))
+    return {way: Seen(each["seconds"], Counter(each["failures"])) for way, each in seen.items()}
 
 
 def recover(gateway: container.Container) -> None:
     """Waits until the gateway serves as if nothing had been: several requests in a row, at once."""
-    end, good, body = time.monotonic() + _RECOVERY_SECONDS, 0, picture()
+    end, good, upload = time.monotonic() + _RECOVERY_SECONDS, 0, Upload("image/jpeg", picture())
     while good < 10:
         began = time.monotonic()
-        is_good = send_one(gateway.address, gateway.port, body) == "200" and time.monotonic() - began < 0.5
+        is_good = send_one(gateway.address, gateway.port, upload) == "200" and time.monotonic() - began < 0.5
         good = good + 1 if is_good else 0
         if time.monotonic() > end:
             log = docker.run("logs", "--tail", "5", gateway.id)
