@@ -5,7 +5,6 @@ import contextlib
 import logging
 import signal
 import threading
-import time
 import uuid
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from imageclassifier_operator.reconcile.gateway_prober import GatewayProber
 from imageclassifier_operator.reconcile.reconciler import Reconciler
 from imageclassifier_operator.runtime import probes
 from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
+from imageclassifier_operator.runtime.clock import SteadyClock
 from imageclassifier_operator.runtime.informer import Informer
 from imageclassifier_operator.runtime.leader_election import LeaderElection, LeaseLostError, Timing
 from imageclassifier_operator.runtime.resync import resync
@@ -156,13 +156,12 @@ async def _work(process: _Process) -> None:
     """
     informer, client, settings = process.informer, process.client, process.settings
     await informer.listed.wait()
-    reconciler = Reconciler(informer.cache, client, process.gateways, settings)
+    clock = SteadyClock()
+    reconciler = Reconciler(informer.cache, client, process.gateways, settings, clock)
     informer.queue.prefer(reconciler.is_urgent)
     reconciler.gateway_updates.call = informer.queue.add
     async with asyncio.TaskGroup() as group:
-        prober = GatewayProber(
-            informer.cache, process.gateways, reconciler.memories, informer.queue, time.time
-        )
+        prober = GatewayProber(informer.cache, process.gateways, reconciler.memories, informer.queue, clock)
         group.create_task(run_workers(informer.queue, reconciler.reconcile))
         group.create_task(prober.run())
         group.create_task(resync(client, informer.cache, informer.queue, settings.resync_seconds))

@@ -44,6 +44,7 @@ from imageclassifier_operator.rollout.guards import pods as pod_guards
 from imageclassifier_operator.rollout.recovery import recover
 from imageclassifier_operator.rollout.reference import Reference
 from imageclassifier_operator.rollout.state import Phase, State
+from imageclassifier_operator.runtime.clock import SteadyClock
 
 VERSIONS = (1, 2, 3)
 STRATEGIES = {
@@ -89,9 +90,14 @@ def served(version: int, memory: str = "1Gi") -> ModelVersion:
 
 
 def deployed(made: ModelVersion, *, ready: bool, has_served: bool = False) -> dict[str, Any]:
-    """The Deployment of a version, whose pods no node has disturbed yet."""
+    """The Deployment of a version, whose pods no node has disturbed yet.
+
+    `replicas` is the number in its spec, and `pods` how many of them run.
+    """
     return {
         "served": made,
+        "replicas": 2,
+        "pods": 2,
         "ready": ready,
         "problem": None,
         "disrupted_at": None,
@@ -142,7 +148,8 @@ class Rollouts(RuleBasedStateMachine):
     )
     def install(self, strategy, version, leftovers):
         """Installs a classifier, also when children of an earlier one exist."""
-        self.now = 1_000.0
+        self.seconds, self.skew = 0.0, 1_000_000.0
+        self.start_process()
         self.rollout = STRATEGIES[strategy]
         self.wanted = served(version)
         self.tried = ""
@@ -159,7 +166,7 @@ class Rollouts(RuleBasedStateMachine):
         self.status: dict = {}
         self.memory: State | None = None
         self.acknowledged_since: tuple[int, float] | None = None
-        self.hints = Memory("uid")
+        self.phase_began, self.unavailable_began = 0.0, None
         self.started_gateways = 2
         self.state = State()
         self.rolled_back: set[int] = set()
@@ -167,6 +174,12 @@ class Rollouts(RuleBasedStateMachine):
         self.reconcile()
 
     # -- the operator -----------------------------------------------------------------------------------
+
+    def start_process(self):
+        """Another process, which remembers nothing, and whose node's clock has its own error `skew`."""
+        self.clock = SteadyClock(lambda: self.seconds + self.skew, lambda: self.seconds)
+        self.now = self.clock()
+        self.hints = Memory("uid", started=self.now)
 
     def goal(self, state: State) -> Goal:
         wanted = self.wanted
@@ -204,8 +217,8 @@ class Rollouts(RuleBasedStateMachine):
             versions={
                 version: VersionSnapshot(
                     input_hash=d["served"].input_hash,
-                    complete=version in ready,
-                    ready_pods=2 if version in ready else 0,
+                    complete=version in ready and self.has_all_pods(state, version),
+                    ready_pods=d["pods"] if version in ready else 0,
                     problem=d["problem"],
                     unresponsive=d["problem"] == HANGS,
                     disrupted_at=d["disrupted_at"],
@@ -214,6 +227,7 @@ class Rollouts(RuleBasedStateMachine):
             },
             gateways=gateways,
             gateways_complete=True,
+            observed_seconds=self.now - self.hints.started,
             acknowledged_seconds=None
             if self.acknowledged_since is None
             else self.now - self.acknowledged_since[1],
@@ -222,8 +236,15 @@ class Rollouts(RuleBasedStateMachine):
         unusable = self.hints.unusable_seconds(unusable_candidate(state, seen), self.now)
         return replace(seen, unusable_seconds=unusable)
 
+    def has_all_pods(self, state: State, version: int) -> bool:
+        """As the operator compares a Deployment with its manifest."""
+        there = self.deployments[version]
+        wanted = state.replicas(self.replicas) if version in state.kept else there["replicas"]
+        return there["pods"] == there["replicas"] == wanted
+
     def reconcile(self):
         """One reconciliation: recover, decide, write."""
+        self.now = self.clock()
         state = recover(self.config_map, self.memory, self.status, self.as_deployments(), self.now)
         seen = self.observed(state)
         decision = decide(self.goal(state), state, seen, self.now)
@@ -233,6 +254,7 @@ class Rollouts(RuleBasedStateMachine):
             if taken.cause is not None:
                 self.rolled_back.add(taken.version)
                 self.check_nodes_are_not_to_blame(taken, state)
+                self.check_deadline(taken)
                 again = decision.state.candidate
                 assert again is None or again.version != taken.version, "retried as soon as it failed"
                 if taken.cause.reason is Reason.OUT_OF_MEMORY:
@@ -244,6 +266,7 @@ class Rollouts(RuleBasedStateMachine):
         self.check_fallback(decision.state, seen)
         again = decide(self.goal(decision.state), decision.state, self.observed(decision.state), self.now)
         assert again.state == decision.state or again.taken, "a second pass changes what the first one left"
+        self.note_times(self.state, decision.state)
         self.state = decision.state
         for version, made in self.state.kept.items():
             old = self.deployments.get(version)
@@ -260,6 +283,7 @@ class Rollouts(RuleBasedStateMachine):
                 self.deployments[version] = deployed(made, ready=ready)
             if self.state.serving is not None and self.state.serving.version == version:
                 self.deployments[version]["has_served"] = True
+            self.scale(version, self.state.replicas(self.replicas))
         if decision.delete_others:
             for version in set(self.deployments) - set(self.state.kept):
                 self.check_nobody_sends_to(version)
@@ -286,6 +310,20 @@ class Rollouts(RuleBasedStateMachine):
             ],
         }
 
+    def scale(self, version: int, replicas: int):
+        """Surplus pods end at once; missing ones start by `pods_become_ready`."""
+        there = self.deployments[version]
+        there.update(replicas=replicas, pods=min(there["pods"], replicas))
+
+    def note_times(self, before: State, after: State):
+        """When the phase, or a time without ready pods, began by no clock that could be wrong."""
+        if (before.phase, before.attempt, before.candidate) != (after.phase, after.attempt, after.candidate):
+            self.phase_began = self.seconds
+        if after.unavailable_since is None:
+            self.unavailable_began = None
+        elif self.unavailable_began is None:
+            self.unavailable_began = self.seconds
+
     def as_deployments(self):
         return [
             {
@@ -307,12 +345,12 @@ class Rollouts(RuleBasedStateMachine):
         """Without this rule, random histories hardly ever reach the later phases."""
         self.held_back = None
         for version in self.state.kept:
-            self.deployments[version].update(ready=True, broken=False)
+            self.start_pods(version, broken=False)
         self.reconcile()
         if self.state.phase is Phase.VERIFY:
             key = (self.state.candidate.version, self.state.attempt)
             self.verdicts.setdefault(key, Verdict(True, Reason.READY, ""))
-        for which in (0, 1, 0, 1):
+        for which in (*range(len(self.gateways)), *range(len(self.gateways))):
             self.gateways[which].cut_off.clear()
             self.a_gateway_reads_the_file(which)
 
@@ -333,7 +371,7 @@ class Rollouts(RuleBasedStateMachine):
         for deployment in self.deployments.values():
             deployment.update(ready=False)
         # All gateways have ended when the operator sees none: what they had read is gone with them.
-        for which in (0, 1):
+        for which in range(len(self.gateways)):
             self.replace_gateway(which)
         self.reconcile()
         assert self.state.phase is Phase.STOPPED
@@ -361,9 +399,13 @@ class Rollouts(RuleBasedStateMachine):
     @precondition(lambda self: self.deployments)
     @rule(data=st.data())
     def pods_become_ready(self, data):
-        version = data.draw(st.sampled_from(sorted(self.deployments)))
-        self.deployments[version].update(ready=True, problem=None)
+        self.start_pods(data.draw(st.sampled_from(sorted(self.deployments))), problem=None)
         self.reconcile()
+
+    def start_pods(self, version: int, **how: Any):
+        """All pods that the Deployment wants run and are ready."""
+        there = self.deployments[version]
+        there.update(ready=True, pods=there["replicas"], **how)
 
     @precondition(lambda self: self.deployments)
     @rule(data=st.data(), problem=st.sampled_from([None, BROKEN, HANGS]))
@@ -401,12 +443,13 @@ class Rollouts(RuleBasedStateMachine):
     @rule(which=st.integers(0, 1))
     def a_gateway_reads_the_file(self, which):
         if self.config_map is not None:
-            self.gateways[which].file = json.loads(self.config_map["data"][names.ROUTING_FILE])
+            text = self.config_map["data"][names.ROUTING_FILE]
+            self.gateways[which % len(self.gateways)].file = json.loads(text)
         self.reconcile()
 
     @rule(which=st.integers(0, 1), version=st.sampled_from(VERSIONS))
     def a_gateway_cannot_reach_a_version(self, which, version):
-        self.gateways[which].cut_off ^= {version}
+        self.gateways[which % len(self.gateways)].cut_off ^= {version}
         self.reconcile()
 
     @rule(which=st.integers(0, 1))
@@ -415,8 +458,11 @@ class Rollouts(RuleBasedStateMachine):
         self.reconcile()
 
     def replace_gateway(self, which: int):
-        self.gateways[which] = Gateway(f"g{self.started_gateways}")
+        self.gateways[which % len(self.gateways)] = self.new_gateway()
+
+    def new_gateway(self) -> Gateway:
         self.started_gateways += 1
+        return Gateway(f"g{self.started_gateways}")
 
     @rule(good=st.integers(0, 100), bad=st.sampled_from([0, 0, 20]), slow=st.sampled_from([0, 0, 50]))
     def requests_come_in(self, good, bad, slow):
@@ -434,13 +480,38 @@ class Rollouts(RuleBasedStateMachine):
         self.reconcile()
 
     @rule(replicas=st.integers(1, 5))
-    def an_autoscaler_scales(self, replicas):
+    def an_autoscaler_scales_the_model_servers(self, replicas):
         self.replicas = replicas
+        self.reconcile()
+
+    @precondition(lambda self: self.deployments)
+    @rule(data=st.data(), replicas=st.integers(1, 5))
+    def an_autoscaler_scales_one_version_past_the_operator(self, data, replicas):
+        """It targets the Deployment, though the ImageClassifier is what is scaled."""
+        version = data.draw(st.sampled_from(sorted(self.deployments)))
+        self.scale(version, replicas)
+        if data.draw(st.booleans()):
+            self.start_pods(version)
+        self.reconcile()
+        kept, there = self.state.kept.get(version), self.deployments.get(version)
+        if kept is not None and kept.input_hash == there["served"].input_hash:
+            assert there["replicas"] == self.state.replicas(self.replicas)
+
+    @rule(number=st.integers(1, 4))
+    def an_autoscaler_scales_the_gateways(self, number):
+        self.gateways = self.gateways[:number]
+        while len(self.gateways) < number:
+            self.gateways.append(self.new_gateway())
         self.reconcile()
 
     @rule(seconds=st.sampled_from([0.2, 5, 40, 200]))
     def time_passes(self, seconds):
-        self.now += seconds
+        self.seconds += seconds
+        self.reconcile()
+
+    @rule(seconds=st.sampled_from([-4_000, -300, -30, 30, 300, 4_000]))
+    def the_clock_of_the_node_jumps(self, seconds):
+        self.skew += seconds
         self.reconcile()
 
     # -- accidents --------------------------------------------------------------------------------------
@@ -449,8 +520,13 @@ class Rollouts(RuleBasedStateMachine):
     def the_operator_restarts(self):
         self.memory = None
         self.acknowledged_since = None
-        self.hints = Memory("uid")
+        self.start_process()
         self.reconcile()
+
+    @rule(seconds=st.sampled_from([-300, -5, 5, 300]))
+    def a_leader_takes_over_whose_clock_differs(self, seconds):
+        self.skew += seconds
+        self.the_operator_restarts()
 
     @rule()
     def the_watch_of_pods_is_held_back(self):
@@ -470,8 +546,9 @@ class Rollouts(RuleBasedStateMachine):
         basis = copy.deepcopy(self.config_map)
         state = recover(self.config_map, self.memory, self.status, self.as_deployments(), self.now)
         late = decide(self.goal(state), state, self.observed(state), self.now).state
-        self.memory, self.acknowledged_since, self.hints = None, None, Memory("uid")
-        self.now += seconds
+        self.memory, self.acknowledged_since = None, None
+        self.seconds += seconds
+        self.start_process()
         if acts_first:
             self.reconcile()
         before, document = self.written_revision(), routing.routing_file("pizza", "default", late)
@@ -545,7 +622,7 @@ class Rollouts(RuleBasedStateMachine):
 
     def check_replicas(self, before: State, after: State):
         """No version loses pods from the first share to the end of Retire, whatever an autoscaler wants."""
-        pods = max(self.replicas, after.min_replicas)
+        pods = after.replicas(self.replicas)
         if before.keeps_replicas and after.keeps_replicas and self.memory is not None:
             assert pods >= self.pods, f"{before.phase} -> {after.phase}: {self.pods} -> {pods} pods"
         if after.phase in (Phase.STABLE, Phase.LOAD):
@@ -572,6 +649,14 @@ class Rollouts(RuleBasedStateMachine):
             is_recent = taken_at is not None and self.now - taken_at < 100
             assert not is_recent or unusable, f"{taken.message} {taken_at} {self.now}"
 
+    def check_deadline(self, taken: TakenTransition):
+        """At least 90 % of a deadline has passed in real time, whatever the clocks of the nodes do."""
+        if "within 100 s" in taken.message:
+            assert self.seconds - self.phase_began >= 90, taken.message
+        if taken.cause.reason is Reason.CANDIDATE_UNAVAILABLE or "fails its readiness" in taken.message:
+            since = self.phase_began if self.unavailable_began is None else self.unavailable_began
+            assert self.seconds - since >= 9, taken.message
+
     def check_nobody_sends_to(self, version: int):
         for gateway in self.gateways:
             if gateway.file is not None and self.state.serving is not None:
@@ -586,8 +671,8 @@ class Rollouts(RuleBasedStateMachine):
             return
         self.stopped, self.held_back = False, None
         for _ in range(60):
-            for deployment in self.deployments.values():
-                deployment.update(ready=True, problem=None)
+            for version in self.deployments:
+                self.start_pods(version, problem=None)
             for gateway in self.gateways:
                 if self.rollout.paused:
                     gateway.cut_off.clear()  # a paused rollout has no deadline
@@ -605,7 +690,7 @@ class Rollouts(RuleBasedStateMachine):
                     gateway.counters[version] = (good + 200, bad, slow)
                 gateway.compared += 100
                 gateway.agreed += 100
-            self.now += 15
+            self.seconds += 15
             self.wrote = False
             self.reconcile()
         assert self.state.phase in (Phase.STABLE, Phase.PENDING), self.state.phase
@@ -806,6 +891,45 @@ def test_pods_that_run_and_do_not_answer_have_ten_seconds_after_a_disruption_too
     for _ in range(12):
         rollouts.time_passes(1)
     assert [failed.reason for failed in rollouts.state.failed] == ["NotAnswering"]
+
+
+def without_pods(rollouts: Rollouts) -> Rollouts:
+    """Version 2 loads, but its pods do not become ready."""
+    rollouts.install(strategy="at once", version=1, leftovers={1: (True, True)})
+    rollouts.the_spec_changes(version=2, memory="1Gi")
+    assert rollouts.state.phase is Phase.LOAD
+    return rollouts
+
+
+def hanging(rollouts: Rollouts) -> Rollouts:
+    """Version 2 serves, and its pods have just stopped to answer."""
+    settling(rollouts).deployments[2].update(ready=False, problem=HANGS)
+    rollouts.reconcile()
+    return rollouts
+
+
+@pytest.mark.parametrize("begin", [without_pods, hanging])
+@pytest.mark.parametrize("seconds", [-4_000, -300, 300, 4_000])
+@pytest.mark.parametrize(
+    "accident", [Rollouts.the_clock_of_the_node_jumps, Rollouts.a_leader_takes_over_whose_clock_differs]
+)
+def test_a_wrong_clock_neither_shortens_nor_prolongs_a_deadline(
+    begin: Callable[[Rollouts], Rollouts], seconds: int, accident: Callable[[Rollouts, int], None]
+) -> None:
+    rollouts = begin(Rollouts())
+    accident(rollouts, seconds)
+    rollouts.time_passes(5)
+    assert rollouts.state.failed == ()
+    rollouts.time_passes(120)
+    assert [failed.version for failed in rollouts.state.failed] == [2]
+
+
+@pytest.mark.parametrize("seconds", [-4_000, -300])
+def test_the_previous_version_is_not_kept_longer_by_a_leader_whose_clock_is_behind(seconds: int) -> None:
+    rollouts = settling(Rollouts())
+    rollouts.a_leader_takes_over_whose_clock_differs(seconds)
+    rollouts.time_passes(70)
+    assert rollouts.state.previous is None
 
 
 @pytest.mark.parametrize("phase", [Phase.LOAD, Phase.VERIFY])

@@ -1,5 +1,6 @@
 """The snapshot of one ImageClassifier's world, as plain values: pods, gateways, verdicts, problems."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -133,6 +134,8 @@ class Snapshot:
     """The ready gateway pods that are not on the state's revision."""
     unusable_seconds: float = 0.0
     """How long a ready gateway has not been able to use the candidate, although the candidate has traffic."""
+    observed_seconds: float = math.inf
+    """How long this process has observed the ImageClassifier."""
     service_is_owned: bool = True
     """Whether the gateways' Service exists and belongs to this ImageClassifier."""
     verdict: Verdict | None = None

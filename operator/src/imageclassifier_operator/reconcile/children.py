@@ -48,7 +48,7 @@ def serving_children(request: ValidRequest, state: State, version: int) -> tuple
     return render.serving_children(
         request.ic,
         state.kept[version],
-        0 if request.ic.stopped else max(request.ic.replicas, state.min_replicas),
+        0 if request.ic.stopped else state.replicas(request.ic.replicas),
         # A single version needs no mark, and without it the first write stays the only one.
         has_served=marked or (serves and len(state.kept) > 1),
     )

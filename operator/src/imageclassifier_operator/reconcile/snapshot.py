@@ -68,6 +68,7 @@ class Snapshotter:
         snapshot = Snapshot(
             versions=objects.versions(request.objects, wanted),
             gateways=_gateways(request, state, reports),
+            observed_seconds=request.now - memory.started,
             gateways_complete=gateway is not None and objects.is_complete(gateway, wanted_gateway),
             gateway_problem=objects.gateway_problem(request.objects, gateway),
             acknowledged_seconds=memory.acknowledged_seconds(state.revision, ready, request.now),
@@ -88,6 +89,7 @@ class Snapshotter:
         snapshot = Snapshot(
             versions=objects.versions(request.objects, dict.fromkeys(request.objects.serving_deployments())),
             gateways=_gateways(request, state, reports),
+            observed_seconds=request.now - request.memory.started,
             gateways_complete=gateway is not None and objects.is_complete(gateway, None),
             gateway_problem=objects.gateway_problem(request.objects, gateway),
             acknowledged_seconds=request.memory.acknowledged_seconds(state.revision, ready, request.now),

@@ -24,11 +24,14 @@ class RolloutContext:
 
     @property
     def seconds_undisturbed(self) -> float:
-        """Seconds since the phase or step began, or since a node last took pods of the version."""
+        """Seconds since the phase or step began, or since a node last took pods of the version.
+
+        Time that this process has not observed does not count: the clock of the last leader, by which the
+        phase began, may differ from ours.
+        """
+        seconds = min(self.seconds_in_phase, self.snapshot.observed_seconds)
         disrupted = self.state.disrupted_at
-        if disrupted is None:
-            return self.seconds_in_phase
-        return min(self.seconds_in_phase, max(0.0, self.now - disrupted))
+        return seconds if disrupted is None else min(seconds, max(0.0, self.now - disrupted))
 
     @property
     def seconds_in_phase(self) -> float:

@@ -174,7 +174,7 @@ def _with_history(verdict: str, taken: TakenTransition, context: RolloutContext,
 def _with_derived_fields(goal: Goal, state: State, snapshot: Snapshot, now: float) -> State:
     """`state` with the fields that follow from the goal and the snapshot alone, in any phase."""
     state = replace(_with_shadow(goal, state), sticky=goal.rollout.sticky)
-    state = _with_min_replicas(goal, state)
+    state = _with_min_replicas(goal, state.until(now))
     state = _with_disruption(_with_unavailability(state, snapshot, now), snapshot)
     return _with_fallback(_with_clock(goal, state, snapshot, now), snapshot)
 
@@ -258,7 +258,7 @@ def _requeue_seconds(context: RolloutContext, goal: Goal) -> float | None:
     if state.phase in (Phase.LOAD, Phase.VERIFY) and state.clock_stopped_since is None:
         rules, verifies = goal.rollout, state.phase is Phase.VERIFY
         deadline = rules.verification_deadline_seconds if verifies else rules.progress_deadline_seconds
-        waits.append(deadline - context.seconds_in_phase)
+        waits.append(deadline - context.seconds_undisturbed)
     if state.phase in (Phase.LOAD, Phase.RETIRE) and snapshot.acknowledged_seconds is not None:
         waits.append(goal.request_timeout_seconds - snapshot.acknowledged_seconds)
     waits = [wait for wait in waits if wait > 0]

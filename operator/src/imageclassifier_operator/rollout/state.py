@@ -124,6 +124,22 @@ class State:
         """
         return self.phase in (Phase.SHIFT, Phase.SETTLE, Phase.RETIRE)
 
+    def until(self, now: float) -> State:
+        """This state with no time after `now`: the clock of the last leader may have been ahead of ours."""
+        times = (self.since, self.clock_stopped_since, self.unavailable_since)
+        ahead = max(each for each in times if each is not None) - now
+        if ahead <= 0:
+            return self
+        stopped, unavailable = (None if each is None else each - ahead for each in times[1:])
+        since = self.since - ahead
+        return dataclasses.replace(
+            self, since=since, clock_stopped_since=stopped, unavailable_since=unavailable
+        )
+
+    def replicas(self, wanted: int) -> int:
+        """The number of pods of each version when the spec, or an autoscaler, wants `wanted`."""
+        return max(wanted, self.min_replicas)
+
     def has_failed(self, attempt: str) -> bool:
         """Whether a version failed under this attempt."""
         return any(failed.attempt == attempt for failed in self.failed)

@@ -9,7 +9,6 @@ compared.
 
 import asyncio
 import logging
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from imageclassifier_operator import metrics
 from imageclassifier_operator.api.kinds import LEASES
 from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
+from imageclassifier_operator.runtime.clock import elapsed
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class LeaderElection:
 
         A process that stood still for longer finds out only so, before its next attempt to renew.
         """
-        return _clock() < self._expires
+        return elapsed() < self._expires
 
     async def acquire(self) -> None:
         """Wait until this replica holds the Lease."""
@@ -64,11 +64,11 @@ class LeaderElection:
 
     async def hold(self) -> None:
         """Renew the Lease until that fails. Raises LeaseLostError."""
-        renewed = _clock()
+        renewed = elapsed()
         while True:
             await asyncio.sleep(self._timing.retry_seconds)
-            left = renewed + self._timing.deadline_seconds - _clock()
-            began = _clock()
+            left = renewed + self._timing.deadline_seconds - elapsed()
+            began = elapsed()
             try:
                 async with asyncio.timeout(max(0.1, left)):
                     held = await self._acquire_or_renew()
@@ -76,7 +76,7 @@ class LeaderElection:
                 held = False
             if held:
                 renewed = began
-            elif self._observed[0] or _clock() - renewed >= self._timing.deadline_seconds:
+            elif self._observed[0] or elapsed() - renewed >= self._timing.deadline_seconds:
                 metrics.LEADER.set(0)
                 raise LeaseLostError(f"Cannot renew the Lease {self._namespace}/{LEASE_NAME}")
 
@@ -92,7 +92,7 @@ class LeaderElection:
 
     async def _acquire_or_renew(self) -> bool:
         """Acquire or renew the Lease. Returns whether this replica holds it now."""
-        began = _clock()
+        began = elapsed()
         try:
             lease = await self._client.read(LEASES, self._namespace, LEASE_NAME)
             if lease is None:
@@ -116,9 +116,9 @@ class LeaderElection:
             return True
         version = lease["metadata"]["resourceVersion"]
         if version != self._observed[0]:
-            self._observed = (version, _clock())
+            self._observed = (version, elapsed())
         duration = spec.get("leaseDurationSeconds") or self._timing.duration_seconds
-        return _clock() - self._observed[1] >= float(duration)
+        return elapsed() - self._observed[1] >= float(duration)
 
     def _new_lease(self) -> dict[str, Any]:
         now = _now()
@@ -149,11 +149,6 @@ class LeaderElection:
                 "leaseTransitions": int(spec.get("leaseTransitions") or 0) + (0 if ours else 1),
             },
         }
-
-
-def _clock() -> float:
-    """A monotonic clock that also runs while the machine is suspended."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _now() -> str:

@@ -110,7 +110,8 @@ def unavailable_too_long(context: RolloutContext) -> Problem | None:
         deadline = min(deadline, UNAVAILABLE_SECONDS)
     elif _waits_for_nodes(context, problem):
         return None
-    if context.now - max(since, context.state.disrupted_at or since) < deadline:
+    seconds = context.now - max(since, context.state.disrupted_at or since)
+    if min(seconds, context.snapshot.observed_seconds) < deadline:
         return None
     return problem or Problem(
         Reason.CANDIDATE_UNAVAILABLE,
