@@ -65,7 +65,7 @@ class SteadyRequests:
         return [answer.json["model"]["version"] for answer in self.answers]
 
     def _send(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._gateway.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self._gateway.port, timeout=60)
         body = picture("red")
         while not self._stop.is_set():
             try:
@@ -189,7 +189,7 @@ def test_sigterm_fails_readiness_first_then_drains_then_stops_without_losing_a_r
     make_gateway: MakeGateway, model: FakeModel
 ) -> None:
     model.delay_seconds = 0.05
-    gateway = make_gateway(GATEWAY_DRAIN_SECONDS="6").start_ready(routing(model))
+    gateway = make_gateway(GATEWAY_DRAIN_SECONDS="15").start_ready(routing(model))
     with SteadyRequests(gateway) as requests:
         requests.wait_for(10)
         gateway.terminate()
@@ -244,7 +244,7 @@ def test_a_body_that_drips_in_is_refused_at_the_deadline_with_a_problem(
     make_gateway: MakeGateway, model: FakeModel
 ) -> None:
     gateway = make_gateway(GATEWAY_TIMEOUT_SECONDS="1").start_ready(routing(model))
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as connection:
         connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
         answer = b""
         connection.settimeout(0.1)
@@ -369,7 +369,7 @@ def test_refused_requests_whose_body_never_arrives_do_not_delay_others(
 def test_a_refusal_before_the_end_of_the_body_has_connection_close(
     shared_gateway: GatewayProcess,
 ) -> None:
-    with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=60) as connection:
         connection.sendall(b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
         answer = connection.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 404 ")
@@ -387,7 +387,7 @@ def test_a_refusal_before_the_end_of_the_body_has_connection_close(
 def test_a_request_head_that_is_too_large_gets_an_error_response(
     shared_gateway: GatewayProcess, head: bytes, status: int
 ) -> None:
-    with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=60) as connection:
         connection.sendall(head + b"Host: x\r\n\r\n")
         answer = connection.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 %d " % status)
@@ -437,7 +437,7 @@ def test_a_connection_on_which_nothing_was_sent_does_not_hold_up_the_end(
     ],
 )
 def test_requests_that_are_not_http_are_client_errors(shared_gateway: GatewayProcess, raw: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=60) as connection:
         connection.sendall(raw)
         connection.shutdown(socket.SHUT_WR)
         answer = b""
@@ -470,7 +470,7 @@ def test_requests_that_are_not_http_are_counted_and_logged_without_their_content
         return tuple(float(lines.get(name, 0)) for name in (requests, errors))
 
     before = counted()
-    with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=60) as connection:
         connection.sendall(raw)
         answer = connection.makefile("rb").read().decode()
     assert counted() == tuple(each + 1 for each in before)

@@ -67,7 +67,7 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer
     make_models(folder, VARIANTS)
     with running(folder, ("tiny", "legacy")) as target:
         legacy = ModelServer(target, "legacy", 1)
-        signature = legacy.signatures(timeout_seconds=10).signature_def["serving_default"]
+        signature = legacy.signatures(timeout_seconds=60).signature_def["serving_default"]
         yield RealServer(target, (next(iter(signature.inputs)), next(iter(signature.outputs))))
 
 
@@ -194,11 +194,11 @@ def either_server(
 
 class TestBothServersBehaveAlike:
     def test_the_contract_is_a_string(self, either_server: Callable[[int], ModelServer]) -> None:
-        assert parse_contract(either_server(1).text("contract", timeout_seconds=10)).name == "tiny"
+        assert parse_contract(either_server(1).text("contract", timeout_seconds=60)).name == "tiny"
 
     def test_a_missing_signature_is_reported(self, either_server: Callable[[int], ModelServer]) -> None:
         with pytest.raises(MissingSignatureError):
-            either_server(1).text("nothing", timeout_seconds=10)
+            either_server(1).text("nothing", timeout_seconds=60)
 
     def test_a_missing_version_is_an_error_of_the_model(
         self, either_server: Callable[[int], ModelServer]
@@ -207,10 +207,10 @@ class TestBothServersBehaveAlike:
         pixels = np.zeros((1, 32, 32, 3), dtype=np.uint8)
         for call in (
             lambda: server.predict(
-                "serving_default", {"pixels": pixels}, "probabilities", timeout_seconds=10
+                "serving_default", {"pixels": pixels}, "probabilities", timeout_seconds=60
             ),
-            lambda: server.status(timeout_seconds=10),
-            lambda: server.signatures(timeout_seconds=10),
+            lambda: server.status(timeout_seconds=60),
+            lambda: server.signatures(timeout_seconds=60),
         ):
             with pytest.raises(ModelServerError) as raised:
                 call()
@@ -219,10 +219,10 @@ class TestBothServersBehaveAlike:
     def test_an_answer_has_a_row_for_each_picture(self, either_server: Callable[[int], ModelServer]) -> None:
         pixels = np.zeros((3, 32, 32, 3), dtype=np.uint8)
         answer = either_server(1).predict(
-            "serving_default", {"pixels": pixels}, "probabilities", timeout_seconds=10
+            "serving_default", {"pixels": pixels}, "probabilities", timeout_seconds=60
         )
         assert [dim.size for dim in answer.tensor_shape.dim] == [3, 2]
 
     def test_the_status_is_available(self, either_server: Callable[[int], ModelServer]) -> None:
-        status = either_server(1).status(timeout_seconds=10)
+        status = either_server(1).status(timeout_seconds=60)
         assert (status.version, status.state, status.HasField("status")) == (1, 30, True)

@@ -33,8 +33,14 @@ from imageclassifier_gateway.versions.batches import picture_bytes
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(routing_file=tmp_path / "routing.json", timeout_seconds=5)
+def timeout_seconds() -> float:
+    """The deadline of requests. A test about it has a shorter one as its parameter."""
+    return 60
+
+
+@pytest.fixture
+def settings(tmp_path: Path, timeout_seconds: float) -> Settings:
+    return Settings(routing_file=tmp_path / "routing.json", timeout_seconds=timeout_seconds)
 
 
 @pytest.fixture
@@ -179,6 +185,7 @@ def test_urls_are_fetched(client: FlaskClient, gateway: Gateway, monkeypatch: py
     assert "404" in problem(client.post("/predict", json={"url": urls[1]}), 422, "url-not-fetched")
 
 
+@pytest.mark.parametrize("timeout_seconds", [10])
 def test_a_url_that_takes_all_the_time_it_gets_spoils_that_picture_only(
     client: FlaskClient, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -374,6 +381,7 @@ def test_errors_that_a_retry_cannot_fix_are_not_retried(client: FlaskClient, mod
     assert len(model.requests) == 1
 
 
+@pytest.mark.parametrize("timeout_seconds", [2])
 def test_a_request_to_a_slow_model_ends_at_the_deadline(
     gateway: Gateway, client: FlaskClient, model: FakeModel
 ) -> None:

@@ -60,7 +60,7 @@ class World:
         self.connected.append(str(address))
         return begin_connecting(LOOPBACK, self.server.port)
 
-    def fetch(self, url: str, seconds: float = 10.0, **settings: object) -> bytes:
+    def fetch(self, url: str, seconds: float = 60.0, **settings: object) -> bytes:
         fetcher = Fetcher(max_bytes=MAX_BYTES, lookup=self.lookup, begin=self.begin, **settings)  # type: ignore[arg-type]
         return fetcher.fetch(url, Deadline.after(seconds))
 
@@ -240,11 +240,11 @@ def test_a_name_that_changes_its_answer_after_the_check_changes_nothing(world: W
         return [ipaddress.ip_address(text) for text in next(answers)]
 
     fetcher = Fetcher(max_bytes=MAX_BYTES, lookup=lookup, begin=world.begin)
-    assert fetcher.fetch("http://pictures.example/", Deadline.after(10)) == world.server.picture
+    assert fetcher.fetch("http://pictures.example/", Deadline.after(60)) == world.server.picture
     assert world.connected == [PUBLIC]
     # The second request resolves the name again and is refused.
     with pytest.raises(FetchError):
-        fetcher.fetch("http://pictures.example/", Deadline.after(10))
+        fetcher.fetch("http://pictures.example/", Deadline.after(60))
     assert world.connected == [PUBLIC]
 
 
@@ -391,7 +391,7 @@ def test_the_next_address_is_tried_when_one_does_not_connect(world: World) -> No
         return world.begin(address, port)
 
     fetcher = Fetcher(max_bytes=MAX_BYTES, lookup=world.lookup, begin=begin)
-    assert fetcher.fetch("http://pictures.example/", Deadline.after(10)) == world.server.picture
+    assert fetcher.fetch("http://pictures.example/", Deadline.after(60)) == world.server.picture
 
 
 @pytest.fixture
@@ -420,7 +420,7 @@ def test_addresses_that_do_not_answer_leave_time_for_the_one_that_does(
         return opened[-1]
 
     fetcher = Fetcher(max_bytes=MAX_BYTES, lookup=world.lookup, begin=begin)
-    assert fetcher.fetch("http://pictures.example/", Deadline.after(20)) == world.server.picture
+    assert fetcher.fetch("http://pictures.example/", Deadline.after(60)) == world.server.picture
     assert all(each.fileno() == -1 for each in opened), "an attempt was left open"
 
 
@@ -455,7 +455,7 @@ def test_a_name_with_hundreds_of_addresses_makes_only_a_few_connections(world: W
 
     fetcher = Fetcher(max_bytes=MAX_BYTES, lookup=world.lookup, begin=begin)
     with pytest.raises(FetchError, match="could not be reached"):
-        fetcher.fetch("http://pictures.example/", Deadline.after(10))
+        fetcher.fetch("http://pictures.example/", Deadline.after(60))
     assert len(attempts) == 16
 
 
@@ -499,7 +499,7 @@ def test_slow_names_of_one_site_leave_threads_for_other_names(world: World) -> N
             fetcher.fetch(f"http://n{number}.slow.example/", Deadline.after(0.01))
         outcomes.add(raised.value.outcome)
     assert outcomes == {"timeout", "busy"}
-    assert fetcher.fetch("http://pictures.example/", Deadline.after(10)) == world.server.picture
+    assert fetcher.fetch("http://pictures.example/", Deadline.after(60)) == world.server.picture
     released.set()
 
 
@@ -514,7 +514,7 @@ def test_lookups_of_the_same_name_share_one_thread(world: World) -> None:
     fetcher = Fetcher(max_bytes=MAX_BYTES, lookup=lookup, begin=world.begin)
     with ThreadPoolExecutor(8) as pool:
         fetched = [
-            pool.submit(fetcher.fetch, "http://pictures.example/", Deadline.after(20)) for _ in range(8)
+            pool.submit(fetcher.fetch, "http://pictures.example/", Deadline.after(60)) for _ in range(8)
         ]
         time.sleep(0.2)
         released.set()
@@ -640,7 +640,7 @@ def test_the_certificate_must_be_valid_for_the_name(
         fetcher = Fetcher(max_bytes=MAX_BYTES, lookup=world.lookup, begin=begin)
         if trusted:
             monkeypatch.setattr(fetcher, "_tls", ssl.create_default_context(cafile=authority))
-        return fetcher.fetch(f"https://{host}/", Deadline.after(10))
+        return fetcher.fetch(f"https://{host}/", Deadline.after(60))
 
     world.names["other.example"] = [PUBLIC]
     assert fetch("pictures.example", trusted=True) == world.server.picture
@@ -737,7 +737,7 @@ def test_memory_that_is_not_granted_ends_the_fetch(world: World) -> None:
 
     fetcher = Fetcher(max_bytes=MAX_BYTES, lookup=world.lookup, begin=world.begin)
     with pytest.raises(FullError):
-        fetcher.fetch("http://pictures.example/", Deadline.after(10), hold)
+        fetcher.fetch("http://pictures.example/", Deadline.after(60), hold)
 
 
 @pytest.fixture

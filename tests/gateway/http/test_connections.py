@@ -43,7 +43,7 @@ def connections(gateway: GatewayProcess, count: int) -> Iterator[list[socket.soc
     opened: list[socket.socket] = []
     try:
         for _ in range(count):
-            opened.append(socket.create_connection(("127.0.0.1", gateway.port), timeout=30))
+            opened.append(socket.create_connection(("127.0.0.1", gateway.port), timeout=60))
         yield opened
     finally:
         for each in opened:
@@ -59,7 +59,7 @@ def figure(gateway: GatewayProcess, name: str) -> float:
 
 def exchange(port: int, sent: bytes, *, end: bool = True) -> bytes:
     """Sends these bytes; returns everything the server sends until it closes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(sent)
         if end:
             connection.shutdown(socket.SHUT_WR)
@@ -125,7 +125,7 @@ def test_an_acceptable_body_gets_100_continue(shared_gateway: GatewayProcess) ->
     head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n" % len(
         body
     )
-    with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=60) as connection:
         connection.sendall(head)
         assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(body)
@@ -166,12 +166,12 @@ def test_slow_uploads_make_room_for_others(make_gateway: MakeGateway, model: Fak
 
 
 def test_a_deadline_counts_from_the_first_byte(make_gateway: MakeGateway, model: FakeModel) -> None:
-    gateway = make_gateway(GATEWAY_TIMEOUT_SECONDS="3").start_ready(routing(model))
-    model.delay_seconds = 2
+    gateway = make_gateway(GATEWAY_TIMEOUT_SECONDS="8").start_ready(routing(model))
+    model.delay_seconds = 7
     body = picture()
     with connections(gateway, 1) as [slow]:
         slow.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body))
-        time.sleep(2)
+        time.sleep(3)
         slow.sendall(body)
         assert slow.recv(12) == b"HTTP/1.1 504"
 

@@ -242,7 +242,7 @@ def request(
     port: int, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
 ) -> Answer:
     """Sends one HTTP request to this machine on a new connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()

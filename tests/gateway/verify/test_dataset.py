@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -53,7 +54,7 @@ def plan(candidate: FakeModel, serving: FakeModel | None, dataset: dict[str, Any
         "candidate": target(candidate),
         "serving": None if serving is None else target(serving),
         "dataset": dataset,
-        "deadline_seconds": 30,
+        "deadline_seconds": 60,
         **changes,
     }
 
@@ -319,8 +320,8 @@ def test_a_candidate_that_fails_on_a_picture_is_refused_with_its_name(
 def test_an_exceeded_deadline_reports_the_number_of_classified_pictures(
     make_model: MakeModel, pictures: Path
 ) -> None:
-    candidate = make_model(version=2, delay_seconds=0.2)
-    verdict = run(plan(candidate, None, {"root": str(pictures)}, deadline_seconds=2))
+    candidate = make_model(version=2, delay_seconds=1.0)  # 40 s for 40 pictures
+    verdict = run(plan(candidate, None, {"root": str(pictures)}, deadline_seconds=6))
     assert (verdict["exit_code"], verdict["reason"]) == (2, "VerificationFailed")
     assert (
         "of 40 pictures were done. Raise spec.rollout.acceptance.dataset.timeoutSeconds"
@@ -331,7 +332,13 @@ def test_an_exceeded_deadline_reports_the_number_of_classified_pictures(
 def test_the_pod_reports_its_progress_on_the_internal_port(
     make_model: MakeModel, pictures: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    document = plan(make_model(version=2, delay_seconds=0.1), None, {"root": str(pictures)})
+    asked, observed = itertools.count(), threading.Event()
+
+    def answer(pixels: np.ndarray) -> np.ndarray:
+        assert next(asked) < 10 or observed.wait(60)
+        return redness(pixels)
+
+    document = plan(make_model(version=2, answer=answer), None, {"root": str(pictures)})
     path, port = tmp_path_factory.mktemp("plan") / "plan.json", free_port()
     path.write_text(json.dumps(document))
     command = [sys.executable, "-m", "imageclassifier_gateway.verify", "--plan", str(path)]
@@ -351,5 +358,6 @@ def test_the_pod_reports_its_progress_on_the_internal_port(
 
     eventually(is_on_its_way, "some pictures are done")
     assert request(port, "GET", "/metrics").status == 404
+    observed.set()
     output, _ = program.communicate(timeout=60)
     assert (program.returncode, json.loads(output)["dataset"]["pictures"]) == (0, 40)

@@ -47,7 +47,7 @@ def plan(candidate: FakeModel, **changes: Any) -> dict[str, Any]:
         "allow_class_change": False,
         "cases": [case("margherita", "red", "pizza"), case("salad", "green", "not_pizza")],
         "min_pass_percent": 100,
-        "deadline_seconds": 10,
+        "deadline_seconds": 60,
         **changes,
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from gateway_testbed import CONTRACT, FakeModel, eventually, picture, routing, write_atomically
+from gateway_testbed import CONTRACT, FakeModel, eventually, picture, redness, routing, write_atomically
 from imageclassifier_gateway.api.app import create_app
 from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.gateway import Gateway, build_gateway
@@ -408,12 +409,22 @@ def test_a_failing_shadow_is_counted_and_delays_no_request(gateway: Gateway, mak
 def test_a_slow_shadow_drops_copies_instead_of_piling_them_up(
     gateway: Gateway, make_model: MakeModel
 ) -> None:
-    two = make_model(version=2, delay_seconds=5.0)
+    released = threading.Event()
+
+    def answer_late(pixels: np.ndarray) -> np.ndarray:
+        released.wait(60)
+        return redness(pixels)
+
+    two = make_model(version=2, answer=answer_late)
     shadow = {"version": 2, "percent": 100}
     client = start(gateway, routing(make_model(version=1), two, percents=(100, 0), shadow=shadow), ready=2)
-    send(client, 100)
-    # One is being answered, 64 wait.
-    assert gateway.rollout_document()["shadow"]["dropped"] >= 100 - 66
+    try:
+        send(client, 100)
+        document = gateway.rollout_document()["shadow"]
+    finally:
+        released.set()
+    # One is being answered, 64 wait, and on a busy machine some have failed after the timeout.
+    assert document["dropped"] >= max(1, 100 - 65 - document["failed"])
 
 
 def test_the_rollout_document_has_the_fields_of_the_architecture_page(
