@@ -1,12 +1,14 @@
 """A multipart form's files come out as they went in, and a form that is none says what is wrong with it."""
 
 import random
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.sansio.multipart import Data, Epilogue, File, MultipartDecoder
 
+from imageclassifier_gateway.api import forms
 from imageclassifier_gateway.api.forms import read_form
 from imageclassifier_gateway.api.payload import Picture
 from imageclassifier_gateway.problems import Problem
@@ -117,3 +119,41 @@ def test_no_bytes_at_all_break_the_reading(junk: bytes) -> None:
             read_form(body, BOUNDARY, MAX_PICTURES)
         except Problem as problem:
             assert problem.status in (400, 413)  # noqa: PT017 - it may, but need not, be refused
+
+
+@given(contents=st.lists(CONTENTS, min_size=1, max_size=MAX_PICTURES), step=st.integers(1, 120))
+def test_the_steps_of_the_search_change_no_file(contents: list[bytes], step: int) -> None:
+    body = form(*(file(content) for content in contents))
+    with patch.object(forms, "_SEARCH_STEP", step):
+        assert [each.data for each in read_form(body, BOUNDARY, MAX_PICTURES).sources] == contents
+
+
+@given(body=st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join), step=st.integers(1, 40))
+def test_the_steps_of_the_search_change_no_outcome(body: bytes, step: int) -> None:
+    with patch.object(forms, "_SEARCH_STEP", step):
+        in_steps = outcome(body)
+    assert in_steps == outcome(body)
+
+
+def outcome(body: bytes) -> object:
+    """The files of a form, or why it is refused."""
+    try:
+        return read_form(body, "b", 32)
+    except Problem as problem:
+        return str(problem)
+
+
+def test_the_headers_of_all_parts_together_have_a_limit() -> None:
+    field = b'name="f"' + b"; a=b" * 700  # below the limit for one part
+    assert len(read_form(form(*8 * [(field, b"x")], file(b"y")), BOUNDARY, MAX_PICTURES).sources) == 1
+    with pytest.raises(Problem, match="headers of all parts of the form exceed 32,768 bytes"):
+        read_form(form(*10 * [(field, b"x")], file(b"y")), BOUNDARY, MAX_PICTURES)
+
+
+def test_a_delimiter_may_have_some_white_space_behind_it_and_not_much() -> None:
+    def with_padding(count: int) -> bytes:
+        return form(file(b"x")).replace(b"XyZ\r\n", b"XyZ" + b" " * count + b"\r\n", 1)
+
+    assert read_form(with_padding(256), BOUNDARY, MAX_PICTURES).sources == [Picture(b"x", "a.jpg")]
+    with pytest.raises(Problem, match="has no file"):
+        read_form(with_padding(257), BOUNDARY, MAX_PICTURES)

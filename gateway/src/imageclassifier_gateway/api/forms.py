@@ -19,6 +19,14 @@ from .payload import Payload, Picture, check_count
 #: The limit for text before the first delimiter, and for the headers of one part. Clients send no such text,
 #: and about 100 bytes of headers. Werkzeug takes 0.8 us for each byte of a header with many parameters.
 _MAX_HEAD_BYTES = 4 * 1024
+#: The limit for the headers of all parts together: for 64 parts, 500 bytes each.
+_MAX_HEADS_BYTES = 32 * 1024
+#: Delimiters are searched in pieces of so many bytes. Others can take Python's lock between two pieces, so
+#: that a large form does not delay them.
+_SEARCH_STEP = 64 * 1024
+#: The limit for white space between a delimiter and the end of its line. RFC 2046 allows any; clients send
+#: none.
+_MAX_PADDING = 256
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\r\r|\n\n")
 #: A line that begins with white space continues the previous header (RFC 822).
 _CONTINUATION = re.compile(rb"(?:\r\n|\n|\r)[ \t]")
@@ -60,18 +68,35 @@ def read_form(body: bytes, boundary: str | None, max_pictures: int) -> Payload:
 def _parts(body: bytes, boundary: str) -> Iterator[_Part]:
     dashes = b"--" + re.escape(boundary.encode("ascii", "replace"))
     # The end of a delimiter's line, or of the form. Some clients send other text before the first delimiter.
-    line_end = rb"(?:(--)|[^\S\r\n]*(?:\r\n|\n|\r))"
+    line_end = rb"(?:(--)|[^\S\r\n]{0,%d}(?:\r\n|\n|\r))" % _MAX_PADDING
     delimiter = re.compile(dashes + line_end).search(body, 0, _MAX_HEAD_BYTES)
     # A delimiter must begin a line. The literal stands before this check, because that makes the search fast.
     next_delimiter = re.compile(dashes + rb"(?<=[\r\n]" + dashes + rb")" + line_end)
+    heads_bytes = 0
     while delimiter is not None and delimiter[1] is None:
         filename, start = _head(body, delimiter.end())
-        delimiter = next_delimiter.search(body, start)
+        heads_bytes += start - delimiter.end()
+        if heads_bytes > _MAX_HEADS_BYTES:
+            raise Problem(
+                "bad-request",
+                f"The headers of all parts of the form exceed {_MAX_HEADS_BYTES:,} bytes. Send shorter file "
+                "names, or fewer fields.",
+            )
+        delimiter = _search(next_delimiter, body, start, len(dashes) + _MAX_PADDING + 2)
         if delimiter is not None:
             line_break = 2 if body[delimiter.start() - 2 : delimiter.start()] == b"\r\n" else 1
             yield _Part(filename, start, max(start, delimiter.start() - line_break))
     if delimiter is None:
         raise _malformed(body, boundary)
+
+
+def _search(pattern: re.Pattern[bytes], body: bytes, start: int, longest: int) -> re.Match[bytes] | None:
+    """The first match after `start`, of a pattern whose matches have at most `longest` bytes."""
+    for at in range(start, len(body), _SEARCH_STEP):
+        found = pattern.search(body, at, at + _SEARCH_STEP + longest)
+        if found and found.start() < at + _SEARCH_STEP:  # else the end of the piece may cut it off
+            return found
+    return None
 
 
 def _head(body: bytes, start: int) -> tuple[str | None, int]:
