@@ -18,6 +18,7 @@ from imageclassifier_operator.reconcile.reconciler import Reconciler
 from imageclassifier_operator.runtime import probes
 from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
 from imageclassifier_operator.runtime.clock import SteadyClock
+from imageclassifier_operator.runtime.crd import wait_for_crd
 from imageclassifier_operator.runtime.informer import Informer
 from imageclassifier_operator.runtime.leader_election import LeaderElection, LeaseLostError, Timing
 from imageclassifier_operator.runtime.resync import resync
@@ -27,8 +28,6 @@ from imageclassifier_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-CRD_TRIES = 30
-CRD_RETRY_SECONDS = 2.0
 LIST_AGAIN_SECONDS = 5.0
 
 
@@ -36,6 +35,7 @@ async def run(
     settings: Settings, stop: asyncio.Event, gateways: GatewayClient, timing: Timing | None = None
 ) -> None:
     """Run until `stop` is set or a signal arrives. Raises LeaseLostError when another replica may lead."""
+    _stop_on_signals(stop)
     ready = asyncio.Event()
     async with probes.serve(settings.probe_port, ready.is_set):
         await _run_until_stopped(settings, stop, gateways, timing, ready)
@@ -54,7 +54,9 @@ async def _run_until_stopped(
     identity = f"{settings.pod_name}_{uuid.uuid4().hex[:8]}"
     election = LeaderElection(client, settings.pod_namespace, identity, timing)
     client.may_write = election.may_write
-    await _wait_for_crd(client)
+    if not await wait_for_crd(client, stop):
+        await client.close()
+        return
     kopf_stop = asyncio.Event()
     process = _Process(informer, client, gateways, settings, stop, ready)
     leading = asyncio.create_task(_lead(process, election))
@@ -86,25 +88,6 @@ async def _run_until_stopped(
             raise result
 
 
-async def _wait_for_crd(client: KubernetesClient) -> None:
-    """Wait for the CRD, because kopf watches only the kinds that exist when it starts.
-
-    Raises SystemExit after a minute. Kubernetes then restarts the operator.
-    """
-    for _ in range(CRD_TRIES):
-        try:
-            await client.list_uids(IMAGE_CLASSIFIERS)
-        except ApiError as error:
-            logger.warning("Cannot list ImageClassifiers yet: %s", error)
-            await asyncio.sleep(CRD_RETRY_SECONDS)
-        else:
-            return
-    raise SystemExit(
-        "Cannot list ImageClassifiers. Install the CRD, and allow the operator's service account to list "
-        "them."
-    )
-
-
 @dataclass(frozen=True)
 class _Process:
     """What the leader works with."""
@@ -121,7 +104,7 @@ class _Process:
 async def _lead(process: _Process, election: LeaderElection) -> None:
     """Wait for the Lease, and run the workers as long as it is held."""
     await process.informer.started.wait()
-    _stop_on_signals(process.stop)
+    _stop_on_signals(process.stop)  # once more, because kopf has replaced the handlers
     await _wait_until_listed(process)
     process.ready.set()
     await election.acquire()
