@@ -1,4 +1,4 @@
-"""A leader stops to lead when it is cancelled."""
+"""A cancelled leader renews no more, and the release of its Lease has a deadline."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bare_apiserver import ControlPlane
-from imageclassifier_operator.runtime.client import KubernetesClient
+from imageclassifier_operator.runtime.client import REQUEST_TIMEOUT_SECONDS, KubernetesClient
 from imageclassifier_operator.runtime.leader_election import LeaderElection, Timing
 
 pytestmark = pytest.mark.apiserver
@@ -50,3 +50,27 @@ def test_a_leader_that_is_cancelled_as_a_renewal_ends_renews_no_more(
 
     monkeypatch.setenv("KUBECONFIG", str(apiserver.kubeconfig))
     assert asyncio.run(renew_and_cancel())
+
+
+def test_the_release_of_a_lease_waits_no_longer_than_a_renewal_for_the_api_server(
+    apiserver: ControlPlane, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A single request waits longer. Two of them would take the whole grace period of the pod."""
+
+    async def release() -> bool:
+        client = await KubernetesClient.connect(None)
+        election = LeaderElection(client, namespace, "only", Timing(deadline_seconds=0.2))
+        await election.acquire()
+        proxy.stall()
+        releasing = asyncio.create_task(election.release())
+        try:
+            done, _ = await asyncio.wait({releasing}, timeout=REQUEST_TIMEOUT_SECONDS - 1)
+            return bool(done)
+        finally:
+            proxy.restore()
+            await releasing
+            await client.close()
+
+    with apiserver.proxy() as proxy:
+        monkeypatch.setenv("KUBECONFIG", str(apiserver.kubeconfig_for(proxy)))
+        assert asyncio.run(release())

@@ -81,14 +81,20 @@ class LeaderElection:
                 raise LeaseLostError(f"Cannot renew the Lease {self._namespace}/{LEASE_NAME}")
 
     async def release(self) -> None:
-        """Release the Lease, so that the next leader need not wait until it expires."""
+        """Release the Lease, so that the next leader need not wait until it expires.
+
+        The deadline is that of a renewal: the Lease expires soon after it, and the pod has to end within its
+        grace period.
+        """
         try:
-            lease = await self._client.read(LEASES, self._namespace, LEASE_NAME)
-            if lease is not None and lease["spec"].get("holderIdentity") == self._identity:
-                lease["spec"] = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
-                await self._client.replace(LEASES, self._namespace, lease)
-        except ApiError as error:
-            logger.warning("Cannot release the Lease: %s", error)
+            async with asyncio.timeout(self._timing.deadline_seconds):
+                lease = await self._client.read(LEASES, self._namespace, LEASE_NAME)
+                if lease is not None and lease["spec"].get("holderIdentity") == self._identity:
+                    lease["spec"] = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
+                    await self._client.replace(LEASES, self._namespace, lease)
+        except (ApiError, TimeoutError) as error:
+            reason = str(error) or "the API server did not respond in time"
+            logger.warning("Cannot release the Lease: %s", reason)
 
     async def _acquire_or_renew(self) -> bool:
         """Acquire or renew the Lease. Returns whether this replica holds it now."""
