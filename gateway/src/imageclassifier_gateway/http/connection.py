@@ -18,7 +18,7 @@ from .request_parser import RequestHead, RequestParser
 
 #: Timeout of a connection that never sent a byte. It is short, because such connections cost an attacker
 #: nothing.
-_FRESH_SECONDS = 5.0
+FRESH_SECONDS = 5.0
 #: Longer than the idle timeout of the usual proxies (60 s). So the proxy closes an idle connection first, and
 #: the gateway never closes one while a request is on its way.
 _IDLE_SECONDS = 75.0
@@ -106,7 +106,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # set when connected
         self.state = State.FRESH
         self.since = time.monotonic()
-        self.deadline = self.since + _FRESH_SECONDS
+        self.deadline = self.since + FRESH_SECONDS
         #: Bytes of the body that is arriving.
         self.arriving_bytes = 0
         self._parser: RequestParser | None = None

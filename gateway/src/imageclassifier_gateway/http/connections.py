@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Protocol
 
 from ..problems import Problem
 from ..stats import Stats
@@ -22,6 +23,23 @@ _GRACE_SECONDS = 1.0
 _FRESH_SHARE = 0.25
 
 
+class Member(Protocol):
+    """A connection in the registry."""
+
+    state: State
+    since: float
+    deadline: float
+
+    def expire(self) -> None:
+        """End the current state, whose deadline has passed."""
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+
+    def close_if_unused(self) -> None:
+        """Close the connection if it has no request in progress."""
+
+
 class Connections:
     """The registry of connections. Used in the event loop only."""
 
@@ -32,7 +50,7 @@ class Connections:
         self._none: asyncio.Event | None = None
         self._stats = stats
         #: The connections in each state, in the order in which they entered it.
-        self._by_state: dict[State, dict[Connection, None]] = {
+        self._by_state: dict[State, dict[Member, None]] = {
             state: {} for state in State if state is not State.CLOSED
         }
         stats.connections.set_function(lambda: len(self))
@@ -40,13 +58,13 @@ class Connections:
     def __len__(self) -> int:
         return sum(len(each) for each in self._by_state.values())
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: Member) -> None:
         """Record a new connection; close another one if there are too many."""
         if len(self) >= self._limit:
             self._evict()
         self._by_state[connection.state][connection] = None
 
-    def change(self, connection: Connection, before: State) -> None:
+    def change(self, connection: Member, before: State) -> None:
         """Record that a connection left the state `before`."""
         self._by_state[before].pop(connection, None)
         if connection.state is not State.CLOSED:
@@ -61,7 +79,7 @@ class Connections:
             self._none = asyncio.Event()
             await self._none.wait()
 
-    def of(self, *states: State) -> list[Connection]:
+    def of(self, *states: State) -> list[Member]:
         """The connections in these states."""
         return [connection for state in states for connection in self._by_state[state]]
 
@@ -79,7 +97,11 @@ class Connections:
         """
         while self._arriving_bytes + count_bytes > self._max_arriving_bytes:
             victim = next(iter(self._by_state[State.BODY]), None)
-            if victim is None or victim is upload or time.monotonic() - victim.since < _GRACE_SECONDS:
+            if (
+                not isinstance(victim, Connection)
+                or victim is upload
+                or time.monotonic() - victim.since < _GRACE_SECONDS
+            ):
                 raise Problem("overloaded", "Too many large pictures are arriving already. Retry soon.")
             victim.stop_upload()  # it releases the bytes of the upload
         self._arriving_bytes += count_bytes
@@ -94,7 +116,7 @@ class Connections:
             self._stats.evicted_connections.labels(victim.state.name.lower()).inc()
             victim.abort()
 
-    def _victim(self) -> Connection | None:
+    def _victim(self) -> Member | None:
         fresh = self._by_state[State.FRESH]
         if len(fresh) > _FRESH_SHARE * self._limit:
             return next(iter(fresh))

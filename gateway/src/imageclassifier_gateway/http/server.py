@@ -23,6 +23,7 @@ from .connection import Connection, Request, State
 from .connections import Connections
 from .refusals import refusal
 from .request_parser import RequestHead
+from .waiting_room import WaitingRoom
 from .wsgi import Response, WsgiApp, call, make_environ, split_target
 
 #: A connection costs a file descriptor and about 4 KB.
@@ -71,6 +72,7 @@ class HttpServer:
         limit = max(64, min(_CONNECTIONS, raise_descriptor_limit() - _OTHER_DESCRIPTORS))
         self._connections = Connections(limit, settings.max_buffered_bytes // 2, gateway.stats)
         self._threads = ThreadPoolExecutor(settings.max_requests_in_flight, thread_name_prefix="request")
+        self._opening = set[asyncio.Task[None]]()
         self._loop: asyncio.AbstractEventLoop
         self._told_to_end: asyncio.Event
 
@@ -151,29 +153,42 @@ class HttpServer:
         drained = asyncio.Event()
         self._loop.add_signal_handler(signal.SIGTERM, self._told_to_end.set)
         self._loop.add_signal_handler(signal.SIGINT, drained.set)
-        server = await self._loop.create_server(lambda: Connection(self), sock=listener, backlog=_BACKLOG)
+        room = WaitingRoom(listener, self._connections, self._open)
+        room.open()
         sweep = asyncio.create_task(self._sweep())
-        drain = asyncio.create_task(self._drain(server, drained))
+        drain = asyncio.create_task(self._drain(room, drained))
         waiting = asyncio.create_task(drained.wait())
         # A failure of either task ends the process: the container must not live on without them.
         done, _ = await asyncio.wait({sweep, drain, waiting}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
-        server.close()
+        room.close()
+
+    def _open(self, accepted: socket.socket) -> None:
+        """Give asyncio a connection whose first byte has arrived."""
+        task = self._loop.create_task(self._open_transport(accepted))
+        self._opening.add(task)  # the event loop keeps weak references only
+        task.add_done_callback(self._opening.discard)
+
+    async def _open_transport(self, accepted: socket.socket) -> None:
+        await self._loop.connect_accepted_socket(lambda: Connection(self), accepted)
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             self._connections.expire()
 
-    async def _drain(self, server: asyncio.Server, drained: asyncio.Event) -> None:
+    async def _drain(self, room: WaitingRoom, drained: asyncio.Event) -> None:
         """Not ready at once; go on answering until the endpoints have noticed; only then stop."""
         await self._told_to_end.wait()
         self.draining = True
         self._gateway.begin_draining()
         settings = self._gateway.settings
         await asyncio.sleep(settings.drain_seconds)
-        server.close()
+        room.close()
+        room.admit_all()
+        if self._opening:
+            await asyncio.wait(self._opening)
         for connection in self._connections.of(State.FRESH, State.IDLE):
             connection.close_if_unused()
         # A request that is arriving and one that is being answered may take this long each.
