@@ -211,6 +211,70 @@ def test_a_service_whose_selector_was_narrowed_selects_its_pods_again(serving: B
     serving.wait(lambda: serving.get(path)["spec"]["selector"] == selector, "the selector to be as it was")
 
 
+@pytest.mark.parametrize("name", ["pizza-gateway", "pizza-serving-v1"])
+@pytest.mark.parametrize(
+    "opened",
+    [
+        {"selector": {names.LABEL_INSTANCE: "evil"}},
+        {"selector": {names.LABEL_NAME: None, names.LABEL_INSTANCE: None, names.LABEL_COMPONENT: None}},
+        {"externalIPs": ["192.0.2.1"]},
+        {"publishNotReadyAddresses": True},
+        {"ports": [{"name": "more", "port": 9999, "targetPort": "internal"}]},
+    ],
+)
+def test_a_service_that_somebody_opened_or_retargeted_is_as_it_was(
+    serving: Bench, name: str, opened: dict[str, Any]
+) -> None:
+    path = f"/api/v1/namespaces/{serving.namespace}/services/{name}"
+    before = serving.get(path)["spec"]
+    kind = "application/strategic-merge-patch+json"  # ports are added, not replaced
+    changed = serving.apiserver.request("PATCH", path, {"spec": opened}, kind)["spec"]
+    assert changed != before
+    serving.wait(lambda: serving.get(path)["spec"] == before, f"{opened} to be reverted")
+
+
+ROOT = {"runAsNonRoot": False, "runAsUser": 0}
+
+
+@pytest.mark.parametrize("name", ["pizza-gateway", "pizza-serving-v1"])
+@pytest.mark.parametrize(
+    ("of_pod", "of_container"),
+    [
+        ({"securityContext": ROOT}, {}),
+        ({"securityContext": None}, {}),
+        ({"securityContext": {"sysctls": [{"name": "net.ipv4.tcp_syncookies", "value": "0"}]}}, {}),
+        ({"hostNetwork": True, "hostPID": True}, {}),
+        ({"automountServiceAccountToken": True}, {}),
+        ({}, {"securityContext": ROOT}),
+        ({}, {"securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}),
+        ({}, {"securityContext": {"allowPrivilegeEscalation": True, "privileged": True}}),
+    ],
+)
+def test_a_deployment_whose_security_somebody_loosened_is_as_it_was(
+    serving: Bench, name: str, of_pod: dict[str, Any], of_container: dict[str, Any]
+) -> None:
+    path = f"/apis/apps/v1/namespaces/{serving.namespace}/deployments/{name}"
+    before = serving.get(path)["spec"]
+    container = before["template"]["spec"]["containers"][0]["name"]
+    pod = {**of_pod, "containers": [{"name": container, **of_container}]}
+    kind = "application/strategic-merge-patch+json"
+    loosened = {"spec": {"template": {"spec": pod}}}
+    assert serving.apiserver.request("PATCH", path, loosened, kind)["spec"] != before
+    serving.wait(lambda: serving.get(path)["spec"] == before, f"{loosened} to be reverted")
+
+
+def test_an_injected_container_is_left_alone(serving: Bench) -> None:
+    path = f"/apis/apps/v1/namespaces/{serving.namespace}/deployments/pizza-gateway"
+    injected = {"name": "sidecar", "image": "proxy:1", "securityContext": {"runAsUser": 1337}}
+    kind = "application/strategic-merge-patch+json"
+    body = {"spec": {"template": {"spec": {"containers": [injected]}}}}
+    serving.apiserver.request("PATCH", path, body, kind)
+    serving.patch({"spec": {"gateway": {"replicas": 3}}})
+    serving.wait(lambda: serving.get(path)["spec"]["replicas"] == 3, "the next write of the Deployment")
+    containers = serving.get(path)["spec"]["template"]["spec"]["containers"]
+    assert {each["name"] for each in containers} == {"gateway", "sidecar"}
+
+
 def test_a_field_that_was_created_is_removed_when_the_spec_no_longer_has_it(bench: Bench) -> None:
     bench.create(1, gateway={"service": {"annotations": {"first": "1", "second": "2"}}})
 

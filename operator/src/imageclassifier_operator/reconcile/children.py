@@ -6,6 +6,7 @@ is raised.
 
 import logging
 from datetime import datetime
+from typing import Any
 
 from imageclassifier_operator import render
 from imageclassifier_operator.api import names
@@ -23,6 +24,7 @@ from imageclassifier_operator.runtime.cache import Cache
 from imageclassifier_operator.runtime.client import ApiError, KubernetesClient, has_fields_of_creation
 from imageclassifier_operator.runtime.drift import needs_apply
 from imageclassifier_operator.runtime.gather import gather_all
+from imageclassifier_operator.runtime.openings import openings
 
 logger = logging.getLogger(__name__)
 
@@ -113,15 +115,38 @@ class Children:
             raise BlockedError(write_problems.conflict(kind, live, request.ic))
         if live["metadata"].get("deletionTimestamp") is not None:
             return  # the event of its deletion starts the next reconciliation
-        if not needs_apply(manifest, live, FIELD_MANAGER):
-            return
         if kind is JOBS:
             return  # a Job's template is immutable, and its name contains a hash of its inputs
+        live = await self._close(request, kind, manifest, live)
+        if not needs_apply(manifest, live, FIELD_MANAGER):
+            return
         if has_fields_of_creation(live):
             self._cache.record_write(kind, request.key, await self._client.claim_fields(kind, live))
         written = await self._client.apply(kind, manifest)
         logger.info("Wrote %s %s", kind.kind, name)
         self._cache.record_write(kind, request.key, written)
+
+    async def _close(self, request: ValidRequest, kind: Kind, manifest: render.Manifest, live: Json) -> Json:
+        """Remove what somebody added to a child and what allows more than its manifest."""
+        name, admitted = live["metadata"]["name"], request.memory.admitted
+        found = [each for each in openings(manifest, live) if (kind.plural, name, each) not in admitted]
+        if not found:
+            return live
+        closed = await self._client.remove_fields(kind, live, found)
+        logger.warning("Removed %s from %s %s", ", ".join(found), kind.kind, name)
+        self._record(request, kind, manifest, closed)
+        return closed
+
+    def _record(
+        self, request: ValidRequest, kind: Kind, manifest: render.Manifest, written: dict[str, Any]
+    ) -> None:
+        """Record the response to a write that nobody can have preceded.
+
+        Openings in it are from admission, which would add them again: they are left alone.
+        """
+        self._cache.record_write(kind, request.key, written)
+        name = written["metadata"]["name"]
+        request.memory.admitted.update((kind.plural, name, each) for each in openings(manifest, written))
 
     async def _create(self, request: ValidRequest, kind: Kind, manifest: render.Manifest) -> Json | None:
         """Create a child that the cache does not have. Returns the object that has its name already."""
@@ -138,7 +163,7 @@ class Children:
                 self._cache.record_write(kind, request.key, live)
             return live
         logger.info("Created %s %s", kind.kind, name)
-        self._cache.record_write(kind, request.key, created)
+        self._record(request, kind, manifest, created)
         return None
 
     async def _retry_verification(

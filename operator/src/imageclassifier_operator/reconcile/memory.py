@@ -61,6 +61,8 @@ class Memory:
     annotation_retries: AnnotationRetries = field(default_factory=AnnotationRetries)
     posted_problem: Problem | None = None
     """The problem of the last Event."""
+    admitted: set[tuple[str, str, str]] = field(default_factory=set)
+    """Openings that admission adds to children again: plural, name, JSON pointer."""
     foreign_autoscaler: tuple[bool, float] | None = None
     """Whether an autoscaler of somebody else scales the gateway, and until when that counts."""
     blocked: Problem | None = None

@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -261,13 +261,23 @@ class KubernetesClient:
             change = {"op": "remove", "path": path}
         else:
             change = {"op": "replace", "path": f"{path}/operation", "value": "Apply"}
+        return await self._change(kind, live, [change], "claim")
+
+    async def remove_fields(self, kind: Kind, live: Json, pointers: Iterable[str]) -> dict[str, Any]:
+        """Remove the fields at these JSON pointers. Raises ApiError 409 if the object has changed."""
+        changes: list[Json] = [{"op": "remove", "path": pointer} for pointer in pointers]
+        return await self._change(kind, live, changes, "remove")
+
+    async def _change(self, kind: Kind, live: Json, changes: list[Json], verb: str) -> dict[str, Any]:
+        """A JSON patch of exactly `live`."""
+        metadata = live["metadata"]
         version = {"op": "replace", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]}
         request = _Request(
             method="PATCH",
             path=kind.path(metadata["namespace"], metadata["name"]),
             kind=kind,
-            verb="claim",
-            body=[version, change],
+            verb=verb,
+            body=[version, *changes],
             query={"fieldManager": FIELD_MANAGER},
             content_type="application/json-patch+json",
         )
