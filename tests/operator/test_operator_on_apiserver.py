@@ -164,6 +164,29 @@ def test_scaling_and_changing_the_gateway_during_a_rollout_do_not_change_its_ste
     assert serving.status().get("failedVersions", []) == []
 
 
+def test_no_version_loses_pods_before_the_rollout_has_ended(serving: Bench) -> None:
+    path = f"/apis/autoscaling/v2/namespaces/{serving.namespace}/horizontalpodautoscalers/pizza"
+
+    def may_scale_down() -> bool:
+        behavior = serving.get(path)["spec"].get("behavior", {})
+        return behavior.get("scaleDown", {}).get("selectPolicy") != "Disabled"
+
+    scaling = {"minReplicas": 1, "maxReplicas": 5}
+    resources = {"requests": {"cpu": "10m"}}
+    serving.patch({"spec": {"replicas": 3, "autoscaling": scaling, "serving": {"resources": resources}}})
+    serving.wait(lambda: replicas(serving)["pizza-serving-v1"] == 3, "three pods")
+    serving.wait_phase("Stable")
+    half_way(serving)
+    serving.wait(lambda: not may_scale_down(), "an autoscaler that removes no pods")
+    serving.patch({"spec": {"replicas": 1, "gateway": {"replicas": 3}}})
+    serving.wait(lambda: replicas(serving)["pizza-gateway"] == 3, "a reconciliation of the smaller number")
+    assert replicas(serving) == {"pizza-serving-v1": 3, "pizza-serving-v2": 3, "pizza-gateway": 3}
+    serving.bump(1)
+    serving.wait_phase("Stable")
+    serving.wait(lambda: replicas(serving) == {"pizza-serving-v1": 1, "pizza-gateway": 3}, "one pod")
+    serving.wait(may_scale_down, "an autoscaler that removes pods again")
+
+
 def test_returning_to_the_serving_version_aborts_the_rollout_without_a_failed_version(serving: Bench) -> None:
     half_way(serving)
     serving.bump(1)
