@@ -205,7 +205,7 @@ def test_the_stand_in_has_half_of_what_was_left_after_decoding(
         return np.zeros((32, 32, 3), np.uint8)
 
     def ask(*arguments: Any, **options: Any) -> np.ndarray:
-        granted.append(arguments[3])
+        granted.append(arguments[3].timeout_seconds)
         if len(granted) == 1:
             left[0] -= granted[0]
             raise ModelTimeoutError

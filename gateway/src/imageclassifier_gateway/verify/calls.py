@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..contract import Contract
 from ..limits.deadline import Deadline
 from ..limits.decoding import Pixels
-from ..versions.batches import predict_pixels
+from ..versions.batches import CallOptions, predict_pixels
 from ..versions.model_failures import ModelTimeoutError, ModelUnavailableError
 from ..versions.model_server_client import ModelServer
 from .outcome import NotCarriedOutError
@@ -37,9 +37,9 @@ class VersionCalls:
         """
         give_up = Deadline.after(self.patience_seconds)
         while True:
-            timeout = min(self._remaining_seconds(), CALL_SECONDS)
+            options = CallOptions(min(self._remaining_seconds(), CALL_SECONDS), retry=True)
             try:
-                row = predict_pixels(self.server, self.contract, [pixels], timeout, retry=True)[0]
+                row = predict_pixels(self.server, self.contract, [pixels], options)[0]
                 return self.contract.decide(row).label
             except (ModelUnavailableError, ModelTimeoutError):
                 self._remaining_seconds()

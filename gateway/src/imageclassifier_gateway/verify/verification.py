@@ -26,7 +26,7 @@ from ..contract import (
 from ..limits.deadline import Deadline
 from ..limits.decoding import Pixels
 from ..pixels import images
-from ..versions.batches import predict_pixels
+from ..versions.batches import CallOptions, predict_pixels
 from ..versions.model_failures import (
     MissingSignatureError,
     ModelServerError,
@@ -224,7 +224,8 @@ class Verification:
     def _predict(self, pixels: Sequence[Pixels], contract: Contract) -> Any:
         began = time.monotonic()
         try:
-            answer = predict_pixels(self._server, contract, pixels, self._call_seconds(), retry=True)
+            options = CallOptions(self._call_seconds(), retry=True)
+            answer = predict_pixels(self._server, contract, pixels, options)
         except ModelServerError as error:
             raise _rejection_or_loss(error) from None
         self._latencies_seconds.append(time.monotonic() - began)

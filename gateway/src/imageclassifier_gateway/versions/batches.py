@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,15 @@ MAX_PICTURES = 8
 Metadata = tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True)
+class CallOptions:
+    """How long a call may take, whether it is retried on another pod, and the metadata that it carries."""
+
+    timeout_seconds: float
+    retry: bool
+    metadata: Metadata = ()
+
+
 def picture_bytes(wanted: ModelInput) -> int:
     """The bytes of memory for one prepared picture and all its copies, including the gRPC message."""
     pixels = 3 * wanted.height * wanted.width
@@ -36,40 +46,30 @@ def pictures_per_call(wanted: ModelInput, max_bytes: int) -> int:
 
 
 def predict(
-    server: ModelServer,
-    contract: Contract,
-    pixels: Sequence[Pixels],
-    timeout_seconds: float,
-    *,
-    retry: bool,
-    metadata: Metadata = (),
+    server: ModelServer, contract: Contract, pixels: Sequence[Pixels], options: CallOptions
 ) -> NDArray[np.float64]:
     """The probabilities of prepared pictures, float64 `(pictures, classes)`.
 
     If a model refuses several pictures at once, for example because of a fixed batch dimension, each picture
     gets its own call. Raises ModelServerError if a call fails or its response is invalid.
     """
-    deadline = Deadline.after(timeout_seconds)
+    deadline = Deadline.after(options.timeout_seconds)
     try:
-        return predict_pixels(server, contract, pixels, timeout_seconds, retry=retry, metadata=metadata)
+        return predict_pixels(server, contract, pixels, options)
     except ModelRefusedError:
         if len(pixels) == 1:
             raise
     rows = [
-        predict_pixels(server, contract, [each], deadline.remaining_seconds(), retry=retry, metadata=metadata)
+        predict_pixels(
+            server, contract, [each], replace(options, timeout_seconds=deadline.remaining_seconds())
+        )
         for each in pixels
     ]
     return np.concatenate(rows)
 
 
 def predict_pixels(
-    server: ModelServer,
-    contract: Contract,
-    pixels: Sequence[Pixels],
-    timeout_seconds: float,
-    *,
-    retry: bool,
-    metadata: Metadata = (),
+    server: ModelServer, contract: Contract, pixels: Sequence[Pixels], options: CallOptions
 ) -> NDArray[np.float64]:
     """The probabilities of prepared pictures from exactly one call. Raises as `predict` does."""
     batch = np.stack(pixels) if len(pixels) > 1 else pixels[0][np.newaxis]
@@ -77,9 +77,9 @@ def predict_pixels(
         SERVING_SIGNATURE,
         {contract.input.tensor: contract.input.tensor_values(batch)},
         contract.output.tensor,
-        timeout_seconds=timeout_seconds,
-        retry=retry,
-        metadata=metadata,
+        timeout_seconds=options.timeout_seconds,
+        retry=options.retry,
+        metadata=options.metadata,
     )
     try:
         probabilities = contract.probabilities(array(answer))

@@ -168,14 +168,8 @@ class Predictor:
                 raise ModelTimeoutError(
                     "The earlier pictures of the request used all the time of the candidate."
                 )
-            rows = batches.predict(
-                call.version.server,
-                call.contract,
-                pixels,
-                timeout_seconds,
-                retry=True,
-                metadata=request.metadata,
-            )
+            options = batches.CallOptions(timeout_seconds, retry=True, metadata=request.metadata)
+            rows = batches.predict(call.version.server, call.contract, pixels, options)
         except ModelServerError as error:
             call.seconds += time.monotonic() - began
             seconds = call.seconds / (call.pictures + len(pixels))
