@@ -3,7 +3,7 @@
 python attackers.py idle HOST PORT CONNECTIONS               silent connections, opened again when closed
 python attackers.py slow-headers HOST PORT CONNECTIONS       a header line every few seconds
 python attackers.py slow-body HOST PORT CONNECTIONS          a byte of the announced body every few seconds
-python attackers.py bodies HOST PORT CONNECTIONS FAMILY      costly bodies (tests/support/adversarial.py)
+python attackers.py bodies HOST PORT CONNECTIONS FAMILY      costly bodies (tests/support/adversarial/)
 python attackers.py urls HOST PORT CONNECTIONS PATH ADDRESS  URLs of a hostile server, which has that address
 """
 
