@@ -41,8 +41,9 @@ def build_and_start(options: Options) -> "grpc.Server":
     from .loader import ModelLoader
     from .manager import Manager
     from .metrics import Metrics
+    from .model_config import read_model_server_config, single_model_config
     from .rest import RestApi, start_rest_server
-    from .text_config import read_model_server_config, read_prometheus_path, single_model_config
+    from .text_config import read_prometheus_path
 
     _check(options)
     inference = Inference(

@@ -17,10 +17,11 @@ from typing import Any, Generic
 from google.protobuf.message import Message
 from tensorflow_serving.config import model_server_config_pb2
 
-from .manager import Manager, ServableT, State
+from .manager import Manager, ServableT
+from .model_config import read_model_server_config, validate_model_config_list, version_policy
 from .status import Code, StatusError, invalid_argument
-from .text_config import read_model_server_config, validate_model_config_list, version_policy
 from .version_policy import Specific, aspired_versions
+from .version_states import State
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class ServerCore(Generic[ServableT]):
     def _update_labels(self) -> None:
         labels: dict[str, dict[str, int]] = {}
         for model in self._config.model_config_list.config:
-            statuses = self.manager.statuses(model.name)
+            statuses = self.manager.states.statuses(model.name)
             for label, version in model.version_labels.items():
                 known = self._labels.get(model.name, {}).get(label, version)
                 if self._allow_labels_for_unavailable and known == version:
@@ -125,7 +126,7 @@ class ServerCore(Generic[ServableT]):
         models = {model.name: model for model in self._config.model_config_list.config}
         for name in models:
             logger.info(" (Re-)adding model: %s", name)
-        before = self.manager.sequence()
+        before = self.manager.states.sequence()
         with self._source_lock:
             known = self._source_models
             self._source_models = models
@@ -141,9 +142,9 @@ class ServerCore(Generic[ServableT]):
                     name="file-system-poll",
                     daemon=True,
                 ).start()
-            self.manager.wait_until_available(models.keys(), "servable")
+            self.manager.states.wait_until_available(models.keys(), "servable")
         else:
-            self.manager.wait_until_available(models.keys() - known.keys(), "model", after=before)
+            self.manager.states.wait_until_available(models.keys() - known.keys(), "model", after=before)
 
     def _poll(self) -> None:
         with self._source_lock:

@@ -1,25 +1,25 @@
-"""Predict, Classify, Regress and their metadata, on a loaded model: from request message to response message.
+"""Predict, Classify and Regress on a loaded model: from request message to response message.
 
-Checks and messages follow predict_util.cc, classifier.cc, regressor.cc and get_model_metadata_impl.cc; what a
-graph itself objects to (a wrong dtype, most wrong shapes) comes from the TensorFlow runtime.
+Checks and messages follow predict_util.cc, classifier.cc and regressor.cc. The TensorFlow runtime
+reports what the graph itself refuses (a wrong dtype, most wrong shapes).
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from tensorflow_serving.apis import (
     classification_pb2,
-    get_model_metadata_pb2,
     predict_pb2,
     regression_pb2,
 )
 
 from .metrics import Metrics
+from .signatures import predict_inputs, predict_outputs
 from .status import Code, StatusError, invalid_argument
-from .tensors import Array, TensorParseError, decode, encode
+from .tensors import Array, encode
 
 DEFAULT_SIGNATURE = "serving_default"
 _METHOD_NAMES = {
@@ -82,8 +82,8 @@ class Inference:
                 "Expected prediction signature method_name to be one of {"
                 f"{', '.join(_METHOD_NAMES.values())}}}. Was: {signature.method_name}",
             )
-        inputs = _predict_inputs(signature, request.inputs)
-        outputs = _predict_outputs(signature, request.output_filter)
+        inputs = predict_inputs(signature, request.inputs)
+        outputs = predict_outputs(signature, request.output_filter)
         response = predict_pb2.PredictResponse()
         _fill_model_spec(response.model_spec, request.model_spec, name, call.version)
         arrays = self._run(model, "Predict", request.model_spec.name, inputs, list(outputs.values()), call)
@@ -196,84 +196,11 @@ class Inference:
         return arrays
 
 
-def metadata(model: Model, request: Any, version: int) -> Any:
-    """GetModelMetadataRequest -> GetModelMetadataResponse, with the signatures."""
-    signatures = get_model_metadata_pb2.SignatureDefMap()
-    for name, signature in model.signatures.items():
-        signatures.signature_def[name].CopyFrom(signature)
-    response = get_model_metadata_pb2.GetModelMetadataResponse()
-    response.model_spec.name = request.model_spec.name
-    response.model_spec.version.value = version
-    response.metadata["signature_def"].Pack(signatures)
-    return response
-
-
-def check_metadata_request(request: Any) -> None:
-    """Raise StatusError (INVALID_ARGUMENT) unless a GetModelMetadataRequest asks for `signature_def` only."""
-    if not request.metadata_field:
-        raise invalid_argument("GetModelMetadataRequest must specify at least one metadata_field")
-    for field in request.metadata_field:
-        if field != "signature_def":
-            raise invalid_argument(f"Metadata field {field} is not supported")
-
-
 def _fill_model_spec(answer: Any, asked: Any, signature_name: str, version: int | None) -> None:
     answer.name = asked.name
     answer.signature_name = signature_name
     if version is not None:
         answer.version.value = version
-
-
-def _set(names: Iterable[str]) -> str:
-    return "{" + ",".join(sorted(names)) + "}"
-
-
-def _predict_inputs(signature: Any, inputs: Any) -> dict[str, Array]:
-    """The arrays to feed, by tensor name; inputs left out take the signature's defaults."""
-    sent, wanted = set(inputs), set(signature.inputs)
-    if len(sent) > len(wanted) or (len(sent) < len(wanted) and not signature.defaults):
-        raise invalid_argument(
-            f"input size does not match signature: {len(sent)}!={len(wanted)} len({_set(sent)}) != "
-            f"len({_set(wanted)}). Sent extra: {_set(sent - wanted)}. "
-            f"Missing but required: {_set(wanted - sent)}."
-        )
-    arrays = {}
-    for alias, proto in inputs.items():
-        if alias not in wanted:
-            raise invalid_argument(
-                f"input tensor alias not found in signature: {alias}. Inputs expected to be in the set "
-                f"{_set(wanted)}."
-            )
-        arrays[signature.inputs[alias].name] = _decode(alias, proto)
-    for alias in wanted - sent:
-        if alias not in signature.defaults:
-            raise invalid_argument(f"Missing required input: {alias}")
-        arrays[signature.inputs[alias].name] = _decode(alias, signature.defaults[alias])
-    return arrays
-
-
-def _decode(alias: str, proto: Any) -> Array:
-    try:
-        return decode(proto)
-    except TensorParseError as error:
-        raise invalid_argument(f"tensor parsing error: {alias} ({error})") from error
-
-
-def _predict_outputs(signature: Any, output_filter: Sequence[str]) -> dict[str, str]:
-    """The outputs to fetch, alias -> tensor name."""
-    if not output_filter:
-        return {alias: info.name for alias, info in signature.outputs.items()}
-    chosen: dict[str, str] = {}
-    for alias in output_filter:
-        if alias not in signature.outputs:
-            raise invalid_argument(
-                f"output tensor alias not found in signature: {alias} Outputs expected to be in the set "
-                f"{_set(signature.outputs)}."
-            )
-        if alias in chosen:
-            raise invalid_argument(f"duplicate output tensor alias: {alias}")
-        chosen[alias] = signature.outputs[alias].name
-    return chosen
 
 
 def _serialized_examples(message: Any) -> list[bytes]:

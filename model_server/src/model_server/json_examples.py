@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .json_tensor import decode_base64_object, dump, is_base64_object
+from .json_response import dump
+from .json_values import decode_base64_object, is_base64_object
 from .status import invalid_argument
 
 _INT64 = 2**63

@@ -9,12 +9,13 @@ from typing import Any
 
 from tensorflow_serving.apis import prediction_log_pb2
 
-from .batching import BatchingSession, BatchScheduler
+from .batch_scheduler import BatchScheduler
+from .batching import BatchingSession
+from .batching_options import Batching, read_batching
 from .flags import Options
 from .inference import Call, Inference, Model, Session
 from .runtime import SavedModelSession, read_tf_records, session_config
 from .status import Code, StatusError, invalid_argument
-from .text_config import Batching, read_batching
 
 logger = logging.getLogger(__name__)
 

@@ -1,21 +1,20 @@
-"""Loads and unloads the versions of models, and keeps the state of each.
+"""Loads and unloads the versions of models.
 
 `set_aspired` sets the wanted versions. The manager moves towards them one step at a time, in the order of
 `version_policy.next_action`. Before a version is unloaded, its running requests finish. The state of a
-version is kept after it is unloaded, because GetModelStatus reports it.
+version is kept after it is unloaded (`version_states`), because GetModelStatus reports it.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Generic, Protocol, TypeVar
 
 from .status import Code, StatusError
 from .version_policy import Phase, Snapshot, next_action
+from .version_states import State, VersionStates, servable_id
 
 logger = logging.getLogger(__name__)
 
@@ -25,25 +24,6 @@ class Servable(Protocol):
 
     def close(self) -> None:
         """Free everything."""
-
-
-class State(IntEnum):
-    """ModelVersionStatus.State of get_model_status.proto."""
-
-    START = 10
-    LOADING = 20
-    AVAILABLE = 30
-    UNLOADING = 40
-    END = 50
-
-
-@dataclass(frozen=True)
-class VersionStatus:
-    """The state of a version; `sequence` orders the changes of all versions."""
-
-    state: State
-    error: StatusError | None
-    sequence: int
 
 
 ServableT = TypeVar("ServableT", bound=Servable)
@@ -57,11 +37,6 @@ class _Version(Generic[ServableT]):
         self.aspired = True
         self.servable: ServableT | None = None
         self.requests = 0
-
-
-def servable_id(name: str, version: int) -> str:
-    """A model version as TensorFlow Serving prints it."""
-    return f"{{name: {name} version: {version}}}"
 
 
 class Manager(Generic[ServableT]):
@@ -87,8 +62,7 @@ class Manager(Generic[ServableT]):
         self._changed = threading.Condition()
         self._versions: dict[str, dict[int, _Version[ServableT]]] = {}
         self._wanted: dict[str, Mapping[int, str]] = {}
-        self._statuses: dict[str, dict[int, VersionStatus]] = {}
-        self._sequence = 0
+        self.states = VersionStates(self._changed)
         threading.Thread(target=self._manage, name="manager", daemon=True).start()
 
     def use_load_pool(self, pool: Executor) -> None:
@@ -124,53 +98,11 @@ class Manager(Generic[ServableT]):
                 if held.phase is Phase.UNLOADING and held.requests == 0:
                     self._changed.notify_all()
 
-    def statuses(self, name: str) -> dict[int, VersionStatus]:
-        """The states of all versions of a model that were ever managed, highest first."""
-        with self._changed:
-            return dict(sorted(self._statuses.get(name, {}).items(), reverse=True))
-
-    def sequence(self) -> int:
-        """The number of the last change, to wait for later ones."""
-        with self._changed:
-            return self._sequence
-
-    def wait_until_available(self, names: Collection[str], noun: str, after: int = 0) -> None:
-        """Wait until of each model a version serves; changes up to the number `after` do not count.
-
-        The highest version that serves or has ended decides, as in servable_state_monitor.cc. Raises
-        StatusError (UNKNOWN) with the errors of the models that failed; `noun` is what that sentence calls
-        them.
-        """
-        with self._changed:
-            while None in (reached := {name: self._reached(name, after) for name in names}).values():
-                self._changed.wait()
-        failed = []
-        for name, version_and_status in reached.items():
-            version, status = version_and_status or (0, None)
-            if status is not None and status.state is not State.AVAILABLE:
-                cause = f" due to error: {status.error}" if status.error else ""
-                failed.append(f"{{{servable_id(name, version)}{cause}}}, ")
-        if failed:
-            raise StatusError(
-                Code.UNKNOWN, f"{len(failed)} {noun}(s) did not become available: {{{''.join(failed)}}}"
-            )
-
-    def _reached(self, name: str, after: int) -> tuple[int, VersionStatus] | None:
-        for version, status in sorted(self._statuses.get(name, {}).items(), reverse=True):
-            if status.sequence > after and status.state in (State.AVAILABLE, State.END):
-                return version, status
-        return None
-
-    def _publish(self, name: str, version: int, state: State, error: StatusError | None = None) -> None:
-        self._sequence += 1
-        self._statuses.setdefault(name, {})[version] = VersionStatus(state, error, self._sequence)
-        self._changed.notify_all()
-
     def _manage(self) -> None:
         while True:
             with self._changed:
-                self._forget_what_is_gone()
-                self._take_up_what_is_wanted()
+                self._remove_unloaded()
+                self._adopt_wanted()
                 step = self._next_step()
                 if step is None:
                     self._changed.wait()
@@ -178,17 +110,17 @@ class Manager(Generic[ServableT]):
                 name, number, loads = step
                 version = self._versions[name][number]
                 version.phase = Phase.LOADING if loads else Phase.UNLOADING
-                self._publish(name, number, State.LOADING if loads else State.UNLOADING)
+                self.states.publish(name, number, State.LOADING if loads else State.UNLOADING)
                 pool = self._load_pool if loads else self._unload_pool
             pool.submit(self._load if loads else self._unload, name, number, version)
 
-    def _forget_what_is_gone(self) -> None:
+    def _remove_unloaded(self) -> None:
         for versions in self._versions.values():
             for number, version in list(versions.items()):
                 if not version.aspired and version.phase in (Phase.NEW, Phase.GONE, Phase.FAILED):
                     del versions[number]
 
-    def _take_up_what_is_wanted(self) -> None:
+    def _adopt_wanted(self) -> None:
         for name, paths in list(self._wanted.items()):
             versions = self._versions.setdefault(name, {})
             if any(number in paths and not version.aspired for number, version in versions.items()):
@@ -199,7 +131,7 @@ class Manager(Generic[ServableT]):
             for number, path in paths.items():
                 if number not in versions:
                     versions[number] = _Version(path)
-                    self._publish(name, number, State.START)
+                    self.states.publish(name, number, State.START)
 
     def _next_step(self) -> tuple[str, int, bool] | None:
         actions = [
@@ -237,7 +169,7 @@ class Manager(Generic[ServableT]):
         with self._changed:
             if servable is not None and version.aspired:
                 version.servable, version.phase = servable, Phase.READY
-                self._publish(name, number, State.AVAILABLE)
+                self.states.publish(name, number, State.AVAILABLE)
                 logger.info("Successfully loaded servable version %s", described)
                 return
             if servable is not None:
@@ -245,7 +177,7 @@ class Manager(Generic[ServableT]):
                 error = StatusError(Code.CANCELLED, "Loading of servable cancelled")
             else:
                 version.phase = Phase.FAILED
-            self._publish(name, number, State.END, error)
+            self.states.publish(name, number, State.END, error)
         if servable is not None:
             servable.close()
 
@@ -258,5 +190,5 @@ class Manager(Generic[ServableT]):
             servable.close()
         with self._changed:
             version.phase = Phase.GONE
-            self._publish(name, number, State.END)
+            self.states.publish(name, number, State.END)
         logger.info("Done unloading servable version %s", servable_id(name, number))

@@ -23,10 +23,12 @@ from werkzeug.wrappers import Request, Response
 
 from .core import ServerCore
 from .flags import Options
-from .grpc_server import model_status
-from .inference import DEFAULT_SIGNATURE, Call, Inference, Model, metadata
+from .grpc_services import model_status
+from .inference import DEFAULT_SIGNATURE, Call, Inference, Model
 from .json_examples import classification_body, fill_examples, regression_body
-from .json_tensor import dump, parse_body, predict_body, predict_inputs, signature_name
+from .json_response import dump, predict_body
+from .json_tensor import parse_body, predict_inputs, signature_name
+from .model_metadata import metadata
 from .status import HTTP_STATUS, Code, StatusError, invalid_argument
 from .tensors import TensorParseError, decode, encode
 

@@ -1,23 +1,16 @@
-"""Reads the text protobuf files that flags name: models, batching, monitoring, TLS.
+"""Reads the text protobuf files that flags name: monitoring, TLS and batching.
 
-`ModelServerConfig` comes from tensorflow-serving-api. That package leaves out the three other messages, so
-their descriptors are made here, with the field names and numbers of TensorFlow Serving's .proto files.
+The package tensorflow-serving-api leaves these messages out, so their descriptors are made here, with the
+field names and numbers of TensorFlow Serving's .proto files.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
 from google.protobuf.message import Message
-from tensorflow_serving.config import model_server_config_pb2
 
-from .flags import cores
 from .status import invalid_argument
-from .version_policy import All, Latest, Specific, VersionPolicy
-
-TENSORFLOW_PLATFORM = "tensorflow"
-_TENSORFLOW_MODEL_TYPE = 1  # the deprecated ModelType.TENSORFLOW
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _MESSAGES: dict[str, list[tuple[str, int, Any, str]]] = {
@@ -72,7 +65,7 @@ def _message_classes() -> dict[str, type[Message]]:
     }
 
 
-_CLASSES = _message_classes()
+MESSAGE_CLASSES = _message_classes()
 
 
 def read_text_proto(path: str, message: Any) -> Any:
@@ -86,63 +79,11 @@ def read_text_proto(path: str, message: Any) -> Any:
         raise invalid_argument(f"Invalid protobuf file: '{path}' ({error})") from error
 
 
-@dataclass(frozen=True)
-class Batching:
-    """BatchingParameters with the defaults of TensorFlow's SharedBatchScheduler; sizes are rows."""
-
-    max_batch_size: int = 1000
-    batch_timeout_micros: int = 0
-    max_enqueued_batches: int = 10
-    num_batch_threads: int = 1
-    thread_pool_name: str = "batch_threads"
-    allowed_batch_sizes: tuple[int, ...] = ()
-    pad_variable_length_inputs: bool = False
-    enable_large_batch_splitting: bool = False
-    max_execution_batch_size: int = 1000
-
-
-def read_batching(path: str) -> Batching:
-    """Read a BatchingParameters file; an empty path gives the defaults, a thread for each core.
-
-    Raises StatusError (INVALID_ARGUMENT) for a file or sizes that cannot be used.
-    """
-    if not path:
-        return Batching(num_batch_threads=cores(), thread_pool_name="model_server_batch_threads")
-    message = read_text_proto(path, _CLASSES["BatchingParameters"]())
-
-    def value(field: str, default: Any) -> Any:
-        return getattr(message, field).value if message.HasField(field) else default
-
-    max_batch_size = value("max_batch_size", Batching.max_batch_size)
-    batching = Batching(
-        max_batch_size=max_batch_size,
-        batch_timeout_micros=value("batch_timeout_micros", Batching.batch_timeout_micros),
-        max_enqueued_batches=value("max_enqueued_batches", Batching.max_enqueued_batches),
-        num_batch_threads=value("num_batch_threads", cores()),
-        thread_pool_name=value("thread_pool_name", Batching.thread_pool_name),
-        allowed_batch_sizes=tuple(message.allowed_batch_sizes),
-        pad_variable_length_inputs=message.pad_variable_length_inputs,
-        enable_large_batch_splitting=value("enable_large_batch_splitting", False),
-        max_execution_batch_size=value("max_execution_batch_size", max_batch_size),
-    )
-    if batching.allowed_batch_sizes and batching.allowed_batch_sizes[-1] != max_batch_size:
-        raise invalid_argument(
-            "Last entry in allowed_batch_sizes must match max_batch_size; last entry was "
-            f"{batching.allowed_batch_sizes[-1]}; expected {max_batch_size}"
-        )
-    if list(batching.allowed_batch_sizes) != sorted(set(batching.allowed_batch_sizes)):
-        raise invalid_argument("allowed_batch_sizes entries must be in increasing order")
-    for name in ("max_batch_size", "max_enqueued_batches", "num_batch_threads"):
-        if getattr(batching, name) < 1:
-            raise invalid_argument(f"{name} must be positive; was {getattr(batching, name)}")
-    return batching
-
-
 def read_prometheus_path(path: str) -> str | None:
     """The URL path of the metrics that a MonitoringConfig file switches on, or None."""
     if not path:
         return None
-    config: Any = read_text_proto(path, _CLASSES["MonitoringConfig"]())
+    config: Any = read_text_proto(path, MESSAGE_CLASSES["MonitoringConfig"]())
     if not config.prometheus_config.enable:
         return None
     return config.prometheus_config.path or "/monitoring/prometheus/metrics"
@@ -150,71 +91,4 @@ def read_prometheus_path(path: str) -> str | None:
 
 def read_ssl(path: str) -> Any:
     """The SSLConfig message (server_key, server_cert, custom_ca, client_verify) of a file."""
-    return read_text_proto(path, _CLASSES["SSLConfig"]())
-
-
-def read_model_server_config(path: str) -> Any:
-    """The ModelServerConfig message of a file."""
-    return read_text_proto(path, model_server_config_pb2.ModelServerConfig())
-
-
-def single_model_config(name: str, base_path: str) -> Any:
-    """The ModelServerConfig that --model_name and --model_base_path stand for."""
-    config = model_server_config_pb2.ModelServerConfig()
-    config.model_config_list.config.add(name=name, base_path=base_path, model_platform=TENSORFLOW_PLATFORM)
-    return config
-
-
-def version_policy(model: Any) -> VersionPolicy:
-    """The version policy of a ModelConfig message; unset means the latest version."""
-    policy = model.model_version_policy
-    match policy.WhichOneof("policy_choice"):
-        case "all":
-            return All()
-        case "specific":
-            return Specific(frozenset(policy.specific.versions))
-        case "latest":
-            return Latest(policy.latest.num_versions)
-        case _:
-            return Latest()
-
-
-def _platform(model: Any) -> str:
-    if model.model_type and model.model_platform:
-        raise invalid_argument(
-            "Illegal setting both ModelServerConfig::model_type (deprecated) and "
-            f"ModelServerConfig::model_platform, model name is {model.name}"
-        )
-    platform = TENSORFLOW_PLATFORM if model.model_type == _TENSORFLOW_MODEL_TYPE else model.model_platform
-    if not platform:
-        raise invalid_argument(
-            "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
-            f"ModelServerConfig::model_platform, model name is {model.name}"
-        )
-    return str(platform)
-
-
-def validate_model_config_list(config: Any) -> None:
-    """Refuse a ModelServerConfig that TensorFlow Serving refuses (server_core.cc).
-
-    Raises StatusError (INVALID_ARGUMENT): a model twice, a relative base path, no platform or one that is not
-    `tensorflow`.
-    """
-    names = set()
-    for model in config.model_config_list.config:
-        if model.name in names:
-            raise invalid_argument(f"Illegal to list model {model.name} multiple times in config list")
-        names.add(model.name)
-    for model in config.model_config_list.config:
-        if not model.base_path.startswith("/"):
-            raise invalid_argument(
-                f"Expected model {model.name} to have an absolute path or URI; got "
-                f"base_path()={model.base_path}"
-            )
-        if "://" in model.base_path:
-            raise invalid_argument(
-                f"Model {model.name}: this stand-in reads local files only, not {model.base_path}"
-            )
-        platform = _platform(model)
-        if platform != TENSORFLOW_PLATFORM:
-            raise invalid_argument(f"Model {model.name} requests unsupported platform {platform}")
+    return read_text_proto(path, MESSAGE_CLASSES["SSLConfig"]())

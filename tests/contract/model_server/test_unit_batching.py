@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_server.batching import BatchingSession, BatchScheduler, merge
+from model_server.batch_scheduler import BatchScheduler
+from model_server.batch_tensors import merge
+from model_server.batching import BatchingSession
+from model_server.batching_options import Batching
 from model_server.metrics import Metrics
 from model_server.status import Code, StatusError
-from model_server.text_config import Batching
 
 
 class Doubler:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from tensorflow.core.framework import types_pb2
 
-from model_server.json_tensor import Format, parse_body, predict_body, predict_inputs
+from model_server.json_response import predict_body
+from model_server.json_tensor import Format, parse_body, predict_inputs
 from model_server.status import StatusError
 
 FLOAT = {"x": types_pb2.DT_FLOAT}

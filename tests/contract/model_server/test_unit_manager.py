@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from model_server.manager import Manager, State
+from model_server.manager import Manager
 from model_server.status import Code, StatusError
+from model_server.version_states import State
 
 
 class FakeServable:
@@ -47,7 +48,7 @@ def manager(loader: FakeLoader, retries: int = 0) -> Manager[FakeServable]:
 
 
 def states(managed: Manager[FakeServable]) -> dict[int, State]:
-    return {version: status.state for version, status in managed.statuses("m").items()}
+    return {version: status.state for version, status in managed.states.statuses("m").items()}
 
 
 def test_wanted_versions_serve(eventually: Callable[..., None]) -> None:
@@ -65,7 +66,7 @@ def test_a_version_in_use_is_unloaded_when_its_last_request_is_done(eventually: 
     loader = FakeLoader()
     managed = manager(loader)
     managed.set_aspired("m", {1: "/m/1"})
-    managed.wait_until_available({"m"}, "servable")
+    managed.states.wait_until_available({"m"}, "servable")
     with managed.use("m", 1) as (_, servable):
         managed.set_aspired("m", {})
         eventually(lambda: states(managed) == {1: State.UNLOADING}, "it unloads")
@@ -83,7 +84,7 @@ def test_a_version_wanted_again_while_it_unloads_is_reloaded(eventually: Callabl
     loader = FakeLoader()
     managed = manager(loader)
     managed.set_aspired("m", {1: "/m/1"})
-    managed.wait_until_available({"m"}, "servable")
+    managed.states.wait_until_available({"m"}, "servable")
     with managed.use("m", 1):
         managed.set_aspired("m", {})
         eventually(lambda: states(managed) == {1: State.UNLOADING}, "it unloads")
@@ -97,7 +98,7 @@ def test_a_failed_load_is_retried_as_often_as_allowed() -> None:
     loader.failures[1] = 2
     managed = manager(loader, retries=2)
     managed.set_aspired("m", {1: "/m/1"})
-    managed.wait_until_available({"m"}, "servable")
+    managed.states.wait_until_available({"m"}, "servable")
     assert loader.attempts == [1, 1, 1]
 
 
@@ -109,18 +110,18 @@ def test_a_permanently_failed_version_is_not_retried_until_it_is_removed(
     managed = manager(loader)
     managed.set_aspired("m", {1: "/m/1"})
     with pytest.raises(StatusError) as caught:
-        managed.wait_until_available({"m"}, "servable")
+        managed.states.wait_until_available({"m"}, "servable")
     assert caught.value.code is Code.UNKNOWN
     assert caught.value.message == (
         "1 servable(s) did not become available: {{{name: m version: 1} due to error: DATA_LOSS: broken}, }"
     )
     managed.set_aspired("m", {1: "/m/1"})
     managed.set_aspired("other", {1: "/other/1"})
-    managed.wait_until_available({"other"}, "servable")  # so the manager has processed the first one
+    managed.states.wait_until_available({"other"}, "servable")  # so the manager has processed the first one
     assert states(managed) == {1: State.END}
     managed.set_aspired("m", {})
     managed.set_aspired("other", {})
-    eventually(lambda: managed.statuses("other")[1].state is State.END, "both are forgotten")
+    eventually(lambda: managed.states.statuses("other")[1].state is State.END, "both are forgotten")
     managed.set_aspired("m", {1: "/m/1"})
     eventually(lambda: states(managed) == {1: State.AVAILABLE}, "it serves now")
 
@@ -133,10 +134,10 @@ def test_a_load_that_is_no_longer_wanted_is_dropped(eventually: Callable[..., No
     eventually(lambda: states(managed) == {1: State.LOADING}, "it loads")
     managed.set_aspired("m", {})
     managed.set_aspired("other", {2: "/other/2"})
-    eventually(lambda: bool(managed.statuses("other")), "the manager has taken that up")
+    eventually(lambda: bool(managed.states.statuses("other")), "the manager has taken that up")
     loader.gate.set()
     eventually(lambda: states(managed) == {1: State.END}, "it has ended")
-    error = managed.statuses("m")[1].error
+    error = managed.states.statuses("m")[1].error
     assert error is not None
     assert error.code is Code.CANCELLED
     assert loader.loaded[1].closed.wait(60)
@@ -152,6 +153,6 @@ def test_an_unexpected_error_ends_the_version_and_not_the_manager() -> None:
     managed = manager(Raises())
     managed.set_aspired("m", {1: "/m/1"})
     with pytest.raises(StatusError, match="INTERNAL: ZeroDivisionError: unexpected"):
-        managed.wait_until_available({"m"}, "servable")
+        managed.states.wait_until_available({"m"}, "servable")
     managed.set_aspired("other", {2: "/other/2"})
-    managed.wait_until_available({"other"}, "servable")
+    managed.states.wait_until_available({"other"}, "servable")

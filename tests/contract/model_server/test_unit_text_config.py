@@ -4,17 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from model_server.batching_options import Batching, read_batching
 from model_server.flags import cores
 from model_server.grpc_server import channel_arguments
+from model_server.model_config import read_model_server_config, version_policy
 from model_server.status import StatusError
-from model_server.text_config import (
-    Batching,
-    read_batching,
-    read_model_server_config,
-    read_prometheus_path,
-    read_ssl,
-    version_policy,
-)
+from model_server.text_config import read_prometheus_path, read_ssl
 from model_server.version_policy import All, Latest, Specific
 
 
