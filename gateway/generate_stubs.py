@@ -34,7 +34,8 @@ FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
     "tensorflow.core.framework.tensor_shape_pb2": {"TensorShapeProto": ("*",)},
     "tensorflow.core.framework.tensor_pb2": {
         "TensorProto": (
-            "dtype", "tensor_shape", "tensor_content", "float_val", "double_val", "int_val", "string_val",
+            "dtype", "tensor_shape", "tensor_content", "half_val", "float_val", "double_val", "int_val",
+            "string_val",
         )
     },
     "tensorflow.core.protobuf.meta_graph_pb2": {

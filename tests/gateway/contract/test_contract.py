@@ -102,8 +102,8 @@ def test_the_digest_does_not_depend_on_the_order_of_keys() -> None:
         ({"input": {"height": 224.0, "width": 9}}, r"input\.height must be a whole number"),
         ({"input": {"height": 9, "width": 9, "resize": "cubic"}}, r"input\.resize must be one of nearest"),
         ({"input": {"height": 9, "width": 9, "scaling": 2}}, "unknown key 'scaling'"),
-        ({"input": {"height": 9, "width": 9, "scale": 2}}, "need input.dtype 'float32'"),
-        ({"input": {"height": 9, "width": 9, "dtype": "float16"}}, r"input\.dtype must be one of"),
+        ({"input": {"height": 9, "width": 9, "scale": 2}}, "need an input.dtype such as 'float32'"),
+        ({"input": {"height": 9, "width": 9, "dtype": "int8"}}, r"input\.dtype must be one of"),
         ({"classes": [{"name": "pizza"}]}, "at least two"),
         ({"classes": [{"name": "a"}, {"name": "a"}]}, "'a' more than once"),
         ({"classes": [{"name": "a"}, {}]}, r"classes\[1\] lacks 'name'"),
@@ -111,11 +111,12 @@ def test_the_digest_does_not_depend_on_the_order_of_keys() -> None:
         ({"threshold": 1.5}, "threshold must be between 0 and 1"),
         ({"threshold": True}, "threshold must be a number"),
         ({"threshold": math.nan}, "threshold must be between"),
-        ({"output": {"activation": "softmax"}}, r"output\.activation must be one of none, sigmoid"),
+        ({"output": {"activation": "relu"}}, r"output\.activation must be one of none, sigmoid"),
         (
-            {"output": {"activation": "sigmoid"}, "classes": [{"name": n} for n in "abc"]},
-            "needs two classes",
+            {"input": {"height": 9, "width": 9, "dtype": "float32", "scale": [1, 2]}},
+            r"input\.scale has 2 values, but the input has 3 channels",
         ),
+        ({"input": {"height": 9, "width": 9, "batch": 0}}, r"input\.batch must be a whole number from 1"),
         ({"name": 7}, "name must be a string"),
     ],
 )
@@ -174,10 +175,12 @@ def test_a_sigmoid_becomes_two_probabilities() -> None:
     ("activation", "outputs", "sentence"),
     [
         ("none", [[0.5, 0.2, 0.3]], "has 2 classes"),
-        ("none", [0.5, 0.5], "has 2 classes"),
+        ("none", [[[0.5], [0.2], [0.3]]], "has 2 classes"),
+        ("none", 0.5, "has 2 classes"),
         ("none", [[3.2, -1.0]], "3.2 for class 'not_pizza', which is not a probability"),
         ("none", [[0.5, math.nan]], "nan for class 'pizza'"),
-        ("sigmoid", [[0.5, 0.5]], "needs one column"),
+        ("sigmoid", [[4.5]], "set spec.output.activation to sigmoid-on-logits"),
+        ("softmax", [[4.5]], "a softmax needs one for each class"),
     ],
 )
 def test_an_answer_that_does_not_keep_the_contract_is_an_error(
@@ -191,16 +194,22 @@ def test_rounding_just_outside_of_zero_and_one_is_forgiven() -> None:
     assert parse_contract(document()).probabilities(np.array([[-1e-7, 1 + 1e-7]])).tolist() == [[0.0, 1.0]]
 
 
-def test_a_foreign_input_gets_its_own_scale_and_channel_order() -> None:
-    pixels = np.array([[[[0, 127, 255]]]], dtype=np.uint8)
-    own = parse_contract(document()).input
-    assert own.tensor_values(pixels) is not None
-    assert (own.tensor_values(pixels) == pixels).all()
-    foreign = {"height": 1, "width": 1, "tensor": "input_1", "dtype": "float32"}
-    foreign |= {"scale": 1 / 127.5, "offset": -1.0, "channels": "bgr"}
-    values = parse_contract(document(input=foreign)).input.tensor_values(pixels)
-    assert values.dtype == np.float32
-    np.testing.assert_allclose(values[0, 0, 0], [1.0, 127 / 127.5 - 1, -1.0], atol=1e-6)
+@pytest.mark.parametrize(
+    ("activation", "outputs", "expected"),
+    [
+        ("none", [[0.25], [1.0]], [[0.75, 0.25], [0.0, 1.0]]),
+        ("sigmoid", [[0.25, 0.5]], [[0.25, 0.5]]),
+        ("softmax", [[1000.0, 1000.0], [0.0, math.log(3)]], [[0.5, 0.5], [0.25, 0.75]]),
+        ("sigmoid-on-logits", [[0.0], [1000.0]], [[0.5, 0.5], [0.0, 1.0]]),
+        ("sigmoid-on-logits", [[-math.log(3), 0.0]], [[0.25, 0.5]]),
+        ("none", [[[[0.25, 0.75]]]], [[0.25, 0.75]]),
+    ],
+)
+def test_columns_and_logits_become_a_probability_for_each_class(
+    activation: str, outputs: Any, expected: Any
+) -> None:
+    contract = parse_contract(document(output={"activation": activation}))
+    np.testing.assert_allclose(contract.probabilities(np.array(outputs)), expected, atol=1e-12)
 
 
 def test_golden_cases_are_read_back_as_written() -> None:

@@ -13,6 +13,9 @@ from typing import Any
 SCHEMA = 1
 #: The maximum width and height of a model's input. It limits the memory that a wrong contract can cost.
 MAX_SIDE = 4096
+#: The maximum fixed number of pictures in a call. Missing pictures are padded, which costs as much as they
+#: would.
+MAX_BATCH = 64
 
 
 class ContractError(ValueError):

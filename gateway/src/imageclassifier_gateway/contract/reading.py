@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .checks import (
+    MAX_BATCH,
     ContractError,
     a_choice,
     a_list,
@@ -18,17 +19,9 @@ from .checks import (
     only_known,
     required,
 )  # fmt: skip
-from .description import (
-    ACTIVATIONS,
-    CHANNELS,
-    DTYPES,
-    FITS,
-    RESIZES,
-    Contract,
-    ModelClass,
-    ModelInput,
-    ModelOutput,
-)  # fmt: skip
+from .description import Contract, ModelClass
+from .model_input import CHANNELS, DTYPES, FITS, FLOAT_DTYPES, LAYOUTS, RESIZES, ModelInput, PerChannel
+from .model_output import ACTIVATIONS, ModelOutput
 
 
 def parse_contract(document: str | bytes | Mapping[str, Any], *, default_name: str = "") -> Contract:
@@ -53,8 +46,6 @@ def parse_contract(document: str | bytes | Mapping[str, Any], *, default_name: s
             output.get("activation", ModelOutput.activation), "output.activation", ACTIVATIONS
         ),
     )
-    if model_output.activation == "sigmoid" and len(classes) != 2:
-        raise ContractError(f"output.activation 'sigmoid' needs two classes; classes has {len(classes)}.")
     return Contract(
         name=a_text(top.get("name", default_name), "name", empty=True) or default_name,
         input=model_input,
@@ -71,10 +62,14 @@ def parse_contract(document: str | bytes | Mapping[str, Any], *, default_name: s
 def _input(document: Mapping[str, Any]) -> ModelInput:
     only_known(document, "input", tuple(ModelInput.__dataclass_fields__))
     dtype = a_choice(document.get("dtype", ModelInput.dtype), "input.dtype", DTYPES)
-    scale = a_number(document.get("scale", ModelInput.scale), "input.scale")
-    offset = a_number(document.get("offset", ModelInput.offset), "input.offset")
-    if dtype == "uint8" and (scale, offset) != (1.0, 0.0):
-        raise ContractError("input.scale and input.offset need input.dtype 'float32'; it is 'uint8'.")
+    channels = a_choice(document.get("channels", ModelInput.channels), "input.channels", CHANNELS)
+    depth = 1 if channels == "gray" else 3
+    scale = _per_channel(document.get("scale", ModelInput.scale), "input.scale", depth)
+    offset = _per_channel(document.get("offset", ModelInput.offset), "input.offset", depth)
+    if dtype not in FLOAT_DTYPES and (scale, offset) != (1.0, 0.0):
+        raise ContractError(
+            f"input.scale and input.offset need an input.dtype such as 'float32'; it is '{dtype}'."
+        )
     return ModelInput(
         height=a_side(required(document, "height", "input"), "input.height"),
         width=a_side(required(document, "width", "input"), "input.width"),
@@ -84,8 +79,31 @@ def _input(document: Mapping[str, Any]) -> ModelInput:
         dtype=dtype,
         scale=scale,
         offset=offset,
-        channels=a_choice(document.get("channels", ModelInput.channels), "input.channels", CHANNELS),
+        channels=channels,
+        layout=a_choice(document.get("layout", ModelInput.layout), "input.layout", LAYOUTS),
+        batch=_batch(document.get("batch")),
+        signature=a_text(document.get("signature", ModelInput.signature), "input.signature"),
     )
+
+
+def _batch(value: Any) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_BATCH:
+        raise ContractError(f"input.batch must be a whole number from 1 to {MAX_BATCH}, not {value!r:.60}.")
+    return value
+
+
+def _per_channel(value: Any, where: str, depth: int) -> PerChannel:
+    """A number for all channels, or a list with one number for each."""
+    if not isinstance(value, list | tuple):
+        return a_number(value, where)
+    if len(value) != depth:
+        raise ContractError(
+            f"{where} has {len(value)} values, but the input has {depth} "
+            f"channel{'s' if depth > 1 else ''}. Give one value for each channel."
+        )
+    return tuple(a_number(each, f"{where}[{index}]") for index, each in enumerate(value))
 
 
 def _classes(value: Any) -> tuple[ModelClass, ...]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
-from ..contract import CONTRACT_SIGNATURE, Contract, parse_contract
+from ..contract import Contract
 from ..limits.deadline import Deadline
+from ..versions.contracts import read_contract
 from ..versions.model_failures import ModelTimeoutError, ModelUnavailableError
 from ..versions.model_server_client import ModelServer
 from .calls import RETRY_SECONDS
@@ -31,10 +31,9 @@ def serving_contract(plan: Plan, patience: Deadline) -> Contract | None:
     server = model_server(plan, serving)
     while True:
         try:
-            given: Any = serving.contract
-            if given is None:
-                given = server.text(CONTRACT_SIGNATURE, timeout_seconds=_CALL_SECONDS)
-            return parse_contract(given, default_name=plan.model)
+            return read_contract(
+                server, serving.contract, default_name=plan.model, timeout_seconds=_CALL_SECONDS
+            )
         except (ModelUnavailableError, ModelTimeoutError):
             if patience.remaining_seconds() <= RETRY_SECONDS:
                 raise

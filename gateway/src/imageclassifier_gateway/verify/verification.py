@@ -15,18 +15,17 @@ import numpy as np
 
 from ..config import Settings
 from ..contract import (
-    CONTRACT_SIGNATURE,
     GOLDEN_SIGNATURE,
     Contract,
     ContractError,
     Golden,
-    parse_contract,
     parse_golden,
 )
 from ..limits.deadline import Deadline
 from ..limits.decoding import Pixels
 from ..pixels import images
 from ..versions.batches import CallOptions, predict_pixels
+from ..versions.contracts import read_contract
 from ..versions.model_failures import (
     MissingSignatureError,
     ModelServerError,
@@ -85,14 +84,14 @@ class Verification:
 
     def _wait_for_contract(self) -> Contract:
         """The contract of the candidate. Retries until the deadline while the candidate is unavailable."""
-        given = self.plan.candidate.contract
         while True:
             try:
-                if given is not None:
-                    self._server.status(timeout_seconds=self._call_seconds())
-                    return parse_contract(given, default_name=self.plan.model)
-                text = self._server.text(CONTRACT_SIGNATURE, timeout_seconds=self._call_seconds())
-                return parse_contract(text, default_name=self.plan.model)
+                return read_contract(
+                    self._server,
+                    self.plan.candidate.contract,
+                    default_name=self.plan.model,
+                    timeout_seconds=self._call_seconds(),
+                )
             except (ModelUnavailableError, ModelTimeoutError) as error:
                 if self._deadline.remaining_seconds() <= RETRY_SECONDS:
                     raise NotCarriedOutError(f"The candidate could not be reached in time: {error}") from None

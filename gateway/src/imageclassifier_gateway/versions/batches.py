@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import SERVING_SIGNATURE, Contract, ContractError, ModelInput
+from ..contract import Contract, ContractError, ModelInput
 from ..limits.deadline import Deadline
 from ..limits.decoding import Pixels
+from ..pixels.tensors import tensor_values
 from .model_failures import ModelRefusedError, ModelServerError
 from .model_server_client import ModelServer, array
 
@@ -34,7 +35,12 @@ class CallOptions:
 def picture_bytes(wanted: ModelInput) -> int:
     """The bytes of memory for one prepared picture and all its copies, including the gRPC message."""
     pixels = 3 * wanted.height * wanted.width
-    return pixels * (2 + 3 * np.dtype(wanted.dtype).itemsize)
+    return pixels * (2 + 3 * wanted.value_bytes)
+
+
+def memory_bytes(wanted: ModelInput, pictures: int) -> int:
+    """The bytes of memory for the pictures of one call, including those that fill up a fixed batch."""
+    return max(pictures, wanted.batch or 1) * picture_bytes(wanted)
 
 
 def pictures_per_call(wanted: ModelInput, max_bytes: int) -> int:
@@ -50,20 +56,27 @@ def predict(
 ) -> NDArray[np.float64]:
     """The probabilities of prepared pictures, float64 `(pictures, classes)`.
 
-    If a model refuses several pictures at once, for example because of a fixed batch dimension, each picture
-    gets its own call. Raises ModelServerError if a call fails or its response is invalid.
+    If a model has a fixed batch dimension, each call has that many pictures. If it refuses several pictures
+    at once for another reason, each picture gets its own call. Raises ModelServerError if a call fails or its
+    response is invalid.
     """
     deadline = Deadline.after(options.timeout_seconds)
-    try:
-        return predict_pixels(server, contract, pixels, options)
-    except ModelRefusedError:
-        if len(pixels) == 1:
-            raise
+    size = contract.input.batch or len(pixels)
+    if size >= len(pixels):
+        try:
+            return predict_pixels(server, contract, pixels, options)
+        except ModelRefusedError:
+            if len(pixels) == 1 or contract.input.batch:
+                raise
+        size = 1
     rows = [
         predict_pixels(
-            server, contract, [each], replace(options, timeout_seconds=deadline.remaining_seconds())
+            server,
+            contract,
+            pixels[first : first + size],
+            replace(options, timeout_seconds=deadline.remaining_seconds()),
         )
-        for each in pixels
+        for first in range(0, len(pixels), size)
     ]
     return np.concatenate(rows)
 
@@ -71,20 +84,28 @@ def predict(
 def predict_pixels(
     server: ModelServer, contract: Contract, pixels: Sequence[Pixels], options: CallOptions
 ) -> NDArray[np.float64]:
-    """The probabilities of prepared pictures from exactly one call. Raises as `predict` does."""
-    batch = np.stack(pixels) if len(pixels) > 1 else pixels[0][np.newaxis]
+    """The probabilities of prepared pictures from exactly one call. Raises as `predict` does.
+
+    If the model has a fixed batch dimension, the last picture is repeated until the batch is full.
+    """
+    wanted = contract.input
+    sent = [*pixels, *[pixels[-1]] * ((wanted.batch or len(pixels)) - len(pixels))]
+    batch = np.stack(sent) if len(sent) > 1 else sent[0][np.newaxis]
     answer = server.predict(
-        SERVING_SIGNATURE,
-        {contract.input.tensor: contract.input.tensor_values(batch)},
+        wanted.signature,
+        {wanted.tensor: tensor_values(batch, wanted)},
         contract.output.tensor,
         timeout_seconds=options.timeout_seconds,
         retry=options.retry,
         metadata=options.metadata,
     )
     try:
-        probabilities = contract.probabilities(array(answer))
+        values = array(answer)
+        if "N" not in wanted.layout:
+            values = values.reshape(1, -1)
+        probabilities = contract.probabilities(values)
     except ContractError as error:
         raise ModelServerError(str(error)) from None
-    if len(probabilities) != len(pixels):
-        raise ModelServerError(f"The model returned {len(probabilities)} rows for {len(pixels)} pictures.")
-    return probabilities
+    if len(probabilities) != len(sent):
+        raise ModelServerError(f"The model returned {len(probabilities)} rows for {len(sent)} pictures.")
+    return probabilities[: len(pixels)]

@@ -52,7 +52,7 @@ class ClassifyRequest:
     def hold_once(self, wanted: ModelInput, pictures: int) -> None:
         """Reserve memory for the pixels of one call. Later calls of the request use the same memory."""
         if wanted not in self._held:
-            self.hold(pictures * batches.picture_bytes(wanted))
+            self.hold(batches.memory_bytes(wanted, pictures))
             self._held.add(wanted)
 
     def prepared(self, wanted: ModelInput, first: int) -> list[Pixels | images.PictureError] | None:

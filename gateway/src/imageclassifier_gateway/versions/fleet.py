@@ -13,8 +13,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..contract import CONTRACT_SIGNATURE, Contract, ContractError, parse_contract
+from ..contract import Contract, ContractError
 from . import tfserving_pb2 as pb
+from .contracts import read_contract
 from .model_failures import ModelServerError, ModelTimeoutError, ModelUnavailableError
 from .model_server_client import ModelServer
 from .routing import Route, Routing
@@ -109,18 +110,14 @@ class Version:
                     contract, f"The model server reports {state}{reason} ({self.route.target})."
                 )
             if not self.state.ready:
-                contract = self._read_contract()
+                contract = read_contract(
+                    self.server, self.route.contract, default_name=self.model, timeout_seconds=_CALL_SECONDS
+                )
         except (ModelUnavailableError, ModelTimeoutError) as error:
             return VersionState(contract, f"{error} ({self.route.target})", reachable=False)
         except (ModelServerError, ContractError) as error:
             return VersionState(contract, f"{error} ({self.route.target})")
         return VersionState(contract, None)
-
-    def _read_contract(self) -> Contract:
-        if self.route.contract is not None:
-            return parse_contract(self.route.contract, default_name=self.model)
-        text = self.server.text(CONTRACT_SIGNATURE, timeout_seconds=_CALL_SECONDS)
-        return parse_contract(text, default_name=self.model)
 
 
 @dataclass(frozen=True)

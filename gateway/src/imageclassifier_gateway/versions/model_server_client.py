@@ -17,6 +17,7 @@ from google.protobuf import wrappers_pb2
 from numpy.typing import NDArray
 
 from ..contract import IGNORED_TENSOR, JSON_TENSOR
+from ..pixels.tensors import BFLOAT16
 from . import tfserving_pb2 as pb
 from .model_failures import (
     MissingSignatureError,
@@ -27,7 +28,7 @@ from .model_failures import (
     error_class,
 )
 
-Values = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.int32]
+Values = NDArray[Any]
 
 _PREDICTION_SERVICE = "/tensorflow.serving.PredictionService/"
 _MODEL_SERVICE = "/tensorflow.serving.ModelService/"
@@ -70,10 +71,20 @@ _SENTENCES = {
     "model-unavailable": "The model server cannot be reached",
 }
 
+_FROM_NUMPY: dict[Any, pb.DataType] = {
+    np.dtype(np.uint8): pb.DT_UINT8,
+    np.dtype(np.int32): pb.DT_INT32,
+    np.dtype(np.float16): pb.DT_HALF,
+    BFLOAT16: pb.DT_BFLOAT16,
+    np.dtype(np.float32): pb.DT_FLOAT,
+    np.dtype(np.float64): pb.DT_DOUBLE,
+    np.dtype(np.object_): pb.DT_STRING,
+}
 _TO_NUMPY: dict[int, Any] = {
     pb.DT_FLOAT: np.dtype("<f4"),
     pb.DT_DOUBLE: np.dtype("<f8"),
     pb.DT_HALF: np.dtype("<f2"),
+    pb.DT_BFLOAT16: np.dtype("<u2"),  # its bits
 }
 
 
@@ -221,11 +232,14 @@ class ModelServer:
 
 
 def put(values: Values, tensor: pb.TensorProto) -> None:
-    """Put values into a tensor as raw bytes, which take a quarter of the size of float lists."""
-    tensor.dtype = {"uint8": pb.DT_UINT8, "float32": pb.DT_FLOAT, "int32": pb.DT_INT32}[values.dtype.name]
+    """Put values into a tensor. Numbers are raw bytes, which take a quarter of the size of float lists."""
+    tensor.dtype = _FROM_NUMPY[values.dtype]
     for size in values.shape:
         tensor.tensor_shape.dim.add(size=size)
-    tensor.tensor_content = values.tobytes()
+    if tensor.dtype == pb.DT_STRING:
+        tensor.string_val.extend(values.ravel().tolist())
+    else:
+        tensor.tensor_content = values.tobytes()
 
 
 def array(values: pb.TensorProto) -> NDArray[Any]:
@@ -238,12 +252,17 @@ def array(values: pb.TensorProto) -> NDArray[Any]:
         raise ModelServerError(
             f"The model returned {pb.DataType.Name(values.dtype)}; it must return DT_FLOAT."
         )
+    dtype = _TO_NUMPY[values.dtype]
     if values.tensor_content:
-        flat = np.frombuffer(values.tensor_content, dtype=_TO_NUMPY[values.dtype])
+        flat = np.frombuffer(values.tensor_content, dtype=dtype)
+    elif values.half_val:  # bits, also of bfloat16
+        flat = np.array(values.half_val, dtype=np.uint16).view(dtype)
     elif values.float_val:
         flat = np.array(values.float_val, dtype=np.float32)
     else:
         flat = np.array(values.double_val, dtype=np.float64)
+    if values.dtype == pb.DT_BFLOAT16:
+        flat = (flat.astype(np.uint32) << np.uint32(16)).view(np.float32)
     if flat.size != math.prod(shape):
         raise ModelServerError(f"The model returned {flat.size} values for the shape {shape}.")
     return flat.reshape(shape)
