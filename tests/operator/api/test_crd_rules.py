@@ -237,9 +237,28 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"model": {"version": 1, "source": {"persistentVolumeClaim": {"claimName": "a", "path": "../etc"}}}},
         "spec.model.source.persistentVolumeClaim.path",
     ),
-    "classes without input": ({"classes": LEGACY["classes"]}, "classes and input belong together"),
-    "input without classes": ({"input": LEGACY["input"]}, "classes and input belong together"),
-    "output alone": ({"output": {}}, "output is for models without a contract, and needs classes and input"),
+    "input without classes": (
+        {"input": LEGACY["input"]},
+        "input is for models without a contract, and needs classes",
+    ),
+    "preprocess and rescaling": (
+        {**LEGACY, "input": {"preprocess": "tf", "rescaling": {"scale": 2}}},
+        "preprocess and rescaling exclude each other",
+    ),
+    "preprocess for whole numbers": (
+        {**LEGACY, "input": {"preprocess": "tf", "dtype": "uint8"}},
+        "preprocess needs floating-point numbers",
+    ),
+    "caffe in the order rgb": (
+        {**LEGACY, "input": {"preprocess": "caffe", "channels": "rgb"}},
+        "preprocess caffe means the order bgr",
+    ),
+    "torch for gray pictures": (
+        {**LEGACY, "input": {"preprocess": "torch", "channels": "gray"}},
+        "preprocess torch is for three channels",
+    ),
+    "a mean that is a float": (rescaled(mean=[0.5]), "spec.input.rescaling.mean"),
+    "output alone": ({"output": {}}, "output is for models without a contract, and needs classes"),
     "a threshold above 100 %": ({**LEGACY, "output": {"threshold": "100.5%"}}, NO_PERCENTAGE),
     "a threshold below 0 %": ({**LEGACY, "output": {"threshold": "-1%"}}, NO_PERCENTAGE),
     "a threshold without its sign": ({**LEGACY, "output": {"threshold": "50"}}, NO_PERCENTAGE),
@@ -251,21 +270,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an offset with two signs": (rescaled(offset="--1"), NO_NUMBER),
     "a scale that is a float": (rescaled(scale=0.5), "spec.input.rescaling.scale"),
     "a scale for uint8 pixels": (
-        {**LEGACY, "input": {"height": 8, "width": 8, "rescaling": {"scale": "0.5"}}},
-        "rescaling needs float32 pixels",
+        {**LEGACY, "input": {"dtype": "uint8", "rescaling": {"scale": "0.5"}}},
+        "rescaling needs floating-point numbers",
     ),
     "the same class twice": (
         {**LEGACY, "classes": [{"name": "a"}, {"name": "b"}, {"name": "a"}]},
         "Duplicate value",
     ),
     "one class": ({**LEGACY, "classes": [{"name": "a"}]}, "at least 2 items"),
-    "sigmoid for three classes": (
-        {
-            **LEGACY,
-            "classes": [{"name": "a"}, {"name": "b"}, {"name": "c"}],
-            "output": {"activation": "sigmoid"},
-        },
-        "List exactly two classes",
+    "an activation that does not exist": (
+        {**LEGACY, "output": {"activation": "relu"}},
+        "spec.output.activation: Unsupported value",
     ),
     "no replicas": ({"replicas": 0}, "To stop the classifier and keep its state, set spec.stopped to true."),
     "more least than most replicas": (

@@ -26,6 +26,7 @@ FULL: dict[str, Any] = {
         "height": 224,
         "width": 224,
         "dtype": "float32",
+        "channels": "rgb",  # the default of earlier CRDs, which is in stored objects
         "rescaling": {"scale": "0.0078", "offset": -1},
     },
     "output": {"activation": "sigmoid"},

@@ -82,8 +82,23 @@ def test_the_directory_in_a_volume_is_the_models_name_unless_said() -> None:
         ),
         ({"model": {"version": 0, "source": {"image": {"reference": "a"}}}}, "spec.model.version is 0"),
         ({"model": {"source": {"image": {"reference": "a"}}}}, "does not match this operator's CRD"),
-        ({"classes": LEGACY["classes"]}, "belong together"),
-        ({"input": LEGACY["input"]}, "belong together"),
+        ({"input": LEGACY["input"]}, "spec.input needs spec.classes"),
+        (
+            {**LEGACY, "input": {"preprocess": "tf", "rescaling": {"scale": 2}}},
+            "spec.input.preprocess and spec.input.rescaling exclude each other",
+        ),
+        (
+            {**LEGACY, "input": {"preprocess": "caffe", "channels": "rgb"}},
+            "spec.input.preprocess is caffe, which means the order bgr",
+        ),
+        (
+            {**LEGACY, "input": {"rescaling": {"std": [1, 0, 1]}}},
+            "spec.input.rescaling.std contains 0",
+        ),
+        (
+            {**LEGACY, "input": {"rescaling": {"mean": [1, 2]}}},
+            "spec.input.rescaling.mean has 2 values",
+        ),
         ({"output": {}}, "for models without a contract"),
         (
             {**LEGACY, "output": {"threshold": "101%"}},
@@ -147,7 +162,6 @@ def test_a_model_that_does_not_describe_itself_is_described_by_the_spec() -> Non
             "dtype": "float32",
             "scale": 0.0078,
             "offset": -1,
-            "channels": "rgb",
         },
         "classes": [
             {"name": "not_pizza", "message": "It's not_pizza."},
@@ -222,8 +236,47 @@ def test_a_description_keeps_its_meaning_when_only_its_words_or_the_threshold_ch
 
 
 def test_a_scale_for_pixels_that_are_sent_as_they_are_is_refused() -> None:
-    with pytest.raises(InvalidSpec, match=r"Set spec\.input\.dtype to float32"):
-        candidate(**{**LEGACY, "input": {"height": 8, "width": 8, "rescaling": {"scale": "0.5"}}})
+    for changed in ({"rescaling": {"scale": "0.5"}}, {"preprocess": "tf"}):
+        with pytest.raises(InvalidSpec, match=r"Set spec\.input\.dtype to float32"):
+            candidate(**{**LEGACY, "input": {"dtype": "uint8", **changed}})
+
+
+def test_classes_alone_describe_a_model_whose_signature_tells_the_rest() -> None:
+    contract = candidate(classes=LEGACY["classes"]).contract
+    assert contract is not None
+    assert not {"height", "width", "dtype", "channels", "tensor"} & set(contract["input"])
+
+
+@pytest.mark.parametrize(
+    ("model_input", "expected"),
+    [
+        ({"preprocess": "none"}, {"scale": 1, "offset": 0}),
+        ({"preprocess": "tf"}, {"scale": 1 / 127.5, "offset": -1}),
+        ({"preprocess": "caffe"}, {"scale": 1, "offset": [-103.939, -116.779, -123.68], "channels": "bgr"}),
+        ({"rescaling": {"scale": "1/2", "mean": ["0.5"], "std": ["0.25"]}}, {"scale": 2, "offset": -2}),
+        (
+            {"rescaling": {"offset": 1, "mean": [1, 2, 3], "std": [2]}},
+            {"scale": 0.5, "offset": [0, -0.5, -1]},
+        ),
+    ],
+)
+def test_a_preprocessing_becomes_exact_numbers_for_each_channel(
+    model_input: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    contract = candidate(**{**LEGACY, "input": model_input}).contract
+    assert contract is not None
+    assert expected.items() <= contract["input"].items()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({"dtype": "uint8"}, {}), ({"channels": "rgb"}, {}), ({"preprocess": "tf"}, {"preprocess": "none"})],
+)
+def test_a_version_that_failed_is_retried_when_a_wrong_field_of_its_input_is_removed(
+    before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    one, other = (candidate(**{**LEGACY, "input": each}) for each in (before, after))
+    assert one.input_hash != other.input_hash
 
 
 @pytest.mark.parametrize(

@@ -8,32 +8,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from imageclassifier_operator.api.errors import InvalidSpec
-from imageclassifier_operator.api.numbers import number, share
+from imageclassifier_operator.api.numbers import share
+from imageclassifier_operator.api.pixel_values import pixel_values
 
 THRESHOLD = 0.5
-INPUT: Mapping[str, Any] = {
-    "resize": "bilinear",
-    "fit": "squash",
-    "dtype": "uint8",
-    "scale": 1.0,
-    "offset": 0.0,
-    "channels": "rgb",
-}
+INPUT: Mapping[str, Any] = {"resize": "bilinear", "fit": "squash", "scale": 1.0, "offset": 0.0}
+#: The values that these fields had by default in earlier releases. Now the gateway reads what is absent from
+#: the model.
+EARLIER_DEFAULTS: Mapping[str, Any] = {"dtype": "uint8", "channels": "rgb"}
+FLOAT_DTYPES = ("float16", "bfloat16", "float32", "float64")
 ACTIVATION = "none"
 
 
 def parse_contract(spec: Mapping[str, Any], *, model_name: str) -> dict[str, Any] | None:
     """The contract in `spec`; None if the model has its own. Raises InvalidSpec for a part of one."""
     classes, model_input, output = spec.get("classes"), spec.get("input"), spec.get("output")
-    if classes is None and model_input is None:
-        if output is not None:
-            raise InvalidSpec(
-                "spec.output needs spec.classes and spec.input, because it is for models without a contract. "
-                "Set all of them, or remove spec.output."
-            )
+    if classes is None:
+        for name, given in (("input", model_input), ("output", output)):
+            if given is not None:
+                raise InvalidSpec(
+                    f"spec.{name} needs spec.classes, because it is for models without a contract. Set "
+                    f"spec.classes, or remove spec.{name}."
+                )
         return None
-    if not classes or not model_input:
-        raise InvalidSpec("spec.classes and spec.input belong together. Set both, or neither.")
     names = [entry["name"] for entry in classes]
     if len(set(names)) != len(names):
         raise InvalidSpec(
@@ -47,7 +44,7 @@ def parse_contract(spec: Mapping[str, Any], *, model_name: str) -> dict[str, Any
     contract: dict[str, Any] = {
         "schema": 1,
         "name": model_name,
-        "input": _input(model_input),
+        "input": _input(model_input or {}),
         "classes": [
             {"name": entry["name"], "message": entry.get("message") or f"It's {entry['name']}."}
             for entry in classes
@@ -61,24 +58,36 @@ def parse_contract(spec: Mapping[str, Any], *, model_name: str) -> dict[str, Any
 
 
 def _input(model_input: Mapping[str, Any]) -> dict[str, Any]:
-    """The contract's input. Its `scale` and `offset` are those of `spec.input.rescaling`."""
-    rescaling = model_input.get("rescaling")
-    taken = {key: value for key, value in model_input.items() if value is not None and key != "rescaling"}
-    for name, value in (rescaling or {}).items():
-        taken[name] = number(value, f"spec.input.rescaling.{name}")
-    taken = {**INPUT, **taken}
-    if rescaling is not None and taken["dtype"] == "uint8":
+    """The contract's input, with the scale and offset that `preprocess` and `rescaling` mean."""
+    plain = {
+        key: value
+        for key, value in model_input.items()
+        if value is not None and key not in ("preprocess", "rescaling")
+    }
+    values = pixel_values(model_input)
+    dtype = plain.get("dtype", "float32")
+    changes = {key: value for key, value in values.items() if key != "channels" and value != INPUT[key]}
+    is_rescaled = model_input.get("rescaling") is not None or changes
+    if is_rescaled and dtype not in FLOAT_DTYPES:
+        name = "preprocess" if model_input.get("rescaling") is None else "rescaling"
         raise InvalidSpec(
-            "spec.input.rescaling needs float32 pixels. Set spec.input.dtype to float32, or remove "
-            "spec.input.rescaling."
+            f"spec.input.{name} needs floating-point numbers, but spec.input.dtype is {dtype}. Set "
+            f"spec.input.dtype to float32 or remove it, or remove spec.input.{name}."
         )
-    return taken
+    return {**INPUT, **plain, **values}
 
 
 def without_defaults(contract: Mapping[str, Any]) -> dict[str, Any]:
-    """The contract without the values that `parse_contract` fills in, for hashes: see `digest`."""
+    """The contract without the values that `parse_contract` fills in, for hashes: see `digest`.
+
+    Fields that had a default in earlier releases are left out if they have it, and null if they are absent,
+    so that stored objects keep their hash and the removal of such a field is a change.
+    """
     pixels, output = dict(contract["input"]), dict(contract["output"])
     if output.get("activation") == ACTIVATION:
         del output["activation"]
     pixels = {key: value for key, value in pixels.items() if key not in INPUT or value != INPUT[key]}
+    for key, default in EARLIER_DEFAULTS.items():
+        if pixels.setdefault(key, None) == default:
+            del pixels[key]
     return {**contract, "input": pixels, "output": output}

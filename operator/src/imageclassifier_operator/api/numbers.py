@@ -27,11 +27,11 @@ def share(percentage: str, where: str) -> float:
     return float(exact)
 
 
-def number(value: int | str, where: str) -> int | float:
-    """An integer, a decimal number or a fraction; `where` is its path in the spec.
+def fraction(value: int | str, where: str) -> Fraction:
+    """An integer, a decimal number or a fraction, exactly; `where` is its path in the spec.
 
-    >>> number("1/127.5", "spec.input.rescaling.scale")
-    0.00784313725490196
+    >>> fraction("1/127.5", "spec.input.rescaling.scale")
+    Fraction(2, 255)
     """
     found = _NUMBER.fullmatch(str(value))
     if isinstance(value, bool | float) or found is None or (found[2] and not Decimal(found[2])):
@@ -39,8 +39,7 @@ def number(value: int | str, where: str) -> int | float:
             f"{where} is {value}, which is not a number. Use an integer, a decimal number as a string, or a "
             'fraction, such as 2, "0.5" or 1/127.5.'
         )
-    exact = Fraction(found[1]) / Fraction(found[2] or 1)
-    return int(exact) if exact.denominator == 1 else float(exact)
+    return Fraction(found[1]) / Fraction(found[2] or 1)
 
 
 def _not_a_percentage(value: object, where: str) -> str:
