@@ -3,7 +3,7 @@
     python tests/bench/model_server_throughput.py MODEL_BASE_PATH [--connections 8] [-- FLAG...]
 
 The highest version below MODEL_BASE_PATH is called directly, one picture at a time in one thread, and through
-the server by so many connections at once; the two take turns, so that a busy machine slows both. What counts
+the server on several connections at once; the two take turns, so that a busy machine slows both. What counts
 is the ratio (the median of the rounds): the issue asks for at least 0.8 at 8 connections. Flags after `--` go
 to the server. The figures are printed as JSON; on a machine that is busy with other things they are only an
 indication.

@@ -50,8 +50,7 @@ class ControlPlane:
     ) -> None:
         """`stages` and `pod_network` say how pods fare on the fake nodes, and which addresses they get.
 
-        `requests_per_second`: at most so many by each controller and the scheduler, instead of the usual 20
-        and 50.
+        `requests_per_second`: the limit of each controller and of the scheduler; Kubernetes has 20 and 50.
         """
         self._programs, self._stages, self._pod_network = programs, stages, pod_network
         self._requests_per_second = requests_per_second

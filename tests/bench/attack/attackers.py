@@ -40,7 +40,7 @@ def families() -> list[str]:
 
 
 def hold_connections(host: str, port: int, count: int, first: bytes, more: bytes) -> None:
-    """Keeps so many connections open: `first` is sent on each, then `more` every few seconds."""
+    """Keeps `count` connections open: sends `first` on each, then `more` every few seconds."""
     selector = selectors.DefaultSelector()
     trickle = time.monotonic() + _TRICKLE_SECONDS
     while True:
@@ -69,7 +69,7 @@ def hold_connections(host: str, port: int, count: int, first: bytes, more: bytes
 
 
 def in_threads(count: int, work: Callable[[int], None]) -> None:
-    """The same work in so many threads."""
+    """Do the same work in `count` threads."""
     threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
     for thread in threads:
         thread.start()
@@ -92,7 +92,7 @@ def post(host: str, port: int, body: Body) -> None:
 
 
 def send_bodies(host: str, port: int, connections: int, family: str) -> None:
-    """The family's bodies, one after the other, on so many connections at a time."""
+    """Send the bodies of a family, one after the other, on this number of connections at a time."""
     bodies = [make(BODY_BYTES) for name, make in BODIES.items() if name.partition("-")[0] == family]
 
     def work(number: int) -> None:

@@ -1,4 +1,4 @@
-"""Well-behaved clients: so many requests a second, each on a connection of its own.
+"""Well-behaved clients: a fixed number of requests a second, each on a connection of its own.
 
 python good_client.py HOST PORT SECONDS ADDRESS NAME      prints what each client saw as JSON
 

@@ -1,4 +1,4 @@
-"""How long a change of the routing takes: back to the warm version and forth again, so many times."""
+"""Measures how long a change of the routing takes: to the warm version and back, several times."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Load:
         self._process.join()
 
     def wait_for(self, requests: int) -> None:
-        """Until so many requests have come to an end."""
+        """Wait until this number of requests has ended."""
         while self._sent.value < requests:
             if not self._process.is_alive():
                 raise RuntimeError("The load generator has ended.")

@@ -132,7 +132,7 @@ def run(
     per_second: float,
     requests: int,
 ) -> Result:
-    """One row, with at least so many requests. Raises AssertionError when it does not end as it must."""
+    """Measure a row with at least `requests` requests. Raises AssertionError if it ends in a wrong way."""
     before = classifier.look().serving
     assert before in versions, f"version {before} serves, not one of {versions}"
     other = versions[1] if before == versions[0] else versions[0]

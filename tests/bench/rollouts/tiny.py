@@ -64,7 +64,7 @@ def base64_picture(brightness: int) -> str:
 
 
 def pictures(white_every: int) -> list[Picture]:
-    """Light and dark ones in turn, and a white one among so many."""
+    """Light and dark pictures in turn, then a white one: one of about `white_every`."""
     light, dark = Picture(picture(LIGHT), "light"), Picture(picture(DARK), "dark")
     return [*([light, dark] * (white_every // 2)), Picture(picture(WHITE), "light")]
 

@@ -104,7 +104,7 @@ def main() -> None:
 
 
 def _rollouts(api: Api, host: str, kind: Kind, count: int) -> Outcome:
-    """So many rollouts of a kind, by several classifiers at once."""
+    """Run `count` rollouts of a kind, by several classifiers at once."""
     outcome = Outcome(kind)
     numbers = iter(range(count))  # shared: each classifier takes the next one
 

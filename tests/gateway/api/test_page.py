@@ -133,7 +133,7 @@ def test_pictures_that_are_too_many_for_one_request_take_several(
     expect(page.get_by_role("article").nth(1)).to_contain_text("too large")
 
 
-def test_previews_are_given_back_when_their_cards_go(open_page: Any) -> None:
+def test_previews_are_released_when_their_cards_are_removed(open_page: Any) -> None:
     page = open_page()
     page.evaluate(
         """() => {

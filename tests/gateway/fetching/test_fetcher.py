@@ -533,7 +533,7 @@ def test_one_site_never_takes_the_places_of_all_requests(world: World) -> None:
         refusal = stack.enter_context(fetcher.place(mixed))
         assert [refusal(url) is None for url in mixed] == [True, False, True]
     with fetcher.place(urls) as refusal:
-        assert refusal(urls[0]) is None, "the places were given back"
+        assert refusal(urls[0]) is None, "the places were released"
 
 
 @given(st.lists(st.sets(st.sampled_from(["a.example", "b.example", "c.example"])), max_size=20))

@@ -16,7 +16,7 @@ QUICK = Timing(duration_seconds=300, deadline_seconds=200, retry_seconds=0.01)
 
 
 def call_after(steps: int, call: Callable[[], object]) -> None:
-    """Call this after so many iterations of the event loop."""
+    """Call `call` after `steps` iterations of the event loop."""
     if steps:
         asyncio.get_running_loop().call_soon(call_after, steps - 1, call)
     else:

@@ -21,8 +21,8 @@ from .payload import Payload, Picture, check_count
 _MAX_HEAD_BYTES = 4 * 1024
 #: The limit for the headers of all parts together: for 64 parts, 500 bytes each.
 _MAX_HEADS_BYTES = 32 * 1024
-#: Delimiters are searched in pieces of so many bytes. Others can take Python's lock between two pieces, so
-#: that a large form does not delay them.
+#: The search for delimiters works on pieces of this size. Between two pieces, other threads can take Python's
+#: lock, so that a large form does not delay them.
 _SEARCH_STEP = 64 * 1024
 #: The limit for white space between a delimiter and the end of its line. RFC 2046 allows any; clients send
 #: none.

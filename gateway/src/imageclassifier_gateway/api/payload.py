@@ -19,8 +19,8 @@ _MAX_JSON_VALUES = 70_000
 #: has one character beyond Latin-1.
 _LONG_JSON_BYTES = 1024 * 1024
 _WIDE_ESCAPE = re.compile(rb"\\u(?!00)")
-#: Base64 is decoded in pieces of so many characters. Other threads can take Python's lock between two pieces,
-#: so that a large picture does not delay them.
+#: Base64 is decoded in pieces of this many characters. Between two pieces, other threads can take Python's
+#: lock, so that a large picture does not delay them.
 _BASE64_STEP = 64 * 1024
 _WHITE_SPACE = b" \t\r\n\f\v"
 _DATA_URL = re.compile(r"data:[^,;]*(;[^,;]*)*?;base64,", re.IGNORECASE)

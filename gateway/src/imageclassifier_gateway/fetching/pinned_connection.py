@@ -31,7 +31,7 @@ class PinnedConnection(http.client.HTTPConnection):
     def __init__(
         self, target: Target, connected: socket.socket, deadline: Deadline, turn: threading.Lock
     ) -> None:
-        """`turn` is held by the thread that uses this connection; it is given back while the thread waits."""
+        """`turn` is held by the thread that uses this connection; it is released while the thread waits."""
         super().__init__(target.host, target.port)
         self._connected = connected
         self.sock = _DeadlineSocket(connected, deadline, turn)

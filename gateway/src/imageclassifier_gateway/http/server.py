@@ -95,7 +95,7 @@ class HttpServer:
         self._connections.make_room(upload, count_bytes)
 
     def release(self, count_bytes: int) -> None:
-        """Give back room that `make_room` made."""
+        """Release bytes that `make_room` reserved."""
         self._connections.release(count_bytes)
 
     def wants_body(self, head: RequestHead) -> bool:

@@ -41,7 +41,7 @@ class Slow(Enum):
         self.refusal = refusal
 
     def most_of(self, places: int) -> int:
-        """How many of so many places such requests may take."""
+        """The number of `places` that such requests may take together."""
         return max(1, int(places * self.share))
 
 
@@ -96,7 +96,7 @@ class Admission:
             ticket.has_place = True
 
     def leave(self, ticket: Ticket) -> None:
-        """Give back the place and the bytes of a ticket."""
+        """Release the place and the bytes of a ticket."""
         with self._lock:
             self._requests -= ticket.has_place
             self._bytes -= ticket.held_bytes
@@ -164,7 +164,7 @@ class Ticket:
         self.close()
 
     def close(self) -> None:
-        """Gives back the place and the bytes. Later calls do nothing."""
+        """Releases the place and the bytes. Later calls do nothing."""
         self.admission.leave(self)
 
     def take_place(self) -> None:
@@ -176,5 +176,5 @@ class Ticket:
         self.admission.become_slow(self, reason)
 
     def hold(self, count_bytes: int) -> None:
-        """Makes room for so many bytes more. Raises Problem when there is not enough."""
+        """Reserves `count_bytes` more bytes. Raises Problem when they are not free."""
         self.admission.hold(self, count_bytes)

@@ -46,7 +46,7 @@ def _version(version: int, window: Window, failures: Counts) -> dict[str, Any]:
 def _advice(goal: Goal, state: State) -> str:
     """What happens next without a verdict, and what the user can do."""
     if state.phase is Phase.SETTLE:
-        return " Until keepPreviousSeconds end it is rolled back as soon as it is shown to be worse."
+        return " If it proves worse before spec.rollout.keepPreviousSeconds have passed, it is rolled back."
     if state.clock_stopped_since is not None:
         return ""  # the condition Progressing says why the rollout stands still
     if goal.rollout.on_inconclusive == CONTINUE:

@@ -32,6 +32,7 @@ BACKBONES = {
     "efficientnet_b5": Backbone(456, downloads=True),
     "vgg16": Backbone(224, downloads=True),
 }
+"""The backbones that --backbone accepts. The module `backbones` builds the network of each."""
 
 
 @dataclass(frozen=True)
