@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from imageclassifier_gateway.contract import FITS, RESIZES
-
 from ..errors import TrainingError
 from ..judging.threshold_rule import FIXED
-from ..networks.architecture import BACKBONES, Architecture, Branch
+from ..networks.architecture import Architecture, Branch
 from ..progress import ProgressDisplay
 from . import _arguments as arguments
 from . import _data as data_options
@@ -21,6 +19,7 @@ from . import _tables as tables
 if TYPE_CHECKING:
     from ..fitting.fine_tuning import FineTuning
     from ..networks.learned import Training
+from . import _train_options as train_options
 
 _EXAMPLES = """\
   imageclassifier-training train photos --out runs/first
@@ -47,135 +46,7 @@ def add_parser(subparsers: Any) -> None:
         help="random seed; the same seed gives the same result (default: 0)",
     )
     data_options.add_arguments(command.add_argument_group("which images are used"))
-    _add_network(command.add_argument_group("network"))
-    _add_fitting(command.add_argument_group("fitting"))
-    _add_fine_tuning(command.add_argument_group("fine-tuning (only with --fine-tune)"))
-    _add_measuring(command.add_argument_group("evaluation"))
-    _add_predictions(command.add_argument_group("predictions of the model"))
-
-
-def _add_network(group: Any) -> None:
-    group.add_argument(
-        "--backbone",
-        action="append",
-        metavar="NAME[@PIXELS]",
-        help=f"backbone and side of its square input in pixels (32 to 1024). NAME is one of "
-        f"{', '.join(BACKBONES)}. Repeat the option to combine several backbones: "
-        "their features are concatenated (default: efficientnet_lite0)",
-    )
-    group.add_argument("--weights", type=Path, metavar="FILE", help=arguments.WEIGHTS_HELP)
-    group.add_argument(
-        "--resize",
-        default="bilinear",
-        choices=RESIZES,
-        help="filter that resizes an image to the input (default: bilinear)",
-    )
-    group.add_argument(
-        "--fit",
-        default="squash",
-        choices=FITS,
-        help="what to do if the aspect ratio differs: squash the image, crop its centre, or pad it with "
-        "black (default: squash)",
-    )
-
-
-def _add_fitting(group: Any) -> None:
-    group.add_argument(
-        "--views",
-        type=arguments.positive_integer,
-        default=2,
-        metavar="N",
-        help="number of augmented views per picture: 1 = original, 2 = plus mirrored, "
-        "3 or more = plus random crops (default: 2)",
-    )
-    group.add_argument(
-        "--no-class-weights",
-        action="store_true",
-        help="give each image the same weight; by default, images of rare classes weigh more",
-    )
-
-
-def _add_fine_tuning(group: Any) -> None:
-    group.add_argument(
-        "--fine-tune",
-        type=arguments.blocks,
-        metavar="BLOCKS",
-        help="number of blocks at the end of the backbone to train together with the head, or 'all' "
-        "(default: train the head only)",
-    )
-    group.add_argument(
-        "--epochs",
-        type=arguments.positive_integer,
-        default=4,
-        metavar="N",
-        help="maximum number of epochs (default: 4)",
-    )
-    group.add_argument(
-        "--learning-rate", type=float, default=1e-5, metavar="RATE", help="peak learning rate (default: 1e-5)"
-    )
-    group.add_argument(
-        "--patience",
-        type=int,
-        default=2,
-        metavar="EPOCHS",
-        help="stop after this many epochs without improvement on a 10 %% hold-out; "
-        "0 disables early stopping (default: 2)",
-    )
-
-
-def _add_measuring(group: Any) -> None:
-    group.add_argument(
-        "--folds",
-        type=arguments.fold_count,
-        default=5,
-        metavar="N",
-        help="number of folds of the cross-validation; 0 disables it (default: 5)",
-    )
-    group.add_argument(
-        "--repeats",
-        type=arguments.positive_integer,
-        default=1,
-        metavar="N",
-        help="number of cross-validations, each with other folds (default: 1)",
-    )
-    group.add_argument(
-        "--html",
-        type=Path,
-        metavar="FILE",
-        help="write a report of the cross-validation with plots and mistakes (needs --folds of 2 or more)",
-    )
-    group.add_argument(
-        "--validation",
-        type=Path,
-        metavar="DATA",
-        help="folder or CSV file with other images of the same classes, used only to measure the result "
-        "(default: the folder val/ or valid/ of DATA, if it is divided into splits)",
-    )
-
-
-def _add_predictions(group: Any) -> None:
-    group.add_argument(
-        "--threshold",
-        type=arguments.threshold_rule,
-        default="0.5",
-        metavar="RULE",
-        help="only with two classes: predict the class whose name sorts second if its probability is at "
-        "least this. RULE is a number from 0 to 1, or what to choose it by from the out-of-fold predictions: "
-        "accuracy, f1, or precision=P, the lowest threshold that holds this precision (default: 0.5)",
-    )
-    group.add_argument(
-        "--no-calibration",
-        action="store_true",
-        help="keep the probabilities as they are; by default, a temperature that is fitted to the "
-        "out-of-fold predictions becomes part of the model",
-    )
-    group.add_argument(
-        "--message",
-        action="append",
-        default=[],
-        metavar="CLASS=SENTENCE",
-        help="sentence that the gateway returns for a class; may be repeated (default: the class name)",
-    )
+    train_options.add_groups(command)
 
 
 def run(options: argparse.Namespace) -> None:
