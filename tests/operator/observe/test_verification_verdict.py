@@ -55,3 +55,8 @@ def test_the_figures_of_a_verification_appear_in_the_status():
     assert details["casesTotal"] == 99
     assert details["cases"] == [case]
     assert details["latencyMilliseconds"] == {"p50": 12.0, "p99": 20.0}
+
+
+def test_the_warnings_of_a_version_that_passed_appear_in_the_status():
+    said = {"schema": 1, "passed": True, "message": "m", "warnings": ["It ignores the picture."]}
+    assert verdict(JOB, [ended(json.dumps(said), 0)]).details["warnings"] == ["It ignores the picture."]

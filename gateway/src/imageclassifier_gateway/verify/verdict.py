@@ -81,6 +81,8 @@ class Verdict:
     latency_milliseconds: dict[str, float] | None = None
     cases: list[CaseResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    #: What does not fail the candidate, but should be looked at.
+    warnings: list[str] = field(default_factory=list)
     dataset: DatasetResult | None = None
 
     def fail(self, reason: str, message: str) -> None:
@@ -127,7 +129,7 @@ class Verdict:
     def _document(self, shown: Sequence[CaseResult], classes: int) -> dict[str, Any]:
         passed = sum(case.passed for case in self.cases)
         message = self.message or f"The candidate passed: {passed} of {len(self.cases)} acceptance pictures."
-        document = {
+        document: dict[str, Any] = {
             "schema": 1,
             "passed": self.exit_code == 0,
             "reason": self.reason,
@@ -138,6 +140,8 @@ class Verdict:
             "cases_passed": passed,
             "cases": [case.document() for case in shown],
         }
+        if self.warnings:
+            document["warnings"] = [each[:_MAX_SENTENCE] for each in self.warnings]
         if self.dataset is not None:
             document["dataset"] = self.dataset.document(classes)
         return document

@@ -24,7 +24,7 @@ from ..contract import (
 from ..limits.deadline import Deadline
 from ..limits.decoding import Pixels
 from ..pixels import images
-from ..versions.batches import CallOptions, predict_pixels
+from ..versions.batches import CallOptions, predict, predict_pixels
 from ..versions.contracts import read_contract
 from ..versions.model_failures import (
     MissingSignatureError,
@@ -32,6 +32,7 @@ from ..versions.model_failures import (
     ModelTimeoutError,
     ModelUnavailableError,
 )
+from . import samples
 from .acceptance import AcceptancePictures
 from .calls import CALL_SECONDS, PATIENCE_SECONDS, RETRY_SECONDS, VersionCalls
 from .comparison import WORSE, Comparison
@@ -71,6 +72,8 @@ class Verification:
                 for case in self.plan.cases
             ]
             self._check_golden(contract)
+            if self.plan.candidate.contract is not None:
+                self._check_samples(contract)
             self._check_cases(cases, contract)
             if self.plan.dataset is not None:
                 self._check_dataset(self.plan.dataset, contract, serving)
@@ -146,6 +149,22 @@ class Verification:
                 f"A golden picture's probability differs by {worst:.4f} from the one recorded at training; "
                 f"at most {golden.tolerance:g} is allowed. The model was changed after its export.",
             )
+
+    def _check_samples(self, contract: Contract) -> None:
+        """Send different pictures one by one, once more, and all at once."""
+        pictures = samples.sample_pictures(contract.input)
+        rows = {name: self._predict([pixels], contract)[0] for name, pixels in pictures.items()}
+        samples.check_sums(rows, contract)
+        again = {name: self._predict([pixels], contract)[0] for name, pixels in pictures.items()}
+        samples.check_same(rows, again, "from call to call")
+        options = CallOptions(self._call_seconds(), retry=True)
+        try:
+            together = predict(self._server, contract, list(pictures.values()), options)
+        except ModelServerError as error:
+            raise _rejection_or_loss(error) from None
+        samples.check_same(rows, dict(zip(pictures, together, strict=True)), "beside other pictures")
+        if (warning := samples.spread_warning(rows)) is not None:
+            self.verdict.warnings.append(warning)
 
     def _read_golden(self) -> Golden:
         if self.plan.candidate.contract is not None:

@@ -106,6 +106,8 @@ def _details(document: Json) -> dict[str, Any]:
     ]
     if cases:
         details["cases"] = cases
+    if warnings := [str(each) for each in document.get("warnings") or ()]:
+        details["warnings"] = warnings
     if document.get("dataset") is not None:
         details["dataset"] = dataset_result(document["dataset"])
     return details
