@@ -430,7 +430,7 @@ def test_a_legacy_model_gets_the_input_that_its_contract_describes(
         },
         "output": {"tensor": "dense", "activation": "sigmoid"},
     }
-    model.contract = {"output": {"tensor": "dense"}}
+    model.contract = {"input": contract["input"], "output": contract["output"]}
     model.answer = lambda pixels: np.full((len(pixels), 1), 0.75)
     document = json.loads(routing(model))
     document["versions"][0]["contract"] = contract

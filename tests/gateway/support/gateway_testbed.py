@@ -46,6 +46,10 @@ def redness(pixels: np.ndarray) -> np.ndarray:
     return np.stack([1.0 - pizza, pizza], axis=1).astype(np.float32)
 
 
+def _shape(*sizes: int) -> pb.TensorShapeProto:
+    return pb.TensorShapeProto(dim=[pb.TensorShapeProto.Dim(size=size) for size in sizes])
+
+
 @dataclass
 class FakeModel:
     """One version of a model behind TensorFlow Serving's gRPC API. Tests change its attributes while it
@@ -165,9 +169,24 @@ class FakeModel:
         self, request: pb.GetModelMetadataRequest, context: grpc.ServicerContext
     ) -> pb.GetModelMetadataResponse:
         self._check_version(request.model_spec, context)
+        described = self.contract or {}
+        pixels, output = described.get("input", {}), described.get("output", {})
+        floats = pixels.get("dtype", "uint8") == "float32"
         signature = pb.SignatureDef(
-            inputs={"pixels": pb.TensorInfo(name="serving_default_pixels:0", dtype=pb.DT_UINT8)},
-            outputs={"probabilities": pb.TensorInfo(name="StatefulPartitionedCall:0", dtype=pb.DT_FLOAT)},
+            inputs={
+                pixels.get("tensor", "pixels"): pb.TensorInfo(
+                    name="serving_default_pixels:0",
+                    dtype=pb.DT_FLOAT if floats else pb.DT_UINT8,
+                    tensor_shape=_shape(-1, pixels.get("height", -1), pixels.get("width", -1), 3),
+                )
+            },
+            outputs={
+                output.get("tensor", "probabilities"): pb.TensorInfo(
+                    name="StatefulPartitionedCall:0",
+                    dtype=pb.DT_FLOAT,
+                    tensor_shape=pb.TensorShapeProto(unknown_rank=True),
+                )
+            },
             method_name="tensorflow/serving/predict",
         )
         response = pb.GetModelMetadataResponse(model_spec=request.model_spec)
