@@ -18,7 +18,7 @@ from typing import Any
 from imageclassifier_operator.api.classifier import parse
 from imageclassifier_operator.api.quantity import cores
 from imageclassifier_operator.render.gateway import gateway_deployment
-from imageclassifier_operator.render.manifest import USER_ID, Installation
+from imageclassifier_operator.render.shared_parts import USER_ID, Installation
 from images import docker
 
 #: The name, in the container, of the server that good clients let the gateway fetch from. The fetcher limits

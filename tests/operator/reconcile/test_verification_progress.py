@@ -9,7 +9,7 @@ from free_ports import free_port
 from imageclassifier_gateway.verify.progress import Progress
 from imageclassifier_operator.observe.gateway_client import HttpGatewayClient
 from imageclassifier_operator.observe.types import VerificationProgress
-from imageclassifier_operator.reconcile.verification_progress import POLL_SECONDS, ProgressPoller
+from imageclassifier_operator.reconcile.verification_progress import PROGRESS_POLL_SECONDS, ProgressPoller
 
 
 def pod(uid: str = "a", phase: str = "Running") -> dict[str, Any]:
@@ -39,9 +39,9 @@ def test_a_pod_is_polled_every_few_seconds_and_keeps_its_last_answer() -> None:
     poller, client = ProgressPoller(), Answers()
     assert poll(poller, client, [pod()], 100.0) == VerificationProgress(10, 1)
     client.progress = None  # it did not respond in time
-    assert poll(poller, client, [pod()], 100.0 + POLL_SECONDS / 2) == VerificationProgress(10, 1)
+    assert poll(poller, client, [pod()], 100.0 + PROGRESS_POLL_SECONDS / 2) == VerificationProgress(10, 1)
     assert client.polls == 1
-    assert poll(poller, client, [pod()], 100.0 + POLL_SECONDS) == VerificationProgress(10, 1)
+    assert poll(poller, client, [pod()], 100.0 + PROGRESS_POLL_SECONDS) == VerificationProgress(10, 1)
     assert client.polls == 2
 
 

@@ -30,8 +30,8 @@ from PIL import (  # noqa: F401
 )
 
 from ..contract import ModelInput
-from .decoder_memory import BYTES_PER_COEFFICIENT_PIXEL, bytes_per_pixel
-from .decoding_cost import decoding_seconds
+from .decoding_memory import decoded_pixels
+from .decoding_time import decoding_seconds
 from .fileformats import Damaged, Structure, TooCostly, inspect
 
 try:
@@ -247,9 +247,7 @@ def _check_memory(picture: Image.Image, stored: tuple[int, int], structure: Stru
 
     Raises PictureTooLarge if they exceed the limits.
     """
-    size, each = picture.size, bytes_per_pixel(picture)
-    if structure.several_scans:
-        size, each = stored, BYTES_PER_COEFFICIENT_PIXEL
+    size, each = decoded_pixels(picture, stored, structure)
     left = max(0, limits.max_decoded_bytes - structure.held_bytes)
     _check_size(size, min(limits.max_decoded_pixels, left // each), "decoded at once")
     return size[0] * size[1] * each + structure.held_bytes

@@ -7,7 +7,7 @@ their intervals are in `observe/gateway_health.py`.
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.reconcile.children import VERIFY_AGAIN_SECONDS
 from imageclassifier_operator.reconcile.request import Request, ValidRequest
-from imageclassifier_operator.reconcile.verification_progress import POLL_SECONDS as PROGRESS_SECONDS
+from imageclassifier_operator.reconcile.verification_progress import PROGRESS_POLL_SECONDS
 from imageclassifier_operator.rollout import Decision
 
 BLOCKED_RETRY_SECONDS = 10.0
@@ -16,8 +16,8 @@ ANALYSIS_RETRY_SECONDS = 5.0
 """The longest back-off while a version under analysis gets traffic: a bad one must be rolled back soon."""
 OUTDATED_RETRY_SECONDS = 0.1
 """The back-off after a write that failed because the state had changed: the newer one is in the cache now."""
-POLL_SECONDS = 0.1
-MAX_POLL_SECONDS = 5.0
+ACKNOWLEDGEMENT_POLL_SECONDS = 0.1
+MAX_ACKNOWLEDGEMENT_POLL_SECONDS = 5.0
 """Gateways are polled this often until they acknowledge a routing; the longer it takes, the less often."""
 
 
@@ -29,13 +29,18 @@ def requeue_seconds(
     memory = request.memory
     if decision.state.serving is not None and snapshot.acknowledged_seconds is None and snapshot.gateways:
         since = memory.routing_written[1] if memory.routing_written is not None else memory.started
-        waits.append(min(MAX_POLL_SECONDS, max(POLL_SECONDS, (request.now - since) / 10)))
+        waits.append(
+            min(
+                MAX_ACKNOWLEDGEMENT_POLL_SECONDS,
+                max(ACKNOWLEDGEMENT_POLL_SECONDS, (request.now - since) / 10),
+            )
+        )
     times = (memory.patience_ends, memory.gateway_turn_ends, memory.status_due)
     waits += [max(0.0, time - request.now) for time in times if time is not None]
     if blocked is not None:
         waits.append(BLOCKED_RETRY_SECONDS)
     if decision.verify and snapshot.verdict is None and _compares_pictures(request):
-        waits.append(PROGRESS_SECONDS)
+        waits.append(PROGRESS_POLL_SECONDS)
     if snapshot.verdict is not None and not snapshot.verdict.conclusive and decision.verify:
         waits.append(VERIFY_AGAIN_SECONDS)
     return min(waits) if waits else None

@@ -7,7 +7,7 @@ from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.observe.gateway_client import GatewayClient
 from imageclassifier_operator.observe.types import VerificationProgress
 
-POLL_SECONDS = 3.0
+PROGRESS_POLL_SECONDS = 3.0
 
 
 @dataclass
@@ -29,7 +29,7 @@ class ProgressPoller:
         uid = running["metadata"]["uid"]
         if uid != self.pod:
             self.pod, self.polled_at, self.progress = uid, 0.0, None
-        if now - self.polled_at >= POLL_SECONDS:
+        if now - self.polled_at >= PROGRESS_POLL_SECONDS:
             self.polled_at = now
             self.progress = await client.fetch_progress(running) or self.progress
         return self.progress

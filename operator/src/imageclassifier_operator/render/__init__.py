@@ -3,9 +3,9 @@
 from imageclassifier_operator.api import ImageClassifier, ModelVersion
 from imageclassifier_operator.render import gateway, model_server, verification
 from imageclassifier_operator.render.autoscaler import autoscalers
-from imageclassifier_operator.render.manifest import Installation, Manifest, Owner, marked
 from imageclassifier_operator.render.network_policy import network_policies
 from imageclassifier_operator.render.routing_config_map import routing_config_map
+from imageclassifier_operator.render.shared_parts import Installation, Manifest, Owner, marked
 from imageclassifier_operator.render.verification import picture_file
 
 __all__ = [

@@ -7,7 +7,7 @@ the number of replicas to the Deployments. That of the gateway scales the gatewa
 from typing import Any
 
 from imageclassifier_operator.api import Autoscaling, ImageClassifier, names
-from imageclassifier_operator.render.manifest import Manifest, metadata
+from imageclassifier_operator.render.shared_parts import Manifest, metadata
 
 
 def autoscalers(ic: ImageClassifier, *, may_shrink: bool) -> tuple[Manifest, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imageclassifier_operator.api import Dataset, DatasetClaim, DatasetImage, ImageClassifier
-from imageclassifier_operator.render.manifest import Manifest, container
+from imageclassifier_operator.render.shared_parts import Manifest, container
 
 INIT_CONTAINER = "dataset-files"
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from imageclassifier_operator.api import ImageClassifier, names
-from imageclassifier_operator.render.manifest import (
+from imageclassifier_operator.render.shared_parts import (
     TMP_MOUNT,
     TMP_VOLUME,
     Installation,

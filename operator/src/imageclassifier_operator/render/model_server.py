@@ -14,7 +14,7 @@ import json
 import math
 
 from imageclassifier_operator.api import ImageClassifier, ImageSource, ModelVersion, names
-from imageclassifier_operator.render.manifest import (
+from imageclassifier_operator.render.shared_parts import (
     TMP_MOUNT,
     TMP_VOLUME,
     Manifest,

@@ -14,7 +14,7 @@ Network plugins always allow the kubelet's probes, which come from the node.
 from typing import Any
 
 from imageclassifier_operator.api import ImageClassifier, names
-from imageclassifier_operator.render.manifest import Installation, Manifest, metadata
+from imageclassifier_operator.render.shared_parts import Installation, Manifest, metadata
 
 # The gateway's own rules for addresses (imageclassifier_gateway) as address blocks, as a second line of
 # defence. A test compares the two. IPv6 addresses that contain an IPv4 address (NAT64) are forbidden here,

@@ -1,7 +1,7 @@
 """The routing ConfigMap: the gateways' routing file, and the operator's state beside it."""
 
 from imageclassifier_operator.api import names
-from imageclassifier_operator.render.manifest import Manifest, Owner, metadata
+from imageclassifier_operator.render.shared_parts import Manifest, Owner, metadata
 
 
 def routing_config_map(ic: Owner, routing_json: str, state_json: str) -> Manifest:

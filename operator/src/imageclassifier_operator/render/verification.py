@@ -5,7 +5,7 @@ from typing import Any
 from imageclassifier_operator.api import ImageClassifier, ModelVersion, names
 from imageclassifier_operator.render.dataset import dataset_parts
 from imageclassifier_operator.render.gateway import gateway_image
-from imageclassifier_operator.render.manifest import (
+from imageclassifier_operator.render.shared_parts import (
     TMP_MOUNT,
     TMP_VOLUME,
     Installation,

@@ -18,7 +18,7 @@ from imageclassifier_operator.rollout.guards.pods import is_usable, is_warm, num
 from imageclassifier_operator.rollout.state import HistoryEntry, Phase, State
 from imageclassifier_operator.rollout.transitions import ROLLED_BACK, TRANSITIONS, Transition
 
-ANALYSIS_SECONDS = 1.0
+ANALYSIS_POLL_SECONDS = 1.0
 """How often gateways are polled while a version is under analysis."""
 
 
@@ -252,9 +252,9 @@ def _requeue_seconds(context: RolloutContext, goal: Goal) -> float | None:
     waits: list[float] = []
     is_observable = bool(snapshot.ready_gateways) or state.unavailable_since is not None
     if state.phase in (Phase.SHIFT, Phase.SETTLE) and is_observable:
-        waits.append(ANALYSIS_SECONDS)
+        waits.append(ANALYSIS_POLL_SECONDS)
     if state.phase is Phase.VERIFY and state.serving is not None:
-        waits.append(ANALYSIS_SECONDS)
+        waits.append(ANALYSIS_POLL_SECONDS)
     if state.phase in (Phase.LOAD, Phase.VERIFY) and state.clock_stopped_since is None:
         rules, verifies = goal.rollout, state.phase is Phase.VERIFY
         deadline = rules.verification_deadline_seconds if verifies else rules.progress_deadline_seconds

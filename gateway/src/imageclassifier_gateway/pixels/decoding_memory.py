@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from PIL import Image
 
+from .fileformats import Structure
+
 #: Pillow's picture, and its conversion to RGB if it is not RGB already.
 _PICTURE, _RGB = 4, 4
 #: During decoding: libwebp's animation decoder, the only one that Pillow uses, holds two canvases and a copy
@@ -17,10 +19,21 @@ _PICTURE, _RGB = 4, 4
 _DECODERS = {"WEBP": 16, "HEIF": 9, "TIFF": 12}
 #: If a JPEG has several scans, libjpeg holds all coefficients, also for decoding at a reduced scale: 2 bytes
 #: for each pixel of the stored size and for each of at most 4 components.
-BYTES_PER_COEFFICIENT_PIXEL = 8
+_COEFFICIENTS = 8
 
 
-def bytes_per_pixel(picture: Image.Image) -> int:
-    """The maximum bytes per pixel for decoding a picture and converting it to RGB."""
+def decoded_pixels(
+    picture: Image.Image, stored: tuple[int, int], structure: Structure
+) -> tuple[tuple[int, int], int]:
+    """The size that is decoded, and the most bytes for each of its pixels until they are RGB.
+
+    `stored` is the size in the file; `picture` may be a JPEG that is decoded at a reduced scale.
+    """
+    if structure.several_scans:
+        return stored, _COEFFICIENTS
+    return picture.size, _bytes_per_pixel(picture)
+
+
+def _bytes_per_pixel(picture: Image.Image) -> int:
     is_rgb = picture.mode == "RGB" and "transparency" not in picture.info
     return max(_DECODERS.get(picture.format or "", 0), _PICTURE if is_rgb else _PICTURE + _RGB)
