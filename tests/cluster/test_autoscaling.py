@@ -116,6 +116,11 @@ def test_an_autoscaler_that_removes_pods_at_once_removes_none_during_a_canary(cr
         wait_half_way(classifier)
         assert pods(classifier) == {1: MOST, 2: MOST}, "a candidate gets traffic with as many pods"
     with classifier.requests(PICTURE, per_second=CALM) as calm:
+        # By its limit, because the prober of these tests keeps the pods a little busy all the time.
+        one = json.dumps({"spec": {"maxReplicas": 1}})
+        classifier.kubectl(
+            "patch", "horizontalpodautoscaler", "of-the-user", "--type=merge", f"--patch={one}"
+        )
         classifier.wait_for(lambda: wanted(classifier) == 1, "an autoscaler that wants one", SCALING_SECONDS)
         for _ in range(30):
             assert pods(classifier) == {1: MOST, 2: MOST}
