@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import json
 import multiprocessing
+import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -65,6 +66,7 @@ class Load:
     """Sends from entering to leaving; `records` has all of it afterwards."""
 
     def __init__(self, plan: Plan) -> None:
+        self._plan = plan
         self._stop = _processes.Event()
         self._sent = _processes.Value("q", 0)
         self._answers, theirs = _processes.Pipe(duplex=False)
@@ -73,6 +75,7 @@ class Load:
         self.records: list[Record] = []
 
     def __enter__(self) -> Load:
+        _wait_for_port(self._plan.host, self._plan.port)
         self._process.start()
         self.wait_for(1)
         return self
@@ -90,6 +93,20 @@ class Load:
             if not self._process.is_alive():
                 raise RuntimeError("The load generator has ended.")
             time.sleep(0.1)
+
+
+def _wait_for_port(host: str, port: int, timeout_seconds: float = 30) -> None:
+    """A node's proxy opens the port a moment after the Service has its first ready gateway."""
+    until = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=1).close()
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _send_all(plan: Plan, stop: Event, sent: Synchronized[int], answers: Connection) -> None:
