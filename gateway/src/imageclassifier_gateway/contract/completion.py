@@ -70,20 +70,17 @@ def _input(signature: Signature, wanted: str | None, signatures: Signatures) -> 
     if signature.takes_examples:
         raise ContractError(
             f"The signature '{signature.name}' takes tf.Example records and not pictures. {elsewhere} the "
-            "model "
-            "with a signature whose input is a batch of pictures."
+            "model with a signature whose input is a batch of pictures."
         )
     if wanted is not None and wanted not in {each.name for each in inputs}:
         raise ContractError(
             f"The signature '{signature.name}' has no input '{wanted}'. Its inputs are {listed(inputs)}. "
-            "Correct "
-            "spec.input.tensor, or remove it if there is only one."
+            "Correct spec.input.tensor, or remove it if there is only one."
         )
     if len(inputs) > 1:
         raise ContractError(
             f"The signature '{signature.name}' has {len(inputs)} inputs: {listed(inputs)}. The gateway has "
-            "a value "
-            f"for one only, the picture. {elsewhere} the model with one input."
+            f"a value for one only, the picture. {elsewhere} the model with one input."
         )
     return inputs[0]
 
@@ -94,8 +91,7 @@ def _output(signature: Signature, wanted: str | None, classes: int, *, is_single
     if not named:
         raise ContractError(
             f"The signature '{signature.name}' has no output '{wanted}'. Set spec.output.tensor to one of "
-            "its "
-            f"outputs: {listing}."
+            f"its outputs: {listing}."
         )
     # Outputs of another type beside the scores are indices or labels.
     numbers = [each for each in named if each.dtype in (*FLOAT_DTYPES, "invalid")]
@@ -110,8 +106,7 @@ def _output(signature: Signature, wanted: str | None, classes: int, *, is_single
     if not numbers:
         raise ContractError(
             f"The signature '{signature.name}' returns no probabilities, only {listing}. Export the model "
-            "with an "
-            "output of floating-point numbers, one for each class."
+            "with an output of floating-point numbers, one for each class."
         )
     values = {_values(each, is_single=is_single) for each in numbers}
     advice = "List the classes of the model in spec.classes, in the order of its outputs."
@@ -119,8 +114,7 @@ def _output(signature: Signature, wanted: str | None, classes: int, *, is_single
         advice += " If its first output is a background class, list that one first."
     raise ContractError(
         f"spec.classes has {classes} classes, but no output of the signature '{signature.name}' has "
-        f"{classes} "
-        f"values: {listing}. {advice}"
+        f"{classes} values: {listing}. {advice}"
     )
 
 

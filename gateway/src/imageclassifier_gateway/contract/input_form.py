@@ -26,8 +26,7 @@ def input_form(tensor: Tensor, given: Mapping[str, Any]) -> dict[str, Any]:
     if is_scaled and dtype not in FLOAT_DTYPES:
         raise ContractError(
             f"The model's input {tensor} takes no floating-point numbers, so its pixels cannot be rescaled. "
-            "Remove "
-            "spec.input.rescaling and spec.input.preprocess."
+            "Remove spec.input.rescaling and spec.input.preprocess."
         )
     if dtype == "bytes":
         return {**form, **_form_of_bytes(tensor, given)}
@@ -44,8 +43,7 @@ def _dtype(tensor: Tensor, given: Mapping[str, Any]) -> str:
     if tensor.dtype not in DTYPES:
         raise ContractError(
             f"The model's input {tensor} has a type that the gateway cannot send. Export the model with an "
-            "input "
-            f"of one of these types: {', '.join(DTYPES[:-1])}, or string for picture files."
+            f"input of one of these types: {', '.join(DTYPES[:-1])}, or string for picture files."
         )
     if wanted not in (None, tensor.dtype):
         raise ContractError(
@@ -66,8 +64,7 @@ def _form_of_bytes(tensor: Tensor, given: Mapping[str, Any]) -> dict[str, Any]:
     if None in (given.get("height"), given.get("width")):
         raise ContractError(
             f"The model's input {tensor} takes picture files. Set spec.input.height and spec.input.width to "
-            "the "
-            "size to which the model resizes them: the gateway sends PNG files of this size."
+            "the size to which the model resizes them: the gateway sends PNG files of this size."
         )
     if given.get("channels") == "bgr":
         raise ContractError(
@@ -127,16 +124,14 @@ def _misfit(tensor: Tensor, given: Mapping[str, Any]) -> str:
     if any(_forms(tensor.shape, {**sizes, "height": 1, "width": 1})):
         return (
             f"{pictures} takes pictures of any size. Set spec.input.height and spec.input.width to the size "
-            "with "
-            "which the model was trained."
+            "with which the model was trained."
         )
     fixed = next(_forms(tensor.shape, sizes), None) or next(_forms(tensor.shape, {**given, **_ANY}), None)
     if fixed is None:
         flat = " If it takes all pixels in one axis, set spec.input.height and spec.input.width."
         return (
             f"{pictures} does not take pictures: the gateway sends (pictures, height, width, channels) with "
-            "1 or 3 "
-            "channels, also with the channels first, without the channels or without the pictures."
+            "1 or 3 channels, also with the channels first, without the channels or without the pictures."
             + (flat if tensor.shape is not None and len(tensor.shape) == 2 else "")
         )
     for key in ("channels", "layout"):
@@ -149,8 +144,7 @@ def _misfit(tensor: Tensor, given: Mapping[str, Any]) -> str:
     return (
         f"{pictures} takes pictures of {fixed['height']} x {fixed['width']} pixels, but spec.input says "
         f"{given.get('height')} x {given.get('width')}. Remove spec.input.height and spec.input.width: the "
-        "gateway "
-        "reads them from the model."
+        "gateway reads them from the model."
     )
 
 

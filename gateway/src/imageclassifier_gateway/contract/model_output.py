@@ -50,8 +50,7 @@ class ModelOutput:
         if is_single and self.activation == "softmax":
             raise ContractError(
                 f"The model's output '{self.tensor}' has one column, and a softmax needs one for each "
-                "class. Set "
-                "spec.output.activation to sigmoid-on-logits."
+                "class. Set spec.output.activation to sigmoid-on-logits."
             )
         values = self._activated(values.reshape(len(values), columns))
         if is_single:
@@ -61,8 +60,7 @@ class ModelOutput:
             row, column = (int(i) for i in np.argwhere(wrong)[0])
             raise ContractError(
                 f"The model returned {values[row, column]:g} for class '{class_names[column]}', which is "
-                "not a "
-                "probability. If the model returns logits, set spec.output.activation to "
+                "not a probability. If the model returns logits, set spec.output.activation to "
                 f"{'sigmoid-on-logits' if is_single else 'softmax'}."
             )
         return np.clip(values, 0.0, 1.0)

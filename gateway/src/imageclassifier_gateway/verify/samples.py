@@ -48,10 +48,8 @@ def check_sums(rows: Mapping[str, Rows], contract: Contract) -> None:
             raise RejectedError(
                 "ContractInvalid",
                 f"The probabilities of a {name} picture sum to {total:.3f} and not to 1. If the model "
-                "returns "
-                "logits, set spec.output.activation to softmax; if its classes do not exclude each other, "
-                "set it "
-                "to sigmoid.",
+                "returns logits, set spec.output.activation to softmax; if its classes do not exclude each "
+                "other, set it to sigmoid.",
             )
 
 
@@ -63,8 +61,7 @@ def check_same(rows: Mapping[str, Rows], again: Mapping[str, Rows], how: str) ->
             raise RejectedError(
                 "ContractInvalid",
                 f"The probabilities of the same {name} picture differ by {difference:.3f} {how}. Export the "
-                "model "
-                "for inference: dropout, augmentation and batch statistics must be off.",
+                "model for inference: dropout, augmentation and batch statistics must be off.",
             )
 
 
@@ -75,7 +72,6 @@ def spread_warning(rows: Mapping[str, Rows]) -> str | None:
         return None
     return (
         f"The probabilities of {', '.join(rows)} pictures differ by {spread:.6f} at most, so the model "
-        "hardly "
-        "depends on the picture. A wrong scale is the usual cause: check spec.input.preprocess and "
+        "hardly depends on the picture. A wrong scale is the usual cause: check spec.input.preprocess and "
         "spec.input.rescaling."
     )

@@ -73,8 +73,8 @@ def parse(body: Mapping[str, Any]) -> ImageClassifier:
     if not _NAME.fullmatch(name):
         raise InvalidSpec(
             f"The name {name} is invalid, because names of Services are made from it. Use a name that "
-            "starts with "
-            "a letter, contains only lower-case letters, digits and -, and has at most 40 characters."
+            "starts with a letter, contains only lower-case letters, digits and -, and has at most 40 "
+            "characters."
         )
     try:
         return _parse(metadata, spec)

@@ -59,15 +59,13 @@ def pixel_values(model_input: Mapping[str, Any]) -> dict[str, Any]:
         if channels not in (None, _CAFFE_CHANNELS):
             raise InvalidSpec(
                 "spec.input.preprocess is caffe, which means the order bgr, but spec.input.channels is "
-                f"{channels}. "
-                "Remove spec.input.channels."
+                f"{channels}. Remove spec.input.channels."
             )
         factors["channels"] = _CAFFE_CHANNELS
     if channels == "gray" and preprocess == "torch":
         raise InvalidSpec(
             "spec.input.preprocess is torch, which is for three channels, but spec.input.channels is gray. "
-            "Use "
-            "spec.input.rescaling with one mean and one std."
+            "Use spec.input.rescaling with one mean and one std."
         )
     return factors
 
