@@ -11,20 +11,11 @@ import pytest
 
 from imageclassifier_operator.api.kinds import FIELD_MANAGER
 from imageclassifier_operator.runtime.drift import owns
-from operator_process import CLASSIFIERS, Bench, PlayedGateways, RunningOperator, install_crd
+from operator_process import CLASSIFIERS, Bench, PlayedGateways
 
 pytestmark = pytest.mark.apiserver
 
 AUTOSCALERS = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"
-
-
-@pytest.fixture(scope="module")
-def gateways(apiserver: Any) -> Iterator[PlayedGateways]:
-    apiserver.ensure_nodes(1)
-    install_crd(apiserver)
-    played = PlayedGateways(apiserver)
-    with RunningOperator(apiserver.kubeconfig, played):
-        yield played
 
 
 @pytest.fixture
