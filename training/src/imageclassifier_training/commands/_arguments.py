@@ -71,6 +71,17 @@ def default_cache() -> Path:
     return Path(root) / "imageclassifier"
 
 
+def add_folds(group: Any, without: str) -> None:
+    """Add `--folds`. `without`: what the command does with 0."""
+    group.add_argument(
+        "--folds",
+        type=fold_count,
+        default=5,
+        metavar="N",
+        help=f"number of folds of the cross-validation; 0 {without} (default: 5)",
+    )
+
+
 def add_cache(group: Any) -> None:
     """Declare `--cache`."""
     group.add_argument(

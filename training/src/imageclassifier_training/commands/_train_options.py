@@ -90,13 +90,7 @@ def _add_fine_tuning(group: Any) -> None:
 
 
 def _add_measuring(group: Any) -> None:
-    group.add_argument(
-        "--folds",
-        type=arguments.fold_count,
-        default=5,
-        metavar="N",
-        help="number of folds of the cross-validation; 0 disables it (default: 5)",
-    )
+    arguments.add_folds(group, "disables it")
     group.add_argument(
         "--repeats",
         type=arguments.positive_integer,

@@ -53,13 +53,7 @@ def add_parser(subparsers: Any) -> None:
         help="network whose features are used; a slower one finds more (default: %(default)s)",
     )
     predictions.add_argument("--weights", type=Path, metavar="FILE", help=arguments.WEIGHTS_HELP)
-    predictions.add_argument(
-        "--folds",
-        type=arguments.fold_count,
-        default=5,
-        metavar="N",
-        help="number of folds of the cross-validation; 0 looks for no doubtful labels (default: 5)",
-    )
+    arguments.add_folds(predictions, "looks for no doubtful labels")
     arguments.add_cache(predictions)
 
 
