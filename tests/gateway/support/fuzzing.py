@@ -29,7 +29,7 @@ class Tenth:
 
 @dataclass
 class Outcome:
-    """What a run of mutated requests gave; by the end of the first tenth every decoder has been used."""
+    """What a run of mutated requests gave."""
 
     tenths: list[Tenth] = field(default_factory=lambda: [Tenth() for _ in range(10)])
     failures: list[str] = field(default_factory=list)
@@ -50,10 +50,6 @@ class Outcome:
     @property
     def requests(self) -> int:
         return sum(tenth.statuses.total() for tenth in self.tenths)
-
-    @property
-    def warm_rss_megabytes(self) -> float:
-        return self.tenths[0].rss_megabytes
 
     @property
     def max_rss_megabytes(self) -> float:
