@@ -15,7 +15,7 @@ from imageclassifier_operator.api import names
 from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS, JOBS, PODS, WATCHED, Kind, kind_of
 from imageclassifier_operator.reconcile.memory import Memory
 from imageclassifier_operator.reconcile.reconciler import Reconciler
-from imageclassifier_operator.reconcile.schedule import ANALYSIS_RETRY_SECONDS, BLOCKED_RETRY_SECONDS
+from imageclassifier_operator.reconcile.requeue import ANALYSIS_RETRY_SECONDS, BLOCKED_RETRY_SECONDS
 from imageclassifier_operator.rollout import goal_of
 from imageclassifier_operator.rollout.state import Phase, State
 from imageclassifier_operator.runtime.cache import Cache

@@ -10,8 +10,8 @@ from imageclassifier_operator.api import InvalidSpec, RolloutSettings
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.observe.types import Snapshot
 from imageclassifier_operator.reconcile.request import Request
+from imageclassifier_operator.reconcile.requeue import requeue_seconds
 from imageclassifier_operator.reconcile.routing_writer import RoutingWriter
-from imageclassifier_operator.reconcile.schedule import requeue_seconds
 from imageclassifier_operator.reconcile.snapshot import Snapshotter
 from imageclassifier_operator.reconcile.status_writer import StatusWriter
 from imageclassifier_operator.rollout import Decision, decide, goal_while_invalid

@@ -22,12 +22,12 @@ from imageclassifier_operator.reconcile.gateway_updates import GatewayUpdates
 from imageclassifier_operator.reconcile.invalid_spec import InvalidSpecReconciler
 from imageclassifier_operator.reconcile.memory import Memory
 from imageclassifier_operator.reconcile.request import Request, ValidRequest
-from imageclassifier_operator.reconcile.routing_writer import OutdatedStateError, RoutingWriter
-from imageclassifier_operator.reconcile.schedule import (
+from imageclassifier_operator.reconcile.requeue import (
     ANALYSIS_RETRY_SECONDS,
     OUTDATED_RETRY_SECONDS,
     requeue_seconds,
 )
+from imageclassifier_operator.reconcile.routing_writer import OutdatedStateError, RoutingWriter
 from imageclassifier_operator.reconcile.snapshot import Snapshotter
 from imageclassifier_operator.reconcile.status_writer import StatusWriter
 from imageclassifier_operator.rollout import Decision, Goal, decide, goal_of
