@@ -15,7 +15,7 @@ from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS
 from imageclassifier_operator.observe.gateway_client import GatewayClient, HttpGatewayClient
 from imageclassifier_operator.reconcile.gateway_prober import GatewayProber
 from imageclassifier_operator.reconcile.reconciler import Reconciler
-from imageclassifier_operator.runtime import probes
+from imageclassifier_operator.runtime import kubelet_probes
 from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
 from imageclassifier_operator.runtime.clock import SteadyClock
 from imageclassifier_operator.runtime.crd import wait_for_crd
@@ -37,7 +37,7 @@ async def run(
     """Run until `stop` is set or a signal arrives. Raises LeaseLostError when another replica may lead."""
     _stop_on_signals(stop)
     ready = asyncio.Event()
-    async with probes.serve(settings.probe_port, ready.is_set):
+    async with kubelet_probes.serve(settings.probe_port, ready.is_set):
         await _run_until_stopped(settings, stop, gateways, timing, ready)
 
 
@@ -161,7 +161,7 @@ def main() -> None:
     """The command `imageclassifier-operator`."""
     logs.set_up()
     settings = Settings.from_environment()
-    metrics.serve(settings.metrics_port, probes.every_address())
+    metrics.serve(settings.metrics_port, kubelet_probes.every_address())
     try:
         asyncio.run(_run(settings))
     except* LeaseLostError as lost:

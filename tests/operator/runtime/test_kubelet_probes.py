@@ -8,7 +8,7 @@ import pytest
 from free_ports import free_port
 
 from imageclassifier_operator import metrics
-from imageclassifier_operator.runtime import probes
+from imageclassifier_operator.runtime import kubelet_probes
 
 HOSTS = ["127.0.0.1", pytest.param("[::1]", marks=pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6"))]
 
@@ -23,7 +23,7 @@ def test_the_operator_is_healthy_at_once_and_ready_once_its_lists_are_complete(h
     listed, port = [], free_port()
 
     async def ask() -> list[int]:
-        async with probes.serve(port, lambda: bool(listed)):
+        async with kubelet_probes.serve(port, lambda: bool(listed)):
             found = [await status(f"http://{host}:{port}/{path}") for path in ("healthz", "readyz")]
             listed.append("all kinds")
             return [*found, await status(f"http://{host}:{port}/readyz")]
@@ -33,6 +33,6 @@ def test_the_operator_is_healthy_at_once_and_ready_once_its_lists_are_complete(h
 
 def test_the_metrics_are_served_on_both_address_families() -> None:
     port = free_port()
-    metrics.serve(port, probes.every_address())
+    metrics.serve(port, kubelet_probes.every_address())
     for host in ("127.0.0.1", "[::1]") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
         assert asyncio.run(status(f"http://{host}:{port}/metrics")) == 200
