@@ -25,7 +25,7 @@ from imageclassifier_operator.observe.types import (
     VersionSnapshot,
 )
 from imageclassifier_operator.rollout import Goal, decide
-from imageclassifier_operator.rollout.analysis import FALSE_ROLLBACKS, LIMIT_ERROR
+from imageclassifier_operator.rollout.comparison import FALSE_ROLLBACKS, LIMIT_ERROR
 from imageclassifier_operator.rollout.figures import Window
 from imageclassifier_operator.rollout.reference import Reference
 from imageclassifier_operator.rollout.state import Phase, State

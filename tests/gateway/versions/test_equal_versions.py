@@ -31,7 +31,7 @@ from imageclassifier_operator.api import Limits, RolloutSettings
 from imageclassifier_operator.api.serving import Batching
 from imageclassifier_operator.observe.gateway_client import parse_report
 from imageclassifier_operator.render.tensorflow_serving import batching_config
-from imageclassifier_operator.rollout.analysis import Analysis
+from imageclassifier_operator.rollout.comparison import Comparison
 from imageclassifier_operator.rollout.figures import baseline, window
 from imageclassifier_operator.rollout.reference import Reference
 from real_model_server import make_models, running
@@ -273,5 +273,5 @@ def test_a_canary_of_equal_quality_is_not_rolled_back_by(
     report = parse_report(document)
     candidate, serving = window(2, before, [report]), window(1, before, [report])
     rules = RolloutSettings(limits=Limits(error_rate_increase=0.0), min_requests=10)
-    analysis = Analysis(2, candidate, 1, Reference(recent=serving, concurrent=True), rules)
+    analysis = Comparison(2, candidate, 1, Reference(recent=serving, concurrent=True), rules)
     assert analysis.problem is None

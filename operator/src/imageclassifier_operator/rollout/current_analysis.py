@@ -6,13 +6,13 @@ from imageclassifier_operator.api import ModelVersion
 from imageclassifier_operator.observe.types import Snapshot
 from imageclassifier_operator.rollout import figures
 from imageclassifier_operator.rollout.agreement import Agreement
-from imageclassifier_operator.rollout.analysis import Analysis
+from imageclassifier_operator.rollout.comparison import Comparison
 from imageclassifier_operator.rollout.goal import Goal
 from imageclassifier_operator.rollout.reference import Reference
 from imageclassifier_operator.rollout.state import Phase, State
 
 
-def of(goal: Goal, state: State, snapshot: Snapshot) -> Agreement | Analysis | None:
+def of(goal: Goal, state: State, snapshot: Snapshot) -> Agreement | Comparison | None:
     """Of a shadow the agreement, else the comparison; None while no version is under analysis."""
     return agreement(goal, state, snapshot) or comparison(goal, state, snapshot)
 
@@ -32,7 +32,7 @@ def agreement(goal: Goal, state: State, snapshot: Snapshot) -> Agreement | None:
     return Agreement(version, window, shadow)
 
 
-def comparison(goal: Goal, state: State, snapshot: Snapshot) -> Analysis | None:
+def comparison(goal: Goal, state: State, snapshot: Snapshot) -> Comparison | None:
     """The figures of the version under analysis beside the serving version's; None if there is none."""
     version = state.under_analysis
     if version is None or state.serving is None or state.shadow_percent:
@@ -41,11 +41,11 @@ def comparison(goal: Goal, state: State, snapshot: Snapshot) -> Analysis | None:
     if state.phase is Phase.SHIFT:
         serving = figures.window(state.serving.version, state.baseline, snapshot.reports)
         reference = Reference(recent=serving, concurrent=True)
-        return Analysis(version.version, window, state.serving.version, reference, goal.rollout)
+        return Comparison(version.version, window, state.serving.version, reference, goal.rollout)
     if state.previous is None:
         return None
     window = _without_shared_failures(window, state.previous, state, snapshot)
-    return Analysis(version.version, window, state.previous.version, state.reference, goal.rollout)
+    return Comparison(version.version, window, state.previous.version, state.reference, goal.rollout)
 
 
 def _without_shared_failures(

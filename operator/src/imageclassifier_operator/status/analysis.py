@@ -5,7 +5,7 @@ from typing import Any
 from imageclassifier_operator.api.rollout import CONTINUE
 from imageclassifier_operator.observe.types import Snapshot
 from imageclassifier_operator.rollout import PROMOTE_ANNOTATION, Goal, current_analysis
-from imageclassifier_operator.rollout.analysis import Analysis, Outcome, percent
+from imageclassifier_operator.rollout.comparison import Comparison, Outcome, percent
 from imageclassifier_operator.rollout.figures import Window
 from imageclassifier_operator.rollout.likelihoods import Counts
 from imageclassifier_operator.rollout.sequential import upper_bound
@@ -23,7 +23,7 @@ def analysis_document(goal: Goal, state: State, snapshot: Snapshot) -> dict[str,
     return document | ({} if comparison is None else {"versions": _versions(comparison)})
 
 
-def _versions(analysis: Analysis) -> list[dict[str, Any]]:
+def _versions(analysis: Comparison) -> list[dict[str, Any]]:
     reference = analysis.reference
     return [
         _version(analysis.version, analysis.figures, analysis.figures.failures),

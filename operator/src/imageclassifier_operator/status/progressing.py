@@ -10,7 +10,7 @@ from imageclassifier_operator.rollout import (
     current_analysis,
     gateway_problems,
 )
-from imageclassifier_operator.rollout.analysis import Outcome
+from imageclassifier_operator.rollout.comparison import Outcome
 from imageclassifier_operator.rollout.state import FailedVersion, Phase, State
 from imageclassifier_operator.status.phase_table import PHASE_CONDITIONS, Condition
 

@@ -4,7 +4,7 @@ from imageclassifier_operator.api.rollout import CONTINUE
 from imageclassifier_operator.observe.types import Problem
 from imageclassifier_operator.rollout import current_analysis
 from imageclassifier_operator.rollout.agreement import Agreement
-from imageclassifier_operator.rollout.analysis import Analysis, Outcome
+from imageclassifier_operator.rollout.comparison import Comparison, Outcome
 from imageclassifier_operator.rollout.context import RolloutContext
 from imageclassifier_operator.rollout.guards.pods import (
     fatal_problem,
@@ -31,7 +31,7 @@ def candidate_fails_under_traffic(context: RolloutContext) -> Problem | None:
     return None if found is None else found.problem
 
 
-def _analysis(context: RolloutContext) -> Agreement | Analysis | None:
+def _analysis(context: RolloutContext) -> Agreement | Comparison | None:
     return current_analysis.of(context.goal, context.state, context.snapshot)
 
 

@@ -1,4 +1,4 @@
-"""The analysis: is the version under analysis worse than the serving version? Pure.
+"""The comparison: is the version under analysis worse than the serving version? Pure.
 
 A version is worse when two hypotheses are rejected: that its failures exceed the serving version's by the
 limit at most, and that they do not exceed them at all. The first gives the limit `errorRateIncrease` its
@@ -42,7 +42,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Analysis:
+class Comparison:
     """The figures of a version in its window, those of the serving version, and the rules to compare them."""
 
     version: int

@@ -10,7 +10,7 @@ from imageclassifier_operator.api import Limits, RolloutSettings, Shadow, Step
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.types import ShadowReport
 from imageclassifier_operator.rollout.agreement import Agreement
-from imageclassifier_operator.rollout.analysis import Analysis, Outcome, percent, rounded
+from imageclassifier_operator.rollout.comparison import Comparison, Outcome, percent, rounded
 from imageclassifier_operator.rollout.figures import Window
 from imageclassifier_operator.rollout.reference import Reference
 
@@ -22,8 +22,8 @@ def window(requests: int, errors: int = 0, slow: int = 0) -> Window:
     return Window(requests, errors, {0.1: requests - slow, 0.5: requests, float("inf"): requests})
 
 
-def analysis(candidate: Window, serving: Window, rules: RolloutSettings = RULES) -> Analysis:
-    return Analysis(2, candidate, 1, Reference(recent=serving, concurrent=True), rules)
+def analysis(candidate: Window, serving: Window, rules: RolloutSettings = RULES) -> Comparison:
+    return Comparison(2, candidate, 1, Reference(recent=serving, concurrent=True), rules)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_time_between_two_bounds_of_the_histogram_is_rounded_up() -> None:
 
 
 def settled(candidate: Window, recent: Window, older: Window | None = None) -> Outcome:
-    return Analysis(2, candidate, 1, Reference(recent, older or Window()), RolloutSettings()).outcome
+    return Comparison(2, candidate, 1, Reference(recent, older or Window()), RolloutSettings()).outcome
 
 
 def test_a_version_that_fails_as_its_predecessor_did_before_is_not_worse() -> None:
