@@ -20,11 +20,11 @@ from imageclassifier_operator.render import verification_plan
 from imageclassifier_operator.rollout import Decision, Goal
 from imageclassifier_operator.rollout.recovery import has_served
 from imageclassifier_operator.rollout.state import State
+from imageclassifier_operator.runtime.additions import additions
 from imageclassifier_operator.runtime.cache import Cache
 from imageclassifier_operator.runtime.client import ApiError, KubernetesClient, has_fields_of_creation
 from imageclassifier_operator.runtime.drift import needs_apply
 from imageclassifier_operator.runtime.gather import gather_all
-from imageclassifier_operator.runtime.openings import openings
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ class Children:
             return  # the event of its deletion starts the next reconciliation
         if kind is JOBS:
             return  # a Job's template is immutable, and its name contains a hash of its inputs
-        live = await self._close(request, kind, manifest, live)
+        live = await self._remove_additions(request, kind, manifest, live)
         if not needs_apply(manifest, live, FIELD_MANAGER):
             return
         if has_fields_of_creation(live):
@@ -126,27 +126,30 @@ class Children:
         logger.info("Wrote %s %s", kind.kind, name)
         self._cache.record_write(kind, request.key, written)
 
-    async def _close(self, request: ValidRequest, kind: Kind, manifest: render.Manifest, live: Json) -> Json:
-        """Remove what somebody added to a child and what allows more than its manifest."""
+    async def _remove_additions(
+        self, request: ValidRequest, kind: Kind, manifest: render.Manifest, live: Json
+    ) -> Json:
+        """Remove the fields that somebody added to a child and that allow more than its manifest does."""
         name, admitted = live["metadata"]["name"], request.memory.admitted
-        found = [each for each in openings(manifest, live) if (kind.plural, name, each) not in admitted]
+        found = [each for each in additions(manifest, live) if (kind.plural, name, each) not in admitted]
         if not found:
             return live
-        closed = await self._client.remove_fields(kind, live, found)
+        cleaned = await self._client.remove_fields(kind, live, found)
         logger.warning("Removed %s from %s %s", ", ".join(found), kind.kind, name)
-        self._record(request, kind, manifest, closed)
-        return closed
+        self._record(request, kind, manifest, cleaned)
+        return cleaned
 
     def _record(
         self, request: ValidRequest, kind: Kind, manifest: render.Manifest, written: dict[str, Any]
     ) -> None:
-        """Record the response to a write that nobody can have preceded.
+        """Record the response to a write of a child.
 
-        Openings in it are from admission, which would add them again: they are left alone.
+        Nobody else can have added fields to it yet. So its additions come from admission, which would add
+        them again. They stay.
         """
         self._cache.record_write(kind, request.key, written)
         name = written["metadata"]["name"]
-        request.memory.admitted.update((kind.plural, name, each) for each in openings(manifest, written))
+        request.memory.admitted.update((kind.plural, name, each) for each in additions(manifest, written))
 
     async def _create(self, request: ValidRequest, kind: Kind, manifest: render.Manifest) -> Json | None:
         """Create a child that the cache does not have. Returns the object that has its name already."""

@@ -62,7 +62,7 @@ class Memory:
     posted_problem: Problem | None = None
     """The problem of the last Event."""
     admitted: set[tuple[str, str, str]] = field(default_factory=set)
-    """Openings that admission adds to children again: plural, name, JSON pointer."""
+    """Additions that stay, because admission adds them again: plural, name, JSON pointer."""
     foreign_autoscaler: tuple[bool, float] | None = None
     """Whether an autoscaler of somebody else scales the gateway, and until when that counts."""
     blocked: Problem | None = None

@@ -1,7 +1,7 @@
-"""Openings: what somebody added to a child, and what allows more than the child's manifest does.
+"""Find the fields that somebody added to a child and that allow more than its manifest does.
 
-A server-side apply overwrites the fields that it has and leaves all others alone. That is right for most of
-them: defaults, injected containers, labels. These have to be removed by name.
+A server-side apply overwrites the fields that it has and leaves all others alone. That is right for defaults,
+injected containers and labels. The additions that this module finds must be removed by name.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,23 +9,23 @@ from typing import Any
 
 from imageclassifier_operator.api.json import Json
 
-# The fields that give a pod, or those who send to it, more than the manifest does.
-_OPENINGS = frozenset(
+# The fields that give a pod or its clients more than the manifest does.
+_GRANTING_FIELDS = frozenset(
     {"externalIPs", "hostIPC", "hostNetwork", "hostPID", "hostPort", "publishNotReadyAddresses"}
 )
 
-# The kinds that this is about. Of a NetworkPolicy the whole spec is compared and applied anyway.
+# The kinds to check. Drift detection compares the whole spec of a NetworkPolicy anyway.
 _KINDS = frozenset({"Deployment", "Service"})
 
-# The maps in which every other field counts too: a container's `runAsUser` overrides that of its pod.
-_CLOSED = frozenset({"capabilities", "securityContext"})
+# In these maps every added field counts: a container's `runAsUser` overrides that of its pod.
+_STRICT_MAPS = frozenset({"capabilities", "securityContext"})
 
 
-def openings(wanted: Json, live: Json) -> tuple[str, ...]:
-    """The JSON pointers of all openings in `live`, in an order in which they can be removed.
+def additions(wanted: Json, live: Json) -> tuple[str, ...]:
+    """The JSON pointers of all additions in `live`, in an order in which they can be removed.
 
     >>> wanted = {"kind": "Service", "spec": {"ports": [{"port": 80}]}}
-    >>> openings(wanted, {"spec": {"ports": [{"port": 80}, {"port": 22}], "externalIPs": ["192.0.2.1"]}})
+    >>> additions(wanted, {"spec": {"ports": [{"port": 80}, {"port": 22}], "externalIPs": ["192.0.2.1"]}})
     ('/spec/ports/1', '/spec/externalIPs')
     """
     if wanted["kind"] not in _KINDS:
@@ -37,7 +37,7 @@ def _in_map(live: Json, wanted: Json, path: str, field: str) -> Iterator[str]:
     for name, value in live.items():
         if name in wanted:
             yield from _in_value(value, wanted[name], f"{path}/{name}", name)
-        elif name in _OPENINGS or field in _CLOSED:
+        elif name in _GRANTING_FIELDS or field in _STRICT_MAPS:
             yield f"{path}/{name}"
 
 
@@ -54,7 +54,7 @@ def _in_value(live: Any, wanted: Any, path: str, field: str) -> Iterator[str]:
 def _in_element(element: Json, wanted: Sequence[Any], path: str, field: str) -> Iterator[str]:
     """An element of a list: a container by its name, a port of a Service by its number.
 
-    Another container is left alone, as it may be injected. Another port of a Service is an opening.
+    Another container is left alone, as it may be injected. Another port of a Service is an addition.
     """
     key = "port" if field == "ports" and "port" in element else "name"
     match = next((each for each in wanted if each.get(key) == element.get(key)), None)
