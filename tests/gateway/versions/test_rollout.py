@@ -188,7 +188,7 @@ def test_a_version_that_got_too_little_time_is_not_counted_as_failing(
     eventually(lambda: figures(gateway, 2)["errors"] == 1, "a failure that counts")
 
 
-def test_the_stand_in_has_half_of_what_was_left_after_decoding(
+def test_the_retry_version_has_half_of_what_was_left_after_decoding(
     gateway: Gateway, make_model: MakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = (make_model(version=1), make_model(version=2))

@@ -19,7 +19,7 @@ from imageclassifier_gateway.versions.routing import (
     is_shadowed,
     parse_routing,
     random_bucket,
-    stand_in,
+    retry_version,
 )
 
 GOOD: dict[str, Any] = {
@@ -133,10 +133,10 @@ def test_the_candidate_gets_its_share(percent: int) -> None:
 
 
 @pytest.mark.parametrize(("version", "fallback", "other"), [(2, None, 1), (1, None, None), (1, 2, 2)])
-def test_the_serving_version_stands_in_for_a_candidate_and_the_fallback_for_the_serving_version(
+def test_a_request_is_retried_on_the_serving_version_and_after_its_own_failure_on_the_fallback(
     version: int, fallback: int | None, other: int | None
 ) -> None:
-    assert stand_in(parse_routing(json.dumps({**GOOD, "fallback": fallback})), version) == other
+    assert retry_version(parse_routing(json.dumps({**GOOD, "fallback": fallback})), version) == other
 
 
 def test_requests_without_a_sticky_value_are_spread_evenly_by_chance() -> None:

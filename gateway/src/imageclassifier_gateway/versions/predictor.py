@@ -15,7 +15,7 @@ from . import batches
 from .classify_request import Classified, ClassifyRequest
 from .fleet import Fleet, Version
 from .model_failures import Failure, ModelServerError, ModelTimeoutError, ModelUnavailableError
-from .routing import bucket, choose_version, random_bucket, stand_in
+from .routing import bucket, choose_version, random_bucket, retry_version
 from .shadow import ShadowJob, ShadowSender
 from .watcher import RoutingWatcher
 
@@ -74,9 +74,9 @@ class Predictor:
     def classify(self, fleet: Fleet, request: ClassifyRequest) -> Classified:
         """Classify the pictures of one request, all with the same version.
 
-        If a version under analysis fails, or is unreachable, the request is retried on the version that
-        `stand_in` names. model_failures.py decides whether the failure counts. If the client names a version,
-        there is no retry. Raises Problem if no version returns a prediction.
+        If a version under analysis fails or is unreachable, the request is retried on another version:
+        `routing.retry_version` chooses it, and model_failures.py decides whether the failure counts. If the
+        client names a version, there is no retry. Raises Problem if no version returns a prediction.
         """
         number, other = _choose(fleet, request)
         failure: _VersionFailedError | None = None
@@ -234,7 +234,7 @@ def _choose(fleet: Fleet, request: ClassifyRequest) -> tuple[int, int | None]:
     if request.version is None:
         place = random_bucket() if request.sticky_value is None else bucket(request.sticky_value)
         number = choose_version(fleet.routing, place)
-        return number, stand_in(fleet.routing, number)
+        return number, retry_version(fleet.routing, number)
     # Every other version is a candidate that is not yet promoted, or an old version.
     if request.version != serving:
         raise Problem(

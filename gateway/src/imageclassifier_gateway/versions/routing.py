@@ -125,7 +125,7 @@ def choose_version(routing: Routing, place: int) -> int:
     return routing.serving
 
 
-def stand_in(routing: Routing, version: int) -> int | None:
+def retry_version(routing: Routing, version: int) -> int | None:
     """The version to retry on if `version` fails: the serving version for a candidate, else the fallback.
 
     None if there is no such version.
