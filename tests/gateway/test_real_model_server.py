@@ -27,12 +27,12 @@ from gateway_testbed import (
 )
 from gateway_testbed import request as http_request
 from imageclassifier_gateway.contract import parse_contract
-from imageclassifier_gateway.versions.model_failures import (
+from imageclassifier_gateway.versions.model_server_client import ModelServer
+from imageclassifier_gateway.versions.model_server_errors import (
     MissingSignatureError,
     ModelServerError,
     ModelUnavailableError,
 )
-from imageclassifier_gateway.versions.model_server_client import ModelServer
 from real_model_server import make_models, running
 
 LEGACY_CONTRACT = {

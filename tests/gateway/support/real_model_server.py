@@ -14,8 +14,8 @@ from typing import Any
 from free_ports import free_port
 
 from gateway_testbed import eventually
-from imageclassifier_gateway.versions.model_failures import ModelServerError
 from imageclassifier_gateway.versions.model_server_client import ModelServer
+from imageclassifier_gateway.versions.model_server_errors import ModelServerError
 
 ROOT = Path(__file__).parents[3]
 MAKE_ALL = """

@@ -24,7 +24,7 @@ from imageclassifier_gateway.pixels import images
 from imageclassifier_gateway.problems import Problem
 from imageclassifier_gateway.versions import batches
 from imageclassifier_gateway.versions.classify_request import ClassifyRequest
-from imageclassifier_gateway.versions.model_failures import ModelTimeoutError
+from imageclassifier_gateway.versions.model_server_errors import ModelTimeoutError
 
 MakeModel = Callable[..., FakeModel]
 

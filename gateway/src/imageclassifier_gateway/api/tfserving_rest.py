@@ -20,7 +20,7 @@ from ..gateway import Gateway
 from ..limits.admission import Admission
 from ..problems import Problem
 from ..versions.fleet import Version
-from ..versions.model_failures import ModelServerError
+from ..versions.model_server_errors import ModelServerError
 from .exchange import Exchange
 from .payload import Picture, check_count, decode_base64, parse_json_object
 

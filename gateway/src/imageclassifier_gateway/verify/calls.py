@@ -9,8 +9,8 @@ from ..contract import Contract
 from ..limits.deadline import Deadline
 from ..limits.decoding import Pixels
 from ..versions.batches import CallOptions, predict_pixels
-from ..versions.model_failures import ModelTimeoutError, ModelUnavailableError
 from ..versions.model_server_client import ModelServer
+from ..versions.model_server_errors import ModelTimeoutError, ModelUnavailableError
 from .outcome import NotCarriedOutError
 
 CALL_SECONDS = 10.0

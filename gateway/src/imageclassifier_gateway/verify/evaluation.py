@@ -15,7 +15,7 @@ from typing import TypeVar
 from ..contract import ModelInput
 from ..limits.decoding import Pixels
 from ..pixels import images
-from ..versions.model_failures import ModelServerError, ModelTimeoutError, ModelUnavailableError
+from ..versions.model_server_errors import ModelServerError, ModelTimeoutError, ModelUnavailableError
 from .calls import VersionCalls
 from .comparison import Comparison
 from .dataset import LabelledPicture

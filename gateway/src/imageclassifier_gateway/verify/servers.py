@@ -7,8 +7,8 @@ import time
 from ..contract import Contract
 from ..limits.deadline import Deadline
 from ..versions.contracts import read_contract
-from ..versions.model_failures import ModelTimeoutError, ModelUnavailableError
 from ..versions.model_server_client import ModelServer
+from ..versions.model_server_errors import ModelTimeoutError, ModelUnavailableError
 from .calls import RETRY_SECONDS
 from .plan import Plan, Target
 

@@ -26,7 +26,7 @@ from ..limits.decoding import Pixels
 from ..pixels import images
 from ..versions.batches import CallOptions, predict, predict_pixels
 from ..versions.contracts import read_contract
-from ..versions.model_failures import (
+from ..versions.model_server_errors import (
     MissingSignatureError,
     ModelServerError,
     ModelTimeoutError,

@@ -12,8 +12,8 @@ from ..contract import Contract, ContractError, ModelInput
 from ..limits.deadline import Deadline
 from ..limits.decoding import Pixels
 from ..pixels.tensors import tensor_values
-from .model_failures import ModelRefusedError, ModelServerError
 from .model_server_client import ModelServer, array
+from .model_server_errors import ModelRefusedError, ModelServerError
 
 #: The maximum number of pictures in one call. Every model server accepts it: the operator configures batching
 #: for this size (render/model_server.py), and training warms exported models up with it (saved_model.py).

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from ..contract import Contract, ContractError
 from . import tfserving_pb2 as pb
 from .contracts import read_contract
-from .model_failures import ModelServerError, ModelTimeoutError, ModelUnavailableError
 from .model_server_client import ModelServer
+from .model_server_errors import ModelServerError, ModelTimeoutError, ModelUnavailableError
 from .routing import Route, Routing
 
 _CHECK_SECONDS = 2.0

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..contract import IGNORED_TENSOR, JSON_TENSOR
 from ..pixels.tensors import BFLOAT16
 from . import tfserving_pb2 as pb
-from .model_failures import (
+from .model_server_errors import (
     MissingSignatureError,
     ModelDisconnectedError,
     ModelOverloadedError,

@@ -13,8 +13,9 @@ from ..problems import Problem
 from ..stats import Stats
 from . import batches
 from .classify_request import Classified, ClassifyRequest
+from .counted_failures import Failure
 from .fleet import Fleet, Version
-from .model_failures import Failure, ModelServerError, ModelTimeoutError, ModelUnavailableError
+from .model_server_errors import ModelServerError, ModelTimeoutError, ModelUnavailableError
 from .routing import bucket, choose_version, random_bucket, retry_version
 from .shadow import ShadowJob, ShadowSender
 from .watcher import RoutingWatcher
@@ -75,7 +76,7 @@ class Predictor:
         """Classify the pictures of one request, all with the same version.
 
         If a version under analysis fails or is unreachable, the request is retried on another version:
-        `routing.retry_version` chooses it, and model_failures.py decides whether the failure counts. If the
+        `routing.retry_version` chooses it, and counted_failures.py decides whether the failure counts. If the
         client names a version, there is no retry. Raises Problem if no version returns a prediction.
         """
         number, other = _choose(fleet, request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..limits.decoding import Decoder
 from . import batches
-from .model_failures import ModelUnavailableError
+from .model_server_errors import ModelUnavailableError
 from .shadow import ShadowJob
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from imageclassifier_gateway.versions.model_failures import (
+from imageclassifier_gateway.versions.counted_failures import Failure
+from imageclassifier_gateway.versions.model_server_errors import (
     ERROR_OF_CODE,
-    Failure,
     ModelServerError,
     Suspect,
     error_class,
