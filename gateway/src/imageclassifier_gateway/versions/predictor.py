@@ -24,7 +24,7 @@ from .watcher import RoutingWatcher
 _CONTRACT_SECONDS = 5.0
 #: The share of the remaining time that the first version gets if there is another one to retry on. The rest
 #: is for the retry.
-_TRIAL_SHARE = 0.5
+_FIRST_VERSION_SHARE = 0.5
 
 
 @dataclass
@@ -33,7 +33,7 @@ class _Call:
 
     version: Version
     contract: Contract
-    on_trial: bool
+    may_retry: bool
     #: The time to leave for a retry on another version. It is set before the first call.
     reserved_seconds: float | None = None
     seconds: float = 0.0
@@ -85,11 +85,11 @@ class Predictor:
             number = other
         elif other is not None:
             try:
-                return self._ask(fleet.versions[number], request, on_trial=True)
+                return self._ask(fleet.versions[number], request, may_retry=True)
             except _VersionFailedError as failed:
                 failure, number = failed, other
         try:
-            answer = self._ask(fleet.versions[number], request, on_trial=False, beside=failure)
+            answer = self._ask(fleet.versions[number], request, may_retry=False, beside=failure)
         except _VersionFailedError as failed:
             if failed.failure.counts_alone(self._timeout_seconds):
                 self._count_failure(failed)
@@ -105,14 +105,14 @@ class Predictor:
         version: Version,
         request: ClassifyRequest,
         *,
-        on_trial: bool,
+        may_retry: bool,
         beside: _VersionFailedError | None = None,
     ) -> Classified:
         """Classify with one version.
 
         `beside` is the failure of the first version. It may count if this version answers.
         """
-        call = self._begin(version, request, on_trial=on_trial)
+        call = self._begin(version, request, may_retry=may_retry)
         wanted = call.contract.input
         count = batches.pictures_per_call(wanted, self._max_pixel_bytes)
         outcomes: list[Decision | images.PictureError] = []
@@ -128,15 +128,15 @@ class Predictor:
             self._count_failure(beside)
         return Classified(version.model, version.number, outcomes)
 
-    def _begin(self, version: Version, request: ClassifyRequest, *, on_trial: bool) -> _Call:
+    def _begin(self, version: Version, request: ClassifyRequest, *, may_retry: bool) -> _Call:
         remaining = request.deadline.remaining_seconds()
-        contract = version.wait_for_contract(0.0 if on_trial else min(remaining, _CONTRACT_SECONDS))
+        contract = version.wait_for_contract(0.0 if may_retry else min(remaining, _CONTRACT_SECONDS))
         if contract is None:
             error = ModelUnavailableError(
                 f"Version {version.number} of {version.model} is not available: {version.state.error}"
             )
             raise _VersionFailedError(version, Failure(version.number, error, remaining, None))
-        return _Call(version, contract, on_trial)
+        return _Call(version, contract, may_retry)
 
     def _prepare(
         self, request: ClassifyRequest, wanted: ModelInput, first: int, count: int
@@ -161,7 +161,7 @@ class Predictor:
         if remaining <= 0:
             raise Problem("timeout", "No time was left to call the model. Send fewer or smaller pictures.")
         if call.reserved_seconds is None:
-            call.reserved_seconds = remaining * (1 - _TRIAL_SHARE) if call.on_trial else 0.0
+            call.reserved_seconds = remaining * (1 - _FIRST_VERSION_SHARE) if call.may_retry else 0.0
         timeout_seconds = remaining - call.reserved_seconds
         began = time.monotonic()
         try:
