@@ -72,7 +72,7 @@ def decide(goal: Goal, state: State, snapshot: Snapshot, now: float) -> Decision
         transition, context = found
         after = _apply(transition, context)
         taken.append(_taken(transition, context, after))
-        after = _with_history(transition.verdict, taken[-1], context, after)
+        after = _with_history(transition.history_entry, taken[-1], context, after)
         context = replace(context, state=after, cause=None)
         if _traffic(context.state) != before:
             # The gateways' acknowledgements belong to the routing before this transition.

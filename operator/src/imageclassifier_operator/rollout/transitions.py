@@ -41,8 +41,8 @@ class Transition:
     """Whether the phase, or its step, begins again."""
     serving: bool | None = None
     """Only when a version serves (True), or when none does (False)."""
-    verdict: str = ""
-    """How the rollout of that version ended, for the history; empty for a transition that ends none."""
+    history_entry: str = ""
+    """The verdict of the entry that this transition adds to `status.history`; empty if it adds none."""
     about: Literal["candidate", "serving", "previous"] = "candidate"
     """Which version the message is about. Without a candidate it is the one that serves afterwards."""
 
@@ -70,19 +70,19 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(
         "CandidateReplaced", ROLLOUT, goal.candidate_is_replaced, LOAD, actions.start_rollout,
         "Dropped candidate version {version}, because the spec now asks for another version.",
-        verdict="Aborted",
+        history_entry="Aborted",
     ),
     Transition(
         "RolloutAbandoned", ROLLOUT, goal.candidate_is_unwanted, RETIRE, actions.abort,
         "Aborted the rollout of version {version}, because the spec asks for the serving version again, or "
         "for a version that has failed.", serving=True,
-        verdict="Aborted",
+        history_entry="Aborted",
     ),
     Transition(
         "RolloutAbandoned", ROLLOUT, goal.candidate_is_unwanted, PENDING, actions.abort,
         "Aborted the rollout of version {version}, because the spec asks for a version that has failed. No "
         "version serves.", serving=False,
-        verdict="Aborted",
+        history_entry="Aborted",
     ),
     Transition(
         "RulesChanged", (VERIFY,), goal.rules_changed, None, actions.adopt_new_rules,
@@ -101,40 +101,40 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(
         "WentBack", (SETTLE,), goal.previous_is_wanted_and_warm, SETTLE, actions.return_to_previous,
         "Returned to version {version}, which was still warm, because the spec asks for it again.",
-        verdict="Restored",
+        history_entry="Restored",
     ),
     # A version fails.
     Transition(
         ROLLED_BACK, (SETTLE,), settle.serving_version_fails, RETIRE, actions.roll_back,
         "Rolled back version {version}. The previous version serves all traffic again.", about="serving",
-        verdict="RolledBack",
+        history_entry="RolledBack",
     ),
     Transition(
         ROLLED_BACK, (SHIFT,), shift.candidate_fails_under_traffic, RETIRE, actions.roll_back_candidate,
         "Rolled back candidate version {version}. The serving version serves all traffic again.",
-        verdict="RolledBack",
+        history_entry="RolledBack",
     ),
     Transition(
         "CandidateRefused", (VERIFY,), verify.verification_failed, RETIRE, actions.roll_back_candidate,
         "Version {version} failed verification. The serving version continues to serve.", serving=True,
-        verdict="Failed",
+        history_entry="Failed",
     ),
     Transition(
         "CandidateRefused", (VERIFY,), verify.verification_failed, PENDING, actions.roll_back_candidate,
         "Version {version} failed verification. No version serves yet.", serving=False,
-        verdict="Failed",
+        history_entry="Failed",
     ),
     Transition(
         "CandidateFailed", (VERIFY,), verify.candidate_failed_before_traffic, RETIRE,
         actions.roll_back_candidate,
         "Version {version} failed before it got traffic. The serving version continues to serve.",
         serving=True,
-        verdict="Failed",
+        history_entry="Failed",
     ),
     Transition(
         "CandidateFailed", (LOAD,), load.candidate_failed_to_load, RETIRE, actions.roll_back_candidate,
         "Version {version} failed to load. The serving version continues to serve.", serving=True,
-        verdict="Failed",
+        history_entry="Failed",
     ),
     # A version proceeds.
     Transition(
@@ -149,7 +149,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         "FirstVersionServes", (VERIFY,), verify.candidate_passed, STABLE, actions.promote_first,
         "Version {version}, the first version, passed verification and now serves all traffic.",
         serving=False,
-        verdict="Promoted",
+        history_entry="Promoted",
     ),
     Transition(
         "ShadowStarted", (VERIFY,), verify.shadow_is_due, SHIFT, actions.start_shadow,
@@ -162,7 +162,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(
         "TookOver", (VERIFY,), verify.candidate_may_take_traffic, SETTLE, actions.promote,
         "Version {version} passed verification and now serves all traffic.", serving=True,
-        verdict="Promoted",
+        history_entry="Promoted",
     ),
     Transition(
         "ShareChanged", (SHIFT,), shift.next_step_is_due, SHIFT, actions.start_next_step,
@@ -171,7 +171,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(
         "TookOver", (SHIFT,), shift.last_step_is_complete, SETTLE, actions.promote,
         "Version {version} completed the last step and now serves all traffic.",
-        verdict="Promoted",
+        history_entry="Promoted",
     ),
     Transition(
         "ShareChanged", (SHIFT,), shift.next_step_is_due_without_verdict, SHIFT, actions.start_next_step,
@@ -182,7 +182,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         "TookOver", (SHIFT,), shift.last_step_is_over_without_verdict, SETTLE, actions.promote,
         "Version {version} ended the last step without a verdict, as spec.rollout.onInconclusive allows. It "
         "now serves all traffic.",
-        verdict="Promoted",
+        history_entry="Promoted",
     ),
     Transition(
         "PreviousReleased", (SETTLE,), settle.keep_previous_time_is_over, RETIRE, actions.release_previous,
