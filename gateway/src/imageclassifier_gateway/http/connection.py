@@ -111,7 +111,7 @@ class Connection(asyncio.BufferedProtocol):
         self.arriving_bytes = 0
         self._parser: RequestParser | None = None
         self._ticket: Ticket | None = None
-        self._began = 0.0
+        self._first_byte_at = 0.0
         self._ahead = b""
         self._keep = False
         self._writing_paused = False
@@ -219,7 +219,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _read(self, data: memoryview) -> None:
         if self._parser is None:
-            self._parser, self._began = RequestParser(), time.monotonic()
+            self._parser, self._first_byte_at = RequestParser(), time.monotonic()
             self._enter(State.HEAD, _HEAD_SECONDS)
         parser = self._parser
         if self.state is State.HEAD:
@@ -239,7 +239,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self._server.wants_body(head):
             self._hand_out(b"")
             return
-        self._enter(State.BODY, self._began + self._server.timeout_seconds - time.monotonic())
+        self._enter(State.BODY, self._first_byte_at + self._server.timeout_seconds - time.monotonic())
         if head.expects_continue:
             self._transport.write(_CONTINUE)
 
@@ -261,7 +261,7 @@ class Connection(asyncio.BufferedProtocol):
         self._pause_reading()
         self._release()
         peer = self._transport.get_extra_info("peername")
-        request = Request(parser.head, parser.body, self._began, peer[0] if peer else "", ticket)
+        request = Request(parser.head, parser.body, self._first_byte_at, peer[0] if peer else "", ticket)
         self._enter(State.WORKING, None)
         self._server.answer(self, request)
         self._ticket = None  # the server closes it when the request thread has ended
@@ -271,7 +271,7 @@ class Connection(asyncio.BufferedProtocol):
     def _refuse(self, problem: Problem) -> None:
         head = self._parser.head if self._parser is not None else RequestHead()
         keep = self.may_be_kept
-        self._send(self._server.refuse(problem, head, self._began, keep), keep)
+        self._send(self._server.refuse(problem, head, self._first_byte_at, keep), keep)
 
     @property
     def may_be_kept(self) -> bool:
