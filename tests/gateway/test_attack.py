@@ -6,6 +6,8 @@ client waits is measured by `make attack`, on a machine that does nothing else.
 
 from __future__ import annotations
 
+import json
+import socket
 import subprocess
 import sys
 import time
@@ -24,7 +26,7 @@ import attacks
 import container
 from attacks import Attack, Target
 from gateway_image import GATEWAY_ENVIRONMENT
-from good_client import use
+from good_client import Seen, use, use_in_every_way
 
 #: A pod's limit by default, of which a tenth stays free.
 MAX_MEGABYTES = 0.9 * 512 * 2**20 / 1e6
@@ -56,6 +58,17 @@ def test_a_good_client_gets_every_answer_under(attack: Attack, attacked: Gateway
     assert not seen.failures
     assert {attacked.pid, *children(attacked.pid)} == processes, "a process died"
     assert peak_megabytes(attacked.pid) < MAX_MEGABYTES
+
+
+def test_good_clients_report_how_often_each_kind_of_failure_occurred() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]  # free again after the block: connections are refused
+    seen = use_in_every_way("127.0.0.1", port, 1.0, "127.0.0.1", "pictures.example")
+    reported = {way: Seen.of(json.loads(json.dumps(each.document()))) for way, each in seen.items()}
+    assert reported == seen
+    assert {way: each.failures["ConnectionRefusedError"] for way, each in seen.items()} == {
+        "picture": 10, "base64": 2, "form": 2, "URL": 2
+    }  # fmt: skip
 
 
 def test_the_attacked_container_has_the_limits_of_a_gateways_pod() -> None:

@@ -22,8 +22,9 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from PIL import Image
 
@@ -59,6 +60,16 @@ class Seen:
     def requests(self) -> int:
         """All requests, with and without a response of 200."""
         return len(self.seconds) + self.failures.total()
+
+    # dataclasses.asdict counts the items of a Counter: its keys become pairs, which JSON cannot have.
+    def document(self) -> dict[str, Any]:
+        """What was seen, in types of JSON."""
+        return {"seconds": self.seconds, "failures": dict(self.failures)}
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Seen:
+        """What `document` returned."""
+        return cls(document["seconds"], Counter(document["failures"]))
 
 
 def picture() -> bytes:
@@ -150,4 +161,4 @@ def send_one(host: str, port: int, upload: Upload) -> str:
 
 if __name__ == "__main__":
     result = use_in_every_way(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:6])
-    print(json.dumps({way: asdict(seen) for way, seen in result.items()}))
+    print(json.dumps({way: seen.document() for way, seen in result.items()}))
