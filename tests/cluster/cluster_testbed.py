@@ -22,6 +22,7 @@ from laptop import cluster, places
 from laptop.traffic import SteadyTraffic, Tally
 
 EXAMPLES = places.REPOSITORY / "examples"
+PHOTOGRAPHS = places.REPOSITORY.parent / "shared/data/pizza_not_pizza"
 READY_SECONDS = 300
 
 Wait = Callable[..., Any]
@@ -186,6 +187,17 @@ def plain_picture(brightness: int) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64), (brightness, brightness, brightness)).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def labelled_files(count: int, drawn_count: int, drawn: Path) -> dict[str, list[Path]]:
+    """`count` photographs of each class; `drawn_count` drawn pictures of each, in the folder `drawn`, if this
+    machine has no photographs."""
+    if PHOTOGRAPHS.is_dir():
+        return {
+            label: sorted((PHOTOGRAPHS / label).glob("*.jpg"))[:count] for label in ("not_pizza", "pizza")
+        }
+    run(EXAMPLES / "pizza/draw.py", drawn, f"--count={drawn_count}")
+    return {"not_pizza": sorted(drawn.glob("other-*")), "pizza": sorted(drawn.glob("pizza-*"))}
 
 
 def run(*command: str | Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from cluster_testbed import (
     EXAMPLES,
@@ -18,6 +19,7 @@ from cluster_testbed import (
     Wait,
     ensure_tiny_models,
     example,
+    labelled_files,
     plain_picture,
     run,
 )
@@ -78,6 +80,21 @@ def test_a_model_that_does_not_describe_itself_answers_as_the_spec_describes_it(
         answers = [predict(port, plain_picture(brightness)) for brightness in (10, 245)]
     assert [answer["prediction"] for answer in answers] == ["It's dark.", "It's light!"]
     assert [answer["probability"] > 0.99 for answer in answers] == [True, True]
+
+
+@pytest.fixture(scope="session")
+def labelled_pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A folder with 20 pictures for each class, small enough for a ConfigMap. They are photographs where this
+    machine has some, else drawn ones."""
+    root = tmp_path_factory.mktemp("labelled")
+    folders = {label: root / label for label in ("pizza", "not_pizza")}
+    for label, found in labelled_files(20, 20, tmp_path_factory.mktemp("drawn")).items():
+        folders[label].mkdir()
+        for path in found:
+            with Image.open(path) as picture:
+                picture.thumbnail((224, 224))
+                picture.convert("RGB").save(folders[label] / f"{path.stem}.jpg", "JPEG")
+    return folders
 
 
 def roll_out(pizza: Classifier, body: dict[str, Any], picture: Path, then: Callable[[], None]) -> Tally:
@@ -141,6 +158,31 @@ def test_a_version_that_knows_its_pictures_is_accepted_and_one_that_does_not_is_
     assert set(tally.by_version) == {2}
     assert "margherita" in said[0]
     pizza.wait_for(lambda: pizza.condition("Available")["status"] == "True", "a version to answer")
+
+
+def test_a_version_that_is_not_worse_on_labelled_pictures_is_accepted_and_a_worse_one_is_refused(
+    pizza: Classifier, pictures: dict[str, Path], labelled_pictures: dict[str, Path]
+) -> None:
+    for name, folder in (("pizza-1", "pizza"), ("others-1", "not_pizza")):
+        pizza.kubectl("create", "configmap", name, f"--from-file={labelled_pictures[folder]}")
+    [body] = example("dataset")
+    tally = roll_out(pizza, body, pictures["pizza"], lambda: pizza.wait_ready(2))
+    assert tally.failures == []
+
+    body["spec"]["model"]["version"] = models.MISLABELLED
+    said: list[str] = []
+    tally = roll_out(
+        pizza,
+        body,
+        pictures["pizza"],
+        lambda: said.append(pizza.wait_reason("Progressing", "WorseThanServing")),
+    )
+    assert tally.failures == []
+    assert set(tally.by_version) == {2}
+    assert "Version 3 is worse than version 2 on 40 labelled pictures" in said[0]
+    table = pizza.status()["verification"]["dataset"]["classes"]
+    assert {row["class"]: row["pictures"] for row in table} == {"pizza": 20, "not_pizza": 20}
+    assert all(row["onlyServingRight"] > row["onlyCandidateRight"] for row in table)
 
 
 def test_a_rollout_by_hand_waits_for_each_promotion(pizza: Classifier, pictures: dict[str, Path]) -> None:

@@ -16,23 +16,21 @@ import numpy as np
 import pytest
 
 from cluster_testbed import (
-    EXAMPLES,
     Classifier,
     Kubectl,
     Wait,
     ensure_tiny_models,
     example,
-    run,
+    labelled_files,
     tiny_classifier,
 )
 from imageclassifier_gateway.contract import Decision, parse_contract
 from imageclassifier_gateway.pixels.images import prepare
-from laptop import models, places
+from laptop import models
 from laptop.traffic import predict
 
 pytestmark = pytest.mark.cluster
 
-PHOTOGRAPHS = places.REPOSITORY.parent / "shared/data/pizza_not_pizza"
 PHOTOGRAPHS_OF_EACH, DRAWN_OF_EACH = 100, 20
 TOLERANCE = 1e-3
 BATCH = 20
@@ -97,12 +95,8 @@ def leaving(everything: tuple[Classifier, Leaving]) -> Leaving:
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     """Equally many pictures of each class: photographs if the data set exists, otherwise drawn pictures."""
-    of_each = [sorted(folder.glob("*.jpg"))[:PHOTOGRAPHS_OF_EACH] for folder in sorted(PHOTOGRAPHS.glob("*"))]
-    if not any(of_each):
-        drawn = tmp_path_factory.mktemp("drawn")
-        run(EXAMPLES / "pizza/draw.py", drawn, f"--count={DRAWN_OF_EACH}")
-        of_each = [sorted(drawn.iterdir())]
-    return [path.read_bytes() for files in of_each for path in files]
+    of_each = labelled_files(PHOTOGRAPHS_OF_EACH, DRAWN_OF_EACH, tmp_path_factory.mktemp("drawn"))
+    return [path.read_bytes() for files in of_each.values() for path in files]
 
 
 def called_directly(version: int, pictures: Sequence[bytes]) -> list[Decision]:
