@@ -27,13 +27,23 @@ CONTROL_PLANE, OTHER, VICTIM = TWO_WORKERS.nodes
 MODEL = "nodes-test"
 AN_HOUR = 3600
 ROLLOUTS: dict[str, dict[str, Any]] = {
-    "Load": {"keepPreviousSeconds": 0},
+    "Load": {"keepPreviousSeconds": AN_HOUR},
     "Verify": {"paused": True, "steps": [{"percent": 50, "durationSeconds": AN_HOUR}]},
     "Shift": {"steps": [{"percent": 50, "durationSeconds": AN_HOUR}]},
     "Settle": {"keepPreviousSeconds": AN_HOUR},
     "Stable": {"keepPreviousSeconds": 0},
 }
 """How each rollout is made to stay in a phase. The one called Load starts again for each disruption."""
+SOON = [
+    {
+        "key": f"node.kubernetes.io/{taint}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": 5,
+    }
+    for taint in ("not-ready", "unreachable")
+]
+"""Kubernetes replaces the pods of a lost node after these seconds, not after its default of 5 minutes."""
 WITHOUT_ANOTHER_VERSION = ("Stable",)
 """No other version answers for these, so a lost node loses requests."""
 
@@ -100,13 +110,18 @@ class Nodes:
         """Evict the new versions, so that they start on the node that is disrupted next."""
         self.allow(VICTIM)
         for phase in HELD:
-            if not any(pod["spec"].get("nodeName") == VICTIM for pod in self.pods(phase, 2)):
+            if not self._is_on(VICTIM, phase, 2):
                 self.evict(phase, 2)
         for phase in HELD:
             self.wait_on(VICTIM, phase, 2)
 
     def start_loading(self) -> None:
-        """A candidate whose pod is bound to the node, and not ready yet."""
+        """A candidate whose pod is bound to the node, and not ready yet. What serves stays on the control
+        plane."""
+        self.allow(CONTROL_PLANE)
+        if not self._is_on(CONTROL_PLANE, "Load", self.newest):
+            self.evict("Load", self.newest)
+        self.wait_on(CONTROL_PLANE, "Load", self.newest)
         self.allow(VICTIM)
         self.newest += 1
         self.ask_for("Load", self.newest)
@@ -136,9 +151,15 @@ class Nodes:
             assert _place(self.classifiers[phase].status()) == before[phase], self.report
         self._check(name, tallies)
 
+    def _is_on(self, node: str, phase: str, version: int) -> bool:
+        return any(pod["spec"].get("nodeName") == node for pod in self.pods(phase, version))
+
     def _outcome(self, phase: str) -> str:
         status = self.classifiers[phase].status()
-        failed = [f"{each['version']} {each['reason']}" for each in status.get("failedVersions", [])]
+        failed = [
+            f"{each['version']} {each['reason']}: {each['message']}"
+            for each in status.get("failedVersions", [])
+        ]
         return f"{status['phase']} {_place(status)}, failed versions: {failed or 'none'}"
 
     def _check(self, name: str, tallies: dict[str, Tally]) -> None:
@@ -185,7 +206,8 @@ def nodes(workers_kubectl: Kubectl, wait_for: Wait) -> Iterator[Nodes]:
     small = tiny_classifier("any", model)["spec"]["gateway"]
     # One loaded machine plays three nodes: with less time, requests would fail for want of CPU.
     gateway = {**small, "timeoutSeconds": 10}
-    kubectl.apply(*(tiny_classifier(name, model, gateway=gateway) for name in names.values()))
+    serving = {**tiny_classifier("any", model)["spec"]["serving"], "tolerations": SOON}
+    kubectl.apply(*(tiny_classifier(n, model, gateway=gateway, serving=serving) for n in names.values()))
     for classifier in found.classifiers.values():
         classifier.wait_ready(1)
     found.allow(VICTIM)
@@ -201,7 +223,7 @@ def nodes(workers_kubectl: Kubectl, wait_for: Wait) -> Iterator[Nodes]:
 def test_a_drain_fails_no_version_and_loses_no_request(nodes: Nodes) -> None:
     nodes.start_loading()
     with nodes.disruption("drain"):
-        options = ("--ignore-daemonsets", "--delete-emptydir-data", "--timeout=240s")
+        options = ("--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=240s")
         nodes.kubectl("drain", VICTIM, *options, timeout_seconds=300)
         for phase in HELD:
             nodes.wait_on(OTHER, phase, 2)

@@ -39,6 +39,18 @@ def restarted(**ended: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
+    ("started", "unresponsive"),
+    [("2026-01-01T11:59:50Z", True), ("2026-01-01T12:00:06Z", False)],
+    ids=["ready before", "restarted since"],
+)
+def test_a_running_container_is_unresponsive_only_if_it_was_ready_since_it_started(
+    started: str, unresponsive: bool
+) -> None:
+    failing = {**RUNNING, "ready": False, "state": {"running": {"startedAt": started}}}
+    assert is_unresponsive(pod(condition("Ready", "False"), containers=[failing])) == unresponsive
+
+
+@pytest.mark.parametrize(
     "body",
     [
         DRAINED,

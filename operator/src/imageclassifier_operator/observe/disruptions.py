@@ -78,11 +78,11 @@ def _taken_at(pod: Json, deletions: bool) -> float | None:
     if is_ended_by_node(pod) or is_on_silent_node(pod):
         condition = _condition(pod, "DisruptionTarget", "True") or _condition(pod, "Ready", "False")
         if condition is not None and condition.get("lastTransitionTime"):
-            return _seconds(condition["lastTransitionTime"])
+            return seconds(condition["lastTransitionTime"])
     deleted = pod["metadata"].get("deletionTimestamp")
     if deleted is None or not deletions:
         return None
-    return _seconds(deleted) - float(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
+    return seconds(deleted) - float(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
 
 
 def _restarts(pod: Json) -> Iterable[float]:
@@ -93,7 +93,7 @@ def _restarts(pod: Json) -> Iterable[float]:
         if not ended.get("finishedAt"):
             continue
         if is_lost(ended) or is_killed_from_outside(ended, container.get("restartCount", 0)):
-            yield _seconds(ended["finishedAt"])
+            yield seconds(ended["finishedAt"])
 
 
 def _condition(pod: Json, kind: str, status: str) -> Json | None:
@@ -101,5 +101,6 @@ def _condition(pod: Json, kind: str, status: str) -> Json | None:
     return next((c for c in conditions if c["type"] == kind and c["status"] == status), None)
 
 
-def _seconds(time: str) -> float:
+def seconds(time: str) -> float:
+    """A time of Kubernetes in seconds since the epoch."""
     return datetime.fromisoformat(time).timestamp()

@@ -16,6 +16,7 @@ from imageclassifier_operator.observe.disruptions import (
     exceeds_its_limit,
     is_ended_by_node,
     is_on_silent_node,
+    seconds,
 )
 from imageclassifier_operator.observe.log_excerpts import one_line
 from imageclassifier_operator.observe.types import Problem
@@ -71,16 +72,28 @@ def diagnose_job(job: Json, pods: Iterable[Json], events: Iterable[Json]) -> Pro
 
 
 def is_unresponsive(pod: Json) -> bool:
-    """Whether the pod's kubelet reports that a container runs but fails its readiness probe."""
+    """Whether the pod was ready, and now runs but fails its readiness probe.
+
+    A container that has not been ready since it started is still loading its model: in a new pod, or after
+    a restart with its node.
+    """
     if _is_terminating(pod) or is_ended_by_node(pod):
         return False
-    containers = (pod.get("status") or {}).get("containerStatuses") or ()
+    status = pod.get("status") or {}
+    unready = next((c for c in status.get("conditions") or () if c["type"] == "Ready"), None)
+    if unready is None or unready["status"] != "False" or not unready.get("lastTransitionTime"):
+        return False
     return any(
-        container.get("started")
-        and "running" in (container.get("state") or {})
-        and not container.get("ready")
-        for container in containers
+        _fails_its_probe(container, unready["lastTransitionTime"])
+        for container in status.get("containerStatuses") or ()
     )
+
+
+def _fails_its_probe(container: Json, unready_since: str) -> bool:
+    started = ((container.get("state") or {}).get("running") or {}).get("startedAt")
+    if container.get("ready") or not container.get("started") or started is None:
+        return False
+    return seconds(started) < seconds(unready_since)
 
 
 def is_ready(pod: Json) -> bool:

@@ -25,8 +25,8 @@ class VersionSnapshot:
     `complete`: the Deployment matches its manifest, its controller has seen that, and all pods are available.
     `outdated_pods_serve`: pods of this version number that were made from other inputs still answer, even if
     they are terminating. The cluster's DNS may return their addresses for a while.
-    `unresponsive`: a pod runs but fails its readiness probe. `disrupted_at`: when a node or a user last ended
-    a pod or container.
+    `unresponsive`: a pod was ready, and now runs but fails its readiness probe. `disrupted_at`: when a node
+    or a user last ended a pod or container.
     """
 
     input_hash: str
