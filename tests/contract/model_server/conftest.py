@@ -23,6 +23,7 @@ from tensorflow_serving.apis import (
     predict_pb2,
     prediction_service_pb2_grpc,
 )
+from waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[3]
 LAUNCHER = REPOSITORY / "model_server/src/model_server/tensorflow_model_server"
@@ -111,13 +112,6 @@ class Server:
 
     def post(self, path: str, body: Any) -> requests.Response:
         return requests.post(f"http://{self.rest_address}{path}", json=body, timeout=CALL_SECONDS)
-
-
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = CALL_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain for: {what}"
-        time.sleep(0.1)
 
 
 @dataclass(frozen=True)

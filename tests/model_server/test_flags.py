@@ -101,7 +101,7 @@ def test_usage_lists_every_flag() -> None:
 
 
 def test_only_the_runtime_module_runs_tensorflow() -> None:
-    package = Path(__file__).parents[3] / "model_server/src/model_server"
+    package = Path(__file__).parents[2] / "model_server/src/model_server"
     users = {
         path.stem
         for path in package.glob("*.py")

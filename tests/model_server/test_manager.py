@@ -1,11 +1,11 @@
 """The manager loads, retries and unloads versions; the loader is a plain function."""
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from waiting import wait_until
 
 from model_server.manager import Manager
 from model_server.status import Code, StatusError
@@ -51,25 +51,25 @@ def states(managed: Manager[FakeServable]) -> dict[int, State]:
     return {version: status.state for version, status in managed.states.statuses("m").items()}
 
 
-def test_wanted_versions_serve(eventually: Callable[..., None]) -> None:
+def test_wanted_versions_serve() -> None:
     loader = FakeLoader()
     managed = manager(loader)
     managed.set_aspired("m", {1: "/m/1", 2: "/m/2"})
-    eventually(lambda: states(managed) == {2: State.AVAILABLE, 1: State.AVAILABLE}, "both serve")
+    wait_until(lambda: states(managed) == {2: State.AVAILABLE, 1: State.AVAILABLE}, "both serve")
     with managed.use("m", None) as (version, servable):
         assert (version, servable.path) == (2, "/m/2")
     with managed.use("m", 1) as (version, _):
         assert version == 1
 
 
-def test_a_version_in_use_is_unloaded_when_its_last_request_is_done(eventually: Callable[..., None]) -> None:
+def test_a_version_in_use_is_unloaded_when_its_last_request_is_done() -> None:
     loader = FakeLoader()
     managed = manager(loader)
     managed.set_aspired("m", {1: "/m/1"})
     managed.states.wait_until_available({"m"}, "servable")
     with managed.use("m", 1) as (_, servable):
         managed.set_aspired("m", {})
-        eventually(lambda: states(managed) == {1: State.UNLOADING}, "it unloads")
+        wait_until(lambda: states(managed) == {1: State.UNLOADING}, "it unloads")
         assert not servable.closed.is_set()
         with (
             pytest.raises(StatusError, match=r"Servable not found for request: Specific\(m, 1\)"),
@@ -77,19 +77,19 @@ def test_a_version_in_use_is_unloaded_when_its_last_request_is_done(eventually: 
         ):
             pass
     assert servable.closed.wait(60)
-    eventually(lambda: states(managed) == {1: State.END}, "it has ended")
+    wait_until(lambda: states(managed) == {1: State.END}, "it has ended")
 
 
-def test_a_version_wanted_again_while_it_unloads_is_reloaded(eventually: Callable[..., None]) -> None:
+def test_a_version_wanted_again_while_it_unloads_is_reloaded() -> None:
     loader = FakeLoader()
     managed = manager(loader)
     managed.set_aspired("m", {1: "/m/1"})
     managed.states.wait_until_available({"m"}, "servable")
     with managed.use("m", 1):
         managed.set_aspired("m", {})
-        eventually(lambda: states(managed) == {1: State.UNLOADING}, "it unloads")
+        wait_until(lambda: states(managed) == {1: State.UNLOADING}, "it unloads")
         managed.set_aspired("m", {1: "/m/1"})
-    eventually(lambda: states(managed) == {1: State.AVAILABLE}, "it serves again")
+    wait_until(lambda: states(managed) == {1: State.AVAILABLE}, "it serves again")
     assert loader.attempts == [1, 1]
 
 
@@ -102,9 +102,7 @@ def test_a_failed_load_is_retried_as_often_as_allowed() -> None:
     assert loader.attempts == [1, 1, 1]
 
 
-def test_a_permanently_failed_version_is_not_retried_until_it_is_removed(
-    eventually: Callable[..., None],
-) -> None:
+def test_a_permanently_failed_version_is_not_retried_until_it_is_removed() -> None:
     loader = FakeLoader()
     loader.failures[1] = 1
     managed = manager(loader)
@@ -121,22 +119,22 @@ def test_a_permanently_failed_version_is_not_retried_until_it_is_removed(
     assert states(managed) == {1: State.END}
     managed.set_aspired("m", {})
     managed.set_aspired("other", {})
-    eventually(lambda: managed.states.statuses("other")[1].state is State.END, "both are forgotten")
+    wait_until(lambda: managed.states.statuses("other")[1].state is State.END, "both are forgotten")
     managed.set_aspired("m", {1: "/m/1"})
-    eventually(lambda: states(managed) == {1: State.AVAILABLE}, "it serves now")
+    wait_until(lambda: states(managed) == {1: State.AVAILABLE}, "it serves now")
 
 
-def test_a_load_that_is_no_longer_wanted_is_dropped(eventually: Callable[..., None]) -> None:
+def test_a_load_that_is_no_longer_wanted_is_dropped() -> None:
     loader = FakeLoader()
     loader.gate.clear()
     managed = manager(loader)
     managed.set_aspired("m", {1: "/m/1"})
-    eventually(lambda: states(managed) == {1: State.LOADING}, "it loads")
+    wait_until(lambda: states(managed) == {1: State.LOADING}, "it loads")
     managed.set_aspired("m", {})
     managed.set_aspired("other", {2: "/other/2"})
-    eventually(lambda: bool(managed.states.statuses("other")), "the manager has taken that up")
+    wait_until(lambda: bool(managed.states.statuses("other")), "the manager has taken that up")
     loader.gate.set()
-    eventually(lambda: states(managed) == {1: State.END}, "it has ended")
+    wait_until(lambda: states(managed) == {1: State.END}, "it has ended")
     error = managed.states.statuses("m")[1].error
     assert error is not None
     assert error.code is Code.CANCELLED
