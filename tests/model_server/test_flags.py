@@ -22,7 +22,7 @@ def test_every_flag_has_a_type_a_default_and_a_reason_where_it_is_not_honoured()
     for name, flag in _TABLE.items():
         assert flag["type"] in ("bool", "int32", "int64", "float", "string"), name
         assert "default" in flag, name
-        assert (flag["honoured"] == "yes") == ("note" not in flag), name
+        assert (flag["honoured"] == "yes") == ("note" not in flag) == ("meaning" in flag), name
 
 
 def test_defaults_are_those_of_tensorflow_serving() -> None:
@@ -98,6 +98,12 @@ def test_an_unsupported_flag_may_have_its_default_value() -> None:
 
 def test_usage_lists_every_flag() -> None:
     assert all(f"--{name}=" in usage("tensorflow_model_server") for name in _TABLE)
+
+
+def test_usage_begins_with_what_the_server_is_an_example_and_the_environment_variables() -> None:
+    shown = usage("tensorflow_model_server")
+    assert "stand-in for TensorFlow Serving" in shown
+    assert shown.index("Example:") < shown.index("MODEL_SERVER_BIND_ADDRESS") < shown.index("Flags:")
 
 
 def test_only_the_runtime_module_runs_tensorflow() -> None:

@@ -13,6 +13,19 @@ from pathlib import Path
 from typing import Any
 
 _TABLE = json.loads((Path(__file__).parent / "flags.json").read_text(encoding="utf-8"))["flags"]
+_MARKS = {"ignored": "has no effect here", "no": "refused here"}
+_ABOUT = """
+A stand-in for TensorFlow Serving: the same flags, gRPC API and REST API, for machines that cannot pull its
+image. Use it for development only.
+
+Example:
+  tensorflow_model_server --port=8500 --rest_api_port=8501 --model_name=pizza-model \\
+      --model_base_path=$PWD/models/pizza-model
+
+Environment variables:
+  MODEL_SERVER_BIND_ADDRESS  address of the ports (default: 0.0.0.0)
+  MODEL_SERVER_PYTHON        Python that runs the server (default: python3)
+"""
 _INTEGER_LIMITS = {"int32": 2**31, "int64": 2**63}
 
 
@@ -125,10 +138,10 @@ def parse(arguments: Sequence[str]) -> tuple[Options, list[str]]:
 
 
 def usage(program: str) -> str:
-    """The help text: each flag with its type and default, and a mark if it is not supported here."""
-    lines = [f"usage: {program}", "Flags:"]
+    """The help text: each flag with its type, default and meaning, or why it is not supported here."""
+    lines = [f"usage: {program} --model_base_path=FOLDER [--FLAG=VALUE ...]", _ABOUT, "Flags:"]
     for name, flag in _TABLE.items():
-        mark = "" if flag["honoured"] == "yes" else f" ({flag['honoured']} here: {flag['note']})"
-        default = json.dumps(flag["default"])
-        lines.append(f"\t--{name}={default.strip(chr(34))}\t{flag['type']}{mark}")
+        default = json.dumps(flag["default"]).strip(chr(34))
+        note = flag["meaning"] if flag["honoured"] == "yes" else f"{_MARKS[flag['honoured']]}: {flag['note']}"
+        lines.append(f"  --{name}={default}\t{flag['type']}, {note}")
     return "\n".join(lines) + "\n"
