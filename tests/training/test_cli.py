@@ -27,6 +27,28 @@ def test_help_shows_examples(command: str, run: Run, capsys: pytest.CaptureFixtu
     assert f"imageclassifier-training {command} " in shown
 
 
+def test_the_help_of_the_program_has_examples_settings_and_exit_codes(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("--help")
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(part in shown for part in ("examples", "XDG_CACHE_HOME", "exit codes:"))
+    assert len(shown.splitlines()) <= 50
+
+
+@pytest.mark.parametrize("arguments", [["trian"], ["train", "--fast"], ["describe", "model", "--x"], []])
+def test_a_wrong_argument_is_one_line_with_exit_code_2(
+    arguments: list[str], run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(*arguments)
+    assert ended.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.endswith("--help`.")
+
+
 def test_each_problem_of_the_data_is_one_line_and_the_exit_code_is_3(
     data_dir: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -11,6 +12,14 @@ from .errors import DataError, TrainingError
 
 _SHOWN_PROBLEMS = 30
 _EPILOG = """\
+examples (`imageclassifier-training COMMAND --help` has more):
+  imageclassifier-training explore pictures/
+  imageclassifier-training train pictures/ --out trained --html report.html
+  imageclassifier-training export trained --name pizza-model --version 1 --out models
+
+environment variables:
+  XDG_CACHE_HOME  folder for cached features and weights (default: ~/.cache)
+
 exit codes:
   0  success
   1  the request cannot be carried out
@@ -44,8 +53,15 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong argument in one line; argparse would print the list of all options before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}. Run `{self.prog} --help`.\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="imageclassifier-training",
         description="Train image classifiers and export them as SavedModels that describe themselves.",
         epilog=_EPILOG,
