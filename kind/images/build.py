@@ -25,6 +25,7 @@ from images.recipes import Program
 from images.trees import File, files_below, installed_files
 from laptop import places, registry
 from laptop.base_image import choose, ensure_base
+from laptop.command_line import Parser
 from laptop.progress import StepFailed, step
 
 STOCK_SERVING = "tensorflow/serving:2.19.1"
@@ -125,8 +126,10 @@ def load(cluster: str, images: dict[str, tuple[str, tuple[str, ...]]]) -> None:
 def main(argv: list[str]) -> int:
     """Build the images that the command line names; returns the exit code."""
     names = [program.name for program in recipes.PROGRAMS]
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = Parser(
+        usage="python3 kind/build_images.py [--load CLUSTER] [--models DIRECTORY] [NAME ...]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"images to build: {', '.join(names)} (default: all)"

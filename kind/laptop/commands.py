@@ -1,6 +1,5 @@
-"""The commands of `python3 kind/tool.py`; each target of the Makefile calls one."""
+"""The commands of `python3 kind/tool.py`; some targets of the Makefile call one."""
 
-import argparse
 import shutil
 import sys
 import time
@@ -8,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from laptop import base_image, cluster, demo, engine, golang, places, python_environment
+from laptop.command_line import parse
 from laptop.progress import duration_text, output, step
 
 
@@ -94,9 +94,7 @@ QUESTIONS: dict[str, Callable[[], Path | str]] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command that the command line names; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="kind/tool.py", description=__doc__)
-    parser.add_argument("command", choices=sorted([*WORK, *QUESTIONS]))
-    name = parser.parse_args(arguments).command
+    name = parse(arguments, [*WORK, *QUESTIONS])
     began = time.monotonic()
     if name in QUESTIONS:
         print(QUESTIONS[name]())
