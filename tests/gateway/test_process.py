@@ -529,6 +529,7 @@ def test_the_resolver_has_a_short_timeout_unless_configured_otherwise(
 
     monkeypatch.setattr(os, "environ", environment)
     monkeypatch.setattr(__main__, "run", run)
+    monkeypatch.setattr(sys, "argv", ["imageclassifier-gateway"])
     __main__.main()
     assert seen == [used]
 

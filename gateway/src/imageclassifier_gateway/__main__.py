@@ -6,12 +6,14 @@ import os
 import sys
 import warnings
 
+from .command_line import parse
 from .config import SettingError, read_settings
 from .process import run
 
 
 def main() -> None:
-    """Run until SIGTERM. Exits with code 2 if a setting is invalid."""
+    """Run until SIGTERM. Exits with code 2 if an argument or a setting is invalid."""
+    parse(sys.argv[1:])
     try:
         settings = read_settings(os.environ)
     except SettingError as error:

@@ -1,4 +1,4 @@
-"""The gateway's settings, read once from environment variables (docs/architecture.md lists them)."""
+"""The gateway's settings, read once from environment variables. `--help` and docs/reference.md list them."""
 
 from __future__ import annotations
 
@@ -71,6 +71,68 @@ class Settings:
     def max_pixel_bytes(self) -> int:
         """Bytes of prepared pixels that one request may hold. The rest is left for other requests."""
         return self.max_buffered_bytes // 4
+
+
+@dataclass(frozen=True)
+class Variable:
+    """An environment variable, as `--help` and docs/reference.md describe it."""
+
+    name: str
+    meaning: str
+    default: str
+
+
+_DEFAULTS = Settings()
+VARIABLES = (
+    Variable(
+        "GATEWAY_ROUTING_FILE",
+        "the routing file: versions, their model servers, and their shares of the traffic",
+        str(_DEFAULTS.routing_file),
+    ),
+    Variable("GATEWAY_PORT", "port for clients", str(_DEFAULTS.port)),
+    Variable(
+        "GATEWAY_INTERNAL_PORT",
+        "port of /livez, /readyz, /metrics and /rollout",
+        str(_DEFAULTS.internal_port),
+    ),
+    Variable(
+        "GATEWAY_MAX_IMAGE_BYTES",
+        "largest picture, in bytes",
+        f"{_DEFAULTS.max_image_bytes}, which is 20 MiB",
+    ),
+    Variable(
+        "GATEWAY_TIMEOUT_SECONDS",
+        "time for a whole request in seconds, from its first byte to the response",
+        f"{_DEFAULTS.timeout_seconds:g}",
+    ),
+    Variable(
+        "GATEWAY_URL_ALLOWED_HOSTS",
+        "hosts from which pictures may be fetched, separated by commas; *.example.org allows all hosts of "
+        "that domain",
+        "all public hosts",
+    ),
+    Variable(
+        "GATEWAY_URL_ALLOW_PRIVATE_NETWORKS",
+        "true: pictures may also be fetched from private addresses",
+        "false",
+    ),
+    Variable(
+        "GATEWAY_CORS_ALLOWED_ORIGINS",
+        "origins whose pages may call the gateway, separated by commas, such as https://app.example.org; * "
+        "allows all",
+        "none",
+    ),
+    Variable(
+        "GATEWAY_CPU_LIMIT",
+        "cores that the gateway may use; it decodes as many pictures at once, 8 at most",
+        f"{_DEFAULTS.cpu_limit:g}",
+    ),
+    Variable(
+        "GATEWAY_DRAIN_SECONDS",
+        "time in seconds after SIGTERM in which the gateway still takes new connections",
+        f"{_DEFAULTS.drain_seconds:g}",
+    ),
+)
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

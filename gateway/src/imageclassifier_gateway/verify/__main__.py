@@ -1,7 +1,4 @@
-"""`python -m imageclassifier_gateway.verify --plan FILE`: runs one verification. The Job runs this command.
-
-Exit code: 0 passed, 1 failed, 2 no verdict.
-"""
+"""`python -m imageclassifier_gateway.verify --plan FILE`: runs one verification, as the Job does."""
 
 from __future__ import annotations
 
@@ -12,21 +9,48 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from ..command_line import Parser
 from ..config import read_settings
 from .progress import Progress
 from .verdict import Verdict
 from .verification import verify
 
+_DESCRIPTION = """\
+Verify a version of a model before it gets traffic: its contract, its golden pictures, and the acceptance
+pictures of the ImageClassifier. The verdict is printed as JSON. The verification Job runs this command."""
+_EPILOG = """\
+settings (environment variables):
+  those of the gateway: see `imageclassifier-gateway --help`; GATEWAY_INTERNAL_PORT shows the progress
+
+example:
+  python -m imageclassifier_gateway.verify --plan /etc/imageclassifier/verification/plan.json
+
+exit codes:
+  0  passed
+  1  failed
+  2  no verdict: an argument is invalid, or the plan cannot be used
+"""
+
 
 def main() -> int:
     """Run the plan, write the verdict, and return the exit code."""
-    parser = argparse.ArgumentParser(description="Verify a version of a model before it gets traffic.")
-    parser.add_argument("--plan", type=Path, required=True, help="the plan, a JSON file")
+    parser = Parser(
+        prog="python -m imageclassifier_gateway.verify",
+        usage="%(prog)s --plan FILE [--termination-log FILE]",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--plan", type=Path, metavar="FILE", required=True, help="the plan, a JSON file (required)"
+    )
     parser.add_argument(
         "--termination-log",
         type=Path,
+        metavar="FILE",
         default=Path("/dev/termination-log"),
-        help="where Kubernetes reads the verdict",
+        help="file from which Kubernetes reads the verdict; it must exist (default: %(default)s)",
     )
     arguments = parser.parse_args()
     try:
