@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 import threading
 import uuid
 from dataclasses import dataclass
 
 import kopf
 
-from imageclassifier_operator import logs, metrics
+from imageclassifier_operator import command_line, logs, metrics
 from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS
 from imageclassifier_operator.observe.gateway_client import GatewayClient, HttpGatewayClient
 from imageclassifier_operator.reconcile.gateway_prober import GatewayProber
@@ -24,7 +25,7 @@ from imageclassifier_operator.runtime.leader_election import LeaderElection, Lea
 from imageclassifier_operator.runtime.resync import resync
 from imageclassifier_operator.runtime.work_queue import WorkQueue
 from imageclassifier_operator.runtime.workers import run_workers
-from imageclassifier_operator.settings import Settings
+from imageclassifier_operator.settings import SettingError, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -158,9 +159,14 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
 
 
 def main() -> None:
-    """The command `imageclassifier-operator`."""
+    """The command `imageclassifier-operator`. Exits with code 2 if an argument or a setting is invalid."""
+    command_line.parse(sys.argv[1:])
+    try:
+        settings = Settings.from_environment()
+    except SettingError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
     logs.set_up()
-    settings = Settings.from_environment()
     metrics.serve(settings.metrics_port, kubelet_probes.every_address())
     try:
         asyncio.run(_run(settings))

@@ -10,6 +10,52 @@ METRICS_PORT = 8080
 MAX_GATEWAY_UPDATES = 5
 
 
+class SettingError(ValueError):
+    """An environment variable is missing or has an invalid value. The message names it."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """An environment variable, as `--help` and docs/reference.md describe it."""
+
+    name: str
+    meaning: str
+    default: str = ""
+    required: bool = False
+
+    @property
+    def text(self) -> str:
+        """The meaning, with the default."""
+        if self.required:
+            return f"{self.meaning} (required)"
+        return f"{self.meaning} (default: {self.default})"
+
+
+VARIABLES = (
+    Variable(
+        "IMAGECLASSIFIER_GATEWAY_IMAGE",
+        "container image of the gateways and of the verification Jobs",
+        required=True,
+    ),
+    Variable(
+        "IMAGECLASSIFIER_SERVING_IMAGE",
+        "container image of the model servers whose ImageClassifier names none",
+        DEFAULT_SERVING_IMAGE,
+    ),
+    Variable("IMAGECLASSIFIER_WATCH_NAMESPACE", "the only namespace to watch", "all namespaces"),
+    Variable("POD_NAME", "name of this pod, as the holder of the Lease", required=True),
+    Variable("POD_NAMESPACE", "namespace of this pod and of the Lease", required=True),
+    Variable("IMAGECLASSIFIER_PROBE_PORT", "port of /healthz and /readyz", str(PROBE_PORT)),
+    Variable("IMAGECLASSIFIER_METRICS_PORT", "port of /metrics", str(METRICS_PORT)),
+    Variable(
+        "IMAGECLASSIFIER_MAX_GATEWAY_UPDATES",
+        "number of ImageClassifiers that change to a new gateway image of the operator at the same time",
+        str(MAX_GATEWAY_UPDATES),
+    ),
+    Variable("KUBECONFIG", "the kubeconfig, if the operator does not run in a pod", "~/.kube/config"),
+)
+
+
 @dataclass(frozen=True)
 class Settings:
     """The settings. `watch_namespace` None means all. The Lease is in `pod_namespace`, held by `pod_name`."""
@@ -27,25 +73,35 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read the settings. Raises SystemExit with a message when a required one is missing."""
-
-        def required(name: str) -> str:
-            value = environment.get(name, "")
-            if not value:
-                raise SystemExit(
-                    f"The environment variable {name} is not set. Set it as in operator/install/install.yaml."
-                )
-            return value
-
+        """Read the settings. Raises SettingError if one is missing or invalid."""
         return cls(
-            gateway_image=required("IMAGECLASSIFIER_GATEWAY_IMAGE"),
+            gateway_image=_required(environment, "IMAGECLASSIFIER_GATEWAY_IMAGE"),
             serving_image=environment.get("IMAGECLASSIFIER_SERVING_IMAGE") or DEFAULT_SERVING_IMAGE,
             watch_namespace=environment.get("IMAGECLASSIFIER_WATCH_NAMESPACE") or None,
-            pod_name=required("POD_NAME"),
-            pod_namespace=required("POD_NAMESPACE"),
-            probe_port=int(environment.get("IMAGECLASSIFIER_PROBE_PORT") or PROBE_PORT),
-            metrics_port=int(environment.get("IMAGECLASSIFIER_METRICS_PORT") or METRICS_PORT),
-            max_gateway_updates=int(
-                environment.get("IMAGECLASSIFIER_MAX_GATEWAY_UPDATES") or MAX_GATEWAY_UPDATES
+            pod_name=_required(environment, "POD_NAME"),
+            pod_namespace=_required(environment, "POD_NAMESPACE"),
+            probe_port=_whole(environment, "IMAGECLASSIFIER_PROBE_PORT", PROBE_PORT, 0, 65535),
+            metrics_port=_whole(environment, "IMAGECLASSIFIER_METRICS_PORT", METRICS_PORT, 0, 65535),
+            max_gateway_updates=_whole(
+                environment, "IMAGECLASSIFIER_MAX_GATEWAY_UPDATES", MAX_GATEWAY_UPDATES, 1, 1_000_000
             ),
         )
+
+
+def _required(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "")
+    if not value:
+        raise SettingError(
+            f"The environment variable {name} is not set. Set it as in operator/install/install.yaml, or run "
+            "`imageclassifier-operator --help` for all settings."
+        )
+    return value
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = environment.get(name) or str(default)
+    if not (text.isascii() and text.isdecimal() and least <= int(text) <= most):
+        raise SettingError(
+            f"The environment variable {name} is '{text}'. It must be a whole number from {least} to {most}."
+        )
+    return int(text)

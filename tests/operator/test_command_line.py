@@ -1,0 +1,82 @@
+"""`imageclassifier-operator --help`, and what ends the operator before it starts."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from recording_environment import RecordingEnvironment
+
+from imageclassifier_operator.settings import VARIABLES, SettingError, Settings
+
+ENVIRONMENT = {
+    "IMAGECLASSIFIER_GATEWAY_IMAGE": "imageclassifier/gateway:dev",
+    "POD_NAME": "operator-1",
+    "POD_NAMESPACE": "imageclassifier-system",
+}
+OUTSIDE_OF_THE_SETTINGS = {"KUBECONFIG"}  # the client reads it
+
+
+def operator(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "imageclassifier_operator", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_needs_no_setting_and_lists_each_with_its_default() -> None:
+    result = operator("--help")
+    assert result.returncode == 0, result.stderr
+    shown = " ".join(result.stdout.split())
+    for variable in VARIABLES:
+        assert f"{variable.name} {variable.text}" in shown
+    assert "example" in shown
+    assert len(result.stdout.splitlines()) <= 50
+
+
+def test_the_variables_of_the_help_are_those_that_are_read() -> None:
+    environment = RecordingEnvironment(ENVIRONMENT)
+    Settings.from_environment(environment)
+    assert environment.read | OUTSIDE_OF_THE_SETTINGS == {variable.name for variable in VARIABLES}
+
+
+def test_the_defaults_of_the_help_are_those_that_are_used() -> None:
+    shown = {variable.name: variable.default for variable in VARIABLES if variable.default.isdecimal()}
+    shown["IMAGECLASSIFIER_SERVING_IMAGE"] = next(
+        variable.default for variable in VARIABLES if variable.name == "IMAGECLASSIFIER_SERVING_IMAGE"
+    )
+    assert Settings.from_environment({**ENVIRONMENT, **shown}) == Settings.from_environment(ENVIRONMENT)
+
+
+@pytest.mark.parametrize("argument", ["--verbose", "--hel", "start"])
+def test_an_unknown_argument_is_one_line_with_exit_code_2(argument: str) -> None:
+    result = operator(argument)
+    assert (result.returncode, result.stdout) == (2, "")
+    [line] = result.stderr.splitlines()
+    assert argument in line
+    assert "imageclassifier-operator --help" in line
+
+
+def test_a_missing_setting_is_one_line_with_exit_code_2() -> None:
+    result = operator(IMAGECLASSIFIER_GATEWAY_IMAGE="")
+    assert (result.returncode, result.stdout) == (2, "")
+    [line] = result.stderr.splitlines()
+    assert "IMAGECLASSIFIER_GATEWAY_IMAGE is not set" in line
+
+
+@pytest.mark.parametrize(
+    "variable", [each for each in VARIABLES if each.required], ids=lambda each: each.name
+)
+def test_each_required_setting_is_required(variable: object) -> None:
+    name = str(getattr(variable, "name", ""))
+    with pytest.raises(SettingError, match=name):
+        Settings.from_environment({**ENVIRONMENT, name: ""})
+
+
+@pytest.mark.parametrize("text", ["many", "-1", "70000", "8080.5", "٣"])
+def test_an_invalid_port_is_named_with_its_limits(text: str) -> None:
+    with pytest.raises(SettingError, match=f"IMAGECLASSIFIER_PROBE_PORT is '{text}'.*from 0 to 65535"):
+        Settings.from_environment({**ENVIRONMENT, "IMAGECLASSIFIER_PROBE_PORT": text})
