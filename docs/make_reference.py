@@ -8,9 +8,11 @@ from typing import Any
 import yaml
 from prometheus_client import CollectorRegistry
 
+from imageclassifier_gateway import config as gateway_config
 from imageclassifier_gateway.problems import CAUSES, TYPE_PREFIX
 from imageclassifier_gateway.stats import Stats
 from imageclassifier_operator import metrics
+from imageclassifier_operator import settings as operator_settings
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.rollout import PROMOTE_ANNOTATION, RETRY_ANNOTATION, TRANSITIONS
 from imageclassifier_operator.status.events import STEPS
@@ -43,8 +45,9 @@ def reference() -> str:
     schema = version["schema"]["openAPIV3Schema"]
     parts = [
         "# Reference",
-        "This page is generated from the CRD and the code by `make reference`. `kubectl explain "
-        "imageclassifier.spec` shows the same descriptions of the fields.",
+        "> This page is generated: change its sources, then run `make reference`. The fields come from "
+        "`crds/imageclassifiers.yaml`. All other tables come from the code that `docs/make_reference.py` "
+        "imports. `kubectl explain imageclassifier.spec` shows the same descriptions of the fields.",
         "## The object",
         f"`{crd['spec']['group']}/{version['name']}`, kind `{crd['spec']['names']['kind']}`, short names "
         f"{_codes(crd['spec']['names']['shortNames'])}. {schema['description']}",
@@ -117,6 +120,22 @@ def reference() -> str:
         _table(
             ("problem", "status", "title", "what to do"),
             ((f"`{name}`", *cause) for name, cause in CAUSES.items()),
+        ),
+        "## Settings",
+        "Environment variables of the operator, as `imageclassifier-operator --help` shows them. The "
+        "Deployment in `operator/install/install.yaml` sets them.",
+        _table(
+            ("variable", "meaning", "default"),
+            (
+                (f"`{each.name}`", each.meaning, "required" if each.required else each.default)
+                for each in operator_settings.VARIABLES
+            ),
+        ),
+        "Environment variables of the gateway, as `imageclassifier-gateway --help` shows them. The operator "
+        "sets them from `spec.gateway`.",
+        _table(
+            ("variable", "meaning", "default"),
+            ((f"`{each.name}`", each.meaning, each.default) for each in gateway_config.VARIABLES),
         ),
     ]
     return "\n\n".join(parts) + "\n"
