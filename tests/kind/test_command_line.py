@@ -36,7 +36,7 @@ def test_help_lists_every_environment_variable_that_is_read() -> None:
     assert all(re.search(rf"^  {name} ", shown, re.MULTILINE) for name in set(read) - {"COLUMNS"})
 
 
-@pytest.mark.parametrize("arguments", [("clustre",), ("cluster", "--fast"), ("cluster", "demo"), ()])
+@pytest.mark.parametrize("arguments", [("clusters",), ("cluster", "--fast"), ("cluster", "demo"), ()])
 def test_a_wrong_command_is_one_line_with_exit_code_2(arguments: tuple[str, ...]) -> None:
     result = program("tool.py", *arguments)
     assert (result.returncode, result.stdout) == (2, "")
@@ -44,7 +44,7 @@ def test_a_wrong_command_is_one_line_with_exit_code_2(arguments: tuple[str, ...]
     assert "kind/tool.py --help" in line
 
 
-@pytest.mark.parametrize("argument", ["--lode", "gatway"])
+@pytest.mark.parametrize("argument", ["--lode", "gateways"])
 def test_an_unknown_image_or_option_is_one_line_with_exit_code_2(argument: str) -> None:
     result = program("build_images.py", argument)
     assert (result.returncode, result.stdout) == (2, "")

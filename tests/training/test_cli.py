@@ -38,7 +38,7 @@ def test_the_help_of_the_program_has_examples_settings_and_exit_codes(
     assert len(shown.splitlines()) <= 50
 
 
-@pytest.mark.parametrize("arguments", [["trian"], ["train", "--fast"], ["describe", "model", "--x"], []])
+@pytest.mark.parametrize("arguments", [["learn"], ["train", "--fast"], ["describe", "model", "--x"], []])
 def test_a_wrong_argument_is_one_line_with_exit_code_2(
     arguments: list[str], run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
