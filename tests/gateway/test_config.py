@@ -21,6 +21,7 @@ def test_every_variable_is_read() -> None:
             "GATEWAY_TIMEOUT_SECONDS": "2.5",
             "GATEWAY_URL_ALLOWED_HOSTS": "Example.org, *.pizza.example.,",
             "GATEWAY_URL_ALLOW_PRIVATE_NETWORKS": "true",
+            "GATEWAY_URL_USER_AGENT": "ours/1 (ours@example.org)",
             "GATEWAY_CORS_ALLOWED_ORIGINS": "https://app.example.org, http://[::1]:3000,",
             "GATEWAY_CPU_LIMIT": "2",
             "GATEWAY_DRAIN_SECONDS": "7",
@@ -31,6 +32,7 @@ def test_every_variable_is_read() -> None:
     assert (settings.timeout_seconds, settings.drain_seconds) == (2.5, 7)
     assert settings.url_allowed_hosts == ("example.org", "*.pizza.example")
     assert settings.url_allow_private_networks
+    assert settings.url_user_agent == "ours/1 (ours@example.org)"
     assert settings.cors_allowed_origins == ("https://app.example.org", "http://[::1]:3000")
     assert settings.decoding_threads == 2
 
@@ -45,6 +47,7 @@ def test_every_variable_is_read() -> None:
         ("GATEWAY_TIMEOUT_SECONDS", "nan"),
         ("GATEWAY_TIMEOUT_SECONDS", "0"),
         ("GATEWAY_URL_ALLOW_PRIVATE_NETWORKS", "yes"),
+        ("GATEWAY_URL_USER_AGENT", "a\r\nHost: b"),
         ("GATEWAY_URL_ALLOWED_HOSTS", "a.*.example"),
         ("GATEWAY_URL_ALLOWED_HOSTS", "*"),
         ("GATEWAY_CORS_ALLOWED_ORIGINS", "app.example.org"),

@@ -31,6 +31,8 @@ class Settings:
     timeout_seconds: float = 10.0
     url_allowed_hosts: tuple[str, ...] = ()
     url_allow_private_networks: bool = False
+    #: The User-Agent header of fetches; empty means the default.
+    url_user_agent: str = ""
     #: The origins whose pages may use the gateway; `*` means all origins.
     cors_allowed_origins: tuple[str, ...] = ()
     cpu_limit: float = 1.0
@@ -117,6 +119,11 @@ VARIABLES = (
         "false",
     ),
     Variable(
+        "GATEWAY_URL_USER_AGENT",
+        "User-Agent header with which pictures are fetched",
+        "imageclassifier-gateway, its version and the address of the project",
+    ),
+    Variable(
         "GATEWAY_CORS_ALLOWED_ORIGINS",
         "origins whose pages may call the gateway, separated by commas, such as https://app.example.org; * "
         "allows all",
@@ -146,6 +153,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         timeout_seconds=_number(environment, "GATEWAY_TIMEOUT_SECONDS", defaults.timeout_seconds, 0.1, 600),
         url_allowed_hosts=_hosts(environment.get("GATEWAY_URL_ALLOWED_HOSTS", "")),
         url_allow_private_networks=_flag(environment, "GATEWAY_URL_ALLOW_PRIVATE_NETWORKS"),
+        url_user_agent=_header(environment, "GATEWAY_URL_USER_AGENT"),
         cors_allowed_origins=_origins(environment.get("GATEWAY_CORS_ALLOWED_ORIGINS", "")),
         cpu_limit=_number(environment, "GATEWAY_CPU_LIMIT", defaults.cpu_limit, 0.01, 1024),
         drain_seconds=_number(environment, "GATEWAY_DRAIN_SECONDS", defaults.drain_seconds, 0, 600),
@@ -177,6 +185,13 @@ def _flag(environment: Mapping[str, str], name: str) -> bool:
     if text not in ("", "true", "false"):
         raise SettingError(f"{name} is '{text}'; it must be true or false.")
     return text == "true"
+
+
+def _header(environment: Mapping[str, str], name: str) -> str:
+    text = environment.get(name, "").strip()
+    if not (text.isascii() and text.isprintable()):
+        raise SettingError(f"{name} is {text!r}; it must be one line of printable ASCII characters.")
+    return text
 
 
 def _hosts(text: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from .config import Settings
-from .fetching.fetcher import Fetcher
+from .fetching.fetcher import DEFAULT_USER_AGENT, Fetcher
 from .limits.admission import Admission, Slow
 from .limits.decoding import Decoder
 from .pixels import images
@@ -124,6 +124,7 @@ def build_gateway(settings: Settings) -> Gateway:
             max_bytes=settings.max_image_bytes,
             allowed_hosts=settings.url_allowed_hosts,
             allow_private_networks=settings.url_allow_private_networks,
+            user_agent=settings.url_user_agent or DEFAULT_USER_AGENT,
             max_requests=Slow.URLS.most_of(settings.max_requests_in_flight),
         ),
         shadow=shadow,

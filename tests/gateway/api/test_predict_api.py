@@ -167,6 +167,22 @@ def test_base64_and_data_urls_are_read(client: FlaskClient, prefix: str) -> None
     assert client.post("/predict", json={"image": text}).get_json()["label"] == "pizza"
 
 
+def test_the_form_that_programs_send_for_a_mapping_is_answered(
+    client: FlaskClient, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway.fetcher, "fetch", lambda url, deadline, hold: picture("red"))
+    fetched = client.post("/predict", data={"url": "https://pictures.example/"}).get_json()
+    assert fetched["label"] == "pizza"
+    text = base64.b64encode(picture("red")).decode()
+    assert client.post("/predict", data={"image": text}).get_json()["label"] == "pizza"
+    evil = {"Origin": "https://evil.example", "Host": "gateway.example"}
+    problem(
+        client.post("/predict", data={"url": "https://pictures.example/"}, headers=evil),
+        403,
+        "cross-site-url",
+    )
+
+
 def test_urls_are_fetched(client: FlaskClient, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     def fetch(url: str, deadline: object, hold: Callable[[int], None]) -> bytes:
         if "missing" in url:

@@ -169,7 +169,7 @@ REFUSED = [
     "http://",
     "http://.../",
     "http://" + "a" * 300 + ".example/",
-    "http://pictures.example/" + "a" * 3000,
+    "http://pictures.example/" + "a" * 9000,
     # Other schemes.
     "file:///etc/passwd",
     "gopher://127.0.0.1:6379/_FLUSHALL",
@@ -323,6 +323,125 @@ def test_a_misbehaving_server_gives_an_error_without_its_response_text(
 )
 def test_a_picture_is_fetched_with_any_transfer_encoding(world: World, way: str) -> None:
     assert world.fetch(f"http://pictures.example/{way}") == world.server.picture
+
+
+def declare(world: World, status: str, body: bytes | None = None, **headers: str) -> None:
+    """Lets the path /declared return this status, these headers and this body."""
+    lines = [status, *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
+    world.server.declared = "\r\n".join(lines).encode()
+    world.server.declared_body = world.server.picture if body is None else body
+
+
+@pytest.mark.parametrize(
+    "content_encoding",
+    [
+        "",
+        "identity",
+        "base64",
+        "aws-chunked",
+        "aws-chunked,base64",
+        "UTF-8",
+        "utf8",
+        "binary",
+        "none",
+        "7bit",
+    ],
+)
+def test_a_content_encoding_that_is_no_coding_of_http_is_ignored(world: World, content_encoding: str) -> None:
+    declare(world, "200 OK", Content_Type="image/jpeg", Content_Encoding=content_encoding)
+    assert world.fetch("http://pictures.example/declared") == world.server.picture
+
+
+@pytest.mark.parametrize("content_encoding", ["gzip", "GZIP", "br", "zstd", "deflate", "aws-chunked, gzip"])
+def test_a_compressed_picture_is_refused_with_what_to_do(world: World, content_encoding: str) -> None:
+    declare(world, "200 OK", Content_Type="image/jpeg", Content_Encoding=content_encoding)
+    with pytest.raises(FetchError, match="Store the picture uncompressed"):
+        world.fetch("http://pictures.example/declared")
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "text/plain", "jpeg", "application/force-download", "application/x-download", "text/html", "*/*",
+        "application/json", "multipart/form-data; boundary=x", "binary", "video/mp4", "image/foo",
+    ],
+)  # fmt: skip
+def test_a_picture_is_fetched_under_any_content_type(world: World, media_type: str) -> None:
+    for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"):
+        body = picture("red", kind=kind)
+        declare(world, "200 OK", body, Content_Type=media_type)
+        assert world.fetch("http://pictures.example/declared") == body
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body", "sentence"),
+    [
+        ("text/html; charset=utf-8", b"<!DOCTYPE html><p>secret", "copy the address of the picture"),
+        ("application/json", b'{"secret": 1}', "returns 'application/json' and not a picture"),
+        ("text/plain", b"secret", "returns 'text/plain' and not a picture"),
+    ],
+)
+def test_text_behind_a_url_is_refused_by_its_type(
+    world: World, media_type: str, body: bytes, sentence: str
+) -> None:
+    declare(world, "200 OK", body, Content_Type=media_type)
+    with pytest.raises(FetchError, match=sentence):
+        world.fetch("http://pictures.example/declared")
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        ("403 Forbidden", "refuses programs"),
+        ("404 Not Found", "does not exist"),
+        ("429 Too Many Requests", "too many requests"),
+        ("503 Service Unavailable", "Retry later"),
+        ("418 I'm a teapot", "send the picture itself"),
+    ],
+)
+def test_a_refusal_of_the_host_says_what_it_means(world: World, status: str, sentence: str) -> None:
+    declare(world, status)
+    with pytest.raises(FetchError, match=sentence):
+        world.fetch("http://pictures.example/declared")
+
+
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [
+        ("/a b.jpg", "/a%20b.jpg"),
+        (" /a.jpg ", "/a.jpg"),
+        ("/写真.jpg", "/%E5%86%99%E7%9C%9F.jpg"),
+        ("../a.jpg?q=ü", "/a.jpg?q=%C3%BC"),
+        ("//pictures.example/a.jpg#part", "/a.jpg"),
+        ("picture?size=large", "/picture?size=large"),
+    ],
+)
+def test_a_redirect_is_read_as_browsers_read_it(world: World, location: str, path: str) -> None:
+    declare(world, f"302 Found\r\nLocation: {location}", b"")
+    assert world.fetch("http://pictures.example/declared") == world.server.picture
+    assert world.server.requests[-1].startswith(f"GET {path} HTTP/1.1".encode())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://pictures.example/picture\n",
+        "  http://pictures.example/picture",
+        "http://pictures.example/my picture.jpg",
+        "http://pictures.example/picture?X-Amz-Security-Token=" + "a" * 4000,
+    ],
+)
+def test_a_url_that_a_browser_opens_is_fetched(world: World, url: str) -> None:
+    assert world.fetch(url) == world.server.picture
+
+
+def test_the_gateway_names_itself_and_an_address_for_questions(world: World) -> None:
+    world.fetch("http://pictures.example/")
+    assert re.search(
+        rb"User-Agent: imageclassifier-gateway/[0-9][^ ]* \(\+https://.+\)\r\n", world.server.requests[-1]
+    )
+    world.fetch("http://pictures.example/", user_agent="ours/1 (ours@example.org)")
+    assert b"User-Agent: ours/1 (ours@example.org)\r\n" in world.server.requests[-1]
 
 
 def test_a_redirect_to_another_public_name_is_followed(world: World) -> None:

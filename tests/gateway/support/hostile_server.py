@@ -20,6 +20,8 @@ class HostileServer:
         self.picture = picture
         self.requests: list[bytes] = []
         self.redirect_to = ""
+        self.declared = b"200 OK"
+        self.declared_body = picture
         self._listener = socket.create_server((address, 0))
         self.port = int(self._listener.getsockname()[1])
         self._stopped = threading.Event()
@@ -64,6 +66,10 @@ class HostileServer:
         size = f"{len(self.picture):x}".encode()
         body = size + b"\r\n" + self.picture + b"\r\n0\r\n\r\n"
         connection.sendall(JPEG_HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + body)
+
+    def do_declared(self, connection: socket.socket) -> None:
+        """The body with the status and headers that a test wants."""
+        connection.sendall(b"HTTP/1.1 " + self.declared + b"\r\n\r\n" + self.declared_body)
 
     def do_until_close(self, connection: socket.socket) -> None:
         connection.sendall(JPEG_HEAD + b"\r\n" + self.picture)

@@ -23,8 +23,10 @@ from ..problems import Problem
 from ..versions.batches import Metadata
 from ..versions.classify_request import ClassifyRequest
 from ..versions.routing import Sticky
+from . import url_encoded_form
 from .forms import read_form
 from .payload import Payload, Picture, Reference, read_json
+from .url_encoded_form import is_url_encoded_form, read_url_encoded_form
 
 _CAUSE_OF_PICTURE_ERROR = {
     images.NotAPicture: "not-a-picture",
@@ -101,6 +103,8 @@ class Exchange:
             boundary = request.mimetype_params.get("boundary")
             ticket.hold(len(body))  # reading the form copies its files
             return read_form(body, boundary, self._settings.max_pictures)
+        if request.mimetype == url_encoded_form.MEDIA_TYPE and is_url_encoded_form(body):
+            return read_url_encoded_form(self.admit_json(body, ticket), self._settings.max_pictures)
         # No picture format begins with a brace.
         if request.is_json or body[:64].lstrip()[:1] == b"{":
             _check_json_type()

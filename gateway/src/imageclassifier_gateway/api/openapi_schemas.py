@@ -30,7 +30,7 @@ def _object(properties: Json, optional: tuple[str, ...] = (), **more: Any) -> Js
 def schemas(settings: Settings) -> Json:
     """The schemas of a gateway with these limits, by name."""
     text, probability = {"type": "string"}, {"type": "number", "minimum": 0, "maximum": 1}
-    url = {"type": "string", "format": "uri", "minLength": 1, "maxLength": 2048}
+    url = {"type": "string", "format": "uri", "minLength": 1, "maxLength": 8192}
     picture = {"anyOf": [ref("Base64"), {"type": "object", "minProperties": 1, "maxProperties": 1}]}
     pictures = {"type": "array", "items": picture, "minItems": 1, "maxItems": settings.max_pictures}
     decision = {

@@ -10,10 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from ..problems import Problem
 
-#: Enough for 32 URLs of 2,048 characters, even if all are commas. Base64 has no commas or brackets.
+#: Enough for 32 presigned URLs with 2,000 commas each. Base64 has no commas or brackets.
 _MAX_JSON_VALUES = 70_000
 #: In longer bodies, all text must be ASCII. Python takes two or four bytes for each character of a text that
 #: has one character beyond Latin-1.
@@ -23,7 +24,9 @@ _WIDE_ESCAPE = re.compile(rb"\\u(?!00)")
 #: lock, so that a large picture does not delay them.
 _BASE64_STEP = 64 * 1024
 _WHITE_SPACE = b" \t\r\n\f\v"
-_DATA_URL = re.compile(r"data:[^,;]*(;[^,;]*)*?;base64,", re.IGNORECASE)
+#: Turns the URL-safe alphabet (RFC 4648, section 5) into the usual one.
+_USUAL_ALPHABET = bytes.maketrans(b"-_", b"+/")
+_DATA_URL = re.compile(r"\s*data:[^,;]*(;[^,;]*)*?;base64,", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,17 @@ def read_json(body: bytes, max_pictures: int) -> Payload:
     if given[0] == "image":
         return Payload([Picture(decode_base64(_string(value, "image"), "image"))])
     if given[0] == "url":
-        return Payload([Reference(_string(value, "url"))])
+        return Payload([read_url(_string(value, "url"), "url")])
     if not isinstance(value, list) or not value:
         raise Problem("bad-request", "'urls' must be a list of at least one URL.")
     check_count(len(value), max_pictures)
-    return Payload([Reference(_string(url, f"urls[{index}]")) for index, url in enumerate(value)], many=True)
+    named = ((url, f"urls[{index}]") for index, url in enumerate(value))
+    return Payload([read_url(_string(url, where), where) for url, where in named], many=True)
+
+
+def read_url(url: str, where: str) -> Picture | Reference:
+    """A URL to fetch, or the picture in a data URL. Raises Problem for a data URL that is invalid."""
+    return Picture(decode_base64(url, where)) if _is_data_url(url) else Reference(url)
 
 
 def parse_json_object(body: bytes) -> dict[str, Any]:
@@ -83,7 +92,9 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
     """
     if sum(body.count(each) for each in b"[{,") > _MAX_JSON_VALUES:
         raise Problem(
-            "bad-request", f"The JSON body has more than {_MAX_JSON_VALUES:,} values. Send fewer pictures."
+            "bad-request",
+            f"The JSON body has more than {_MAX_JSON_VALUES:,} values. If they are the pixels of a picture, "
+            "send the picture file in base64 instead: the gateway decodes and resizes it.",
         )
     if len(body) > _LONG_JSON_BYTES and (not body.isascii() or _WIDE_ESCAPE.search(body)):
         raise Problem(
@@ -101,30 +112,56 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
 
 
 def decode_base64(text: str, where: str) -> bytes:
-    """Decode plain base64 or a data URL. Raises Problem if the text is neither."""
-    if prefix := _DATA_URL.match(text[:256]):
+    """Decode plain base64 or a data URL, in the usual or the URL-safe alphabet, with or without padding.
+
+    Raises Problem if the text is none of them.
+    """
+    if _is_data_url(text):
+        prefix = _DATA_URL.match(text[:256])
+        if prefix is None:
+            raise Problem(
+                "bad-request", f"'{where}' is a data URL without base64. Encode the picture in base64."
+            )
         text = text[prefix.end() :]
-    elif text[:5].lower() == "data:":
-        raise Problem("bad-request", f"'{where}' is a data URL without base64. Encode the picture in base64.")
+        if "%" in text:  # RFC 2397 lets a data URL escape any character
+            text = unquote(text)
     try:
         return _decode_in_pieces(text.encode("ascii"))
     except (binascii.Error, ValueError):
-        raise Problem("bad-request", f"'{where}' is not valid base64.") from None
+        raise Problem("bad-request", f"'{where}' is not valid base64.{_hint(text)}") from None
+
+
+def _is_data_url(text: str) -> bool:
+    return text[:64].lstrip()[:5].lower() == "data:"
+
+
+def _hint(text: str) -> str:
+    """What the client should send instead of this text, which is not base64."""
+    start = text[:64].lstrip()
+    if start[:2] in ("b'", 'b"'):
+        return (
+            " It is Python's notation for bytes. Send the text that base64.b64encode(data).decode() returns."
+        )
+    if start[:8].lower().startswith(("http://", "https://")):
+        return """ It is a URL. Send it as {"url": "..."}."""
+    if start[:1] in ("/", "~") or start[1:3] in (":\\", ":/"):
+        return " It looks like the path of a file. Send the content of the file."
+    return ""
 
 
 def _decode_in_pieces(data: bytes) -> bytes:
     """Decode base64. Many encoders insert line breaks, so white space is ignored. Raises ValueError."""
     decoded, rest = io.BytesIO(), b""
     for at in range(0, len(data), _BASE64_STEP):
-        piece = rest + data[at : at + _BASE64_STEP].translate(None, _WHITE_SPACE)
+        piece = rest + data[at : at + _BASE64_STEP].translate(_USUAL_ALPHABET, _WHITE_SPACE)
         if b"=" in piece:  # these are the last characters, or it is not base64
-            piece += data[at + _BASE64_STEP :].translate(None, _WHITE_SPACE)
+            piece += data[at + _BASE64_STEP :].translate(_USUAL_ALPHABET, _WHITE_SPACE)
             decoded.write(base64.b64decode(piece, validate=True))
             return decoded.getvalue()
         whole = len(piece) - len(piece) % 4
         decoded.write(base64.b64decode(piece[:whole], validate=True))
         rest = piece[whole:]
-    decoded.write(base64.b64decode(rest, validate=True))
+    decoded.write(base64.b64decode(rest + b"=" * (-len(rest) % 4), validate=True))
     return decoded.getvalue()
 
 

@@ -113,7 +113,12 @@ def _picture(value: Any, where: str) -> Picture:
     if isinstance(value, dict) and "b64" not in value and len(value) == 1:
         value = next(iter(value.values()))
     if not isinstance(value, dict) or set(value) != {"b64"} or not isinstance(value["b64"], str):
-        raise Problem("bad-request", f'{where} must be a picture: {{"b64": "<base64 of a JPEG, PNG, ...>"}}.')
+        pixels = " The gateway decodes and resizes pictures itself, and takes no pixel values."
+        raise Problem(
+            "bad-request",
+            f'{where} must be a picture: {{"b64": "<base64 of a JPEG, PNG, ...>"}}.'
+            f"{pixels if isinstance(value, list | int | float) else ''}",
+        )
     return Picture(decode_base64(value["b64"], where))
 
 

@@ -21,6 +21,7 @@ of the rest of this module around them, and `requests` below them.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import ipaddress
@@ -31,22 +32,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 
+from imageclassifier_gateway import __version__
+
 from ..limits.deadline import Deadline
 from .addresses import Address, is_allowed
 from .connecting import Begin, begin_connecting, connect
 from .pinned_connection import PinnedConnection
 from .resolver import Lookup, Resolver, ResolverBusy
+from .responses import coding_problem, status_problem, type_problem
 from .sites import SitePlaces, site_of
 from .urls import FetchError, Target, parse_url, refused
 
 #: Pictures of one request that are fetched at the same time.
 FETCHES_PER_REQUEST = 4
-_MAX_REDIRECTS = 3
+#: Browsers follow 20. Link shorteners and object stores need up to five.
+_MAX_REDIRECTS = 10
+#: Wikimedia and others refuse programs that do not name themselves and an address for questions.
+DEFAULT_USER_AGENT = f"imageclassifier-gateway/{__version__} (+https://imageclassifier.dev)"
 _CHUNK_BYTES = 64 * 1024
 _REDIRECTS = (301, 302, 303, 307, 308)
-#: Types under which servers hand out pictures; those of pages, scripts and data are refused before the body
-#: is read.
-_OPAQUE_TYPES = ("application/octet-stream", "binary/octet-stream", "")
 
 
 def _failed(sentence: str) -> FetchError:
@@ -76,6 +80,7 @@ class Fetcher:
         max_bytes: int,
         allowed_hosts: tuple[str, ...] = (),
         allow_private_networks: bool = False,
+        user_agent: str = DEFAULT_USER_AGENT,
         max_requests: int = 32,
         lookup: Lookup | None = None,
         begin: Begin = begin_connecting,
@@ -83,6 +88,7 @@ class Fetcher:
         self._max_bytes = max_bytes
         self._allowed_hosts = allowed_hosts
         self._allow_private_networks = allow_private_networks
+        self._user_agent = user_agent
         self._places = SitePlaces(max_requests)
         self._resolver = Resolver(lookup, max_requests * FETCHES_PER_REQUEST)
         self._begin = begin
@@ -165,8 +171,9 @@ class Fetcher:
                 connection.putrequest("GET", target.path, skip_host=True, skip_accept_encoding=True)
                 for name, value in (
                     ("Host", target.host_header),
-                    ("User-Agent", "imageclassifier-gateway"),
-                    ("Accept", "image/*"),
+                    ("User-Agent", self._user_agent),
+                    # Some servers answer 406 to a request that takes only pictures.
+                    ("Accept", "image/*, */*;q=0.8"),
                     ("Accept-Encoding", "identity"),
                     ("Connection", "close"),
                 ):
@@ -212,7 +219,10 @@ class Fetcher:
         location = response.getheader("Location")
         if not location:
             raise _failed(f"{target.host} redirects to nowhere.")
-        return parse_url(urllib.parse.urljoin(target.url, location))
+        with contextlib.suppress(UnicodeDecodeError):
+            # Servers send a path with other characters as UTF-8. http.client reads headers as Latin-1.
+            location = location.encode("latin-1").decode()
+        return parse_url(urllib.parse.urljoin(target.url, location.strip()))
 
     def _body(
         self,
@@ -221,20 +231,19 @@ class Fetcher:
         deadline: Deadline,
         hold: Callable[[int], None],
     ) -> bytes:
-        if response.status != 200:
-            raise _failed(f"{target.host} answered with status {response.status}.")
-        if response.getheader("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-            raise _failed(
-                f"{target.host} sent the picture with a Content-Encoding, although the request accepts none."
-            )
+        refusal = status_problem(target.host, response.status) or coding_problem(
+            target.host, response.getheader("Content-Encoding", "")
+        )
+        if refusal is not None:
+            raise _failed(refusal)
         media_type = response.getheader("Content-Type", "").partition(";")[0].strip().lower()
-        if not media_type.startswith("image/") and media_type not in _OPAQUE_TYPES:
-            raise _failed(f"The URL returns '{media_type[:60]}' and not a picture.")
         if response.length is not None and response.length > self._max_bytes:
             raise self._too_large()
         # Its value is handed over without a copy: no more is in memory than `hold` knows of.
         body = io.BytesIO()
         while chunk := response.read(_CHUNK_BYTES):
+            if not body.tell() and (refusal := type_problem(media_type, chunk)):
+                raise _failed(refusal)
             if body.tell() + len(chunk) > self._max_bytes:
                 raise self._too_large()
             hold(len(chunk))

@@ -55,15 +55,20 @@ class GatewayIngress:
 
 @dataclass(frozen=True)
 class GatewayUrls:
-    """From which hosts the gateway may fetch pictures. Without `allowed_hosts`: any public host."""
+    """From which hosts the gateway may fetch pictures, by default any public host, and its User-Agent."""
 
     allowed_hosts: tuple[str, ...] = ()
     allow_private_networks: bool = False
+    user_agent: str = ""
 
     @classmethod
     def parse(cls, urls: Json) -> Self:
         """Read `spec.gateway.urls`."""
-        return cls(tuple(urls.get("allowedHosts") or ()), bool(urls.get("allowPrivateNetworks", False)))
+        return cls(
+            tuple(urls.get("allowedHosts") or ()),
+            bool(urls.get("allowPrivateNetworks", False)),
+            urls.get("userAgent", ""),
+        )
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,7 @@ def _environment(ic: ImageClassifier) -> list[Manifest]:
         "GATEWAY_TIMEOUT_SECONDS": str(gateway.timeout_seconds),
         "GATEWAY_URL_ALLOWED_HOSTS": ",".join(gateway.urls.allowed_hosts),
         "GATEWAY_URL_ALLOW_PRIVATE_NETWORKS": "true" if gateway.urls.allow_private_networks else "false",
+        "GATEWAY_URL_USER_AGENT": gateway.urls.user_agent,
         "GATEWAY_CORS_ALLOWED_ORIGINS": ",".join(gateway.cors.allowed_origins),
         "GATEWAY_DRAIN_SECONDS": str(DRAIN_SECONDS),
     }

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from . import bmp, gif, heif, jpeg, png, tiff, webp
 from .structure import Damaged, Structure, TooCostly
 
-__all__ = ["Damaged", "Structure", "TooCostly", "inspect"]
+__all__ = ["Damaged", "Structure", "TooCostly", "inspect", "is_known"]
 
 _READERS: tuple[tuple[tuple[bytes, ...], Callable[[bytes], Structure]], ...] = (
     (jpeg.SIGNATURES, jpeg.inspect),
@@ -32,3 +32,10 @@ def inspect(data: bytes) -> Structure:
     if data.startswith(heif.SIGNATURES, 4):
         return heif.inspect(data)
     return Structure(data)
+
+
+def is_known(start: bytes) -> bool:
+    """Whether a file that begins with these bytes has the signature of a supported format."""
+    return any(start.startswith(signatures) for signatures, _ in _READERS) or start.startswith(
+        heif.SIGNATURES, 4
+    )
