@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from laptop import base_image, cluster, demo, engine, golang, places, python_environment
+from laptop.cluster_state import LAPTOP, TWO_WORKERS
 from laptop.command_line import parse
+from laptop.kubernetes_programs import kind_program, kubectl_program
 from laptop.progress import duration_text, output, step
 
 
@@ -18,12 +20,12 @@ def _cluster() -> None:
 
 def _cluster_with_workers() -> None:
     engine.ensure()
-    cluster.ensure(cluster.TWO_WORKERS)
+    cluster.ensure(TWO_WORKERS)
 
 
 def _without_workers() -> None:
     with step("Remove the cluster with workers") as current:
-        cluster.delete(cluster.TWO_WORKERS, current)
+        cluster.delete(TWO_WORKERS, current)
 
 
 def _kubernetes() -> None:
@@ -34,7 +36,7 @@ def _down() -> None:
     """Remove all containers, networks and processes of this project. The caches stay."""
     if engine.answers():
         with step("Remove the clusters") as current:
-            for one in (cluster.LAPTOP, cluster.TWO_WORKERS):
+            for one in (LAPTOP, TWO_WORKERS):
                 cluster.delete(one, current)
             if not output(["docker", "ps", "--all", "--quiet", "--filter=network=kind"]):
                 output(["docker", "network", "rm", "kind"])
@@ -86,8 +88,8 @@ QUESTIONS: dict[str, Callable[[], Path | str]] = {
     "kubernetes-binary": lambda: _binary(golang.KUBERNETES),
     "kwok-binary": lambda: _binary(golang.KWOK),
     "cyclonus-binary": lambda: _binary(golang.CYCLONUS),
-    "kind-binary": cluster.kind_program,
-    "kubectl-binary": cluster.kubectl_program,
+    "kind-binary": kind_program,
+    "kubectl-binary": kubectl_program,
     "base-image": _base_image,
 }
 

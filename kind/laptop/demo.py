@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from laptop import cluster, engine, models, places, product, python_environment
+from laptop.cluster_health import kubectl
+from laptop.cluster_state import LAPTOP
+from laptop.kubernetes_programs import kubectl_program
 from laptop.progress import Step, StepFailed, step
 from laptop.traffic import PredictionRefused, SteadyTraffic, Tally, predict
 
@@ -27,7 +30,7 @@ def run() -> None:
     pictures = models.draw_pictures()
     product.install(product.ensure_images(directory))
     # The user copies the commands that are shown, and these have no --context.
-    cluster.use(cluster.LAPTOP)
+    cluster.use(LAPTOP)
     _bring_up()
     _show("get", "imageclassifiers")
     with step("Send a picture of a pizza and one of something else"):
@@ -153,7 +156,7 @@ def _ask(picture: Path) -> dict[str, Any]:
 
 def _show(*arguments: str) -> None:
     print(f"$ kubectl {' '.join(arguments)}")
-    print(cluster.kubectl(cluster.LAPTOP, *arguments))
+    print(kubectl(LAPTOP, *arguments))
 
 
 def _first_failure(tallies: list[Tally]) -> str:
@@ -162,7 +165,7 @@ def _first_failure(tallies: list[Tally]) -> str:
 
 def _say_what_to_try(picture: Path) -> None:
     version_1 = '{"spec":{"model":{"version":1}}}'
-    kubectl = "kubectl" if shutil.which("kubectl") else cluster.kubectl_program()
+    program = "kubectl" if shutil.which("kubectl") else kubectl_program()
     print(
         f"""
 Version 2 is Ready: http://localhost:{product.GATEWAY_PORT}
@@ -170,7 +173,7 @@ Version 2 is Ready: http://localhost:{product.GATEWAY_PORT}
 What to try next
   the page            http://localhost:{product.GATEWAY_PORT}
   a picture           curl --data-binary @{picture} http://localhost:{product.GATEWAY_PORT}/predict
-  why version 3       {kubectl} describe imageclassifier {NAME}
-  back to version 1   {kubectl} patch imageclassifier {NAME} --type merge -p '{version_1}'
+  why version 3       {program} describe imageclassifier {NAME}
+  back to version 1   {program} patch imageclassifier {NAME} --type merge -p '{version_1}'
   remove everything   make down"""
     )

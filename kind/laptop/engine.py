@@ -10,19 +10,16 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from laptop import apt, places
+from laptop import apt, places, proc
+from laptop.proc import host_has_sys_resource, left_mounted, name_of_process, running_pid
 from laptop.progress import Step, StepFailed, output, step
 
 PACKAGES = ("docker.io", "containerd", "runc", "iproute2", "iptables", "containernetworking-plugins")
 _RUNTIME = "runc-without-sys-resource"
-#: Bit number in /proc/self/status (linux/capability.h).
-CAP_SYS_RESOURCE = 24
 _START_SECONDS = 60
-_PROC = Path("/proc")
 
 
 @dataclass(frozen=True)
@@ -50,12 +47,6 @@ class Files:
         )
 
 
-def has_capability(status: str, number: int) -> bool:
-    """Whether the bounding set in the text of /proc/PID/status has a capability."""
-    line = next(line for line in status.splitlines() if line.startswith("CapBnd:"))
-    return bool(int(line.split()[1], 16) >> number & 1)
-
-
 def settings(runtime: Path | None, mirrors: tuple[str, ...] = ()) -> dict[str, object]:
     """The settings of our own engine; `runtime` is the wrapper for machines without the capability."""
     values: dict[str, object] = {"log-level": "warn"}
@@ -66,39 +57,9 @@ def settings(runtime: Path | None, mirrors: tuple[str, ...] = ()) -> dict[str, o
     return values
 
 
-def host_has_sys_resource() -> bool:
-    """Whether containers can get the capability CAP_SYS_RESOURCE.
-
-    On machines without /proc (macOS), the engine runs in a virtual machine that has it.
-    """
-    status = _proc_text("self/status")
-    return status is None or has_capability(status, CAP_SYS_RESOURCE)
-
-
-def _proc_text(name: str) -> str | None:
-    """The text of a file in /proc; None if it does not exist."""
-    try:
-        return (_PROC / name).read_text(encoding="utf-8")
-    except OSError:
-        return None
-
-
 def answers() -> bool:
     """Whether a Docker Engine answers."""
     return output(["docker", "version", "--format", "{{.Server.Version}}"], timeout_seconds=20) is not None
-
-
-def _name_of_process(pid: int) -> str:
-    return (_proc_text(f"{pid}/comm") or "").strip()
-
-
-def running_pid(pid_file: Path, name: str) -> int | None:
-    """The process id in a pid file, if that process is alive and is this program."""
-    try:
-        pid = int(pid_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return pid if _name_of_process(pid) == name else None
 
 
 def is_ours() -> bool:
@@ -161,7 +122,7 @@ def start(current: Step) -> None:
     current.say(f"dockerd has process id {pid}; its log is {files.log}")
     deadline = time.monotonic() + _START_SECONDS
     while not answers():
-        if _name_of_process(pid) != "dockerd":
+        if name_of_process(pid) != "dockerd":
             raise StepFailed(f"dockerd ended immediately. Read the end of {files.log}, then run this again.")
         if time.monotonic() > deadline:
             raise StepFailed(
@@ -185,7 +146,7 @@ def stop(current: Step) -> None:
         return
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + 60
-    while _name_of_process(pid) == "dockerd":
+    while name_of_process(pid) == "dockerd":
         if time.monotonic() > deadline:
             raise StepFailed(f"dockerd (process {pid}) does not end. End it by hand and run this again.")
         time.sleep(0.2)
@@ -194,26 +155,8 @@ def stop(current: Step) -> None:
     current.say("dockerd has ended")
 
 
-def left_mounted(mountinfo: str, directories: Sequence[Path]) -> list[str]:
-    """The mounts of an engine in the text of `/proc/self/mountinfo` (proc_pid_mountinfo(5)), innermost first.
-
-    These are all mounts inside its directories, and the directories that dockerd has bound to themselves to
-    share them. A disk that is mounted at one of the directories is not one of them.
-    """
-    lines = [line.split() for line in mountinfo.splitlines()]
-    mounts = {line[0]: (line[2], Path(line[3]), Path(line[4])) for line in lines}
-    found = []
-    for number, parent, *_ in lines:
-        device, root, point = mounts[number]
-        device_above, root_above, point_above = mounts.get(parent, ("", Path("/"), Path("/")))
-        bound_to_itself = device == device_above and root == root_above / point.relative_to(point_above)
-        if any(one in point.parents or (one == point and bound_to_itself) for one in directories):
-            found.append(str(point))
-    return sorted(found, reverse=True)
-
-
 def _unmount(files: Files) -> None:
     """Unmount what a killed engine left mounted, so that its files can be deleted."""
-    for point in left_mounted(_proc_text("self/mountinfo") or "", (files.run, files.data)):
+    for point in left_mounted(proc.text("self/mountinfo") or "", (files.run, files.data)):
         output(["umount", point])
     shutil.rmtree(files.run, ignore_errors=True)

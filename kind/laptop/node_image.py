@@ -8,8 +8,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from laptop import engine, golang, places, registry
+from laptop import golang, places, registry
 from laptop.base_image import ensure_base, made_base_name, present_or_pulled, variable
+from laptop.proc import host_has_sys_resource
 from laptop.progress import Step, StepFailed, output, step
 
 PULLED_NODE = "kindest/node:v1.34.3"
@@ -33,7 +34,7 @@ def made_node_name(base: str) -> str:
     """The name of the node image that this machine would make on a base image."""
     programs = (golang.KUBERNETES, golang.PAUSE, golang.LOCAL_PATH_PROVISIONER)
     values = [base, *(golang.binary_path(program).parent.name for program in programs)]
-    values.append(f"sys-resource={engine.host_has_sys_resource()}")
+    values.append(f"sys-resource={host_has_sys_resource()}")
     return f"imageclassifier-node:{golang.KUBERNETES_VERSION}-{places.digest(values, _node_inputs())}"
 
 
@@ -113,7 +114,7 @@ def _docker_build(context: Path, base: str, stage: str, name: str, current: Step
             "--label=imageclassifier.build=node",
             f"--build-arg=BASE_IMAGE={base}",
             f"--build-arg=KUBERNETES_VERSION={golang.KUBERNETES_VERSION}", f"--build-arg=PAUSE_IMAGE={pause}",
-            f"--build-arg=RESTRICT_OOM_SCORE={str(not engine.host_has_sys_resource()).lower()}",
+            f"--build-arg=RESTRICT_OOM_SCORE={str(not host_has_sys_resource()).lower()}",
             "--file", context / "node/Dockerfile", context,
         ],
         environment={"DOCKER_BUILDKIT": "0"},

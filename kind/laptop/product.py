@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from laptop import places
-from laptop.cluster import LAPTOP, Cluster, kubectl, kubectl_program
+from laptop.cluster_health import kubectl
+from laptop.cluster_state import LAPTOP, Cluster
+from laptop.kubernetes_programs import kubectl_program
 from laptop.progress import StepFailed, step
 
 NAMESPACE = "imageclassifier-system"

@@ -18,7 +18,8 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from laptop import cluster, places
+from laptop import places
+from laptop.cluster_state import LAPTOP
 from laptop.traffic import SteadyTraffic, Tally
 
 EXAMPLES = places.REPOSITORY / "examples"
@@ -213,7 +214,7 @@ def ensure_tiny_models(wanted: Mapping[str, str]) -> dict[str, str]:
     cluster too.
     """
     build, directory = places.KIND / "build_images.py", make_tiny_models(wanted)
-    loaded = run(build, "--load", cluster.LAPTOP.name, "--models", directory, "gateway")
+    loaded = run(build, "--load", LAPTOP.name, "--models", directory, "gateway")
     images: dict[str, str] = json.loads(loaded)
     return {model: images[model] for model in wanted}
 

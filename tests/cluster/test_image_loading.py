@@ -10,7 +10,7 @@ from images import build, docker, load_into_nodes, recipes
 from images.packages import lock_text
 from images.recipes import Program
 from images.trees import File
-from laptop.cluster import LAPTOP
+from laptop.cluster_state import LAPTOP
 
 pytestmark = pytest.mark.cluster
 

@@ -18,7 +18,7 @@ import pytest
 
 from cluster_testbed import Classifier, Kubectl, Wait, make_tiny_models, plain_picture, tiny_classifier
 from laptop import product
-from laptop.cluster import TWO_WORKERS
+from laptop.cluster_state import TWO_WORKERS
 from laptop.traffic import Tally
 
 pytestmark = pytest.mark.workers

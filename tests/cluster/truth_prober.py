@@ -155,7 +155,8 @@ class TruthProber:
 
 
 def main() -> int:
-    from laptop.cluster import LAPTOP, kubectl_program
+    from laptop.cluster_state import LAPTOP
+    from laptop.kubernetes_programs import kubectl_program
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("namespace")

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laptop import apt, base_image, cluster, engine, golang, node_image, places, progress, registry
-from laptop.cluster import Found, Record
+from laptop import apt, base_image, cluster, engine, golang, node_image, places, proc, progress, registry
+from laptop.cluster_state import LAPTOP, TWO_WORKERS, Found, Record, decide
 
 NODES = ["imageclassifier-control-plane"]
 RECORD = Record("node:1", "abc", {NODES[0]: "id1"})
 
 
 def decided(found: dict[str, Found], record: Record | None = RECORD, image: str = "node:1") -> str:
-    return cluster.decide(NODES, found, record, image, "abc")
+    return decide(NODES, found, record, image, "abc")
 
 
 def test_without_containers_a_cluster_is_created_regardless_of_the_record() -> None:
@@ -42,8 +42,8 @@ def test_a_cluster_of_another_node_image_or_with_other_containers_is_made_again(
 
 
 def test_the_nodes_are_named_as_kind_names_them() -> None:
-    assert cluster.LAPTOP.nodes == ["imageclassifier-control-plane"]
-    assert cluster.TWO_WORKERS.nodes == [
+    assert LAPTOP.nodes == ["imageclassifier-control-plane"]
+    assert TWO_WORKERS.nodes == [
         "imageclassifier-workers-control-plane",
         "imageclassifier-workers-worker",
         "imageclassifier-workers-worker2",
@@ -184,22 +184,22 @@ def test_the_runtime_wrapper_is_set_only_where_the_capability_is_withheld() -> N
 
 def test_a_capability_is_read_from_the_bounding_set() -> None:
     everything, without = "CapBnd:\t000001ffffffffff\n", "CapBnd:\t000001fffeffffff\n"
-    assert engine.has_capability(everything, engine.CAP_SYS_RESOURCE)
-    assert not engine.has_capability(without, engine.CAP_SYS_RESOURCE)
+    assert proc.has_capability(everything, proc.CAP_SYS_RESOURCE)
+    assert not proc.has_capability(without, proc.CAP_SYS_RESOURCE)
 
 
 def test_a_machine_without_proc_has_its_engine_in_a_virtual_machine_and_none_of_ours_to_stop(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(engine, "_PROC", tmp_path / "none")
+    monkeypatch.setattr(proc, "_PROC", tmp_path / "none")
     files = engine.Files(*(tmp_path / name for name in ("settings", "runtime", "pid", "log", "data", "run")))
     monkeypatch.setattr(engine.Files, "of_this_machine", lambda: files)
-    assert engine.host_has_sys_resource()
+    assert proc.host_has_sys_resource()
     engine.stop(progress.Step("stop", tmp_path / "log"))
 
 
 def test_a_port_that_something_listens_on_is_named_before_the_cluster_is_made() -> None:
-    assert cluster.LAPTOP.host_ports == [8080]
+    assert LAPTOP.host_ports == [8080]
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         with pytest.raises(progress.StepFailed, match=rf"Port {port} of this machine, .* end the program"):
@@ -217,7 +217,7 @@ def test_only_what_an_engine_of_ours_mounted_is_unmounted_the_innermost_first() 
 34 27 0:4 net:[4026532282] /run/ours-not/netns/default rw - nsfs nsfs rw
 """
     ours = (Path("/run/ours"), Path("/data/docker"))
-    assert engine.left_mounted(mounts, ours) == [
+    assert proc.left_mounted(mounts, ours) == [
         "/run/ours/netns/default",
         "/data/docker/overlay2/1/merged",
         "/data/docker",
@@ -233,7 +233,7 @@ def test_only_what_an_engine_of_ours_mounted_is_unmounted_the_innermost_first() 
 )
 def test_a_disk_or_a_subvolume_that_somebody_mounted_for_the_engine_stays(mount: str) -> None:
     mounts = f"27 1 254:0 / / rw - btrfs /dev/vda rw\n{mount}\n"
-    assert engine.left_mounted(mounts, (Path("/data/docker"),)) == []
+    assert proc.left_mounted(mounts, (Path("/data/docker"),)) == []
 
 
 def test_a_digest_changes_with_a_value_and_with_a_files_bytes(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from laptop import engine, places, progress
+from laptop import places, proc, progress
 
 WRAPPER = places.KIND / "runtime" / "runc-without-sys-resource"
 
@@ -62,11 +62,11 @@ def test_the_wrapper_forwards_every_other_command_unchanged(fake_runc: Path) -> 
 
 def test_a_pid_file_whose_number_another_program_has_is_stale(tmp_path: Path) -> None:
     pid_file = tmp_path / "dockerd.pid"
-    assert engine.running_pid(pid_file, "dockerd") is None
+    assert proc.running_pid(pid_file, "dockerd") is None
     pid_file.write_text(f"{os.getpid()}\n")
-    assert engine.running_pid(pid_file, "dockerd") is None
+    assert proc.running_pid(pid_file, "dockerd") is None
     own_name = Path("/proc/self/comm").read_text().strip()
-    assert engine.running_pid(pid_file, own_name) == os.getpid()
+    assert proc.running_pid(pid_file, own_name) == os.getpid()
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from laptop.cluster import LAPTOP, kubectl_program
+from laptop.cluster_state import LAPTOP
+from laptop.kubernetes_programs import kubectl_program
 
 Json = dict[str, Any]
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 from api import GROUP, Api, Json
 
-from laptop.cluster import LAPTOP, kubectl_program
+from laptop.cluster_state import LAPTOP
+from laptop.kubernetes_programs import kubectl_program
 
 NAMESPACE = "rollouts-bench"
 LOOK_SECONDS = 0.2
