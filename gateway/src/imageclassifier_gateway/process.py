@@ -19,6 +19,9 @@ from .http.server import HttpServer, bind
 
 #: How long the last log lines may take.
 _LOG_SECONDS = 1.0
+#: How long a thread may keep Python's lock when others want it. A request of a small picture takes the lock
+#: about ten times, and with Python's default of 5 ms each time may have to wait so long for a costly body.
+_SWITCH_SECONDS = 0.001
 
 
 def run(settings: Settings) -> NoReturn:
@@ -33,11 +36,13 @@ def run(settings: Settings) -> NoReturn:
         )
         sys.exit(1)
     from .api.app import create_app, wants_body
+    from .api.early_refusals import early_refusals
     from .gateway import build_gateway
     from .http.internal_answers import InternalAnswers
     from .http.internal_server import InternalServer
 
     configure_logging()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     status = 0
     try:
         gateway = build_gateway(settings)
@@ -45,7 +50,7 @@ def run(settings: Settings) -> NoReturn:
         InternalServer(InternalAnswers(gateway), settings.internal_port).start()
         app = create_app(gateway)
         gateway.start()
-        asyncio.run(HttpServer(gateway, app, wants_body(app)).serve(listener))
+        asyncio.run(HttpServer(gateway, app, wants_body(app), early_refusals(gateway)).serve(listener))
     except BaseException:
         logging.getLogger(__name__).exception("The gateway ends because a part of it failed.")
         status = 1

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -21,6 +22,7 @@ from PIL import Image
 
 from gateway_testbed import CONTRACT, FakeModel, eventually, picture, routing, write_atomically
 from imageclassifier_gateway.api.app import create_app
+from imageclassifier_gateway.api.early_refusals import early_refusals
 from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.contract import ModelInput
 from imageclassifier_gateway.fetching.urls import FetchError
@@ -28,7 +30,7 @@ from imageclassifier_gateway.gateway import Gateway, build_gateway
 from imageclassifier_gateway.limits.admission import Admission, Slow
 from imageclassifier_gateway.limits.deadline import Deadline
 from imageclassifier_gateway.pixels import images
-from imageclassifier_gateway.problems import CAUSES
+from imageclassifier_gateway.problems import CAUSES, Problem
 from imageclassifier_gateway.versions.batches import picture_bytes
 
 
@@ -240,12 +242,42 @@ def test_slow_urls_leave_places_to_requests_that_are_all_there(
         try:
             assert all(fetching.acquire(timeout=60) for _ in range(half))
             assert "with URLs" in problem(ask(half), 503, "overloaded")
+            with pytest.raises(Problem, match="with URLs") as refused:
+                early_refusals(gateway)("/predict", b'{"url": "https://site.example/"}')
+            assert refused.value.cause == "overloaded"
             assert client.post("/predict", data=picture("red")).status_code == 200
         finally:
             released.set()
         # The slow requests have freed their places. Only the model was still too slow for them.
         assert {answer.result().status_code for answer in slow} <= {200, 504}
     assert ask(0).status_code == 200
+
+
+def test_a_url_of_a_site_that_has_its_share_of_places_is_refused_before_it_gets_a_thread(
+    gateway: Gateway,
+) -> None:
+    check = early_refusals(gateway)
+    busy = b'{"url": "https://a.busy.example/p.jpg"}'
+    with ExitStack() as places:
+        # URLs may have half of the places, and one site half of these.
+        for number in range(gateway.settings.max_requests_in_flight // 4):
+            check("/predict", busy)
+            refusal = places.enter_context(gateway.fetcher.place([f"https://{number}.busy.example/"]))
+            assert refusal(f"https://{number}.busy.example/") is None
+        with pytest.raises(Problem, match=r"busy\.example") as refused:
+            check("/predict", busy)
+        assert refused.value.cause == "overloaded"
+        for other in (
+            b'{"url": "https://other.example/p.jpg"}',
+            b'{"urls": ["https://a.busy.example/p.jpg"]}',  # its one result has the error
+            b'{"url": "no url"}',
+            b'{"image": "cGljdHVyZQ=="}',
+            b"{" * 5_000,
+            picture(),
+        ):
+            check("/predict", other)
+        check("/v1/models/bench-model:predict", busy)
+    check("/predict", busy)
 
 
 def test_small_uploads_are_answered_while_large_ones_have_all_the_places_they_may(

@@ -115,6 +115,11 @@ class Fetcher:
         finally:
             self._places.give_back(granted)
 
+    def refusal(self, url: str) -> FetchError | None:
+        """Why the picture behind a URL cannot be fetched now, because others fetch too much from its site."""
+        host = _host_of(url)
+        return None if host is None or self._places.would_grant(site_of(host)) else _busy(host)
+
     def fetch(self, url: str, deadline: Deadline, hold: Callable[[int], None] = lambda _: None) -> bytes:
         """The bytes behind a URL. Raises FetchError.
 

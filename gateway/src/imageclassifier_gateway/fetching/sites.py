@@ -53,6 +53,11 @@ class SitePlaces:
             self._holders.update(granted)
             return granted
 
+    def would_grant(self, site: str) -> bool:
+        """Whether `take` would grant this site now."""
+        with self._lock:
+            return self._holders[site] < self._free
+
     def give_back(self, granted: frozenset[str]) -> None:
         """Release a place that `take` granted for these sites."""
         with self._lock:

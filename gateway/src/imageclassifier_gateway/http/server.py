@@ -59,8 +59,18 @@ def raise_descriptor_limit() -> int:
 class HttpServer:
     """Serves one WSGI application until SIGTERM."""
 
-    def __init__(self, gateway: Gateway, app: WsgiApp, wants_body: Callable[[str, str], bool]) -> None:
-        """`wants_body(method, path)` is false for a request that `app` refuses whatever its body is."""
+    def __init__(
+        self,
+        gateway: Gateway,
+        app: WsgiApp,
+        wants_body: Callable[[str, str], bool],
+        check: Callable[[str, bytes], None],
+    ) -> None:
+        """`wants_body(method, path)` is false for a request that `app` refuses whatever its body is.
+
+        `check(path, body)` raises Problem for a request that `app` would refuse because others take all
+        places.
+        """
         settings = gateway.settings
         self.timeout_seconds = settings.timeout_seconds
         self.max_body_bytes = settings.max_body_bytes
@@ -69,6 +79,7 @@ class HttpServer:
         self._gateway = gateway
         self._app = app
         self._wants_body = wants_body
+        self._check = check
         limit = max(64, min(_CONNECTIONS, raise_descriptor_limit() - _OTHER_DESCRIPTORS))
         self._connections = Connections(limit, settings.max_buffered_bytes // 2, gateway.stats)
         self._threads = ThreadPoolExecutor(settings.max_requests_in_flight, thread_name_prefix="request")
@@ -116,6 +127,7 @@ class HttpServer:
             request.ticket.close()
             self._send(connection, request, _PONG)
             return
+        self._check(split_target(request.head.target)[0], request.body)
         environ = make_environ(
             request.head,
             request.body,

@@ -111,12 +111,20 @@ class Admission:
         with self._lock:
             if reason in ticket.slow:
                 return
-            if self._slow[reason] >= reason.most_of(self._max_requests):
-                raise Problem("overloaded", reason.refusal)
+            self._check_slow(reason)
             if not ticket.slow:
                 self._hold_slow(ticket.held_bytes, others_bytes=self._slow_bytes)
             self._slow[reason] += 1
             ticket.slow.add(reason)
+
+    def check_slow(self, reason: Slow) -> None:
+        """Raise Problem if there is no place for one more slow request now."""
+        with self._lock:
+            self._check_slow(reason)
+
+    def _check_slow(self, reason: Slow) -> None:
+        if self._slow[reason] >= reason.most_of(self._max_requests):
+            raise Problem("overloaded", reason.refusal)
 
     def _hold_slow(self, count_bytes: int, others_bytes: int) -> None:
         """Raises Problem when slow requests would hold too many bytes. One alone may hold what it needs."""
