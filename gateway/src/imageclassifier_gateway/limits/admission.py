@@ -17,8 +17,8 @@ from prometheus_client import Gauge
 
 from ..problems import Problem
 
-#: Where the server puts things into a request's WSGI environment: its ticket, and when its first and its last
-#: byte arrived, in monotonic seconds.
+#: The keys of a request's WSGI environment under which the server stores the ticket, and the times of the
+#: first and the last byte in monotonic seconds.
 TICKET = "imageclassifier.ticket"
 BEGAN = "imageclassifier.began"
 ARRIVED = "imageclassifier.arrived"
@@ -64,7 +64,7 @@ class Admission:
         held_bytes.set_function(lambda: self._bytes)
 
     def open(self) -> Ticket:
-        """A ticket for a request that is still arriving: it may hold bytes, and has no place yet."""
+        """A ticket for a request that is still arriving. It may hold bytes, but has no place yet."""
         return Ticket(self)
 
     def enter(self) -> Ticket:
@@ -75,7 +75,7 @@ class Admission:
 
     @contextmanager
     def place_of(self, environ: Mapping[str, Any]) -> Iterator[Ticket]:
-        """The ticket of a WSGI request: the server's, or for other servers one of its own."""
+        """The ticket of a WSGI request. If the server has stored none, the request gets its own."""
         given = environ.get(TICKET)
         if isinstance(given, Ticket):
             yield given  # the server closes it
@@ -127,7 +127,7 @@ class Admission:
             raise Problem("overloaded", reason.refusal)
 
     def _hold_slow(self, count_bytes: int, others_bytes: int) -> None:
-        """Raises Problem when slow requests would hold too many bytes. One alone may hold what it needs."""
+        """Raises Problem if slow requests would hold too many bytes together. One alone may."""
         if others_bytes and self._slow_bytes + count_bytes > _SLOW_BYTES_SHARE * self._max_bytes:
             raise Problem(
                 "overloaded",

@@ -28,8 +28,8 @@ _Result = TypeVar("_Result")
 
 #: The limit for the light lane: a JPEG of 3 megapixels, or a PNG of half a megapixel.
 _LIGHT = images.Budget(seconds=0.025, decoded_bytes=16_000_000)
-#: Reading a picture's header takes about this long for each byte of the file. This estimate orders the light
-#: lane, since only the size is known before the header is read.
+#: The estimated time to read a picture's header, for each byte of the file. The estimate orders the jobs of
+#: the light lane, because only the size is known before the header is read.
 _HEADER_SECONDS_PER_BYTE = 10e-9
 #: The niceness of the threads that decode costly pictures: all other threads go first on a busy core.
 _NICENESS = 10

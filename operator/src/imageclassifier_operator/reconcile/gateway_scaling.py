@@ -1,7 +1,7 @@
-"""How many replicas the gateway's Deployment gets from the operator, and whether somebody else scales it.
+"""The replicas of the gateway's Deployment: a number from the spec, or left to a HorizontalPodAutoscaler.
 
-The operator leaves `replicas` alone when a HorizontalPodAutoscaler targets the Deployment: its own, for
-`spec.gateway.autoscaling`, or anybody's. Any other change of `replicas` is put back, as one by hand.
+The operator does not write `replicas` while an autoscaler targets the Deployment, either its own (for
+`spec.gateway.autoscaling`) or that of somebody else. It reverts any other change, such as one by hand.
 """
 
 import logging
@@ -18,11 +18,11 @@ from imageclassifier_operator.runtime.drift import owns
 logger = logging.getLogger(__name__)
 
 AUTOSCALER_SECONDS = 60.0
-"""How long the answer counts whether a foreign autoscaler exists. Those are not watched."""
+"""How long the operator remembers whether a foreign autoscaler exists. It does not watch autoscalers."""
 
 
 class GatewayScaling:
-    """Decides about the replicas of gateways. Lists autoscalers only when somebody has changed a number."""
+    """Decides the replicas of gateways. It lists autoscalers only when somebody has changed the number."""
 
     def __init__(self, cache: Cache, client: KubernetesClient) -> None:
         self._cache, self._client = cache, client

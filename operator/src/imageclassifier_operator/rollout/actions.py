@@ -1,4 +1,4 @@
-"""The actions: how a transition changes the state. The phase and its clock are set by `transitions`."""
+"""The actions: how a transition changes the state. `decision` sets the phase and its clock."""
 
 from dataclasses import replace
 from typing import Any

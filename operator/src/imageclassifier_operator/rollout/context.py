@@ -9,7 +9,7 @@ from imageclassifier_operator.rollout.state import State
 
 @dataclass(frozen=True)
 class RolloutContext:
-    """`cause`: the problem that the guard of a failing transition returned."""
+    """What guards and actions know. `cause` is the problem that the transition's guard returned."""
 
     goal: Goal
     state: State
@@ -26,8 +26,8 @@ class RolloutContext:
     def seconds_undisturbed(self) -> float:
         """Seconds since the phase or step began, or since a node last took pods of the version.
 
-        Time that this process has not observed does not count: the clock of the last leader, by which the
-        phase began, may differ from ours.
+        Only time that this process has observed counts. The phase may have begun under another leader, whose
+        clock differs from ours.
         """
         seconds = min(self.seconds_in_phase, self.snapshot.observed_seconds)
         disrupted = self.state.disrupted_at

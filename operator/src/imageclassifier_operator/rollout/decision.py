@@ -47,7 +47,7 @@ class Decision:
 
     `verify`: the candidate's verification Job must exist. `delete_others`: the children of versions that
     `state` does not keep may be deleted, since no gateway sends them requests any more. `requeue_seconds`:
-    when time alone may change the decision.
+    after this time the decision may change without any event.
     """
 
     state: State
@@ -157,7 +157,7 @@ def _taken(transition: Transition, context: RolloutContext, after: State) -> Tak
 
 
 def _with_history(verdict: str, taken: TakenTransition, context: RolloutContext, after: State) -> State:
-    """`after` with the end of the rollout that the transition has ended, if it has ended one."""
+    """`after` with a new entry in the history, if the transition ended the rollout of a version."""
     if not verdict or taken.version is None:
         return after
     observed = context.snapshot.versions.get(taken.version)

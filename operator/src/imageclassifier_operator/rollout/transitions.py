@@ -1,7 +1,7 @@
 """The rollout as a state machine: the table of transitions.
 
-The first transition of the present phase whose guard holds is taken; `decision` repeats that until none
-holds. docs/rollouts.md draws its diagram from this table.
+`decision` takes the first transition of the current phase whose guard holds, and repeats that until no guard
+holds. The diagram in docs/rollouts.md is generated from this table.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ SETTLE, RETIRE, STABLE, STOPPED = Phase.SETTLE, Phase.RETIRE, Phase.STABLE, Phas
 
 @dataclass(frozen=True)
 class Transition:
-    """From a phase of `source`, when `guard` holds, to `target` (None: the same phase), with `action`.
+    """One row of the table: in a phase of `source`, when `guard` holds, run `action` and enter `target`.
 
-    `name` is the reason of the Event. `message` is its text, with `{version}` and `{percent}` to be filled
-    in.
+    Without a `target` the phase stays. `name` is the reason of the Event. `message` is its text, with the
+    placeholders `{version}` and `{percent}`.
     """
 
     name: str
@@ -38,19 +38,19 @@ class Transition:
     action: Action
     message: str
     restarts_clock: bool = True
-    """Whether the phase, or its step, begins again."""
+    """Whether the time in the phase or step starts again at zero."""
     serving: bool | None = None
-    """Only when a version serves (True), or when none does (False)."""
+    """True: only while a version serves. False: only while none does. None: always."""
     history_entry: str = ""
     """The verdict of the entry that this transition adds to `status.history`; empty if it adds none."""
     about: Literal["candidate", "serving", "previous"] = "candidate"
-    """Which version the message is about. Without a candidate it is the one that serves afterwards."""
+    """The version that the message names. Without a candidate, that is the version that serves afterwards."""
 
 
 ROLLOUT = (LOAD, VERIFY, SHIFT)
 RUNNING = tuple(phase for phase in Phase if phase is not STOPPED)
 ROLLED_BACK = "RolledBack"
-"""The name of the transitions that take traffic from a version that fails."""
+"""The name of the transitions that return the traffic of a failing version to another one."""
 
 TRANSITIONS: tuple[Transition, ...] = (
     # The user changes the goal.

@@ -1,4 +1,4 @@
-"""The guards: pure questions that decide whether a transition may happen, one module per phase.
+"""Guards: pure functions that decide whether a transition may happen, one module for each phase.
 
-A guard answers with a bool. A guard of a failing transition answers with the `Problem`, or None.
+A guard returns a bool. The guard of a transition after a failure returns the `Problem`, or None without one.
 """

@@ -1,4 +1,4 @@
-"""Guards on what the user wants: another version, the previous one, other rules, other settings."""
+"""Guards on changes of the spec: another version, the previous one, other rules, other settings, stopped."""
 
 from imageclassifier_operator.rollout.context import RolloutContext
 from imageclassifier_operator.rollout.guards.pods import is_warm
@@ -11,17 +11,17 @@ def something_serves(context: RolloutContext) -> bool:
 
 
 def stop_is_wanted(context: RolloutContext) -> bool:
-    """No pods are wanted."""
+    """`spec.stopped` is true."""
     return context.goal.stopped
 
 
 def start_is_wanted(context: RolloutContext) -> bool:
-    """Pods are wanted again."""
+    """`spec.stopped` is not true any more."""
     return not context.goal.stopped
 
 
 def another_version_is_wanted(context: RolloutContext) -> bool:
-    """A version other than the serving one is wanted, and it has not failed in its present form."""
+    """The spec asks for a version other than the serving one, and this attempt at it has not failed."""
     state, wanted = context.state, context.goal.wanted
     if state.serving is not None and state.serving.version == wanted.version:
         return False
@@ -29,9 +29,9 @@ def another_version_is_wanted(context: RolloutContext) -> bool:
 
 
 def new_rollout_may_start(context: RolloutContext) -> bool:
-    """Another version is wanted, and no pods of an earlier attempt at it are left.
+    """The spec asks for another version, and no pods of a failed attempt at it are left.
 
-    Pods of a failed version that are still being removed would fail a second attempt at once.
+    A second attempt would take over such pods, and fail at once.
     """
     wanted, state = context.goal.wanted, context.state
     pods_are_left = wanted.version not in state.kept and context.snapshot.is_deployed(wanted)
@@ -41,7 +41,7 @@ def new_rollout_may_start(context: RolloutContext) -> bool:
 
 
 def candidate_is_replaced(context: RolloutContext) -> bool:
-    """Another version than the candidate is wanted, and not the serving one."""
+    """The spec asks for a version that is neither the candidate nor the serving version."""
     candidate = context.state.candidate
     return (
         candidate is not None
@@ -51,7 +51,7 @@ def candidate_is_replaced(context: RolloutContext) -> bool:
 
 
 def candidate_is_unwanted(context: RolloutContext) -> bool:
-    """The serving version is wanted again, or the wanted version has already failed under these rules."""
+    """The spec asks for the serving version again, or for a version that has failed under these rules."""
     candidate, goal = context.state.candidate, context.goal
     return candidate is not None and (
         candidate.input_hash != goal.wanted.input_hash or context.state.has_failed(goal.attempt)
@@ -59,7 +59,7 @@ def candidate_is_unwanted(context: RolloutContext) -> bool:
 
 
 def rules_changed(context: RolloutContext) -> bool:
-    """The version in the rollout stays, but the rules of the rollout or the retry annotation changed."""
+    """The rules of the rollout or the retry annotation changed, but not the version in the rollout."""
     state = context.state
     version = state.candidate or state.under_analysis
     return (
@@ -70,7 +70,7 @@ def rules_changed(context: RolloutContext) -> bool:
 
 
 def settings_changed_in_place(context: RolloutContext) -> bool:
-    """The serving version keeps its model files but gets other settings: its Deployment rolls its pods."""
+    """The spec changes settings of the serving version but not its model. Its pods are replaced."""
     serving, wanted = context.state.serving, context.goal.wanted
     return (
         serving is not None
@@ -81,7 +81,7 @@ def settings_changed_in_place(context: RolloutContext) -> bool:
 
 
 def previous_is_wanted_and_warm(context: RolloutContext) -> bool:
-    """The previous version is wanted again and still has ready pods.
+    """The spec asks for the previous version again, and that version still has ready pods.
 
     Every gateway is connected to it already, since the routing file lists it with 0 percent.
     """

@@ -7,7 +7,7 @@ from imageclassifier_operator.rollout.guards.pods import fatal_problem, is_loade
 
 
 def candidate_is_loaded(context: RolloutContext) -> bool:
-    """All pods are available, and no outdated pod of this number could answer the verification."""
+    """All pods are available, and no outdated pod of this version number could answer the verification."""
     candidate = context.state.candidate
     if candidate is None or not is_loaded(context, candidate):
         return False
@@ -15,7 +15,7 @@ def candidate_is_loaded(context: RolloutContext) -> bool:
 
 
 def candidate_failed_to_load(context: RolloutContext) -> Problem | None:
-    """A fatal problem, or the deadline. The first version keeps trying, since nothing else serves."""
+    """A fatal problem of the pods, or the deadline. None for the first version, which keeps trying."""
     candidate = context.state.candidate
     if candidate is None or context.state.serving is None:
         return None

@@ -1,4 +1,4 @@
-"""What guards of several phases ask about a version's pods: are they ready, reachable, overdue?"""
+"""Checks of a version's pods that several guards share: ready, usable by the gateways, overdue."""
 
 from dataclasses import replace
 
@@ -9,11 +9,11 @@ from imageclassifier_operator.rollout import gateway_problems
 from imageclassifier_operator.rollout.context import RolloutContext
 
 UNAVAILABLE_SECONDS = 10.0
-"""How long the pods of a version under analysis may fail their readiness probes. A missed probe of its only
-pod does not mean that the model failed, and another version answers its requests meanwhile.
+"""How long all pods of a version under analysis may fail their readiness probes. One missed probe of the only
+pod does not mean that the model failed. Another version answers the requests meanwhile.
 """
 _OF_THE_CLUSTER = (Reason.POD_EVICTED, Reason.NODE_LOST, Reason.UNSCHEDULABLE)
-"""Why pods that nodes have taken are not replaced yet. No version is to blame for these."""
+"""Reasons why pods that were lost with their nodes are not replaced yet. The version does not cause them."""
 
 
 def is_warm(snapshot: Snapshot, version: ModelVersion) -> bool:
@@ -61,8 +61,9 @@ def overdue(
 ) -> Problem | None:
     """The phase has exceeded `progressDeadlineSeconds`, or the given deadline, because of `cause`.
 
-    The deadline does not count while the user pauses the rollout or a write is blocked. It starts again when
-    a node takes pods of the version, and does not count while the cluster has no place for their successors.
+    The deadline does not count while the user pauses the rollout or a write is blocked. When the version
+    loses pods with their nodes, the deadline starts again. It does not count while the cluster has no place
+    for new pods.
     """
     candidate = context.state.candidate
     deadline = deadline_seconds or context.goal.rollout.progress_deadline_seconds
@@ -74,11 +75,11 @@ def overdue(
 
 
 def unreachable(context: RolloutContext, candidate: ModelVersion) -> Problem:
-    """Which gateway keeps the candidate from its traffic, as far as the reports show."""
+    """Why the gateways cannot send traffic to the candidate, as their reports show."""
     snapshot, revision = context.snapshot, context.state.revision
-    late = [g.pod for g in snapshot.ready_gateways if g.report is None or g.report.revision != revision]
-    if late:
-        waiting = replace(snapshot, unacknowledged=tuple(late))
+    others = [g.pod for g in snapshot.ready_gateways if g.report is None or g.report.revision != revision]
+    if others:
+        waiting = replace(snapshot, unacknowledged=tuple(others))
         message = gateway_problems.unacknowledged(context.state, waiting)
     else:
         message = gateway_problems.unconnected(snapshot, candidate.version) or ""
@@ -96,10 +97,10 @@ def unreachable_too_long(context: RolloutContext, candidate: ModelVersion) -> Pr
 
 
 def unavailable_too_long(context: RolloutContext) -> Problem | None:
-    """The version under analysis has had no ready pod for too long, and no node is to blame.
+    """The version under analysis has had no ready pod for too long, and lost nodes are not the cause.
 
     Pods that run and fail their probes have ten seconds. Pods that are replaced or restarted have
-    `progressDeadlineSeconds`, since the fallback answers meanwhile.
+    `progressDeadlineSeconds`: the fallback answers meanwhile.
     """
     version, since = context.state.under_analysis, context.state.unavailable_since
     if version is None or since is None:
@@ -120,7 +121,7 @@ def unavailable_too_long(context: RolloutContext) -> Problem | None:
 
 
 def _waits_for_nodes(context: RolloutContext, problem: Problem | None) -> bool:
-    """Nodes have taken the version's pods, and the cluster has no place for their successors yet."""
+    """The version lost pods with their nodes, and the cluster has no place for new ones yet."""
     disrupted = context.state.disrupted_at is not None or context.state.under_analysis is not None
     return disrupted and problem is not None and problem.reason in _OF_THE_CLUSTER
 
