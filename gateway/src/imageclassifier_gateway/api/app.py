@@ -21,6 +21,7 @@ from ..http.refusals import SAFETY_HEADERS, problem_document
 from ..limits.admission import BEGAN
 from ..problems import MEDIA_TYPE, Problem, internal_error
 from . import cors
+from .open_inference import open_inference_routes
 from .page_routes import page_routes
 from .predict import predict_routes
 from .tfserving_rest import tfserving_routes
@@ -37,6 +38,7 @@ def create_app(gateway: Gateway) -> Flask:
     app = Flask("imageclassifier_gateway", static_folder=None)
     app.register_blueprint(predict_routes(gateway, gateway.admission))
     app.register_blueprint(tfserving_routes(gateway, gateway.admission))
+    app.register_blueprint(open_inference_routes(gateway, gateway.admission))
     app.register_blueprint(page_routes(gateway))
 
     @app.before_request
@@ -60,7 +62,7 @@ def create_app(gateway: Gateway) -> Flask:
         gateway.stats.problems.labels(problem.cause).inc()
         trace: Trace = g.trace
         trace.log_fields["problem"] = problem.cause
-        document = problem_document(problem, trace.request_id, request.path.startswith("/v1/"))
+        document = problem_document(problem, trace.request_id, request.path.startswith(("/v1/", "/v2/")))
         response = Response(document, problem.status, mimetype=MEDIA_TYPE)
         response.headers.update(problem.headers)
         response.headers["Link"] = problem.link(request.path)

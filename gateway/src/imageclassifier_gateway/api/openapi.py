@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from imageclassifier_gateway import __version__
 
 from ..config import Settings
-from ..problems import CAUSES, MEDIA_TYPE
+from .openapi_responses import answer, file, get, problems
 from .openapi_schemas import Json, ref, schemas
 
 _PREDICT_CAUSES = (
@@ -15,8 +13,6 @@ _PREDICT_CAUSES = (
     "url-refused", "url-not-fetched", "model-error", "overloaded", "not-ready", "model-unavailable",
     "model-timeout", "timeout",
 )  # fmt: skip
-#: The causes for requests that are refused before their path is known.
-_UNREADABLE_CAUSES = ("bad-request", "url-too-long", "headers-too-large")
 _MODEL_CAUSES = (
     "not-found", "model-error", "overloaded", "not-ready", "model-unavailable", "model-timeout",
 )  # fmt: skip
@@ -38,13 +34,14 @@ def openapi_document(settings: Settings) -> Json:
             "/predict": {"post": _predict(settings)},
             **_tfserving_paths("/v1/models/{model}", [_MODEL], settings),
             **_tfserving_paths("/v1/models/{model}/versions/{version}", [_MODEL, _VERSION], settings),
-            "/openapi.json": {"get": _get("This document", "AnyObject", ())},
+            **_open_inference_paths(),
+            "/openapi.json": {"get": get("This document", "AnyObject", ())},
             "/problems": {
-                "get": _file("The meaning of each problem, and what to do", "text/html; charset=utf-8")
+                "get": file("The meaning of each problem, and what to do", "text/html; charset=utf-8")
             },
-            "/": {"get": _file("The page to try the model", "text/html; charset=utf-8")},
-            "/page.js": {"get": _file("The script of the page", "text/javascript; charset=utf-8")},
-            "/page.css": {"get": _file("The style sheet of the page", "text/css; charset=utf-8")},
+            "/": {"get": file("The page to try the model", "text/html; charset=utf-8")},
+            "/page.js": {"get": file("The script of the page", "text/javascript; charset=utf-8")},
+            "/page.css": {"get": file("The style sheet of the page", "text/css; charset=utf-8")},
         },
         "components": {"schemas": schemas(settings), "headers": _HEADERS},
     }
@@ -90,7 +87,6 @@ _HEADERS: Json = {
         "schema": {"type": "string"},
     },
 }
-_REQUEST_ID: Json = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
 
 
 def _predict(settings: Settings) -> Json:
@@ -126,11 +122,11 @@ def _predict(settings: Settings) -> Json:
             },
         },
         "responses": {
-            "200": _answer(
+            "200": answer(
                 {"anyOf": [ref("Prediction"), ref("Predictions")]},
                 "The prediction; a list of predictions for `urls` and for a form with several files",
             ),
-            **_problems((*_PREDICT_CAUSES, "cross-site-url")),
+            **problems((*_PREDICT_CAUSES, "cross-site-url")),
         },
     }
 
@@ -140,15 +136,52 @@ def _tfserving_paths(base: str, parameters: list[Json], settings: Settings) -> J
         base + ":predict": {"parameters": parameters, "post": _tfserving_predict(settings)},
         base: {
             "parameters": parameters,
-            "get": _get(
+            "get": get(
                 "The status of the version, as TensorFlow Serving returns it", "ModelStatus", _MODEL_CAUSES
             ),
         },
         base + "/metadata": {
             "parameters": parameters,
-            "get": _get(
+            "get": get(
                 "The signatures of the version, as TensorFlow Serving returns them", "Metadata", _MODEL_CAUSES
             ),
+        },
+    }
+
+
+def _open_inference_paths() -> Json:
+    paths: Json = {
+        "/v2": {"get": get("The name and version of the gateway", "AnyObject", ())},
+        "/v2/health/live": {"get": get("Whether the gateway runs", "AnyObject", ())},
+        "/v2/health/ready": {"get": get("Whether the gateway is ready", "AnyObject", ("not-ready",))},
+    }
+    for base, parameters in (
+        ("/v2/models/{model}", [_MODEL]),
+        ("/v2/models/{model}/versions/{version}", [_MODEL, _VERSION]),
+    ):
+        paths[base] = {
+            "parameters": parameters,
+            "get": get("The inputs and outputs of the model", "AnyObject", _MODEL_CAUSES),
+        }
+        paths[base + "/ready"] = {
+            "parameters": parameters,
+            "get": get("Whether the version is ready", "AnyObject", _MODEL_CAUSES),
+        }
+        paths[base + "/infer"] = {"parameters": parameters, "post": _open_inference_infer()}
+    return paths
+
+
+def _open_inference_infer() -> Json:
+    return {
+        "summary": "Classify pictures with the Open Inference Protocol V2",
+        "description": "Returns the probabilities, in the order of the classes of the model, and the label.",
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": ref("InferenceRequest")}},
+        },
+        "responses": {
+            "200": answer(ref("InferenceResponse"), "The outputs"),
+            **problems((*_PREDICT_CAUSES, "not-found")),
         },
     }
 
@@ -162,44 +195,7 @@ def _tfserving_predict(settings: Settings) -> Json:
             "content": {"application/json": {"schema": ref("TfServingRequest")}},
         },
         "responses": {
-            "200": _answer(ref("TfServingResponse"), "The probabilities"),
-            **_problems((*_PREDICT_CAUSES, "not-found")),
+            "200": answer(ref("TfServingResponse"), "The probabilities"),
+            **problems((*_PREDICT_CAUSES, "not-found")),
         },
     }
-
-
-def _get(summary: str, schema: str, causes: Iterable[str]) -> Json:
-    return {"summary": summary, "responses": {"200": _answer(ref(schema), summary), **_problems(causes)}}
-
-
-def _file(summary: str, media_type: str) -> Json:
-    content = {media_type: {"schema": {"type": "string"}}}
-    file = {"description": summary, "headers": _REQUEST_ID, "content": content}
-    return {"summary": summary, "responses": {"200": file, **_problems(())}}
-
-
-def _answer(schema: Json, description: str) -> Json:
-    return {
-        "description": description,
-        "headers": _REQUEST_ID,
-        "content": {"application/json": {"schema": schema}},
-    }
-
-
-def _problems(causes: Iterable[str]) -> Json:
-    """The responses for these causes and for those that any request may have, one for each status."""
-    titles: dict[int, list[str]] = {}
-    for cause in dict.fromkeys((*causes, *_UNREADABLE_CAUSES)):
-        status, title, _ = CAUSES[cause]
-        titles.setdefault(status, []).append(f"{title} (`{cause}`)")
-    responses: Json = {}
-    for status, texts in sorted(titles.items()):
-        headers = {**_REQUEST_ID, "Link": {"$ref": "#/components/headers/Help"}}
-        if status == 503:
-            headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
-        responses[str(status)] = {
-            "description": ". ".join(texts) + ".",
-            "headers": headers,
-            "content": {MEDIA_TYPE: {"schema": ref("Problem")}},
-        }
-    return responses

@@ -27,6 +27,25 @@ def _object(properties: Json, optional: tuple[str, ...] = (), **more: Any) -> Js
     }
 
 
+def _inference_input(settings: Settings) -> Json:
+    picture = {"type": "string", "minLength": 1, "description": "A picture in base64."}
+    return {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "datatype": {"const": "BYTES"},
+            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+            "data": {
+                "type": "array",
+                "items": picture,
+                "minItems": 1,
+                "maxItems": settings.max_pictures,
+            },
+        },
+        "required": ["name", "datatype", "shape", "data"],
+    }
+
+
 def schemas(settings: Settings) -> Json:
     """The schemas of a gateway with these limits, by name."""
     text, probability = {"type": "string"}, {"type": "number", "minimum": 0, "maximum": 1}
@@ -125,6 +144,28 @@ def schemas(settings: Settings) -> Json:
             },
             "oneOf": [{"required": ["predictions"]}, {"required": ["outputs"]}],
         },
+        "InferenceRequest": {
+            "type": "object",
+            "properties": {
+                "id": text,
+                "inputs": {
+                    "type": "array",
+                    "items": _inference_input(settings),
+                    "minItems": 1,
+                    "maxItems": 1,
+                },
+            },
+            "required": ["inputs"],
+        },
+        "InferenceResponse": _object(
+            {
+                "model_name": text,
+                "model_version": text,
+                "id": text,
+                "outputs": {"type": "array", "items": {"type": "object"}},
+            },
+            optional=("id",),
+        ),
         "ModelStatus": _object({"model_version_status": {"type": "array", "items": {"type": "object"}}}),
         "Metadata": _object({"model_spec": {"type": "object"}, "metadata": {"type": "object"}}),
         "AnyObject": {"type": "object"},

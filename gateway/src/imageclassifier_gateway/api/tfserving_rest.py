@@ -19,9 +19,9 @@ from ..contract import SERVING_SIGNATURE, Decision
 from ..gateway import Gateway
 from ..limits.admission import Admission
 from ..problems import Problem
-from ..versions.fleet import Version
 from ..versions.model_server_errors import ModelServerError
 from .exchange import Exchange
+from .model_path import find_version
 from .payload import Picture, check_count, decode_base64, parse_json_object
 
 _CALL_SECONDS = 2.0
@@ -32,28 +32,13 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
     blueprint = Blueprint("tfserving", __name__, url_prefix="/v1/models")
     exchange = Exchange(gateway, admission)
 
-    def find(model: str, number: int | None) -> Version:
-        """The version with this number; without a number, the serving version."""
-        fleet = gateway.predictor.fleet()
-        if model != fleet.routing.model:
-            raise Problem(
-                "not-found", f"There is no model '{model[:60]}'; this gateway serves '{fleet.routing.model}'."
-            )
-        version = fleet.serving if number is None else fleet.versions.get(number)
-        if version is None:
-            there = ", ".join(str(each) for each in sorted(fleet.versions))
-            raise Problem(
-                "not-found", f"Version {number} of '{model}' was not found; the gateway has {there}."
-            )
-        return version
-
     @blueprint.post("/<model>:predict", defaults={"version": None})
     @blueprint.post("/<model>/versions/<int:version>:predict")
     def predict(model: str, version: int | None) -> Response:
         with admission.place_of(request.environ) as ticket:
             with g.trace.stage("receive"):
                 body = exchange.read_body(ticket)
-                find(model, version)
+                find_version(gateway, model, version)
                 document = parse_json_object(exchange.admit_json(body, ticket))
                 row_format, pictures = _pictures(document, gateway.settings.max_pictures)
             answers = exchange.answer(pictures, ticket, version=version)
@@ -69,7 +54,7 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
     @blueprint.get("/<model>/versions/<int:version>")
     def status(model: str, version: int | None) -> Response:
         with admission.place_of(request.environ):
-            named = find(model, version)
+            named = find_version(gateway, model, version)
             try:
                 answer = named.server.status(timeout_seconds=_CALL_SECONDS)
             except ModelServerError as error:
@@ -80,7 +65,7 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
     @blueprint.get("/<model>/versions/<int:version>/metadata")
     def metadata(model: str, version: int | None) -> Response:
         with admission.place_of(request.environ):
-            named = find(model, version)
+            named = find_version(gateway, model, version)
             try:
                 signatures = named.server.signatures(timeout_seconds=_CALL_SECONDS)
             except ModelServerError as error:

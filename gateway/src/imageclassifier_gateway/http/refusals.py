@@ -45,7 +45,7 @@ def refusal(
             "problem": problem.cause,
         }
     )
-    document = problem_document(problem, request_id, head.target.startswith(b"/v1/"))
+    document = problem_document(problem, request_id, head.target.startswith((b"/v1/", b"/v2/")))
     headers = [
         ("Content-Type", MEDIA_TYPE),
         ("X-Request-ID", request_id),
@@ -66,9 +66,9 @@ def _path(head: RequestHead) -> str:
         return "/"
 
 
-def problem_document(problem: Problem, request_id: str, for_tfserving_client: bool) -> str:
+def problem_document(problem: Problem, request_id: str, with_error_field: bool) -> str:
     """The body of a problem's response."""
     document = problem.document(request_id)
-    if for_tfserving_client:
-        document["error"] = problem.detail  # where TensorFlow Serving's clients look for it
+    if with_error_field:
+        document["error"] = problem.detail  # where clients of TensorFlow Serving and of V2 look for it
     return json.dumps(document)
