@@ -198,8 +198,8 @@ def test_slow_requests_together_leave_half_of_the_memory_to_others(reason: Slow)
     places = admission()
     first, second, upload = places.enter(), places.enter(), places.enter()
     first.become_slow(reason)
-    first.hold(400)
-    second.hold(80)
+    first.hold(300)
+    second.hold(60)
     second.become_slow(reason)
     for slow in (first, second):
         with pytest.raises(Problem, match="too much memory"):
@@ -212,3 +212,21 @@ def test_slow_requests_together_leave_half_of_the_memory_to_others(reason: Slow)
     with places.enter() as last:
         last.become_slow(reason)
         last.hold(1_000)
+
+
+@pytest.mark.parametrize("reason", Slow)
+def test_requests_with_large_pictures_leave_memory_to_slow_requests_with_small_ones(reason: Slow) -> None:
+    places = admission(max_bytes=168_000_000)
+    large, also_large = places.enter(), places.enter()
+    for ticket in (large, also_large):
+        ticket.become_slow(reason)
+    large.hold(60_000_000)
+    with pytest.raises(Problem, match="too much memory"):
+        also_large.hold(20_000_000)
+    small = [places.enter() for _ in range(reason.most_of(64) - 2)]
+    for ticket in small:
+        ticket.become_slow(reason)
+        ticket.hold(100_000)
+        ticket.hold(300_000)
+    with pytest.raises(Problem, match="too much memory"):
+        small[0].hold(100_000)

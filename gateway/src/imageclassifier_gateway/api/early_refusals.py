@@ -1,7 +1,8 @@
 """Refuses requests with URLs for which there is no place, before they get a request thread.
 
-A request thread and Flask take ten times as long to refuse a request as the event loop does. A client that
-sends hundreds of such requests a second would delay all others, and take the places of all requests.
+The event loop refuses a request in 0.12 to 0.16 ms of CPU time, a request thread and Flask in 0.46 to 0.49.
+Besides, a request in a thread has a place. A client that sends hundreds of such requests a second would take
+the places of all requests.
 """
 
 from __future__ import annotations

@@ -47,6 +47,9 @@ class Slow(Enum):
 
 #: The share of the bytes that slow requests may hold together: they hold them for long.
 _SLOW_BYTES_SHARE = 0.5
+#: The share of these bytes that is left for slow requests that hold little, in equal parts for all places.
+#: Otherwise a few large bodies would have small pictures behind URLs refused.
+_SMALL_SHARE = 0.25
 
 
 class Admission:
@@ -58,6 +61,10 @@ class Admission:
         self._requests = 0
         self._bytes = 0
         self._slow = Counter[Slow]()
+        self._slow_limit = _SLOW_BYTES_SHARE * max_bytes
+        self._small_bytes = (
+            _SMALL_SHARE * self._slow_limit / sum(reason.most_of(max_requests) for reason in Slow)
+        )
         self._slow_bytes = 0
         self._lock = threading.Lock()
         in_flight.set_function(lambda: self._requests)
@@ -113,7 +120,7 @@ class Admission:
                 return
             self._check_slow(reason)
             if not ticket.slow:
-                self._hold_slow(ticket.held_bytes, others_bytes=self._slow_bytes)
+                self._hold_slow(ticket.held_bytes, ticket.held_bytes)
             self._slow[reason] += 1
             ticket.slow.add(reason)
 
@@ -126,9 +133,15 @@ class Admission:
         if self._slow[reason] >= reason.most_of(self._max_requests):
             raise Problem("overloaded", reason.refusal)
 
-    def _hold_slow(self, count_bytes: int, others_bytes: int) -> None:
-        """Raises Problem if slow requests would hold too many bytes together. One alone may."""
-        if others_bytes and self._slow_bytes + count_bytes > _SLOW_BYTES_SHARE * self._max_bytes:
+    def _hold_slow(self, count_bytes: int, held_bytes: int) -> None:
+        """Count more bytes of slow requests; one of them then holds `held_bytes`.
+
+        Raises Problem if they would hold too many bytes together. One alone may.
+        """
+        together_bytes = self._slow_bytes + count_bytes
+        is_small = held_bytes <= self._small_bytes
+        limit = self._slow_limit if is_small else (1 - _SMALL_SHARE) * self._slow_limit
+        if together_bytes > held_bytes and together_bytes > limit:
             raise Problem(
                 "overloaded",
                 "Requests with URLs and with large pictures hold too much memory already. Retry soon.",
@@ -151,7 +164,7 @@ class Admission:
                     "overloaded", "The gateway already works on too many large pictures. Retry soon."
                 )
             if ticket.slow:
-                self._hold_slow(count_bytes, others_bytes=self._slow_bytes - ticket.held_bytes)
+                self._hold_slow(count_bytes, ticket.held_bytes + count_bytes)
             self._bytes += count_bytes
             ticket.held_bytes += count_bytes
 
