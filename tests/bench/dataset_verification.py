@@ -4,8 +4,8 @@
     python tests/bench/dataset_verification.py models/pizza-model PICTURES --pictures 10000
 
 PICTURES has one folder for each class. With `--pictures`, links to them are repeated up to that number. The
-model server and the program of the verification Job run as in a cluster, each in a process of its own. The
-figures are printed as JSON, after the progress as the operator would poll it.
+model server and the program of the verification Job run as in a cluster, each in its own process. The
+progress is printed as the operator would poll it, and then the figures as JSON.
 """
 
 import argparse
@@ -31,7 +31,7 @@ POLL_SECONDS = 5.0
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on."""
+    """A free TCP port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

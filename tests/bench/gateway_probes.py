@@ -1,4 +1,4 @@
-"""What the probes of gateways at rest cost the operator: CPU time and requests for 1,000 ImageClassifiers.
+"""Measures the cost of probing gateways at rest: CPU time and requests for 1,000 ImageClassifiers.
 
 python tests/bench/gateway_probes.py --objects 1000 --gateways 2 --minutes 2
 
@@ -41,7 +41,7 @@ RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length
 
 
 def address(index: int) -> str:
-    """A loopback address of its own for each gateway."""
+    """The loopback address of a gateway."""
     return f"127.1.{index // 250}.{index % 250 + 1}"
 
 
@@ -81,7 +81,7 @@ def gateway_pod(index: int) -> dict[str, Any]:
 
 
 def memory(name: str) -> Memory:
-    """What the operator remembers of a classifier at rest."""
+    """The operator's memory of a classifier at rest."""
     body = {
         "metadata": {"name": name, "namespace": "default", "uid": name},
         "spec": {"model": {"version": 1, "source": {"image": {"reference": "pizza:{version}"}}}},

@@ -3,10 +3,9 @@
     python tests/bench/model_server_throughput.py MODEL_BASE_PATH [--connections 8] [-- FLAG...]
 
 The highest version below MODEL_BASE_PATH is called directly, one picture at a time in one thread, and through
-the server on several connections at once; the two take turns, so that a busy machine slows both. What counts
-is the ratio (the median of the rounds): the issue asks for at least 0.8 at 8 connections. Flags after `--` go
-to the server. The figures are printed as JSON; on a machine that is busy with other things they are only an
-indication.
+the server on several connections at once. The two take turns, so that a busy machine slows both. The ratio
+counts (the median of the rounds); the aim is at least 0.8 at 8 connections. Flags after `--` go to the
+server. The figures are printed as JSON.
 """
 
 import argparse
@@ -31,7 +30,7 @@ PREDICT = "/tensorflow.serving.PredictionService/Predict"
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on."""
+    """A free TCP port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
@@ -54,7 +53,7 @@ def start_server(base_path: Path, flags: list[str]) -> tuple["subprocess.Popen[b
 
 
 def run_for(seconds: float, call: Callable[[], object], latencies: list[float]) -> None:
-    """Call again and again for so long, and note the seconds of each call."""
+    """Call repeatedly for this time, and record the seconds of each call."""
     end = time.monotonic() + seconds
     while (start := time.monotonic()) < end:
         call()
@@ -62,7 +61,7 @@ def run_for(seconds: float, call: Callable[[], object], latencies: list[float]) 
 
 
 def connections(address: str, count: int, request: bytes) -> list[Callable[[], object]]:
-    """Calls of a serialized request, each over a connection of its own; answers stay bytes."""
+    """Functions that send a serialized request, each over its own connection. Responses stay bytes."""
 
     def connect() -> Callable[[], object]:
         channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
@@ -73,7 +72,7 @@ def connections(address: str, count: int, request: bytes) -> list[Callable[[], o
 
 
 def measure(calls: list[Callable[[], object]], seconds: float) -> tuple[float, list[float]]:
-    """Run calls at once, each in a thread; returns the calls a second and every call's seconds."""
+    """Run the calls in parallel, each in a thread; returns the calls per second and the seconds of each."""
     latencies: list[list[float]] = [[] for _ in calls]
     threads = [
         threading.Thread(target=run_for, args=(seconds, call, own))
@@ -97,7 +96,7 @@ def memory_mebibytes(pid: int) -> float:
 def bench(
     base_path: Path, connection_count: int, rounds: int, seconds: float, flags: list[str]
 ) -> dict[str, Any]:
-    """Take turns between the direct loop and the server; returns the figures."""
+    """Measure the direct loop and the server in turn; returns the figures."""
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2
 

@@ -1,10 +1,10 @@
-"""What the operator asks of the API server: from nothing to Ready for each object, and then at rest.
+"""Counts the operator's requests to the API server: from nothing to Ready for each object, and then at rest.
 
 python tests/bench/operator_requests.py --objects 10 --minutes 10
 
 The whole operator works on a bare API server (`make kubernetes`), under the service account of its
-installation, with fake pods and played gateways. Its own counters and the server's audit log are printed;
-watches are in neither. Ends with exit code 1 when anything but the Lease was written at rest.
+installation, with fake pods and fake gateways. The operator's own counters and the server's audit log are
+printed, both without watches. The exit code is 1 if the operator writes anything but the Lease at rest.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ AFTERWARDS_SECONDS = 20
 
 
 def counted_by_the_operator() -> Counter[str]:
-    """Its own counters: `verb kind` -> requests so far."""
+    """The operator's own counters: `verb kind` -> requests so far."""
     return Counter(
         {
             f"{sample.labels['verb']} {sample.labels['kind']}": int(sample.value)

@@ -1,4 +1,4 @@
-"""The attackers that are programs of ours. Each runs until it is ended.
+"""Our own attack programs. Each runs until it is terminated.
 
 python attackers.py idle HOST PORT CONNECTIONS               silent connections, opened again when closed
 python attackers.py slow-headers HOST PORT CONNECTIONS       a header line every few seconds
@@ -78,7 +78,7 @@ def in_threads(count: int, work: Callable[[int], None]) -> None:
 
 
 def post(host: str, port: int, body: Body) -> None:
-    """One request, whatever becomes of it; a refused one is not repeated at once."""
+    """Send one request and ignore the result. Pause after a refused one."""
     connection = http.client.HTTPConnection(host, port, timeout=30)
     try:
         connection.request("POST", "/predict", body.data, {"Content-Type": body.content_type})
@@ -92,7 +92,7 @@ def post(host: str, port: int, body: Body) -> None:
 
 
 def send_bodies(host: str, port: int, connections: int, family: str) -> None:
-    """Send the bodies of a family, one after the other, on this number of connections at a time."""
+    """Send the bodies of a family one after the other, on this number of connections in parallel."""
     bodies = [make(BODY_BYTES) for name, make in BODIES.items() if name.partition("-")[0] == family]
 
     def work(number: int) -> None:
@@ -103,7 +103,7 @@ def send_bodies(host: str, port: int, connections: int, family: str) -> None:
 
 
 def send_urls(host: str, port: int, connections: int, path: str, address: str) -> None:
-    """URLs of a hostile server; for `bomb` it sends pictures of little size and many pixels."""
+    """Send URLs of a hostile server. For `bomb` it serves small files with many pixels."""
     bomb = BODIES["png-bomb"](BODY_BYTES).data
     server = HostileServer(bomb, address)
     server.redirect_to = f"http://{address}:{server.port}/redirect"

@@ -1,4 +1,4 @@
-"""The table of attacks: what each is called, and the program that carries it out. Pure."""
+"""The table of attacks: the name of each, and its program. Pure."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def slow_clients() -> list[Attack]:
 
 
 def slow_clients_of_ours(connections: int) -> list[Attack]:
-    """The two worst of them without slowhttptest, which is not everywhere."""
+    """The two worst of these modes without slowhttptest, which is not installed everywhere."""
     return [
         _ours(f"{connections:,} clients with {what}", f"slow-{what}", connections)
         for what in ("headers", "body")
@@ -94,5 +94,5 @@ def hostile_urls(connections: int) -> list[Attack]:
 
 
 def all_attacks() -> list[Attack]:
-    """What `make attack` runs."""
+    """All attacks of `make attack`."""
     return [*slow_clients(), *idle_connections(5_000), *costly_bodies(4), *hostile_urls(64)]

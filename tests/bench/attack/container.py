@@ -1,6 +1,6 @@
 """The gateway in a container with the limits, the environment and the rights that its pod gets by default.
 
-They are read from the Deployment that the operator makes, so that what is attacked is what runs in a cluster.
+They come from the Deployment that the operator renders, so that the attacked gateway is that of a cluster.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Container:
     cpu: Path
 
     def memory_bytes(self) -> int:
-        """What the container uses now, without the pages of files that the kernel can drop."""
+        """The memory of the container now, without the file pages that the kernel can drop."""
         fields = dict(line.split() for line in (self.memory / "memory.stat").read_text().splitlines())
         usage = "memory.current" if _unified() else "memory.usage_in_bytes"
         inactive = fields.get("total_inactive_file", fields.get("inactive_file", "0"))
@@ -62,7 +62,7 @@ class Container:
         return int((self.cpu / "cpuacct.usage").read_text()) / 1e9
 
     def processes(self) -> set[int]:
-        """Its processes: one that is missing later has died, whether or not another was started."""
+        """The process ids of the container. If one is missing later, that process has died."""
         return {int(line) for line in (self.memory / "cgroup.procs").read_text().split()}
 
     def is_running(self) -> bool:
@@ -71,7 +71,7 @@ class Container:
 
     @contextmanager
     def watched_memory(self) -> Iterator[list[int]]:
-        """A list whose one value is the largest use of memory so far."""
+        """A list with one value: the peak of the memory so far."""
         peak, stopped = [self.memory_bytes()], threading.Event()
 
         def watch() -> None:
@@ -99,7 +99,7 @@ def pod() -> dict[str, Any]:
 
 @contextmanager
 def running(image: str, routing: dict[str, Any], folder: Path, own_address: str) -> Iterator[Container]:
-    """A container of the gateway's image, run as its pod would be. GOOD_HOST there is `own_address`."""
+    """Run the gateway's image as its pod would. In it, GOOD_HOST resolves to `own_address`."""
     [container] = pod()["containers"]
     limits = container["resources"]["limits"]
     environment = {each["name"]: each.get("value", limits["cpu"]) for each in container["env"]}
@@ -144,7 +144,7 @@ def bridge_address() -> str:
 
 
 def why_not() -> str | None:
-    """What this machine lacks to run a container and to read what it uses; None when nothing."""
+    """Why this machine cannot run a container or read its usage; None if it can."""
     try:
         subprocess.run(["docker", "version"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
@@ -157,7 +157,7 @@ def _unified() -> bool:
 
 
 def _cgroup(controller: str, identifier: str) -> Path:
-    """The directory of a container's control group, whichever driver named it."""
+    """The directory of a container's control group, for each of Docker's drivers."""
     top = _CGROUPS if _unified() else _CGROUPS / controller
     found = [top / "docker" / identifier, top / "system.slice" / f"docker-{identifier}.scope"]
     for path in found:

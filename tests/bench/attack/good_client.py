@@ -1,12 +1,12 @@
-"""Well-behaved clients: a fixed number of requests a second, each on a connection of its own.
+"""Well-behaved clients: a fixed number of requests per second, each on its own connection.
 
-python good_client.py HOST PORT SECONDS ADDRESS NAME      prints what each client saw as JSON
+python good_client.py HOST PORT SECONDS ADDRESS NAME      prints the results of each client as JSON
 
 The picture of the client that sends URLs is served at ADDRESS, which is one of this machine, and the URL has
 NAME as its host.
 
-A request begins at its time, however long the ones before it take: a client that waits for each response
-would send little, and so see little, while the server is slow.
+A request starts at its time, even if earlier ones are still in progress. A client that waits for each
+response would send few requests while the server is slow, and so measure too little.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _OFFSET_SECONDS = 0.025
 
 @dataclass(frozen=True)
 class Upload:
-    """What a client sends: always the same."""
+    """The request that a client sends each time."""
 
     content_type: str
     body: bytes
@@ -46,7 +46,7 @@ class Upload:
 
 @dataclass
 class Seen:
-    """What the client saw: how long each response with 200 took, and everything else by its name."""
+    """The results of a client: the time of each response with 200, and the number of all others by name."""
 
     seconds: list[float] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
@@ -63,12 +63,12 @@ class Seen:
 
     # dataclasses.asdict counts the items of a Counter: its keys become pairs, which JSON cannot have.
     def document(self) -> dict[str, Any]:
-        """What was seen, in types of JSON."""
+        """The results as JSON values."""
         return {"seconds": self.seconds, "failures": dict(self.failures)}
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Seen:
-        """What `document` returned."""
+        """The results from the values of `document`."""
         return cls(document["seconds"], Counter(document["failures"]))
 
 
@@ -80,7 +80,7 @@ def picture() -> bytes:
 
 
 def use(host: str, port: int, seconds: float, upload: Upload | None = None, per_second: float = 10.0) -> Seen:
-    """Sends requests, pictures by default, for so long and waits for the last response."""
+    """Send requests for this time, pictures by default, and wait for the last response."""
     seen, lock, sent = Seen(), threading.Lock(), upload or Upload("image/jpeg", picture())
 
     def take_turn() -> None:
@@ -126,7 +126,7 @@ def _json(document: dict[str, str]) -> Upload:
 
 @contextmanager
 def served(data: bytes, address: str) -> Iterator[int]:
-    """The port of a plain web server with one picture."""
+    """Run a web server with one picture; yields its port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -146,7 +146,7 @@ def served(data: bytes, address: str) -> Iterator[int]:
 
 
 def send_one(host: str, port: int, upload: Upload) -> str:
-    """The status of one request, or the name of what went wrong."""
+    """The status of one request, or the name of the error."""
     connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
     try:
         connection.request("POST", "/predict", upload.body, {"Content-Type": upload.content_type})

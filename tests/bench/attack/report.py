@@ -15,7 +15,7 @@ MAX_MEMORY_SHARE = 0.9
 
 @dataclass(frozen=True)
 class Row:
-    """One attack: what each good client saw, and what the gateway's container used meanwhile."""
+    """One attack: the results of each good client, and the usage of the gateway's container."""
 
     name: str
     seen: dict[str, Seen]
@@ -26,7 +26,7 @@ class Row:
     deaths: int
 
     def misses(self, rest: Row) -> list[str]:
-        """The aims that were missed, in words."""
+        """One sentence for each missed aim."""
         missed = []
         for way, seen in self.seen.items():
             if seen.failures:
@@ -59,7 +59,7 @@ def _main_table(rows: list[Row]) -> list[str]:
 
 
 def main_line(row: Row, rest: Row) -> str:
-    """The row of the first table: what the client saw that sends pictures, and the container's figures."""
+    """The row of the first table: the client that sends pictures, and the container's figures."""
     seen = row.seen["picture"]
     return _line(
         row.name,
@@ -73,7 +73,7 @@ def main_line(row: Row, rest: Row) -> str:
 
 
 def _table_of_ways(rows: list[Row]) -> list[str]:
-    """What the clients saw that send the picture in another way: p50 / p99 ms, and failures."""
+    """The clients that send the picture in another way: p50 / p99 ms, and failures."""
     ways = [way for way in rows[0].seen if way != "picture"]
     lines = [
         _line("attack", *(f"{way}: p50 / p99 ms, failures" for way in ways)),
@@ -97,7 +97,7 @@ def _line(*cells: str) -> str:
 
 
 def renewed(page: str, text: str) -> str:
-    """The page with this text between the markers. Raises ValueError when it has none."""
+    """The page with this text between its markers. Raises ValueError if it has none."""
     before, found, rest = page.partition(_BEGIN)
     if not found:
         raise ValueError(f"the page has no line '{_BEGIN}'")

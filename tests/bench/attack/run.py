@@ -4,8 +4,8 @@
     python tests/bench/attack/run.py --only 'URLs|heic'    those whose name matches this
     python tests/bench/attack/run.py --write               and renew the table in docs/performance.md
 
-Everything stays on this machine: the attackers, the model server and the hostile web servers run beside the
-container. Exits with 1 when an aim is missed.
+The attackers, the model server and the hostile web servers run on this machine beside the container. The exit
+code is 1 if an aim is missed.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def run(image: str, chosen: list[Attack], seconds: int) -> list[Row]:
 
 
 def row(gateway: container.Container, attack: Attack | None, target: Target, seconds: int) -> Row:
-    """What the good clients saw during one attack (or at rest), and the container's figures."""
+    """The results of the good clients during one attack (or at rest), and the container's figures."""
     processes, cpu, began = gateway.processes(), gateway.cpu_seconds(), time.monotonic()
     with gateway.watched_memory() as peak, running(attack.command(target) if attack else None):
         time.sleep(_HEAD_START_SECONDS)
@@ -119,7 +119,7 @@ def row(gateway: container.Container, attack: Attack | None, target: Target, sec
 
 
 def good_clients(gateway: container.Container, seconds: int, own_address: str) -> dict[str, Seen]:
-    """What the good clients saw, in a process that shares nothing with attackers."""
+    """The results of the good clients, which run in a separate process from the attackers."""
     command = [
         sys.executable,
         str(_HERE / "good_client.py"),
@@ -135,7 +135,7 @@ def good_clients(gateway: container.Container, seconds: int, own_address: str) -
 
 
 def recover(gateway: container.Container) -> None:
-    """Waits until the gateway serves as if nothing had been: several requests in a row, at once."""
+    """Wait until the gateway answers several requests in a row without delay."""
     end, good, upload = time.monotonic() + _RECOVERY_SECONDS, 0, Upload("image/jpeg", picture())
     while good < 10:
         began = time.monotonic()
@@ -149,7 +149,7 @@ def recover(gateway: container.Container) -> None:
 
 @contextmanager
 def running(command: list[str] | None) -> Iterator[None]:
-    """A program that is ended with the block."""
+    """A program that is terminated at the end of the block."""
     if command is None:
         yield
         return

@@ -1,5 +1,4 @@
-"""A model server that costs next to nothing: the same bytes for every prediction, and a count of what it was
-sent.
+"""A model server with almost no cost: it returns the same bytes for each prediction, and counts the requests.
 
 python fixed_answer_server.py PORT [ADDRESS]
 """

@@ -1,5 +1,4 @@
-"""The gateway as it is usually written, to measure against: Flask, gunicorn's sync workers, TensorFlow for
-its protobufs.
+"""The reference: a gateway in the usual style: Flask, gunicorn's sync workers, TensorFlow's protobufs.
 
 It does what tutorials do and no more: the picture is decoded at full size and resized with nearest (Keras'
 default), sent as float32 values, and a URL is fetched with requests, unchecked. Any failure is a 500.

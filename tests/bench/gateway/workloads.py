@@ -1,4 +1,4 @@
-"""The request bodies: made-up photographs, and the URL of one of them."""
+"""The request bodies: generated photographs, and the URL of one of them."""
 
 from __future__ import annotations
 

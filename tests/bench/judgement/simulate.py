@@ -1,8 +1,8 @@
 """Simulated rollouts: two versions that fail with fixed probabilities, and the operator's `decide`.
 
-Every second 20 requests come in, each to the candidate with the probability of its share. `vectorised`
-screens all histories: whenever a step may be complete or a version worse, `decide` gets the counts of that
-moment, and what it decides happens. It also gets a sample of the moments that were screened out.
+There are 20 requests each second. Each goes to the candidate with the probability of its share. `vectorised`
+screens all histories: whenever a step may be complete or a version may be worse, `decide` gets the counts of
+that moment, and the history follows its decision. `decide` also gets a sample of the other moments.
 """
 
 from collections.abc import Iterable
@@ -120,7 +120,7 @@ class Rollouts:
         return self.cell
 
     def _shift(self, alive: NDArray[np.intp], step: Step) -> np.ndarray:
-        """Those that completed the step. (All have begun it at 0: a step is a window of its own.)"""
+        """The histories that completed the step. Counts start at 0, because each step has its own window."""
         self.counts[:] = 0
         state = State(1, Phase.SHIFT, NOW, SERVING, CANDIDATE, attempt="a", percent=step.percent)
         completed = []

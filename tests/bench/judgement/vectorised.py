@@ -1,7 +1,7 @@
 """The sequential tests of the operator for many histories at once, with numpy.
 
-A screen only: it finds the moments at which a verdict may have been reached, and there the operator's own
-decision function is asked. tests/operator/rollout/test_sequential_vectorised.py holds both together.
+This only finds the moments at which a verdict is possible. There the benchmark calls the operator's own
+decision function. tests/operator/rollout/test_sequential_vectorised.py checks that both agree.
 """
 
 from itertools import pairwise
@@ -25,7 +25,7 @@ HALVINGS = 32
 
 
 class Pairs:
-    """Counts of candidates (`n`, `x`) and serving versions (`m`, `y`), one history an entry."""
+    """Counts of candidates (`n`, `x`) and serving versions (`m`, `y`), one entry for each history."""
 
     def __init__(self, n: Array, x: Array, m: Array, y: Array, margin: float) -> None:
         self.n, self.x, self.m, self.y, self.margin = n, x, m, y, margin
@@ -89,7 +89,7 @@ def against_not_below(pairs: Pairs) -> Array:
 
 
 def divergence(n: Array, x: Array, bound: Array) -> Array:
-    """More than any evidence that these counts can give against `bound`: the likelihood ratio at its best."""
+    """An upper bound of the evidence of these counts against `bound`: the largest likelihood ratio."""
     rate = x / np.maximum(n, 1)
     return _log_likelihood(n, x, rate) - _log_likelihood(n, x, np.minimum(bound, 1.0))
 

@@ -20,7 +20,7 @@ GROUP = "/apis/imageclassifier.dev/v1alpha1"
 
 
 class ApiError(Exception):
-    """The API server, or the pod behind it, refused; the text is what it said."""
+    """The API server, or a pod behind it, refused a request; the text is its response."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(f"{status}: {text[:500]}")
@@ -57,7 +57,7 @@ class Api:
         return self._ask("GET", path)
 
     def find(self, path: str) -> Json | None:
-        """As `get`; None when the object does not exist."""
+        """The object; None if it does not exist."""
         try:
             return self.get(path)
         except ApiError as error:
@@ -72,7 +72,7 @@ class Api:
         self._ask("PATCH", path, body, kind)
 
     def delete(self, path: str) -> None:
-        """Deletes what may be there."""
+        """Delete an object if it exists."""
         try:
             self._ask("DELETE", path)
         except ApiError as error:

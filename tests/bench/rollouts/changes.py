@@ -14,8 +14,10 @@ from rows import QUICK
 
 @dataclass(frozen=True)
 class Changes:
-    """Seconds of each change until the last gateway used it: from the routing write, and from the start of
-    `kubectl patch`; and what kubectl took of it until it returned.
+    """The duration of each change in seconds, until the last gateway uses the new routing.
+
+    It is measured from the routing write and from the start of `kubectl patch`. The duration of that
+    command is there too.
     """
 
     from_write_seconds: list[float]
@@ -34,7 +36,7 @@ def measure(
     per_second: float,
     count: int,
 ) -> Changes:
-    """Rolls back to the warm version `count` times under load."""
+    """Return to the warm version `count` times under load."""
     serving = classifier.look().serving
     other = versions[1] if serving == versions[0] else versions[0]
     classifier.change(other, {**QUICK, "keepPreviousSeconds": 3600})

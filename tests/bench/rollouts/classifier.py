@@ -1,4 +1,4 @@
-"""One ImageClassifier on the cluster: changed as users change it, and watched closely."""
+"""One ImageClassifier on the cluster: changes it as users do, and records each change of its status."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SERVING = {**_SMALL, "limits": {"memory": "1Gi"}}
 
 @dataclass(frozen=True)
 class Look:
-    """What the status said at a moment, in seconds since the epoch."""
+    """The status at a moment, in seconds since the epoch."""
 
     at: float
     phase: str
@@ -43,7 +43,7 @@ class Look:
 
 
 class Classifier:
-    """Two model servers, two gateways, and a port of the node that leads to them."""
+    """An ImageClassifier with two model servers, two gateways, and a node port for requests."""
 
     def __init__(self, api: Api, name: str, model: str) -> None:
         self._api, self.name, self._model = api, name, model
@@ -70,7 +70,7 @@ class Classifier:
         self._api.create(self._path.rpartition("/")[0], body)
 
     def change(self, version: int, rollout: Json) -> None:
-        """Asks for a version, to be rolled out in this way."""
+        """Set the version and the rollout rules of the spec."""
         change = [
             {"op": "replace", "path": "/spec/model/version", "value": version},
             {"op": "replace", "path": "/spec/rollout", "value": rollout},
@@ -78,7 +78,7 @@ class Classifier:
         self._api.patch(self._path, change, "application/json-patch+json")
 
     def kubectl_patch(self, spec: Json) -> None:
-        """As a user does it."""
+        """Change the spec with `kubectl patch`, as a user does."""
         command: list[str] = [
             *(str(kubectl_program()), f"--context={LAPTOP.context}", f"--namespace={NAMESPACE}"),
             *("patch", "imageclassifier", self.name, "--type=merge", f"--patch={json.dumps({'spec': spec})}"),
@@ -106,7 +106,7 @@ class Classifier:
         )
 
     def watch_until(self, is_over: Callable[[Look], bool], timeout_seconds: float = 300) -> list[Look]:
-        """The status again and again until `is_over`; all that differed, and the last."""
+        """Read the status until `is_over`. Returns each status that changed, and the last one."""
         looks = [self.look()]
         until = looks[0].at + timeout_seconds
         while not is_over(looks[-1]):
@@ -117,7 +117,7 @@ class Classifier:
         return looks
 
     def port(self) -> int:
-        """The node's port that leads to the gateways."""
+        """The node port of the gateways' Service."""
         service = self._api.get(f"/api/v1/namespaces/{NAMESPACE}/services/{self.name}-gateway")
         port: int = service["spec"]["ports"][0]["nodePort"]
         return port
@@ -131,7 +131,7 @@ class Classifier:
         return self._api.get(f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:9697/proxy/rollout")
 
     def model_errors(self) -> Counter[int]:
-        """Requests that each version has failed to answer, since the gateways' start."""
+        """The failed requests of each version since the gateways started."""
         errors: Counter[int] = Counter()
         for pod in self.gateway_pods():
             text = self._api.get_text(f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:9697/proxy/metrics")
@@ -144,9 +144,9 @@ class Classifier:
 
     @contextmanager
     def routing_writes(self) -> Iterator[dict[int, float]]:
-        """When each revision of the routing file was written, in seconds since the epoch, as it comes in.
+        """The time of each write of the routing file, by revision, in seconds since the epoch.
 
-        That is when the API server told us, milliseconds after it had told the operator.
+        It is the time at which the watch reports the write, milliseconds after the operator's own response.
         """
         path = f"/api/v1/namespaces/{NAMESPACE}/configmaps?fieldSelector=metadata.name={self.name}-routing"
         written: dict[int, float] = {}
@@ -161,8 +161,9 @@ class Classifier:
         yield written
 
     def wait_until_all_serve(self, version: int, timeout_seconds: float = 60) -> tuple[float, int]:
-        """When the last gateway said on its internal port that this version serves, in seconds since the
-        epoch; and the revision of the routing file by which it does.
+        """Wait until every gateway reports on its internal port that this version serves.
+
+        Returns the time of the last report in seconds since the epoch, and the revision of its routing file.
         """
         until = time.time() + timeout_seconds
 
@@ -180,7 +181,7 @@ class Classifier:
 
 @contextmanager
 def namespace(api: Api) -> Iterator[None]:
-    """A namespace of our own, empty at first and gone afterwards."""
+    """A new namespace, which is deleted afterwards."""
     path = f"/api/v1/namespaces/{NAMESPACE}"
     _remove_namespace(api, path)
     api.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})

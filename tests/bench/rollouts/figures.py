@@ -11,7 +11,7 @@ from load import Record
 
 @dataclass(frozen=True)
 class Latency:
-    """Median and 99th percentile of the answered requests of a span of time, in milliseconds."""
+    """Median and 99th percentile of the requests with a response, in milliseconds."""
 
     requests: int
     p50_ms: float
@@ -29,6 +29,6 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def latency(records: Iterable[Record], begin: float, end: float) -> Latency:
-    """Of the requests that were due from `begin` until before `end`, in seconds since the epoch."""
+    """The latency of requests that were due from `begin` until before `end` (seconds since the epoch)."""
     times = [1000 * r.seconds for r in records if begin <= r.due < end and not r.failed]
     return Latency(len(times), percentile(times, 50), percentile(times, 99))

@@ -1,8 +1,8 @@
 """Steady load in a process of its own, and a record of every single request.
 
-Requests are due at fixed times, whatever became of those before, and their latency counts from when they were
-due: an answer that holds up those behind it is seen in theirs. Half of the senders keep their connection, the
-others open one for each request. Nothing is ever repeated.
+Each request is due at a fixed time, and its latency counts from that time. So a slow response shows in the
+latency of the requests that wait behind it. Half of the clients keep their connection, the others open one
+for each request. No request is retried.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _processes = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True)
 class Picture:
-    """What is sent, and the label that every good version gives it."""
+    """A picture to send, and the label that every good version gives it."""
 
     data: bytes
     label: str
@@ -38,7 +38,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Plan:
-    """Where to send how much of what; `pictures` are taken in turn."""
+    """The target, the rate, and the pictures, which are sent in turn."""
 
     host: str
     port: int
@@ -48,7 +48,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Record:
-    """One request. `due` is in seconds since the epoch. `said`: what was wrong, None when it was answered."""
+    """One request. `due`: in seconds since the epoch. `said`: the error; None after a correct response."""
 
     due: float
     seconds: float
@@ -63,7 +63,7 @@ class Record:
 
 
 class Load:
-    """Sends from entering to leaving; `records` has all of it afterwards."""
+    """Sends requests inside a `with` block; afterwards `records` has one record for each."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -88,7 +88,7 @@ class Load:
         self._process.join()
 
     def wait_for(self, requests: int) -> None:
-        """Wait until this number of requests has ended."""
+        """Wait until this number of requests is finished."""
         while self._sent.value < requests:
             if not self._process.is_alive():
                 raise RuntimeError("The load generator has ended.")
@@ -150,7 +150,7 @@ def _send(
 def _ask(
     connection: http.client.HTTPConnection, picture: Picture
 ) -> tuple[int | None, int | None, str | None]:
-    """Status, version that answered, and what was wrong."""
+    """The HTTP status, the version of the prediction, and what went wrong."""
     try:
         connection.request("POST", "/predict", picture.data, _HEADERS)
         response = connection.getresponse()

@@ -1,4 +1,4 @@
-"""The figures as a table for people, for docs/rollouts.md and as plain values."""
+"""The figures as a table on the terminal, as a table of docs/rollouts.md, and as JSON values."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Report:
 
 
 def machine(api: Api) -> str:
-    """Such as `2 cores of an Intel Xeon, 24 GiB, Kubernetes v1.34.1, one node`."""
+    """A description, such as `2 cores of an Intel Xeon, 24 GiB, Kubernetes v1.34.1, one node`."""
     nodes = api.get("/api/v1/nodes")["items"]
     cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     models = {line.partition(": ")[2] for line in cpuinfo.splitlines() if line.startswith("model name")}
@@ -57,7 +57,7 @@ def today() -> str:
 
 
 def renew_page(table: str, begin: str = BEGIN, end: str = END) -> None:
-    """Replaces what stands between two markers of docs/rollouts.md."""
+    """Replace the text between two markers of docs/rollouts.md."""
     head, rest = PAGE.read_text(encoding="utf-8").split(begin)
     _, tail = rest.split(end)
     PAGE.write_text(f"{head}{begin}{table}{end}{tail}", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The rows of the table: a rollout under steady load, what it must come to, and how its requests went."""
+"""The rows of the table: each is a rollout under steady load, its required end, and its requests."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ AFTER_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Row:
-    """A rollout from the version that serves to `candidate` (None: to the other good one).
+    """A rollout from the serving version to `candidate` (None: to the other good version).
 
-    `reasons`: None when the candidate must take over, else the reasons of which one must be the end.
-    `passes`: what the status must have said on the way.
+    `reasons`: None if the candidate must be promoted, else the reasons with one of which it must fail.
+    `passes`: texts that the status must have shown during the rollout.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """How a row went. Times are seconds since the spec was changed."""
+    """The result of a row. Times are seconds since the change of the spec."""
 
     name: str
     requests: int
@@ -132,7 +132,7 @@ def run(
     per_second: float,
     requests: int,
 ) -> Result:
-    """Measure a row with at least `requests` requests. Raises AssertionError if it ends in a wrong way."""
+    """Measure a row with at least `requests` requests. Raises AssertionError if it ends in another way."""
     before = classifier.look().serving
     assert before in versions, f"version {before} serves, not one of {versions}"
     other = versions[1] if before == versions[0] else versions[0]
@@ -181,7 +181,7 @@ def run(
 
 
 def is_over(look: Look, candidate: int) -> bool:
-    """At rest with the newest spec: the candidate serves, or it has failed and the status says why."""
+    """The rollout of the newest spec has ended: the candidate serves, or the status has its failure."""
     if look.phase != "Stable" or "Ready" not in look.conditions:
         return False
     ready, reason = look.conditions["Ready"]
@@ -189,7 +189,7 @@ def is_over(look: Look, candidate: int) -> bool:
 
 
 def _phases(looks: Sequence[Look], began: float) -> list[tuple[float, str, int]]:
-    """When which phase and share were first seen."""
+    """The time at which each phase and share was first seen."""
     phases: list[tuple[float, str, int]] = []
     for look in looks:
         if not phases or phases[-1][1:] != (look.phase, look.candidate_percent):

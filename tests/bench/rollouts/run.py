@@ -1,12 +1,12 @@
-"""Rollouts of every kind under steady load on the Kind cluster: lost requests, latency, and how it ended.
+"""Measures each kind of rollout under steady load on the Kind cluster: lost requests, latency, and the end.
 
     make bench-rollouts                                    everything, about twenty minutes
     make bench-rollouts ARGUMENTS="--rows bump crash"      some of the rows
     make bench-rollouts ARGUMENTS="--write"                also renew the table in docs/rollouts.md
 
-Two model servers and two gateways; the load comes from this machine through the node's port, half of it over
-kept connections. The load before each rollout is the reference for the latencies during it. Every failed
-request is printed; the program fails when a rollout does not end as it must.
+There are two model servers and two gateways. The load comes from this machine through a node port, half of it
+over kept-alive connections. The latency before each rollout is the reference for the latency during it. Every
+failed request is printed. The program fails if a rollout does not end as its row requires.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def _pizza(api: Api, host: str, wanted: Options) -> list[Result]:
 
 @contextmanager
 def _serving(api: Api, name: str, model: str, version: int) -> Iterator[Classifier]:
-    """An ImageClassifier at rest with this version, and gone afterwards."""
+    """An ImageClassifier whose version serves; it is deleted afterwards."""
     with ExitStack() as stack:
         served = Classifier(api, name, model)
         served.create(version, rows.QUICK)
@@ -157,7 +157,7 @@ def _serving(api: Api, name: str, model: str, version: int) -> Iterator[Classifi
 
 
 def _tell(result: Result) -> None:
-    """A row as soon as it is there."""
+    """Print a row as soon as it is measured."""
     print(
         f"{result.name}: {result.requests} requests, {result.failed} failed, "
         f"{result.candidate_failed} answered by another version; {result.end} after {result.seconds:.1f} s; "

@@ -1,4 +1,4 @@
-"""The models of the rows: tiny ones of a few kilobytes, good or bad in one way each, made once and cached."""
+"""The models of the rows, a few kilobytes each: good, or with a single defect. They are cached."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAKE = places.REPOSITORY / "examples/tiny_model/make.py"
 
 
 class Version(IntEnum):
-    """The versions by what they are."""
+    """The version numbers, by the quality or defect of the model."""
 
     GOOD = 1
     ALSO_GOOD = 2
@@ -53,7 +53,7 @@ DARK, LIGHT, WHITE = 40, 215, 255
 
 
 def picture(brightness: int) -> bytes:
-    """A PNG of a single grey value."""
+    """A PNG with one grey value."""
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64), (brightness, brightness, brightness)).save(buffer, "PNG")
     return buffer.getvalue()
@@ -64,13 +64,13 @@ def base64_picture(brightness: int) -> str:
 
 
 def pictures(white_every: int) -> list[Picture]:
-    """Light and dark pictures in turn, then a white one: one of about `white_every`."""
+    """Light and dark pictures in turn; about one of `white_every` is white."""
     light, dark = Picture(picture(LIGHT), "light"), Picture(picture(DARK), "dark")
     return [*([light, dark] * (white_every // 2)), Picture(picture(WHITE), "light")]
 
 
 def ensure() -> Path:
-    """The directory with all versions; makes them when they are not there."""
+    """The directory with all versions, which are made if they are missing."""
     sources = [MAKE, Path(__file__), *(places.REPOSITORY / "training/src").rglob("*.py")]
     directory = places.cached("rollouts-models", places.digest([], sources))
     if not directory.exists():

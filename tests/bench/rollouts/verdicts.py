@@ -1,12 +1,12 @@
-"""Many rollouts of versions that fail by chance, on the Kind cluster: which are rolled back, what is lost.
+"""Counts rollbacks and lost requests in many rollouts of versions that fail at random, on the Kind cluster.
 
     make bench-verdicts                              20 rollouts of each kind, about half an hour
     make bench-verdicts ARGUMENTS="--rollouts 4"     fewer
     make bench-verdicts ARGUMENTS="--write"          also renew the table in docs/rollouts.md
 
-Several classifiers roll out at once. A version that fails a request by chance is no fault of the rollout:
-such failures are counted apart. Any other request without a correct response is lost, and the program fails.
-It also fails when an equal version is rolled back, or a worse one is not.
+Several classifiers roll out at once. Random failures of a version are counted apart,
+because the rollout does not cause them. Any other request without a correct response is lost, and the program
+fails. It also fails if an equal version is rolled back, or if a worse one is not.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ KINDS = (
 
 @dataclass
 class Outcome:
-    """What became of the rollouts of one kind."""
+    """The results of the rollouts of one kind."""
 
     kind: Kind
     rollouts: list[Version] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""A plain asynchronous client of the API server: what the benchmark creates, changes and watches itself."""
+"""A small asynchronous client of the API server, for the requests of the benchmark itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AT_ONCE = 16
 
 
 class Api:
-    """`async with Api(kubeconfig) as api:` requests as the kubeconfig's user. One for each event loop."""
+    """A client as the kubeconfig's user: `async with Api(kubeconfig) as api:`, one for each event loop."""
 
     def __init__(self, kubeconfig: Path) -> None:
         config = json.loads(kubeconfig.read_text(encoding="utf-8"))
@@ -46,7 +46,7 @@ class Api:
     async def request(
         self, method: str, path: str, body: object = None, content_type: str = "application/json"
     ) -> Json:
-        """The answer's JSON. Raises RuntimeError with the server's words when it refuses."""
+        """The JSON of the response. Raises RuntimeError with the text of an error response."""
         data = None if body is None else json.dumps(body)
         headers = {"Content-Type": content_type}
         async with self._session.request(method, self._url + path, data=data, headers=headers) as response:
@@ -61,7 +61,7 @@ class Api:
         return await self.request("PATCH", path, body, "application/merge-patch+json")
 
     async def watch(self, path: str, query: str = "") -> AsyncIterator[Json]:
-        """All objects, and then each that changes, until the server ends the watch."""
+        """Yield all objects, and then each change, until the server ends the watch."""
         url = f"{self._url}{path}?watch=true&allowWatchBookmarks=false&timeoutSeconds=7200&{query}"
         async with self._session.get(url) as response:
             while line := await response.content.readuntil(b"\n"):
@@ -69,7 +69,7 @@ class Api:
 
 
 async def at_once(work: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
-    """The results of `work`, `AT_ONCE` of it under way at any time, in order."""
+    """The results of `work` in order, with at most `AT_ONCE` in progress."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(do: Callable[[], Awaitable[T]]) -> T:

@@ -1,4 +1,4 @@
-"""The ImageClassifiers of the benchmark: creating and changing them, and waiting for their status."""
+"""The ImageClassifiers of the benchmark: creates and changes them, and waits for their status."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def name_of(index: int) -> str:
 
 
 def body_of(namespace: str, index: int) -> Json:
-    """What a user would write at least."""
+    """The smallest ImageClassifier that a user would write."""
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,
@@ -30,7 +30,7 @@ def body_of(namespace: str, index: int) -> Json:
 
 
 def serves(body: Json, version: int) -> bool:
-    """Whether `version` takes all requests, and the status says so of the present spec."""
+    """Whether `version` gets all requests, by a status of the current spec."""
     status = body.get("status") or {}
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or ())
     is_current = status.get("observedGeneration") == body["metadata"]["generation"]
@@ -57,7 +57,7 @@ class Classifiers:
                 wait[1].set_result(time.monotonic())
 
     async def wait(self, name: str, condition: Callable[[Json], bool], seconds: float) -> float:
-        """The moment at which `condition` holds of the classifier `name`. Raises TimeoutError."""
+        """The time at which `condition` holds for the classifier `name`. Raises TimeoutError."""
         body = self._bodies.get(name)
         if body is not None and condition(body):
             return time.monotonic()
@@ -93,8 +93,9 @@ class Classifiers:
         return await self.wait(name_of(index), lambda body: serves(body, version), seconds) - began
 
     async def roll_back(self, index: int, start: Callable[[], Any], seconds: float = 120) -> float:
-        """Begin a canary of the next version, and `start` its failure. Returns the seconds until it is rolled
-        back.
+        """Start a canary of the next version, then its failure with `start`.
+
+        Returns the seconds until the version is rolled back.
         """
         steps = [{"percent": 50, "durationSeconds": 3600}]
         await self.merge(index, {"model": {"version": 2}, "rollout": {"steps": steps}})
@@ -106,6 +107,6 @@ class Classifiers:
 
 
 def _share(body: Json, version: int) -> int:
-    """The share of the requests that `version` has by the status, in percent."""
+    """The share of the traffic of `version` in the status, in percent."""
     traffic = (body.get("status") or {}).get("traffic") or ()
     return next((entry["percent"] for entry in traffic if entry["version"] == version), 0)

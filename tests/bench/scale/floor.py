@@ -1,7 +1,7 @@
-"""The floor: a plain client that only POSTs what a classifier cannot do without, 16 requests at once.
+"""The floor: a small client that only POSTs the objects that a classifier needs, 16 requests at once.
 
-That is two Deployments, two Services and one ConfigMap, as the operator renders them, without owner and
-without our labels on top, until all Deployments are available.
+These are two Deployments, two Services and one ConfigMap, as the operator renders them but without owner and
+our extra labels. The floor is the time until all Deployments are available.
 """
 
 from __future__ import annotations

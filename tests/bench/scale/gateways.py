@@ -1,10 +1,10 @@
-"""One process that answers for all gateways, at the addresses of their pods in 127.0.0.0/8.
+"""One process that plays all gateways, at the addresses of their pods in 127.0.0.0/8.
 
     python gateways.py KUBECONFIG CONTROL_PORT
 
-A pod reads the routing file when it starts, and again when its annotation changes, as the kubelet does it. On
-the control port, PUT /behaviour takes JSON: `silent`, the names of classifiers whose gateways accept
-connections and never answer, and `failing`, names with the version of which every request fails afterwards.
+A pod reads the routing file when it starts, and again when its annotation changes, as with a kubelet. On the
+control port, PUT /behaviour takes JSON. `silent` has the names of classifiers whose gateways accept
+connections but never respond. `failing` has names with the version whose requests all fail from then on.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Pod:
 
 @dataclass
 class Behaviour:
-    """What the benchmark wants gateways to do wrong."""
+    """The failures of gateways that the benchmark asks for."""
 
     silent: set[str] = field(default_factory=set)
     failing: dict[str, int] = field(default_factory=dict)

@@ -45,7 +45,7 @@ def memory_limit() -> float:
 
 
 class InstalledOperator:
-    """`with InstalledOperator(kubeconfig, log) as operator:` one replica runs until the end of the block."""
+    """One replica, which runs until the end of `with InstalledOperator(kubeconfig, log)`."""
 
     def __init__(self, kubeconfig: Path, log: Path, name: str = "operator-0") -> None:
         self._log, self._metrics_port = log, free_port()
@@ -66,7 +66,7 @@ class InstalledOperator:
         return self
 
     def restart_if_it_ended(self) -> None:
-        """As the kubelet does. On an overloaded machine a leader may not renew its Lease in time."""
+        """Restart it as the kubelet would: on an overloaded machine a leader may lose its Lease."""
         if self._process.poll() is not None:
             print(f"  the operator ended with exit code {self._process.returncode}; its log is {self._log}")
             self.restarts += 1
@@ -96,11 +96,11 @@ class InstalledOperator:
         return self._process.pid
 
     def memory(self) -> Memory:
-        """Its memory."""
+        """The memory of the process."""
         return memory(self._process.pid)
 
     def wait_until_it_leads(self, seconds: float = 120) -> None:
-        """Raises TimeoutError when it does not."""
+        """Wait until this replica leads. Raises TimeoutError."""
         deadline = time.monotonic() + seconds
         while not self._leads():
             self.restart_if_it_ended()

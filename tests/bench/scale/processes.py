@@ -12,14 +12,14 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Memory:
-    """Resident memory in MiB, now and at most."""
+    """Resident memory in MiB: the current value and the peak."""
 
     now: float
     peak: float
 
 
 def cpu_seconds(process_id: int) -> float:
-    """User and system time so far."""
+    """The user and system time of a process so far."""
     fields = Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
@@ -32,7 +32,7 @@ def memory(process_id: int) -> Memory:
 
 
 class Cpu:
-    """The CPU seconds of named processes since it was made."""
+    """The CPU seconds of named processes since this object was created."""
 
     def __init__(self, process_ids: dict[str, int]) -> None:
         self._ids = dict(process_ids)
@@ -46,5 +46,5 @@ class Cpu:
         return found
 
     def used(self) -> dict[str, float]:
-        """By name."""
+        """The CPU seconds by name."""
         return {name: seconds - self._before[name] for name, seconds in self._now().items()}

@@ -1,4 +1,4 @@
-"""The figures of the benchmark, as a table for people and for docs/performance.md."""
+"""The figures of the benchmark, as a table on the terminal and one of docs/performance.md."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_MEMORY = Memory(0, 0)
 
 @dataclass(frozen=True)
 class Times:
-    """Some durations in seconds."""
+    """Durations in seconds."""
 
     seconds: Sequence[float] = ()
 
@@ -35,7 +35,7 @@ class Times:
 
 @dataclass
 class Figures:
-    """What one run has measured."""
+    """The measurements of one run."""
 
     objects: int
     log: Path

@@ -1,12 +1,12 @@
-"""Many ImageClassifiers with one operator: time, memory, CPU and requests, beside a floor of the same run.
+"""Measures one operator with many ImageClassifiers: time, memory, CPU and requests, beside a floor.
 
     make bench-scale                                   100 and 1,000 classifiers, about ten minutes
     make bench-scale ARGUMENTS="--objects 5000 --write"   also renew the table in docs/performance.md
 
 Everything runs on this machine: a bare API server (`make kubernetes`), KWOK's fake pods, and one process that
-answers for all gateways at their pods' addresses. The operator is its own process, with the account and the
-environment of its installation. Pods are ready at once and verifications pass at once, so what is left is the
-work of the operator and of Kubernetes. Without Linux this does not run.
+plays all gateways at their pods' addresses. The operator is its own process, with the account and the
+environment of its installation. Pods are ready at once and verifications pass at once, so only the
+work of the operator and of Kubernetes is measured. It needs Linux.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ STEPS = ("rest", "bumps", "busy", "rollbacks", "start")
 
 
 class Gateways:
-    """The process that answers for all gateways."""
+    """The process that plays all gateways."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self._port = free_port()
@@ -57,7 +57,7 @@ class Gateways:
         self.process = subprocess.Popen([*program, str(self._port)])
 
     def behave(self, silent: list[str], failing: dict[str, int]) -> None:
-        """See gateways.py."""
+        """Set the failures of gateways (gateways.py)."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self._port}/behaviour",
             json.dumps({"silent": silent, "failing": failing}).encode(),
@@ -77,7 +77,7 @@ def control_plane(objects: int) -> Iterator[ControlPlane]:
 
 @asynccontextmanager
 async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """While `work` runs."""
+    """Run `work` in the background of the block."""
     task = asyncio.create_task(work)
     try:
         yield
@@ -86,7 +86,7 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 async def keep_running(operator: InstalledOperator) -> None:
-    """Restart it whenever it ends."""
+    """Restart the operator whenever it ends."""
     while True:
         operator.restart_if_it_ended()
         await asyncio.sleep(0.5)
@@ -111,7 +111,7 @@ def counted(events: list[AuditEvent]) -> Counter[str]:
 
 
 class Run:
-    """The measurements with one number of classifiers, one after the other."""
+    """All measurements with one number of classifiers, one after the other."""
 
     def __init__(self, server: ControlPlane, namespace: str, api: Api, figures: Figures) -> None:
         self._server, self._figures, self._objects = server, figures, figures.objects
