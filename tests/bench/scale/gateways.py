@@ -4,7 +4,7 @@
 
 A pod reads the routing file when it starts, and again when its annotation changes, as with a kubelet. On the
 control port, PUT /behaviour takes JSON. `silent` has the names of classifiers whose gateways accept
-connections but never respond. `failing` has names with the version whose requests all fail from then on.
+connections but never respond. `failing` has names with the version whose requests all fail afterwards.
 """
 
 from __future__ import annotations
