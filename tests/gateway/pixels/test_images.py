@@ -35,6 +35,26 @@ EXPECTED: dict[str, dict[str, str]] = json.loads((VECTORS / "vectors.json").read
 SMALL = ModelInput(height=24, width=24)
 
 
+@pytest.mark.parametrize("size", [(12_000, 9_000), (12_240, 16_320)])
+def test_a_photograph_of_a_phone_with_200_megapixels_is_decoded_at_a_reduced_scale(
+    size: tuple[int, int],
+) -> None:
+    halves = Image.new("L", size, 255)
+    halves.paste(0, (0, 0, size[0] // 2, size[1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pixels = prepare(encoded(halves, "JPEG"), SMALL)
+    assert pixels[:, :10].max() < 10
+    assert pixels[:, 14:].min() > 245
+
+
+def test_a_large_photograph_that_must_be_decoded_whole_is_refused() -> None:
+    large = Image.new("L", (12_000, 9_000), 255)
+    for data in (encoded(large, "JPEG", progressive=True), encoded(large, "PNG")):
+        with pytest.raises(PictureTooLarge, match="can be decoded at once"):
+            prepare(data, SMALL)
+
+
 def encoded(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)

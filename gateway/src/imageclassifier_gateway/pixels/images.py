@@ -45,6 +45,11 @@ else:
 #: Pillow's names of the supported formats. No other decoder gets a user's bytes.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *_HEIF)
 
+#: The largest cameras of phones have 200 megapixels (16,320 x 12,240).
+_MAX_PIXELS = 210_000_000
+# Pillow warns above its own limit, 89 million, even if a JPEG is decoded at an eighth of its size.
+Image.MAX_IMAGE_PIXELS = _MAX_PIXELS
+
 _RESAMPLE = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -123,8 +128,7 @@ class Limits:
     """
 
     max_bytes: int = 20 * 1024 * 1024
-    # Below 89 million, at which Pillow warns, so that this limit applies first.
-    max_pixels: int = 80_000_000
+    max_pixels: int = _MAX_PIXELS
     max_decoded_pixels: int = 25_000_000
     max_decoded_bytes: int = 200_000_000
 
