@@ -85,7 +85,7 @@ FAILURES = {
         "ModelNotFound",
         rf"Container model-files of pod {POD}: the model's files cannot be copied from image \S+: .*"
         rf"/models/{MODEL}/{ABSENT}.*No such file or directory\. Put them under /models/{MODEL}/{ABSENT}/, "
-        r"readable by any user\.",
+        r"readable by any user\. saved_model\.pb must lie directly in the directory of the version\. .*",
         model={"name": MODEL, "version": ABSENT, "source": {"image": {"reference": f"{MODEL}:{GOOD}"}}},
         mending={"model": {"version": GOOD}},
     ),

@@ -193,6 +193,10 @@ def test_a_problem_of_the_version_is_reported_before_a_problem_of_a_node():
     assert diagnose([lost, broken]) == diagnose([broken])
 
 
+LAYOUT = (
+    "saved_model.pb must lie directly in the directory of the version. Export a .keras, .h5 or .onnx file as "
+    "a SavedModel first."
+)
 NO_SUCH_FILE = "cp: cannot stat '/models/a/b/3/saved_model.pb': No such file or directory"
 
 
@@ -204,13 +208,13 @@ NO_SUCH_FILE = "cp: cannot stat '/models/a/b/3/saved_model.pb': No such file or 
             NO_SUCH_FILE,
             f"PersistentVolumeClaim models contains no model in a/b/3: {NO_SUCH_FILE}. Put the SavedModel "
             "there, readable by any user, or correct spec.model.source.persistentVolumeClaim and "
-            "spec.model.version.",
+            f"spec.model.version. {LAYOUT}",
         ),
         (
             "smallest",
             "cp: cannot stat '/models/pizza/3': No such file or directory",
             "the model's files cannot be copied from image pizza-model:3: cp: cannot stat '/models/pizza/3': "
-            "No such file or directory. Put them under /models/pizza/3/, readable by any user.",
+            f"No such file or directory. Put them under /models/pizza/3/, readable by any user. {LAYOUT}",
         ),
         (
             "smallest",

@@ -116,6 +116,13 @@ def _termination_problem(where: str, pod: Json, status: Json, ended: Json) -> Pr
     )
 
 
+#: The usual mistakes: the export lies one level too deep, or has no version directory, or is no SavedModel.
+_LAYOUT = (
+    "saved_model.pb must lie directly in the directory of the version. Export a .keras, .h5 or .onnx file as "
+    "a SavedModel first."
+)
+
+
 def _model_not_found(pod: Json, status: Json, log: str) -> str:
     """Why the init container `model-files` did not find the model, and where the model belongs."""
     image, directory, claim = _image(pod, status), _directory(pod, status), _claim(pod)
@@ -123,7 +130,7 @@ def _model_not_found(pod: Json, status: Json, log: str) -> str:
         return (
             f"PersistentVolumeClaim {claim} contains no model in {directory.removeprefix('/models/')}: "
             f"{error_line(log)}. Put the SavedModel there, readable by any user, or correct "
-            "spec.model.source.persistentVolumeClaim and spec.model.version."
+            f"spec.model.source.persistentVolumeClaim and spec.model.version. {_LAYOUT}"
         )
     if "executable file not found" in log:
         return (
@@ -132,7 +139,7 @@ def _model_not_found(pod: Json, status: Json, log: str) -> str:
         )
     return (
         f"the model's files cannot be copied from image {image}: {error_line(log)}. Put them under "
-        f"{directory}/, readable by any user."
+        f"{directory}/, readable by any user. {_LAYOUT}"
     )
 
 
