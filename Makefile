@@ -87,7 +87,7 @@ bench-rollouts: venv cluster ## Measure all kinds of rollouts on Kind under load
 bench-scale: venv ## Measure the operator with 100 and 1,000 ImageClassifiers on simulated pods (ARGUMENTS="--objects 300 --write")
 	@$(BIN)/python tests/bench/scale/run.py $(ARGUMENTS)
 bench-verdicts: venv cluster ## Measure rollouts of versions that fail at random, on Kind (ARGUMENTS="--rollouts 4")
-	@PYTHONPATH=kind $(BIN)/python tests/bench/rollouts/verdicts.py $(ARGUMENTS)
+	@PYTHONPATH=kind:tests/cluster $(BIN)/python tests/bench/rollouts/verdicts.py $(ARGUMENTS)
 bench-judgement: venv ## Simulate rollouts, and count the wrong decisions of the operator's analysis (ARGUMENTS="--histories 1000")
 	@$(BIN)/python tests/bench/judgement/run.py $(ARGUMENTS)
 

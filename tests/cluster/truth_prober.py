@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Collection
 from types import TracebackType
 from typing import Any
 
@@ -50,7 +51,9 @@ def claim_of(body: dict[str, Any], at: float) -> Claim:
     )
 
 
-def answer_of(status: int, text: bytes, began: float, ended: float) -> Answer | None:
+def answer_of(
+    status: int, text: bytes, began: float, ended: float, not_counted: Collection[str] = NOT_COUNTED
+) -> Answer | None:
     """The answer in a response. None if it says nothing about the version."""
     try:
         document = json.loads(text)
@@ -59,16 +62,20 @@ def answer_of(status: int, text: bytes, began: float, ended: float) -> Answer | 
     if status == 200:
         return Answer(began, ended, version=document["model"]["version"])
     cause = str(document.get("type", "")).rpartition(":")[2]
-    if status < 500 or cause in NOT_COUNTED:
+    if status < 500 or cause in not_counted:
         return None
     return Answer(began, ended, problem=f"{status} {text[:200].decode('utf-8', 'replace')}")
 
 
 class TruthProber:
-    """Probes all ImageClassifiers of one namespace until the block ends."""
+    """Probes all ImageClassifiers of one namespace until the block ends.
 
-    def __init__(self, kubectl: Kubectl) -> None:
+    `expected`: problems that the versions cause on purpose. They do not contradict a status.
+    """
+
+    def __init__(self, kubectl: Kubectl, expected: Collection[str] = ()) -> None:
         assert kubectl.namespace is not None
+        self._not_counted = (*NOT_COUNTED, *expected)
         self._kubectl, self._namespace = kubectl, kubectl.namespace
         self.histories: dict[str, History] = {}
         self._stop, self._threads = threading.Event(), [threading.Thread(target=self._watch, daemon=True)]
@@ -149,7 +156,7 @@ class TruthProber:
                 status, text = self._request("POST", path, PICTURE)
             except (OSError, http.client.HTTPException):
                 continue  # the proxy on this machine, not the gateway
-            answer = answer_of(status, text, began, time.time())
+            answer = answer_of(status, text, began, time.time(), self._not_counted)
             if answer is not None:
                 history.answers.append(answer)
 

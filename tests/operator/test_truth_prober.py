@@ -129,3 +129,9 @@ def test_a_refused_request_is_no_evidence_about_the_serving_version(
     status: int, text: bytes, counts: Callable[[Answer | None], bool]
 ) -> None:
     assert counts(answer_of(status, text, 0.0, 0.1))
+
+
+def test_a_failure_that_a_version_causes_on_purpose_is_no_evidence() -> None:
+    failed = (503, problem("model-error"), 0.0, 0.1)
+    assert answer_of(*failed) is not None
+    assert answer_of(*failed, not_counted={"model-error"}) is None

@@ -6,7 +6,8 @@
 
 Several classifiers roll out at once. Random failures of a version are counted apart,
 because the rollout does not cause them. Any other request without a correct response is lost, and the program
-fails. It also fails if an equal version is rolled back, or if a worse one is not.
+fails. It also fails if an equal version is rolled back, or if a worse one is not. Meanwhile the
+prober of the cluster tests sends requests and reads the statuses. A contradiction is a failure too.
 """
 
 from __future__ import annotations
@@ -24,13 +25,17 @@ from functools import partial
 import classifier
 import tiny
 from api import Api
-from classifier import Classifier, Look
+from classifier import NAMESPACE, Classifier, Look
 from load import Load, Plan, Record
 from report import machine, renew_page, today
 from rows import QUICK, is_over
 from tiny import Version
 
+from cluster_testbed import Kubectl
 from laptop import product
+from laptop.cluster_state import LAPTOP
+from laptop.kubernetes_programs import kubectl_program
+from truth_prober import INTERVAL_SECONDS, TruthProber
 
 MARKERS = ("<!-- made by make bench-verdicts: begin -->\n", "<!-- made by make bench-verdicts: end -->\n")
 AT_ONCE = 3
@@ -69,11 +74,13 @@ class Outcome:
     requests: int = 0
     failed_by_the_models: int = 0
     lost: list[Record] = field(default_factory=list)
+    contradictions: list[str] = field(default_factory=list)
+    """Statuses that the prober's responses contradict."""
 
     @property
     def is_right(self) -> bool:
         wanted = len(self.rollouts) if self.kind.worse else 0
-        return len(self.reasons) == wanted and not self.lost
+        return len(self.reasons) == wanted and not self.lost and not self.contradictions
 
     def add_requests(self, records: list[Record]) -> None:
         self.requests += len(records)
@@ -100,22 +107,23 @@ def main() -> None:
     if wanted.write:
         renew_page(table, *MARKERS)
     if not all(outcome.is_right for outcome in outcomes):
-        sys.exit("A verdict was wrong, or requests were lost.")
+        sys.exit("A verdict was wrong, requests were lost, or a status contradicted the responses.")
 
 
 def _rollouts(api: Api, host: str, kind: Kind, count: int) -> Outcome:
     """Run `count` rollouts of a kind, by several classifiers at once."""
     outcome = Outcome(kind)
     numbers = iter(range(count))  # shared: each classifier takes the next one
-
+    kubectl = Kubectl(str(kubectl_program()), LAPTOP.context, NAMESPACE)
     with ExitStack() as stack:
         served = [Classifier(api, f"tiny-{number}", tiny.NAME) for number in range(AT_ONCE)]
         for each in served:
             each.create(int(kind.serving), QUICK)
             stack.callback(each.delete)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with TruthProber(kubectl, {FAILED_BY_THE_MODEL}) as prober, ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda each: _roll_out(each, host, kind, numbers, outcome), served))
-    print(_row(outcome), file=sys.stderr, flush=True)
+    outcome.contradictions += prober.contradictions()
+    print(_row(outcome), *prober.report(), sep="\n", file=sys.stderr, flush=True)
     for record in outcome.lost[:20]:
         print(f"  lost: {record}", file=sys.stderr, flush=True)
     return outcome
@@ -143,7 +151,7 @@ def _roll_out(served: Classifier, host: str, kind: Kind, numbers: Iterator[int],
 
 def _canary(kind: Kind, min_requests: int) -> dict[str, object]:
     # Proof that equal versions are equal would take minutes in each rollout. Only `Wait` promises to catch a
-    # worse one: with these rates that takes about 470 requests, and a step has half of them.
+    # worse one: with these rates that takes about 470 requests, and a step has fewer.
     return {
         "steps": [{"percent": 50, "durationSeconds": STEP_SECONDS}],
         "minRequests": min_requests,
@@ -159,19 +167,22 @@ def _reason(look: Look, candidate: Version) -> str:
 
 def _table(where: str, outcomes: list[Outcome]) -> Iterator[str]:
     yield f"{today()}, {where}."
-    yield f"{AT_ONCE} classifiers at once with {PER_SECOND:.0f} requests/s each; one step of 50 % for"
-    yield f"{STEP_SECONDS} s, Settle for {SETTLE_SECONDS} s, default limits. Equal versions roll out with"
-    yield "`onInconclusive: Continue`, the worse one with the default `Wait`."
+    yield f"{AT_ONCE} classifiers at once with {PER_SECOND:.0f} requests/s each, and at most one more each"
+    yield f"{INTERVAL_SECONDS * 1000:.0f} ms by the prober that compares the status with the responses;"
+    yield f"one step of 50 % for {STEP_SECONDS} s, Settle for {SETTLE_SECONDS} s, default limits."
+    yield "Equal versions roll out with `onInconclusive: Continue`, the worse one with the default `Wait`."
     yield ""
-    yield "| versions | rollouts | rolled back | reasons | requests | failed by the models | lost |"
-    yield "|---|---|---|---|---|---|---|"
+    columns = "failed by the models | lost | untrue statuses"
+    yield f"| versions | rollouts | rolled back | reasons | requests | {columns} |"
+    yield "|---|---|---|---|---|---|---|---|"
     yield from map(_row, outcomes)
 
 
 def _row(outcome: Outcome) -> str:
     reasons = ", ".join(f"{reason}: {count}" for reason, count in Counter(outcome.reasons).items())
     figures = (outcome.kind.name, len(outcome.rollouts), len(outcome.reasons), reasons)
-    requests = (f"{outcome.requests:,}", outcome.failed_by_the_models, len(outcome.lost))
+    wrong = (len(outcome.lost), len(outcome.contradictions))
+    requests = (f"{outcome.requests:,}", outcome.failed_by_the_models, *wrong)
     return f"| {' | '.join(map(str, figures + requests))} |"
 
 
