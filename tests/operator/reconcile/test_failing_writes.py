@@ -297,3 +297,17 @@ def test_verifications_of_earlier_attempts_are_removed_and_the_present_one_stays
         world.indices[kind_of(body).plural].setdefault(KEY, []).append(body)
     world.passes(2)
     assert sorted(world.server.deleted) == [f"ConfigMap {earlier}", f"Job {earlier}"]
+
+
+@pytest.mark.parametrize("created", ["1969-12-31T23:00:00Z", "1970-01-01T01:00:00Z"])
+def test_a_verification_without_a_verdict_is_retried_after_the_same_time_whatever_the_api_servers_clock(
+    world: World, created: str
+) -> None:
+    world.job["metadata"]["creationTimestamp"] = created
+    world.job["status"] = {"conditions": [{"type": "Failed", "status": "True"}]}
+    world.indices[PODS.plural][KEY] = [gateway_pod()]
+    name = f"Job {world.job['metadata']['name']}"
+    world.passes(5)
+    assert name not in world.server.deleted
+    world.next()
+    assert world.server.deleted.count(name) == 1

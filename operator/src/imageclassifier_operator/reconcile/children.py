@@ -5,7 +5,6 @@ is raised.
 """
 
 import logging
-from datetime import datetime
 from typing import Any
 
 from imageclassifier_operator import render
@@ -180,11 +179,12 @@ class Children:
             return
         name = names.verify_name(request.ic.name, state.candidate.version, goal.attempt)
         job, unfinished = self._cache.get(JOBS, request.key, name), request.memory.unfinished_verification
-        wait = VERIFY_AGAIN_SECONDS * 2 ** (unfinished.tries if unfinished is not None else 0)
-        if job is None or request.now - _created(job) < min(wait, MAX_VERIFY_AGAIN_SECONDS):
+        if job is None or unfinished is None:
             return
-        if unfinished is not None:
-            unfinished.tries = min(unfinished.tries + 1, MAX_COUNTED_VERIFICATIONS)
+        wait = min(VERIFY_AGAIN_SECONDS * 2**unfinished.tries, MAX_VERIFY_AGAIN_SECONDS)
+        if request.now - unfinished.seen < wait:
+            return
+        unfinished.tries = min(unfinished.tries + 1, MAX_COUNTED_VERIFICATIONS)
         await self._delete(request, JOBS, job)
 
     async def _delete_unwanted(
@@ -235,10 +235,6 @@ def _must_drain_first(
 def _input_hash(deployment: Json) -> str | None:
     annotations = deployment["metadata"].get("annotations") or {}
     return annotations.get(names.ANNOTATION_INPUT_HASH)
-
-
-def _created(body: Json) -> float:
-    return datetime.fromisoformat(body["metadata"]["creationTimestamp"]).timestamp()
 
 
 def _is_gateway_deployment(manifest: Json) -> bool:

@@ -23,10 +23,16 @@ JITTER = (0.8, 1.0)
 
 @dataclass
 class UnfinishedVerification:
-    """The verification `job` ended `tries` times without a verdict. `problem`: why it did the last time."""
+    """The verification `job` ended `tries` times without a verdict. `problem`: why it did the last time.
+
+    `uid` is the Job that ended last, and `seen` is when this process saw that, by its own clock. The times in
+    the Job are from the API server's clock, which may differ.
+    """
 
     job: str
     problem: Problem
+    uid: str
+    seen: float
     tries: int = 0
 
 

@@ -163,7 +163,9 @@ class Snapshotter:
             unfinished = None
         elif found is not None:
             tries = 0 if unfinished is None else unfinished.tries
-            unfinished = UnfinishedVerification(name, Problem(found.reason, found.message), tries)
+            uid = "" if job is None else job["metadata"]["uid"]
+            seen = request.now if unfinished is None or unfinished.uid != uid else unfinished.seen
+            unfinished = UnfinishedVerification(name, Problem(found.reason, found.message), uid, seen, tries)
         elif job is not None:
             problem = diagnose_job(job, request.objects.pods_of(job), warnings)
         memory.unfinished_verification = unfinished
