@@ -75,7 +75,7 @@ cluster-test: venv images ## Run the tests on the Kind cluster
 	@$(PYTEST) tests/cluster -m cluster $(IN_TWO)
 workers-test: venv ## Run the tests on a cluster with two workers, and remove it afterwards
 	@$(TOOL) cluster-with-workers
-	@$(PYTEST) tests/cluster -m workers; result=$$?; $(TOOL) without-workers; exit $$result
+	@$(PYTEST) tests/cluster -m workers --capture=no; result=$$?; $(TOOL) without-workers; exit $$result
 bench: models ## Measure the gateway and the model server, each against a reference in the same run
 	@$(BIN)/python tests/bench/gateway/run.py
 	@$(BIN)/python tests/bench/gateway/fuzz.py --requests 100000

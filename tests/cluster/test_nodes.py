@@ -152,7 +152,11 @@ class Nodes:
         self._check(name, tallies)
 
     def _is_on(self, node: str, phase: str, version: int) -> bool:
-        return any(pod["spec"].get("nodeName") == node for pod in self.pods(phase, version))
+        return any(
+            pod["spec"].get("nodeName") == node
+            for pod in self.pods(phase, version)
+            if "deletionTimestamp" not in pod["metadata"]
+        )
 
     def _outcome(self, phase: str) -> str:
         status = self.classifiers[phase].status()
