@@ -128,11 +128,9 @@ def test_a_url_that_a_browser_opens_is_fetched(world: World, url: str) -> None:
     assert world.fetch(url) == world.server.picture
 
 
-def test_the_gateway_names_itself_and_an_address_for_questions(world: World) -> None:
+def test_the_gateway_names_itself_with_an_address_for_questions_if_one_is_set(world: World) -> None:
     world.fetch("http://pictures.example/")
-    assert re.search(
-        rb"User-Agent: imageclassifier-gateway/[0-9][^ ]* \(\+https://.+\)\r\n", world.server.requests[-1]
-    )
+    assert re.search(rb"User-Agent: imageclassifier-gateway/[0-9][^ ]*\r\n", world.server.requests[-1])
     world.fetch("http://pictures.example/", user_agent="ours/1 (ours@example.org)")
     assert b"User-Agent: ours/1 (ours@example.org)\r\n" in world.server.requests[-1]
 

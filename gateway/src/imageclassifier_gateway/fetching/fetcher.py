@@ -47,8 +47,8 @@ from .urls import FetchError, Target, parse_url, refused
 FETCHES_PER_REQUEST = 4
 #: Browsers follow 20. Link shorteners and object stores need up to five.
 _MAX_REDIRECTS = 10
-#: Wikimedia and others refuse programs that do not name themselves and an address for questions.
-DEFAULT_USER_AGENT = f"imageclassifier-gateway/{__version__} (+https://imageclassifier.dev)"
+#: Wikimedia and others refuse programs that do not name themselves. The setting can add an address.
+DEFAULT_USER_AGENT = f"imageclassifier-gateway/{__version__}"
 _CHUNK_BYTES = 64 * 1024
 _REDIRECTS = (301, 302, 303, 307, 308)
 
