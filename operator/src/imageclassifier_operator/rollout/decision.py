@@ -1,6 +1,7 @@
 """The decision: walks the table of transitions from the present state to the next one. Pure.
 
-tests/operator/rollout/test_random_histories.py checks the invariants of `decide` against random histories.
+tests/operator/rollout/test_random_histories.py checks `decide` in random histories; the invariants are in
+tests/operator/support/rollout_invariants.py.
 """
 
 from __future__ import annotations
