@@ -9,8 +9,9 @@ from typing import Any
 
 from .config import Settings
 from .fetching.fetcher import DEFAULT_USER_AGENT, Fetcher
-from .limits.admission import Admission, Slow
+from .limits.admission import Admission
 from .limits.decoding import Decoder
+from .limits.slow import Slow
 from .pixels import images
 from .stats import Stats
 from .versions.predictor import Predictor

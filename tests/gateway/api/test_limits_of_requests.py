@@ -20,8 +20,8 @@ from imageclassifier_gateway.api.early_refusals import early_refusals
 from imageclassifier_gateway.contract import ModelInput
 from imageclassifier_gateway.fetching.urls import FetchError
 from imageclassifier_gateway.gateway import Gateway
-from imageclassifier_gateway.limits.admission import Slow
 from imageclassifier_gateway.limits.deadline import Deadline
+from imageclassifier_gateway.limits.slow import Slow
 from imageclassifier_gateway.pixels import images
 from imageclassifier_gateway.problems import Problem
 from imageclassifier_gateway.versions.batches import picture_bytes
@@ -98,6 +98,24 @@ def test_slow_urls_leave_places_to_requests_that_are_all_there(
         # The slow requests have freed their places. Only the model was still too slow for them.
         assert {answer.result().status_code for answer in slow} <= {200, 504}
     assert ask(0).status_code == 200
+
+
+def test_a_small_picture_behind_a_url_is_classified_while_others_fetch_large_bodies(
+    client: FlaskClient, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = picture("red")
+
+    def fetch(url: str, deadline: object, hold: Callable[[int], None]) -> bytes:
+        hold(430_000)  # with its pixels the request holds more than its share of the bytes for slow requests
+        return data
+
+    monkeypatch.setattr(gateway.fetcher, "fetch", fetch)
+    # More would be refused, as requests that fetch leave half of the memory to others.
+    large = int(0.374 * gateway.settings.max_buffered_bytes)
+    with gateway.admission.enter() as others, others.fetching():
+        others.hold(large)
+        response = client.post("/predict", json={"url": "https://site.example/"})
+    assert response.status_code == 200, response.text
 
 
 def test_a_url_of_a_site_that_has_its_share_of_places_is_refused_before_it_gets_a_thread(

@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -17,10 +18,11 @@ from prometheus_client import Gauge
 
 from gateway_testbed import eventually
 from imageclassifier_gateway.contract import ModelInput
-from imageclassifier_gateway.limits.admission import Admission, Slow
+from imageclassifier_gateway.limits.admission import Admission
 from imageclassifier_gateway.limits.deadline import Deadline
 from imageclassifier_gateway.limits.decoding import Decoder
 from imageclassifier_gateway.limits.lane import Lane
+from imageclassifier_gateway.limits.slow import Slow
 from imageclassifier_gateway.pixels import images
 from imageclassifier_gateway.problems import Problem
 from imageclassifier_gateway.stats import Stats
@@ -230,3 +232,34 @@ def test_requests_with_large_pictures_leave_memory_to_slow_requests_with_small_o
         ticket.hold(300_000)
     with pytest.raises(Problem, match="too much memory"):
         small[0].hold(100_000)
+
+
+def test_a_request_may_hold_the_pixels_of_a_fetched_picture_while_others_fetch_large_bodies() -> None:
+    places = admission(max_bytes=168_000_000)
+    others, small = places.enter(), places.enter()
+    with others.fetching():
+        others.hold(60_000_000)
+        with small.fetching():
+            small.hold(122_000)
+        small.hold(8 * 752_640)
+        with pytest.raises(Problem, match="too much memory"):
+            small.become_slow(Slow.COSTLY)
+    small.become_slow(Slow.COSTLY)
+    with pytest.raises(Problem, match="too much memory"), others.fetching():
+        pass
+
+
+def test_a_request_that_fetches_leaves_nothing_counted() -> None:
+    places = admission()
+    with places.enter() as first, first.fetching():
+        first.hold(400)
+    with places.enter() as second:
+        with suppress(RuntimeError), second.fetching():
+            second.hold(100)
+            raise RuntimeError
+        second.become_slow(Slow.COSTLY)
+        second.hold(300)
+    with places.enter() as third, places.enter() as fourth, third.fetching():
+        third.hold(370)
+        with fourth.fetching():
+            fourth.hold(1)

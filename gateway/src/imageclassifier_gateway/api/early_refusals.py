@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..gateway import Gateway
-from ..limits.admission import Slow
+from ..limits.slow import Slow
 from ..problems import Problem
 from .payload import Reference, read_json
 

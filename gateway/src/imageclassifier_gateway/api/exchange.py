@@ -16,8 +16,9 @@ from ..fetching.urls import FetchError
 from ..gateway import Gateway
 from ..http import origins
 from ..http.access_log import Trace
-from ..limits.admission import ARRIVED, Admission, Slow, Ticket
+from ..limits.admission import ARRIVED, Admission, Ticket
 from ..limits.deadline import Deadline
+from ..limits.slow import Slow
 from ..pixels import images
 from ..problems import Problem
 from ..versions.batches import Metadata
@@ -171,8 +172,7 @@ class Exchange:
         if not urls:
             return [source.data for source in sources if isinstance(source, Picture)]
         trace: Trace = g.trace
-        ticket.become_slow(Slow.URLS)
-        with trace.stage("fetch"), self._gateway.fetcher.place(urls) as refusal:
+        with ticket.fetching(), trace.stage("fetch"), self._gateway.fetcher.place(urls) as refusal:
 
             def one(source: Picture | Reference) -> bytes | Problem:
                 if isinstance(source, Picture):

@@ -6,50 +6,21 @@ The gateway refuses a request beyond a limit at once, so that the others are ans
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 from prometheus_client import Gauge
 
 from ..problems import Problem
+from .slow import Slow, SlowRequests
 
 #: The keys of a request's WSGI environment under which the server stores the ticket, and the times of the
 #: first and the last byte in monotonic seconds.
 TICKET = "imageclassifier.ticket"
 BEGAN = "imageclassifier.began"
 ARRIVED = "imageclassifier.arrived"
-
-
-class Slow(Enum):
-    """Why a request may keep its place for long, and the share of the places for such requests.
-
-    A quarter of the places is left for requests that are neither: small uploads always find one.
-    """
-
-    URLS = 1 / 2, "Too many requests with URLs are being worked on already. Retry soon."
-    COSTLY = (
-        1 / 4,
-        "Too many large pictures are being worked on already. Send smaller ones, or retry.",
-    )
-
-    def __init__(self, share: float, refusal: str) -> None:
-        self.share = share
-        self.refusal = refusal
-
-    def most_of(self, places: int) -> int:
-        """The number of `places` that such requests may take together."""
-        return max(1, int(places * self.share))
-
-
-#: The share of the bytes that slow requests may hold together: they hold them for long.
-_SLOW_BYTES_SHARE = 0.5
-#: The share of these bytes that is left for slow requests that hold little, in equal parts for all places.
-#: Otherwise a few large bodies would have small pictures behind URLs refused.
-_SMALL_SHARE = 0.25
 
 
 class Admission:
@@ -60,12 +31,7 @@ class Admission:
         self._max_bytes = max_bytes
         self._requests = 0
         self._bytes = 0
-        self._slow = Counter[Slow]()
-        self._slow_limit = _SLOW_BYTES_SHARE * max_bytes
-        self._small_bytes = (
-            _SMALL_SHARE * self._slow_limit / sum(reason.most_of(max_requests) for reason in Slow)
-        )
-        self._slow_bytes = 0
+        self._slow = SlowRequests(max_requests, max_bytes)
         self._lock = threading.Lock()
         in_flight.set_function(lambda: self._requests)
         held_bytes.set_function(lambda: self._bytes)
@@ -107,46 +73,37 @@ class Admission:
         with self._lock:
             self._requests -= ticket.has_place
             self._bytes -= ticket.held_bytes
-            self._slow.subtract(ticket.slow)
-            if ticket.slow:
-                self._slow_bytes -= ticket.held_bytes
+            self._slow.free_places(ticket.slow)
+            if ticket.slow_now:
+                self._slow.release(ticket.held_bytes)
             ticket.has_place, ticket.held_bytes = False, 0
             ticket.slow.clear()
+            ticket.slow_now.clear()
 
     def become_slow(self, ticket: Ticket, reason: Slow) -> None:
         """Take a place for slow requests for the request of a ticket. Raises Problem if there is none."""
         with self._lock:
-            if reason in ticket.slow:
-                return
-            self._check_slow(reason)
-            if not ticket.slow:
-                self._hold_slow(ticket.held_bytes, ticket.held_bytes)
-            self._slow[reason] += 1
+            has_place = reason in ticket.slow
+            if not has_place:
+                self._slow.check(reason)
+            if not ticket.slow_now:
+                self._slow.hold(ticket.held_bytes, ticket.held_bytes)
+            if not has_place:
+                self._slow.take_place(reason)
             ticket.slow.add(reason)
+            ticket.slow_now.add(reason)
+
+    def end_slow(self, ticket: Ticket, reason: Slow) -> None:
+        """Count the bytes of a ticket as those of any other request; its place for slow requests stays."""
+        with self._lock:
+            if ticket.slow_now == {reason}:
+                self._slow.release(ticket.held_bytes)
+            ticket.slow_now.discard(reason)
 
     def check_slow(self, reason: Slow) -> None:
         """Raise Problem if there is no place for one more slow request now."""
         with self._lock:
-            self._check_slow(reason)
-
-    def _check_slow(self, reason: Slow) -> None:
-        if self._slow[reason] >= reason.most_of(self._max_requests):
-            raise Problem("overloaded", reason.refusal)
-
-    def _hold_slow(self, count_bytes: int, held_bytes: int) -> None:
-        """Count more bytes of slow requests; one of them then holds `held_bytes`.
-
-        Raises Problem if they would hold too many bytes together. One alone may.
-        """
-        together_bytes = self._slow_bytes + count_bytes
-        is_small = held_bytes <= self._small_bytes
-        limit = self._slow_limit if is_small else (1 - _SMALL_SHARE) * self._slow_limit
-        if together_bytes > held_bytes and together_bytes > limit:
-            raise Problem(
-                "overloaded",
-                "Requests with URLs and with large pictures hold too much memory already. Retry soon.",
-            )
-        self._slow_bytes += count_bytes
+            self._slow.check(reason)
 
     def hold(self, ticket: Ticket, count_bytes: int) -> None:
         """Reserve bytes for the request of a ticket. Raises Problem if there are not enough."""
@@ -163,8 +120,8 @@ class Admission:
                 raise Problem(
                     "overloaded", "The gateway already works on too many large pictures. Retry soon."
                 )
-            if ticket.slow:
-                self._hold_slow(count_bytes, ticket.held_bytes + count_bytes)
+            if ticket.slow_now:
+                self._slow.hold(count_bytes, ticket.held_bytes + count_bytes)
             self._bytes += count_bytes
             ticket.held_bytes += count_bytes
 
@@ -176,7 +133,10 @@ class Ticket:
     admission: Admission
     held_bytes: int = 0
     has_place: bool = False
+    #: The reasons for which the request has a place for slow requests, until it ends.
     slow: set[Slow] = field(default_factory=set)
+    #: Those for which it is slow now, so that its bytes count as those of slow requests.
+    slow_now: set[Slow] = field(default_factory=set)
 
     def __enter__(self) -> Ticket:
         return self
@@ -195,6 +155,19 @@ class Ticket:
     def become_slow(self, reason: Slow) -> None:
         """Takes a place for slow requests until the request ends. Raises Problem when there is none."""
         self.admission.become_slow(self, reason)
+
+    @contextmanager
+    def fetching(self) -> Iterator[None]:
+        """While the request waits for servers of URLs. Raises Problem when there is no place for it.
+
+        Afterwards the request is as fast as an upload, and its pixels may use the memory of all requests.
+        Otherwise large bodies that are still being fetched would have it refused after its own fetch.
+        """
+        self.become_slow(Slow.URLS)
+        try:
+            yield
+        finally:
+            self.admission.end_slow(self, Slow.URLS)
 
     def hold(self, count_bytes: int) -> None:
         """Reserves `count_bytes` more bytes. Raises Problem when they are not free."""

@@ -101,7 +101,10 @@ class Lane:
     def _work(self) -> None:
         if self._niceness and hasattr(os, "setpriority"):
             # Linux has a niceness for each thread, and raising it needs no privilege.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._niceness)
+            own = threading.get_native_id()
+            # Lowering it would need one.
+            niceness = max(self._niceness, os.getpriority(os.PRIO_PROCESS, own))
+            os.setpriority(os.PRIO_PROCESS, own, niceness)
         while (job := self._next()) is not None:
             began = time.monotonic()
             try:
