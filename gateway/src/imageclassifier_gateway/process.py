@@ -19,8 +19,8 @@ from .http.server import HttpServer, bind
 
 #: How long the last log lines may take.
 _LOG_SECONDS = 1.0
-#: How long a thread may keep Python's lock when others want it. A request of a small picture takes the lock
-#: about ten times, and with Python's default of 5 ms each time may have to wait so long for a costly body.
+#: How long a thread may keep Python's lock when others want it. A request takes the lock several times. With
+#: Python's default of 5 ms, it may wait that long each time while another thread parses a costly body.
 _SWITCH_SECONDS = 0.001
 
 

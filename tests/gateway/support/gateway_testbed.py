@@ -289,6 +289,8 @@ class GatewayProcess:
             "PYTHONPYCACHEPREFIX": _BYTECODE.name,
             **settings,
         }
+        #: The arguments of Python.
+        self.program = ["-m", "imageclassifier_gateway"]
         self.log = directory / "gateway.log"
         #: A file descriptor for the log instead of that file.
         self.stdout: int | None = None
@@ -297,7 +299,7 @@ class GatewayProcess:
     def start(self) -> GatewayProcess:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "imageclassifier_gateway"],
+                [sys.executable, *self.program],
                 env=self._environment,
                 stdout=log if self.stdout is None else self.stdout,
                 stderr=log,
