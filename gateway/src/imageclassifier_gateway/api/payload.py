@@ -150,14 +150,17 @@ def _hint(text: str) -> str:
 
 
 def _decode_in_pieces(data: bytes) -> bytes:
-    """Decode base64. Many encoders insert line breaks, so white space is ignored. Raises ValueError."""
+    """Decode base64. Raises ValueError.
+
+    Many encoders insert line breaks, so white space is ignored. So is padding, because the length of the text
+    says the same.
+    """
     decoded, rest = io.BytesIO(), b""
-    for at in range(0, len(data), _BASE64_STEP):
-        piece = rest + data[at : at + _BASE64_STEP].translate(_USUAL_ALPHABET, _WHITE_SPACE)
-        if b"=" in piece:  # these are the last characters, or it is not base64
-            piece += data[at + _BASE64_STEP :].translate(_USUAL_ALPHABET, _WHITE_SPACE)
-            decoded.write(base64.b64decode(piece, validate=True))
-            return decoded.getvalue()
+    end = len(data.rstrip(b"=" + _WHITE_SPACE))
+    for at in range(0, end, _BASE64_STEP):
+        piece = rest + data[at : min(at + _BASE64_STEP, end)].translate(_USUAL_ALPHABET, _WHITE_SPACE)
+        if b"=" in piece:
+            raise ValueError
         whole = len(piece) - len(piece) % 4
         decoded.write(base64.b64decode(piece[:whole], validate=True))
         rest = piece[whole:]
