@@ -228,6 +228,28 @@ def test_a_jpeg_whose_frame_is_read_in_two_ways_is_refused() -> None:
         images.decode(data[:at] + other + data[at:])
 
 
+@pytest.mark.parametrize(
+    ("marker", "kind"),
+    [(0xC3, "lossless"), (0xC5, "hierarchical"), (0xC9, "arithmetic"), (0xCA, "arithmetic")],
+)
+def test_a_jpeg_of_a_kind_that_no_browser_shows_is_refused_with_its_name(marker: int, kind: str) -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (64, 64)).save(buffer, "JPEG")
+    data = buffer.getvalue().replace(b"\xff\xc0", bytes([0xFF, marker]))
+    with pytest.raises(images.UnsupportedPicture, match=f"JPEG with {kind}.* Save it as a baseline JPEG"):
+        images.decode(data)
+
+
+def test_a_small_arithmetic_jpeg_on_which_libjpeg_would_work_for_a_second_is_refused() -> None:
+    """Blocks take hardly any bytes: cjpeg writes a scan of 205,000 blocks in 19 bytes."""
+    head = segment(0xDB, bytes([0, *[1] * 64])) + segment(
+        0xCA, struct.pack(">BHHB", 8, 3_200, 4_096, 1) + b"\1\x11\0"
+    )
+    scan = segment(0xDA, b"\1\1\0\0\0\0") + bytes.fromhex("ff00f83d0e7d80")
+    with pytest.raises(images.UnsupportedPicture, match="arithmetic coding"):
+        images.decode(b"\xff\xd8" + head + segment(0xCC, b"\x00\x10") + 40 * scan + b"\xff\xd9")
+
+
 def test_importing_the_preparation_leaves_the_warning_filters_alone() -> None:
     script = """
 import numpy, PIL.Image, pillow_heif, warnings

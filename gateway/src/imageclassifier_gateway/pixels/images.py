@@ -32,7 +32,7 @@ from PIL import (  # noqa: F401
 from ..contract import ModelInput
 from .decoding_memory import decoded_pixels
 from .decoding_time import decoding_seconds
-from .fileformats import Damaged, Structure, TooCostly, inspect
+from .fileformats import Damaged, Structure, TooCostly, Unsupported, inspect
 
 try:
     import pillow_heif
@@ -90,7 +90,7 @@ class BrokenPicture(PictureError):  # noqa: N818
 
 
 class UnsupportedPicture(PictureError):  # noqa: N818
-    """An intact picture whose colours cannot be converted to RGB."""
+    """An intact picture of a kind, or with colours, that cannot be converted to RGB."""
 
 
 class PictureTooLarge(PictureError):  # noqa: N818
@@ -187,6 +187,8 @@ def decode(
         raise NotAPicture(_what_it_is_not(data)) from None
     except TooCostly as reason:
         raise PictureTooLarge(f"The picture {reason}") from None
+    except Unsupported as reason:
+        raise UnsupportedPicture(f"The picture {reason}") from None
     except Damaged as reason:
         raise BrokenPicture(f"The picture is damaged ({reason}).") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

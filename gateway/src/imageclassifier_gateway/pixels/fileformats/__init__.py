@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import bmp, gif, heif, jpeg, png, tiff, webp
-from .structure import Damaged, Structure, TooCostly
+from .structure import Damaged, Structure, TooCostly, Unsupported
 
-__all__ = ["Damaged", "Structure", "TooCostly", "inspect", "is_known"]
+__all__ = ["Damaged", "Structure", "TooCostly", "Unsupported", "inspect", "is_known"]
 
 _READERS: tuple[tuple[tuple[bytes, ...], Callable[[bytes], Structure]], ...] = (
     (jpeg.SIGNATURES, jpeg.inspect),
@@ -25,7 +25,7 @@ _READERS: tuple[tuple[tuple[bytes, ...], Callable[[bytes], Structure]], ...] = (
 
 
 def inspect(data: bytes) -> Structure:
-    """Check a file of any format, and return its structure. Raises TooCostly or Damaged."""
+    """Check a file of any format, and return its structure. Raises TooCostly, Damaged or Unsupported."""
     for signatures, read in _READERS:
         if data.startswith(signatures):
             return read(data)

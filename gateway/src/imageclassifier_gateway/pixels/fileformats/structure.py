@@ -13,6 +13,10 @@ class Damaged(ValueError):  # noqa: N818
     """The structure of the file is one that no program writes."""
 
 
+class Unsupported(ValueError):  # noqa: N818 - the message continues the sentence "The picture ..."
+    """The file is intact, but of a kind that the gateway does not decode."""
+
+
 @dataclass(frozen=True)
 class Structure:
     """The parts of a file that a decoder needs, and the memory for decoding in addition to the pixels."""
