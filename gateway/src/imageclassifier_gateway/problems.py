@@ -56,6 +56,11 @@ CAUSES: dict[str, Cause] = {
         "Send JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC. If you sent a URL, check that it points to the "
         "picture itself and not to a page that shows it.",
     ),
+    "compressed-body": Cause(
+        415,
+        "The body of the request is compressed",
+        "Send it uncompressed, without the header Content-Encoding. Pictures are compressed already.",
+    ),
     "broken-picture": Cause(
         422,
         "The picture is damaged",

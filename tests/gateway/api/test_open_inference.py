@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import struct
 from typing import Any
@@ -46,6 +47,27 @@ def test_health_and_metadata_are_those_of_the_protocol(shared_gateway: GatewayPr
         assert (described["name"], described["versions"]) == ("pizza-model", ["1"])
         assert described["inputs"] == [{"name": "image", "datatype": "BYTES", "shape": [-1]}]
         assert described["outputs"][0] == {"name": "probabilities", "datatype": "FP32", "shape": [-1, 2]}
+
+
+@pytest.mark.parametrize("path", [INFER, "/v1/models/pizza-model:predict", "/predict"])
+@pytest.mark.parametrize("coding", ["gzip", "DEFLATE", "identity, br"])
+def test_a_compressed_body_is_refused_with_what_to_do(
+    shared_gateway: GatewayProcess, path: str, coding: str
+) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+    answer = request(shared_gateway.port, "POST", path, gzip.compress(b'{"inputs": []}'), headers)
+    assert (answer.status, answer.headers["accept-encoding"]) == (415, "identity")
+    assert answer.json["type"] == "tag:imageclassifier.dev,2026:compressed-body"
+    assert f"compressed with '{coding.lower().split()[-1]}'. Send it uncompressed" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("coding", ["identity", "utf-8", ""])
+def test_a_content_encoding_that_changes_no_bytes_is_ignored(
+    shared_gateway: GatewayProcess, coding: str
+) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+    document = json.dumps({"inputs": [tensor(encoded())]})
+    assert request(shared_gateway.port, "POST", INFER, document, headers).status == 200
 
 
 def test_pictures_in_base64_get_probabilities_and_labels(shared_gateway: GatewayProcess) -> None:

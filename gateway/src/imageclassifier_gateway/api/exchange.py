@@ -12,6 +12,7 @@ from flask import g, request
 
 from ..contract import Decision
 from ..fetching.fetcher import FETCHES_PER_REQUEST
+from ..fetching.responses import coding_of
 from ..fetching.urls import FetchError
 from ..gateway import Gateway
 from ..http import origins
@@ -66,10 +67,11 @@ class Exchange:
         self._admission = admission
 
     def read_body(self, ticket: Ticket) -> bytes:
-        """The whole body. Raises Problem when it is too large."""
+        """The whole body. Raises Problem when it is too large or compressed."""
         length, limit = request.content_length, self._settings.max_body_bytes
         if length is not None and length > limit:
             raise Problem("too-large", f"The body has {length:,} bytes; at most {limit:,} are accepted.")
+        _check_coding()
         arrived = request.environ.get(ARRIVED)
         if arrived is not None:
             g.trace.seconds["receive"] = arrived - g.trace.began
@@ -200,6 +202,19 @@ class Exchange:
             return problem
         self._gateway.stats.fetches.labels("fetched").inc()
         return data
+
+
+def _check_coding() -> None:
+    """Raise Problem for a compressed body: one of a megabyte could take a gigabyte of memory."""
+    coding = coding_of(request.headers.get("Content-Encoding", ""))
+    if coding is not None:
+        raise Problem(
+            "compressed-body",
+            f"The body is compressed with '{coding}'. Send it uncompressed, without the header "
+            "Content-Encoding.",
+            # RFC 9110, section 12.5.3: the codings that would have been accepted.
+            {"Accept-Encoding": "identity"},
+        )
 
 
 def _check_json_type() -> None:

@@ -9,9 +9,9 @@ from .openapi_responses import answer, file, get, problems
 from .openapi_schemas import Json, ref, schemas
 
 _PREDICT_CAUSES = (
-    "bad-request", "body-too-slow", "too-large", "not-a-picture", "broken-picture", "unsupported-picture",
-    "url-refused", "url-not-fetched", "model-error", "overloaded", "not-ready", "model-unavailable",
-    "model-timeout", "timeout",
+    "bad-request", "body-too-slow", "too-large", "not-a-picture", "compressed-body", "broken-picture",
+    "unsupported-picture", "url-refused", "url-not-fetched", "model-error", "overloaded", "not-ready",
+    "model-unavailable", "model-timeout", "timeout",
 )  # fmt: skip
 _MODEL_CAUSES = (
     "not-found", "model-error", "overloaded", "not-ready", "model-unavailable", "model-timeout",

@@ -39,15 +39,21 @@ def status_problem(host: str, status: int) -> str | None:
     return " ".join(filter(None, (f"{host} answered with status {status}.", meaning, _SEND_IT_YOURSELF)))
 
 
+def coding_of(content_encoding: str) -> str | None:
+    """The first coding in a Content-Encoding that changes the bytes; None if there is none."""
+    names = (name.strip() for name in content_encoding.lower().split(","))
+    return next((name for name in names if name in _CODINGS), None)
+
+
 def coding_problem(host: str, content_encoding: str) -> str | None:
     """Why the bytes of a response with this Content-Encoding cannot be read; None if they can."""
-    for name in content_encoding.lower().split(","):
-        if name.strip() in _CODINGS:
-            return (
-                f"{host} sent the picture compressed with '{name.strip()}', although the request accepts no "
-                "compression. Store the picture uncompressed, without the header Content-Encoding."
-            )
-    return None
+    coding = coding_of(content_encoding)
+    if coding is None:
+        return None
+    return (
+        f"{host} sent the picture compressed with '{coding}', although the request accepts no compression. "
+        "Store the picture uncompressed, without the header Content-Encoding."
+    )
 
 
 def type_problem(media_type: str, start: bytes) -> str | None:
