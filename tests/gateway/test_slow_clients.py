@@ -151,8 +151,8 @@ def test_clients_that_keep_their_connection_open_do_not_delay_others(
     make_gateway: MakeGateway, model: FakeModel
 ) -> None:
     gateway = make_gateway().start_ready(routing(model))
-    # gunicorn alone waits 2 s for each of them in the thread that accepts: longer than a request here may
-    # take.
+    # A server that lingers in the thread that accepts, as gunicorn's threaded worker does for 2 s, delays the
+    # next request by a minute: longer than a request here may take.
     rude = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(30)]
     try:
         for each in rude:
