@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -218,20 +219,27 @@ def test_overload_is_refused_quickly_and_the_internal_port_stays_responsive(
     make_gateway: MakeGateway, model: FakeModel
 ) -> None:
     gateway = make_gateway().start_ready(routing(model))
-    model.delay_seconds = 2
+    released, answer = threading.Event(), model.answer
+
+    def answer_later(pixels: np.ndarray) -> np.ndarray:
+        released.wait(60)  # so the places stay taken, however slowly the requests arrive
+        return answer(pixels)
+
+    model.answer = answer_later
     with ThreadPoolExecutor(150) as pool:
         running = [pool.submit(gateway.predict, picture()) for _ in range(150)]
         eventually(lambda: "requests_in_flight 64.0" in gateway.metrics(), "all places are taken")
         assert gateway.internal("/livez") == 200
         assert gateway.internal("/readyz") == 200
         assert gateway.rollout()["revision"] == 1
+        eventually(lambda: any(each.done() for each in running), "a refusal while all places are taken")
+        released.set()
         answers = [each.result() for each in running]
     refused = [answer for answer in answers if answer.status == 503]
     assert refused
     assert {answer.status for answer in answers} <= {200, 503, 504}
     assert {answer.json["type"] for answer in refused} == {"tag:imageclassifier.dev,2026:overloaded"}
     assert all(answer.headers["retry-after"] for answer in refused)
-    model.delay_seconds = 0
     assert gateway.predict(picture()).status == 200
     assert "requests_in_flight 0.0" in gateway.metrics()
 

@@ -109,10 +109,11 @@ def test_a_replica_that_has_not_every_kind_listed_yet_does_not_take_the_lease(
         serve(bench)
         bench.bump(2)
         bench.wait_phase("Verify")
-    arrived, list_page = threading.Event(), KubernetesClient.list_page
+    asked, arrived, list_page = threading.Event(), threading.Event(), KubernetesClient.list_page
 
     async def list_config_maps_late(client: KubernetesClient, kind: Kind, token: str) -> Page:
         if kind == CONFIG_MAPS:
+            asked.set()
             await asyncio.to_thread(arrived.wait)
         return await list_page(client, kind, token)
 
@@ -120,7 +121,8 @@ def test_a_replica_that_has_not_every_kind_listed_yet_does_not_take_the_lease(
     before, mark = bench.deployments(), bench.apiserver.audit_mark()
     with operator(bench, "second") as second:
         try:
-            time.sleep(5)  # the other kinds are listed meanwhile
+            assert asked.wait(60)
+            time.sleep(2)  # what is wrong would happen meanwhile
             assert holder(bench) != "second", "it could not reconcile anything"
             assert not is_ready(second)
             assert [

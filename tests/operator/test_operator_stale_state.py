@@ -99,12 +99,9 @@ def leads(bench: Bench, name: str) -> bool:
 
 def revisions_since(bench: Bench, version: str) -> list[int]:
     """Every revision of the routing that was ever written since this resourceVersion, in order."""
-    path = f"{CONFIG_MAPS}?watch=true&resourceVersion={version}&timeoutSeconds=1".format(bench.namespace)
-    events = map(json.loads, bench.apiserver.kubectl("get", "--raw", path).splitlines())
     return [
-        json.loads(event["object"]["data"]["routing.json"])["revision"]
-        for event in events
-        if event["object"]["metadata"]["name"] == "pizza-routing"
+        json.loads(state["data"]["routing.json"])["revision"]
+        for state in bench.changes(CONFIG_MAPS, "pizza-routing", version)
     ]
 
 

@@ -12,6 +12,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
@@ -177,7 +178,8 @@ class ControlPlane:
     def wait_until_established(self, crd: str, seconds: float = 60) -> None:
         """Wait until the API server serves the resource of a CustomResourceDefinition.
 
-        kubectl fails at once, instead of waiting, while a new CRD has no conditions.
+        kubectl fails at once, instead of waiting, while a new CRD has no conditions. A list fails with 429
+        until the storage of an established CRD is ready.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -188,7 +190,21 @@ class ControlPlane:
                     raise
                 time.sleep(0.1)
             else:
-                return
+                break
+        plural, _, group = crd.partition(".")
+        versions = self.request("GET", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{crd}")
+        for version in versions["spec"]["versions"]:
+            if version["served"]:
+                self.wait_for(partial(self._is_listed, f"/apis/{group}/{version['name']}/{plural}"), crd)
+
+    def _is_listed(self, path: str) -> bool:
+        try:
+            self.request("GET", path)
+        except ApiError as error:
+            if error.status_code in (404, 429):
+                return False
+            raise
+        return True
 
     def request(
         self, method: str, path: str, body: object = None, content_type: str = "application/json"

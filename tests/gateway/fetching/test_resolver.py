@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from waiting import wait_until
 
 from fetching_world import MAX_BYTES, PUBLIC, World
 from imageclassifier_gateway.fetching.addresses import Address
@@ -60,7 +61,7 @@ def test_slow_names_of_one_site_leave_threads_for_other_names(world: World) -> N
     outcomes = set()
     for number in range(40):
         with pytest.raises(FetchError) as raised:
-            fetcher.fetch(f"http://n{number}.slow.example/", Deadline.after(0.01))
+            fetcher.fetch(f"http://n{number}.slow.example/", Deadline.after(0.05))
         outcomes.add(raised.value.outcome)
     assert outcomes == {"timeout", "busy"}
     assert fetcher.fetch("http://pictures.example/", Deadline.after(60)) == world.server.picture
@@ -68,7 +69,15 @@ def test_slow_names_of_one_site_leave_threads_for_other_names(world: World) -> N
 
 
 def test_lookups_of_the_same_name_share_one_thread(world: World) -> None:
-    released, lookups = threading.Event(), []
+    released = threading.Event()
+    lookups: list[str] = []
+    waiting: list[int] = []
+
+    class Waiting(Deadline):
+        def remaining_seconds(self) -> float:
+            if not released.is_set():
+                waiting.append(threading.get_ident())
+            return super().remaining_seconds()
 
     def lookup(host: str, port: int) -> list[Address]:
         lookups.append(host)
@@ -78,9 +87,9 @@ def test_lookups_of_the_same_name_share_one_thread(world: World) -> None:
     fetcher = Fetcher(max_bytes=MAX_BYTES, lookup=lookup, begin=world.begin)
     with ThreadPoolExecutor(8) as pool:
         fetched = [
-            pool.submit(fetcher.fetch, "http://pictures.example/", Deadline.after(60)) for _ in range(8)
+            pool.submit(fetcher.fetch, "http://pictures.example/", Waiting.after(60)) for _ in range(8)
         ]
-        time.sleep(0.2)
+        wait_until(lambda: len(set(waiting)) == 8, "all of them wait for the lookup")
         released.set()
         assert {each.result() for each in fetched} == {world.server.picture}
     assert lookups == ["pictures.example."]

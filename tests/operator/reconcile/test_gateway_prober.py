@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
+from waiting import wait_in_loop
 
 from imageclassifier_operator import api
 from imageclassifier_operator.api import names
@@ -122,6 +123,20 @@ def test_only_ready_gateways_are_probed() -> None:
     assert world.gateways.asked == ["ready"]
 
 
+async def looks(prober: GatewayProber, times: int) -> None:
+    """Wait until the prober has looked this often, and what it found due is probed."""
+    looked, due = 0, prober._due
+
+    def counted() -> list[Key]:
+        nonlocal looked
+        looked += 1
+        return due()
+
+    prober._due = counted  # type: ignore[method-assign]
+    await wait_in_loop(lambda: looked >= times, f"{times} looks")
+    prober._due = due  # type: ignore[method-assign]
+
+
 def test_what_is_due_is_probed_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway_prober, "LOOK_SECONDS", 0.001)
     world = World(gateway_pod("gateway"))
@@ -131,7 +146,7 @@ def test_what_is_due_is_probed_and_nothing_else(monkeypatch: pytest.MonkeyPatch)
     async def run_for_a_while(now: float) -> int:
         world.now, before = now, len(world.gateways.asked)
         running = asyncio.create_task(world.prober.run())
-        await asyncio.sleep(0.05)
+        await looks(world.prober, 5)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         return len(world.gateways.asked) - before
@@ -156,11 +171,11 @@ def test_an_error_of_one_probe_does_not_end_the_others(monkeypatch: pytest.Monke
 
     async def run() -> bool:
         running = asyncio.create_task(world.prober.run())
-        await asyncio.sleep(0.05)
+        await wait_in_loop(lambda: calls >= 3 or running.done(), "three probes")
         ended = running.done()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         return ended
 
     assert not asyncio.run(run())
-    assert calls > 0
+    assert calls >= 3

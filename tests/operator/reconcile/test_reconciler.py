@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from waiting import wait_in_loop
 
 from imageclassifier_operator import __main__ as program
 from imageclassifier_operator import api
@@ -74,7 +75,10 @@ def test_a_new_leader_reconciles_nothing_before_every_kind_is_listed(
                 FirstInLine(),
             )  # type: ignore[arg-type]
         )
-        await asyncio.sleep(0.05)
+        if every_kind_is_listed:
+            await wait_in_loop(lambda: bool(looked_at) or leading.done(), "a reconciliation")
+        else:
+            await asyncio.sleep(0.05)  # what is wrong would happen meanwhile
         leading.cancel()
         await asyncio.gather(leading, return_exceptions=True)
 

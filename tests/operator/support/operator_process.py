@@ -18,6 +18,7 @@ from typing import Any
 from free_ports import free_port
 
 from bare_apiserver import ApiError
+from imageclassifier_operator import metrics
 from imageclassifier_operator.__main__ import run
 from imageclassifier_operator.api import names
 from imageclassifier_operator.observe.types import (
@@ -263,6 +264,36 @@ class Bench:
 
     def wait_phase(self, phase: str) -> None:
         self.wait(lambda: self.status().get("phase") == phase, f"phase {phase}")
+
+    def wait_reconciled(self, times: int = 1) -> None:
+        """Wait until the operator has completed this many more reconciliations."""
+        goal = _completed_reconciliations() + times
+        self.wait(lambda: _completed_reconciliations() >= goal, f"{times} reconciliations")
+
+    def wake_operator(self, note: str) -> None:
+        """Change what no child depends on, and wait for the reconciliation."""
+        before = _completed_reconciliations()
+        self.patch({"metadata": {"annotations": {"note": note}}})
+        self.wait(lambda: _completed_reconciliations() > before, "the operator to look")
+
+    def changes(self, path: str, name: str, since: str) -> list[dict[str, Any]]:
+        """Every state that an object of the list `path` has had since this resourceVersion, in order."""
+        path = path.format(self.namespace)
+        newest = self.get(f"{path}/{name}")["metadata"]["resourceVersion"]
+        seconds = 1
+        while True:  # the API server needs time to send the events, and ends the watch after `seconds`
+            query = f"watch=true&resourceVersion={since}&timeoutSeconds={seconds}"
+            lines = self.apiserver.kubectl("get", "--raw", f"{path}?{query}").splitlines()
+            found = [event["object"] for event in map(json.loads, lines)]
+            states = [each for each in found if each["metadata"].get("name") == name]
+            if any(each["metadata"]["resourceVersion"] == newest for each in states) or newest == since:
+                return states
+            assert seconds < END_SECONDS, f"the watch of {path} has not come to resourceVersion {newest}"
+            seconds *= 2
+
+
+def _completed_reconciliations() -> float:
+    return metrics.REGISTRY.get_sample_value("imageclassifier_reconciles_total", {"result": "ok"}) or 0.0
 
 
 def install_crd(apiserver: Any) -> None:
