@@ -209,6 +209,28 @@ def test_rules_that_change_after_a_manual_rollback_start_no_rollout() -> None:
     assert after == replace(gone_back, min_replicas=1)
 
 
+@pytest.mark.parametrize("phase", [Phase.SHIFT, Phase.SETTLE])
+def test_no_version_loses_pods_while_versions_share_the_traffic_or_it_may_go_back(phase: Phase) -> None:
+    """The serving version idles during a canary, so an autoscaler would take its pods."""
+    state = {Phase.SHIFT: replace(ROLLING, phase=phase, percent=10)}.get(
+        phase, replace(SETTLING, phase=phase)
+    )
+    rules = {"keep_previous_seconds": 900, "steps": (Step(10, 900),)}
+    attempt, unacknowledged = state.attempt, seen(acknowledged_seconds=None)
+    for wanted, kept in ((3, 3), (1, 3), (5, 5), (2, 5)):
+        now = replace(goal(attempt=attempt, **rules), replicas=wanted)
+        state = decide(now, state, unacknowledged, NOW + 1).state
+        assert state.phase is phase
+        assert state.replicas(wanted) == kept
+
+
+def test_pods_may_be_removed_again_once_the_rollout_has_ended() -> None:
+    state = replace(ROLLING, phase=Phase.STABLE, candidate=None, min_replicas=5)
+    after = decide(replace(goal(wanted=ONE), replicas=2), state, seen(), NOW + 1).state
+    assert after.phase is Phase.STABLE
+    assert after.replicas(2) == 2
+
+
 def test_a_weight_removed_from_the_steps_lasts_as_long_as_the_step_before_it() -> None:
     state = replace(ROLLING, phase=Phase.SHIFT, percent=10)
     edited = goal(steps=(Step(5, 60), Step(50, 60)))
