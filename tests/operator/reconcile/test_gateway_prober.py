@@ -138,7 +138,7 @@ async def looks(prober: GatewayProber, times: int) -> None:
 
 
 def test_what_is_due_is_probed_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway_prober, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(gateway_prober, "DUE_CHECK_SECONDS", 0.001)
     world = World(gateway_pod("gateway"))
     world.memories[Key("food", "new")] = Memory("v", state=None)
     world.memories[Key("food", "unserved")] = Memory("w", state=State())
@@ -158,7 +158,7 @@ def test_what_is_due_is_probed_and_nothing_else(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_error_of_one_probe_does_not_end_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway_prober, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(gateway_prober, "DUE_CHECK_SECONDS", 0.001)
     world = World(gateway_pod("gateway"))
     calls = 0
 

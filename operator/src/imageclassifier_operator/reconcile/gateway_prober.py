@@ -22,7 +22,7 @@ from imageclassifier_operator.runtime.work_queue import Key, WorkQueue
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
+DUE_CHECK_SECONDS = 1.0
 """How often the prober looks for ImageClassifiers whose probe is due."""
 MAX_PROBES = 100
 """How many ImageClassifiers are probed at once. A gateway that does not answer takes a second."""
@@ -51,7 +51,7 @@ class GatewayProber:
                 for key in self._due():
                     self._probing.add(key)
                     group.create_task(self._probe_when_there_is_a_place(key))
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(DUE_CHECK_SECONDS)
 
     def _due(self) -> list[Key]:
         now = self._clock()
