@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from imageclassifier_gateway.http.connection import State
-from imageclassifier_gateway.http.connections import Connections
+from imageclassifier_gateway.http.connection_limits import Connections
 from imageclassifier_gateway.http.waiting_room import WaitingRoom
 from imageclassifier_gateway.stats import Stats
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from crd_schema import STATUS, complaints
-from imageclassifier_gateway.verify.comparison import Comparison, Counts
+from imageclassifier_gateway.verify.dataset_comparison import Comparison, Counts
 from imageclassifier_gateway.verify.verdict import DatasetResult
 from imageclassifier_gateway.verify.verdict import Verdict as ProgramVerdict
 from imageclassifier_operator.api.reasons import Reason

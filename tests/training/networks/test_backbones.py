@@ -13,7 +13,7 @@ import pytest
 
 from imageclassifier_training.errors import TrainingError, WeightsUnavailable
 from imageclassifier_training.networks import backbones, efficientnet_lite, torch_weights
-from imageclassifier_training.networks.folding import fold_batch_norm
+from imageclassifier_training.networks.batch_norm_folding import fold_batch_norm
 
 
 def legacy_file(path: Path, *pickled: Any) -> Path:

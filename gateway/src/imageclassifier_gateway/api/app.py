@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from ..gateway import Gateway
 from ..http.access_log import Trace, log_access, request_id_of
 from ..http.refusals import SAFETY_HEADERS, problem_document
-from ..limits.admission import BEGAN
+from ..limits.admission import FIRST_BYTE_AT
 from ..problems import MEDIA_TYPE, Problem, internal_error
 from . import cors
 from .open_inference import open_inference_routes
@@ -47,7 +47,7 @@ def create_app(gateway: Gateway) -> Flask:
         given = environ.get("HTTP_X_REQUEST_ID", "")
         traceparent = environ.get("HTTP_TRACEPARENT", "")
         g.trace = Trace(
-            began=environ.get(BEGAN) or time.monotonic(),
+            first_byte_at=environ.get(FIRST_BYTE_AT) or time.monotonic(),
             request_id=request_id_of(given),
             traceparent=traceparent if _TRACEPARENT.match(traceparent) else None,
         )
@@ -79,7 +79,7 @@ def create_app(gateway: Gateway) -> Flask:
         rule = asked.url_rule.rule if asked.url_rule else "none"
         gateway.stats.requests.labels(rule, response.status_code).inc()
         if trace.seconds:
-            trace.seconds["total"] = time.monotonic() - trace.began
+            trace.seconds["total"] = time.monotonic() - trace.first_byte_at
             for stage, seconds in trace.seconds.items():
                 gateway.stats.stages[stage].observe(seconds)
         _log(trace, asked, response, rule)
@@ -128,7 +128,7 @@ def _log(trace: Trace, asked: Request, response: Response, rule: str) -> None:
         "method": asked.method,
         "route": rule,
         "status": response.status_code,
-        "duration_ms": round((time.monotonic() - trace.began) * 1000, 1),
+        "duration_ms": round((time.monotonic() - trace.first_byte_at) * 1000, 1),
         "request_bytes": asked.content_length,
         "response_bytes": response.calculate_content_length(),
         "request_id": trace.request_id,

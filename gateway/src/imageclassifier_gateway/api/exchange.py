@@ -74,7 +74,7 @@ class Exchange:
         _check_coding()
         arrived = request.environ.get(ARRIVED)
         if arrived is not None:
-            g.trace.seconds["receive"] = arrived - g.trace.began
+            g.trace.seconds["receive"] = arrived - g.trace.first_byte_at
         # By way of Werkzeug's streams a large picture would be copied.
         stream = request.environ["wsgi.input"]
         body: bytes = stream.read(limit + 1 if length is None else length)
@@ -131,9 +131,11 @@ class Exchange:
         self._check_origin(sources)
         trace: Trace = g.trace
         timeout_seconds = self._settings.timeout_seconds
-        deadline = Deadline(trace.began + timeout_seconds)
+        deadline = Deadline(trace.first_byte_at + timeout_seconds)
         fleet = gateway.predictor.fleet()
-        pictures = self._fetch(sources, Deadline(trace.began + timeout_seconds * _FETCH_SHARE), ticket)
+        pictures = self._fetch(
+            sources, Deadline(trace.first_byte_at + timeout_seconds * _FETCH_SHARE), ticket
+        )
         classified = gateway.predictor.classify(
             fleet,
             ClassifyRequest(
@@ -149,7 +151,7 @@ class Exchange:
         )
         decided = iter(classified.outcomes)
         outcomes = [each if isinstance(each, Problem) else _outcome(next(decided)) for each in pictures]
-        seconds = trace.seconds | {"total": time.monotonic() - trace.began}
+        seconds = trace.seconds | {"total": time.monotonic() - trace.first_byte_at}
         trace.log_fields |= {"version": classified.version, "pictures": len(sources)}
         return Answers(outcomes, classified.model, classified.version, seconds)
 

@@ -134,7 +134,7 @@ class Fetcher:
             target = answer
         raise _failed(f"The URL redirects more than {_MAX_REDIRECTS} times.")
 
-    def check(self, target: Target, deadline: Deadline) -> list[Address]:
+    def checked_addresses(self, target: Target, deadline: Deadline) -> list[Address]:
         """The addresses a target may be connected at. Raises FetchError when one of them is not allowed."""
         if self._allowed_hosts and not any(_matches(target.host, pattern) for pattern in self._allowed_hosts):
             raise refused(f"The host {target.host} is not in spec.gateway.urls.allowedHosts.")
@@ -201,7 +201,7 @@ class Fetcher:
 
     def _open(self, target: Target, deadline: Deadline) -> PinnedConnection:
         """A connection to one of the checked addresses, the first that takes it."""
-        plain = connect(self.check(target, deadline), target.port, deadline, self._begin)
+        plain = connect(self.checked_addresses(target, deadline), target.port, deadline, self._begin)
         try:
             # For the whole handshake, however small its pieces are.
             plain.settimeout(max(deadline.remaining_seconds(), 0.001))

@@ -32,7 +32,7 @@ def request_id_of(given: str) -> str:
 class Trace:
     """What the access log line of a request needs (`flask.g.trace`)."""
 
-    began: float
+    first_byte_at: float
     request_id: str
     traceparent: str | None
     log_fields: dict[str, Any] = field(default_factory=dict)

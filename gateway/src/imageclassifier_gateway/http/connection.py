@@ -55,7 +55,7 @@ class Request:
 
     head: RequestHead
     body: bytes
-    began: float
+    first_byte_at: float
     """When its first byte arrived, in monotonic seconds. The request's deadline counts from here."""
     peer: str
     ticket: Ticket
@@ -88,7 +88,7 @@ class Server(Protocol):
     def answer(self, connection: Connection, request: Request) -> None:
         """Start to handle the request. It ends with `Connection.send`. Raises Problem when overloaded."""
 
-    def refuse(self, problem: Problem, head: RequestHead, began: float, keep: bool) -> bytes:
+    def refuse(self, problem: Problem, head: RequestHead, first_byte_at: float, keep: bool) -> bytes:
         """The bytes of the response that reports the problem."""
 
     def added(self, connection: Connection) -> None:

@@ -28,7 +28,7 @@ SAFETY_HEADERS = (
 
 
 def refusal(
-    problem: Problem, head: RequestHead, began: float, stats: Stats, allowed_origins: tuple[str, ...]
+    problem: Problem, head: RequestHead, first_byte_at: float, stats: Stats, allowed_origins: tuple[str, ...]
 ) -> Response:
     """The response that reports the problem. It is counted and logged like every other response."""
     request_id = request_id_of(head.value(b"x-request-id"))
@@ -40,7 +40,7 @@ def refusal(
             "method": head.method or None,
             "route": "none",
             "status": problem.status,
-            "duration_ms": round((time.monotonic() - began) * 1000, 1),
+            "duration_ms": round((time.monotonic() - first_byte_at) * 1000, 1),
             "request_id": request_id,
             "problem": problem.cause,
         }

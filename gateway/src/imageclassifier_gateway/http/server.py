@@ -17,10 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from ..gateway import Gateway
-from ..limits.admission import ARRIVED, BEGAN, TICKET, Ticket
+from ..limits.admission import ARRIVED, FIRST_BYTE_AT, TICKET, Ticket
 from ..problems import Problem, internal_error
 from .connection import Connection, Request, State
-from .connections import Connections
+from .connection_limits import Connections
 from .refusals import refusal
 from .request_parser import RequestHead
 from .waiting_room import WaitingRoom
@@ -113,13 +113,13 @@ class HttpServer:
         """Whether a route accepts the method and the path."""
         return self._wants_body(head.method, split_target(head.target)[0])
 
-    def refuse(self, problem: Problem, head: RequestHead, began: float, keep: bool) -> bytes:
+    def refuse(self, problem: Problem, head: RequestHead, first_byte_at: float, keep: bool) -> bytes:
         """The response with the problem, as bytes."""
-        return self._refusal(problem, head, began).serialise(head, keep)
+        return self._refusal(problem, head, first_byte_at).serialise(head, keep)
 
-    def _refusal(self, problem: Problem, head: RequestHead, began: float) -> Response:
+    def _refusal(self, problem: Problem, head: RequestHead, first_byte_at: float) -> Response:
         gateway = self._gateway
-        return refusal(problem, head, began, gateway.stats, gateway.settings.cors_allowed_origins)
+        return refusal(problem, head, first_byte_at, gateway.stats, gateway.settings.cors_allowed_origins)
 
     def answer(self, connection: Connection, request: Request) -> None:
         """Take a place and give the request to a thread. Raises Problem if there is no place."""
@@ -133,7 +133,7 @@ class HttpServer:
             request.body,
             request.peer,
             self._gateway.settings.port,
-            {TICKET: request.ticket, BEGAN: request.began, ARRIVED: time.monotonic()},
+            {TICKET: request.ticket, FIRST_BYTE_AT: request.first_byte_at, ARRIVED: time.monotonic()},
         )
         request.ticket.take_place()
         self._threads.submit(self._work, connection, request, environ)
@@ -145,7 +145,7 @@ class HttpServer:
         except Exception:
             logging.getLogger(__name__).exception("A request failed outside of the Flask application.")
             problem = internal_error("the time of its log line")
-            response = self._refusal(problem, request.head, request.began)
+            response = self._refusal(problem, request.head, request.first_byte_at)
         finally:
             environ.clear()
             request.ticket.close()

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 
 from .connection import FRESH_SECONDS, State
-from .connections import Connections
+from .connection_limits import Connections
 
 #: Connections that are accepted before the event loop does other work.
 _ACCEPTS = 32

@@ -19,7 +19,7 @@ from .slow import Slow, SlowRequests
 #: The keys of a request's WSGI environment under which the server stores the ticket, and the times of the
 #: first and the last byte in monotonic seconds.
 TICKET = "imageclassifier.ticket"
-BEGAN = "imageclassifier.began"
+FIRST_BYTE_AT = "imageclassifier.first_byte_at"
 ARRIVED = "imageclassifier.arrived"
 
 

@@ -22,7 +22,7 @@ _DECODERS = {"WEBP": 16, "HEIF": 9, "TIFF": 12}
 _COEFFICIENTS = 8
 
 
-def decoded_pixels(
+def size_and_bytes_per_pixel(
     picture: Image.Image, stored: tuple[int, int], structure: Structure
 ) -> tuple[tuple[int, int], int]:
     """The size that is decoded, and the most bytes for each of its pixels until they are RGB.

@@ -30,7 +30,7 @@ from PIL import (  # noqa: F401
 )
 
 from ..contract import ModelInput
-from .decoding_memory import decoded_pixels
+from .decoding_memory import size_and_bytes_per_pixel
 from .decoding_time import decoding_seconds
 from .fileformats import Damaged, Structure, TooCostly, Unsupported, inspect
 
@@ -253,7 +253,7 @@ def _check_memory(picture: Image.Image, stored: tuple[int, int], structure: Stru
 
     Raises PictureTooLarge if they exceed the limits.
     """
-    size, each = decoded_pixels(picture, stored, structure)
+    size, each = size_and_bytes_per_pixel(picture, stored, structure)
     left = max(0, limits.max_decoded_bytes - structure.held_bytes)
     _check_size(size, min(limits.max_decoded_pixels, left // each), "decoded at once")
     return size[0] * size[1] * each + structure.held_bytes

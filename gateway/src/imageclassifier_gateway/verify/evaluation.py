@@ -17,8 +17,8 @@ from ..limits.decoding import Pixels
 from ..pixels import images
 from ..versions.model_server_errors import ModelServerError, ModelTimeoutError, ModelUnavailableError
 from .calls import VersionCalls
-from .comparison import Comparison
 from .dataset import LabelledPicture
+from .dataset_comparison import Comparison
 from .outcome import NotCarriedOutError, RejectedError
 from .progress import Progress
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..contract.checks import ContractError, a_list, a_number, a_text, an_object, required
-from .comparison import Rules
+from .dataset_comparison import Rules
 
 _PICTURE_SOURCES = ("base64", "file", "url")
 #: Two days. No Job runs longer.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .comparison import Comparison, Conclusion, ordered
+from .dataset_comparison import Comparison, Conclusion, ordered
 
 #: The kubelet cuts a termination message at 4,096 bytes.
 MAX_BYTES = 4000

@@ -35,8 +35,8 @@ from ..versions.model_server_errors import (
 from . import samples
 from .acceptance import AcceptancePictures
 from .calls import CALL_SECONDS, PATIENCE_SECONDS, RETRY_SECONDS, VersionCalls
-from .comparison import WORSE, Comparison
 from .dataset import check_labels, find_pictures
+from .dataset_comparison import WORSE, Comparison
 from .evaluation import Evaluation
 from .outcome import NotCarriedOutError, RejectedError
 from .plan import Case, Dataset, Plan, PlanError, parse_plan

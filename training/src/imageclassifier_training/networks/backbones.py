@@ -15,7 +15,7 @@ import keras
 from ..errors import TrainingError, WeightsUnavailable
 from . import efficientnet_lite
 from .architecture import BACKBONES
-from .folding import fold_batch_norm
+from .batch_norm_folding import fold_batch_norm
 
 
 def _minus_one_to_one(pixels: Any) -> Any:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imageclassifier_gateway.verify import mcnemar
-from imageclassifier_gateway.verify.comparison import Comparison, Counts, Rules, ordered, total
+from imageclassifier_gateway.verify.dataset_comparison import Comparison, Counts, Rules, ordered, total
 from imageclassifier_gateway.verify.verdict import MAX_BYTES, DatasetResult, Verdict
 
 RULES = Rules()
