@@ -1,0 +1,49 @@
+"""An upgrade restarts no pod: the pods are rendered as the operator of an earlier commit rendered them.
+
+pod_templates_of_48c8c3e.json has the pod template of each Deployment, by spec and name. It was made with that
+commit's own code, from the same specs in the spelling of that time (`model.image` instead of
+`model.source.image.reference`):
+
+    {f"{spec} {name}": child["spec"]["template"] for spec in SPECS
+     for (kind, name), child in render(SPECS[spec]).items() if kind == "Deployment"}
+
+with `SPECS` and `render` of its tests/operator/rendered.py.
+"""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imageclassifier_operator.api import names
+from rendered import SPECS, all_children
+
+BEFORE: dict[str, Any] = json.loads(Path(__file__).with_name("pod_templates_of_48c8c3e.json").read_text())
+POD_HASHES = {"smallest": "32a784d39018", "volume": "4b4b5571eb1f", "everything": "c3d592affc19"}
+"""They have changed once since then, with the spelling of `model.source` (commit 427a684)."""
+
+
+def spec_of_that_time(name: str) -> dict[str, Any]:
+    """The spec without what 48c8c3e did not have."""
+    body = copy.deepcopy(SPECS[name])
+    if name == "everything":
+        del body["gateway"]["cors"]
+        del body["serving"]["imagePullSecrets"]
+        body["model"]["source"]["image"]["pullSecrets"] = [{"name": "models"}]
+    return body
+
+
+@pytest.mark.parametrize("spec", ["smallest", "volume", "everything"])
+def test_an_upgrade_changes_no_pod_but_for_the_hash_that_the_changelog_names(spec: str) -> None:
+    after = {
+        f"{spec} {name}": child["spec"]["template"]
+        for (kind, name), child in all_children(spec_of_that_time(spec)).items()
+        if kind == "Deployment"
+    }
+    before = {key: copy.deepcopy(value) for key, value in BEFORE.items() if key.startswith(f"{spec} ")}
+    before[f"{spec} pizza-serving-v3"]["metadata"]["annotations"][names.ANNOTATION_POD_HASH] = POD_HASHES[
+        spec
+    ]
+    assert after == before
