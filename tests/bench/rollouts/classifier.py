@@ -19,7 +19,7 @@ from laptop.cluster_state import LAPTOP
 from laptop.kubernetes_programs import kubectl_program
 
 NAMESPACE = "rollouts-bench"
-DUE_CHECK_SECONDS = 0.2
+LOOK_SECONDS = 0.2
 #: Several classifiers with two gateways and two model servers of two versions have to fit on a laptop's node.
 _SMALL = {"requests": {"cpu": "20m", "memory": "64Mi"}}
 _GATEWAY = {**_SMALL, "limits": {"cpu": "1", "memory": "512Mi"}}
@@ -112,7 +112,7 @@ class Classifier:
         while not is_over(looks[-1]):
             if looks[-1].at > until:
                 raise TimeoutError(f"{self.name}: not over within {timeout_seconds:.0f} s: {looks[-1]}")
-            time.sleep(DUE_CHECK_SECONDS)
+            time.sleep(LOOK_SECONDS)
             looks.append(self.look())
         return looks
 

@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 
 from imageclassifier_operator.observe.gateway_health import (
-    DETECTION_SECONDS,
     FAILURE_SECONDS,
-    PROBE_SECONDS,
-    RETRY_SECONDS,
     SILENCE_SECONDS,
     GatewayHealth,
     Probe,
+)
+from imageclassifier_operator.observe.poll_intervals import (
+    DETECTION_SECONDS,
+    PROBE_SECONDS,
+    RETRY_SECONDS,
 )
 from imageclassifier_operator.observe.types import GatewayReport, VersionReport
 

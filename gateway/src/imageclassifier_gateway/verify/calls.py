@@ -37,7 +37,7 @@ class VersionCalls:
         """
         give_up = Deadline.after(self.patience_seconds)
         while True:
-            options = CallOptions(min(self._remaining_seconds(), CALL_SECONDS), retry=True)
+            options = CallOptions(min(self._remaining_seconds(), CALL_SECONDS), retry_on_another_pod=True)
             try:
                 row = predict_pixels(self.server, self.contract, [pixels], options)[0]
                 return self.contract.decide(row).label

@@ -157,7 +157,7 @@ class Verification:
         samples.check_sums(rows, contract)
         again = {name: self._predict([pixels], contract)[0] for name, pixels in pictures.items()}
         samples.check_same(rows, again, "from call to call")
-        options = CallOptions(self._call_seconds(), retry=True)
+        options = CallOptions(self._call_seconds(), retry_on_another_pod=True)
         try:
             together = predict(self._server, contract, list(pictures.values()), options)
         except ModelServerError as error:
@@ -242,7 +242,7 @@ class Verification:
     def _predict(self, pixels: Sequence[Pixels], contract: Contract) -> Any:
         began = time.monotonic()
         try:
-            options = CallOptions(self._call_seconds(), retry=True)
+            options = CallOptions(self._call_seconds(), retry_on_another_pod=True)
             answer = predict_pixels(self._server, contract, pixels, options)
         except ModelServerError as error:
             raise _rejection_or_loss(error) from None

@@ -28,7 +28,7 @@ class CallOptions:
     """How long a call may take, whether it is retried on another pod, and the metadata that it carries."""
 
     timeout_seconds: float
-    retry: bool
+    retry_on_another_pod: bool
     metadata: Metadata = ()
 
 
@@ -96,7 +96,7 @@ def predict_pixels(
         {wanted.tensor: tensor_values(batch, wanted)},
         contract.output.tensor,
         timeout_seconds=options.timeout_seconds,
-        retry=options.retry,
+        retry=options.retry_on_another_pod,
         metadata=options.metadata,
     )
     try:

@@ -169,7 +169,9 @@ class Predictor:
                 raise ModelTimeoutError(
                     "The earlier pictures of the request used all the time of the candidate."
                 )
-            options = batches.CallOptions(timeout_seconds, retry=True, metadata=request.metadata)
+            options = batches.CallOptions(
+                timeout_seconds, retry_on_another_pod=True, metadata=request.metadata
+            )
             rows = batches.predict(call.version.server, call.contract, pixels, options)
         except ModelServerError as error:
             call.seconds += time.monotonic() - began

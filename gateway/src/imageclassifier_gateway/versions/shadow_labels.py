@@ -22,7 +22,7 @@ def shadow_labels(job: ShadowJob, *, decoder: Decoder, timeout_seconds: float) -
             decoder.prepare_when_idle(each, contract.input) if isinstance(each, bytes) else each
             for each in job.pictures[first : first + batches.MAX_PICTURES]
         ]
-        options = batches.CallOptions(timeout_seconds, retry=False)
+        options = batches.CallOptions(timeout_seconds, retry_on_another_pod=False)
         rows = batches.predict(job.version.server, contract, pixels, options)
         labels += [contract.decide(row).label for row in rows]
     return labels

@@ -10,14 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from imageclassifier_operator.api.json import Json
+from imageclassifier_operator.observe.poll_intervals import (
+    DETECTION_SECONDS,
+    PROBE_SECONDS,
+    RETRY_SECONDS,
+)
 from imageclassifier_operator.observe.types import GatewayReport, VersionReport
 
-PROBE_SECONDS = 30.0
-"""The longest time between two probes."""
-RETRY_SECONDS = 3.0
-"""The time until the next probe while something is new and wrong. The longer it lasts, the less often."""
-DETECTION_SECONDS = 5.0
-"""A gateway checks each version every two seconds, and waits up to two more for the answer."""
 FAILURE_SECONDS = 3.0
 """An error counts when it has lasted this long."""
 SILENCE_SECONDS = 15.0

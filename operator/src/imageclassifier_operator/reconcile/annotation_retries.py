@@ -2,6 +2,7 @@
 
 The annotation makes the kubelet refresh the pod's routing file at once. One is not always enough: it can
 overtake the kubelet's own watch of the ConfigMap. After some quick retries the interval doubles each time.
+`routing_writer.RoutingWriter.annotate_gateways` writes the annotation.
 """
 
 from collections.abc import Container

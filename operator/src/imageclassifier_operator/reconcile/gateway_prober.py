@@ -1,8 +1,9 @@
 """The gateway prober: probes the gateways of every ImageClassifier, also at rest.
 
 It works beside the workers, so that gateways that do not answer keep no worker waiting. When a probe finds
-anything new, the ImageClassifier is reconciled. `observe/gateway_health.py` has the time between probes. A
-reconciliation that needs the newest counts polls the gateways itself: see `reconcile/snapshot.py`.
+anything new, the ImageClassifier is reconciled. The intervals are in `observe/poll_intervals.py`, and
+`observe/gateway_health.py` chooses one. A reconciliation that needs the newest counts polls the gateways
+itself: see `reconcile/snapshot.py`.
 """
 
 import asyncio

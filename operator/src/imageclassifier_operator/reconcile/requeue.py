@@ -1,9 +1,12 @@
 """When an ImageClassifier is reconciled again by time alone.
 
-`rollout/decision.py` has the interval during an analysis. The probes of gateways need no reconciliation;
-their intervals are in `observe/gateway_health.py`.
+The intervals at which gateways are asked are in `observe/poll_intervals.py`.
 """
 
+from imageclassifier_operator.observe.poll_intervals import (
+    ACKNOWLEDGEMENT_POLL_SECONDS,
+    MAX_ACKNOWLEDGEMENT_POLL_SECONDS,
+)
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.reconcile.children import VERIFY_AGAIN_SECONDS
 from imageclassifier_operator.reconcile.request import Request, ValidRequest
@@ -16,9 +19,6 @@ ANALYSIS_RETRY_SECONDS = 5.0
 """The longest back-off while a version under analysis gets traffic: a bad one must be rolled back soon."""
 OUTDATED_RETRY_SECONDS = 0.1
 """The back-off after a write that failed because the state had changed: the newer one is in the cache now."""
-ACKNOWLEDGEMENT_POLL_SECONDS = 0.1
-MAX_ACKNOWLEDGEMENT_POLL_SECONDS = 5.0
-"""Gateways are polled this often until they acknowledge a routing; the longer it takes, the less often."""
 
 
 def requeue_seconds(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from imageclassifier_operator.observe.poll_intervals import ANALYSIS_POLL_SECONDS
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.rollout import routing
 from imageclassifier_operator.rollout.context import RolloutContext
@@ -18,9 +19,6 @@ from imageclassifier_operator.rollout.guards.goal import something_serves
 from imageclassifier_operator.rollout.guards.pods import is_usable, is_warm, number_is_in_use
 from imageclassifier_operator.rollout.state import HistoryEntry, Phase, State
 from imageclassifier_operator.rollout.transitions import ROLLED_BACK, TRANSITIONS, Transition
-
-ANALYSIS_POLL_SECONDS = 1.0
-"""How often gateways are polled while a version is under analysis."""
 
 
 @dataclass(frozen=True)
