@@ -36,7 +36,7 @@ def spec_of_that_time(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("spec", ["smallest", "volume", "everything"])
-def test_an_upgrade_changes_no_pod_but_for_the_hash_that_the_changelog_names(spec: str) -> None:
+def test_an_upgrade_changes_no_pod_except_for_the_hash_that_the_changelog_names(spec: str) -> None:
     after = {
         f"{spec} {name}": child["spec"]["template"]
         for (kind, name), child in all_children(spec_of_that_time(spec)).items()
