@@ -12,8 +12,9 @@ _SECONDS_PER_PIXEL = {
     "JPEG": 8e-9, "MPO": 8e-9, "BMP": 12e-9, "HEIF": 16e-9, "GIF": 25e-9, "TIFF": 30e-9, "WEBP": 35e-9,
     "PNG": 45e-9,
 }  # fmt: skip
-#: For each pixel of the stored size of a JPEG with several scans.
+#: For each pixel of the stored size of a JPEG with several scans, and for each byte.
 _SEVERAL_SCANS = 20e-9
+_SEVERAL_SCANS_PER_BYTE = 25e-9
 #: For finding the parts of a file, and for inflating them.
 _SECONDS_PER_BYTE = 10e-9
 #: Decoders of video formats take longer for the bytes than for the pixels if a picture has much detail.
@@ -28,6 +29,10 @@ def decoding_seconds(
     """The estimated seconds for decoding. `stored` is the size in the file; a JPEG may decode to less."""
     each = _SEVERAL_SCANS if several_scans else _SECONDS_PER_PIXEL.get(picture.format or "", 45e-9)
     in_runs = any(tile[0] == "bmp_rle" for tile in getattr(picture, "tile", ()))
-    coded = _SECONDS_PER_CODED_BYTE.get(picture.format or "", _SECONDS_PER_BYTE)
-    per_byte = _SECONDS_PER_RUN_BYTE if in_runs else coded
+    if several_scans:
+        per_byte = _SEVERAL_SCANS_PER_BYTE
+    elif in_runs:
+        per_byte = _SECONDS_PER_RUN_BYTE
+    else:
+        per_byte = _SECONDS_PER_CODED_BYTE.get(picture.format or "", _SECONDS_PER_BYTE)
     return stored[0] * stored[1] * each + size_bytes * per_byte
