@@ -121,7 +121,7 @@ VARIABLES = (
     Variable(
         "GATEWAY_URL_USER_AGENT",
         "User-Agent header with which pictures are fetched",
-        "imageclassifier-gateway, its version and the address of the project",
+        "imageclassifier-gateway and its version",
     ),
     Variable(
         "GATEWAY_CORS_ALLOWED_ORIGINS",
