@@ -105,6 +105,17 @@ def roll_out(pizza: Classifier, body: dict[str, Any], picture: Path, then: Calla
     return tally
 
 
+def refusal_of_the_mislabelled(pizza: Classifier, body: dict[str, Any], picture: Path, reason: str) -> str:
+    """Rolls the mislabelled version out over version 2; returns why it is refused. Version 2 answers all
+    requests meanwhile."""
+    body["spec"]["model"]["version"] = models.MISLABELLED
+    said: list[str] = []
+    tally = roll_out(pizza, body, picture, lambda: said.append(pizza.wait_reason("Progressing", reason)))
+    assert tally.failures == []
+    assert set(tally.by_version) == {2}
+    return said[0]
+
+
 def test_a_canary_takes_its_share_and_then_all_without_a_lost_request(
     pizza: Classifier, pictures: dict[str, Path]
 ) -> None:
@@ -146,17 +157,8 @@ def test_a_version_that_knows_its_pictures_is_accepted_and_one_that_does_not_is_
     tally = roll_out(pizza, body, pictures["pizza"], lambda: pizza.wait_ready(2))
     assert tally.failures == []
 
-    body["spec"]["model"]["version"] = models.MISLABELLED
-    said: list[str] = []
-    tally = roll_out(
-        pizza,
-        body,
-        pictures["pizza"],
-        lambda: said.append(pizza.wait_reason("Progressing", "AcceptanceFailed")),
-    )
-    assert tally.failures == []
-    assert set(tally.by_version) == {2}
-    assert "margherita" in said[0]
+    message = refusal_of_the_mislabelled(pizza, body, pictures["pizza"], "AcceptanceFailed")
+    assert "margherita" in message
     pizza.wait_for(lambda: pizza.condition("Available")["status"] == "True", "a version to answer")
 
 
@@ -169,17 +171,8 @@ def test_a_version_that_is_not_worse_on_labelled_pictures_is_accepted_and_a_wors
     tally = roll_out(pizza, body, pictures["pizza"], lambda: pizza.wait_ready(2))
     assert tally.failures == []
 
-    body["spec"]["model"]["version"] = models.MISLABELLED
-    said: list[str] = []
-    tally = roll_out(
-        pizza,
-        body,
-        pictures["pizza"],
-        lambda: said.append(pizza.wait_reason("Progressing", "WorseThanServing")),
-    )
-    assert tally.failures == []
-    assert set(tally.by_version) == {2}
-    assert "Version 3 is worse than version 2 on 40 labelled pictures" in said[0]
+    message = refusal_of_the_mislabelled(pizza, body, pictures["pizza"], "WorseThanServing")
+    assert "Version 3 is worse than version 2 on 40 labelled pictures" in message
     table = pizza.status()["verification"]["dataset"]["classes"]
     assert {row["class"]: row["pictures"] for row in table} == {"pizza": 20, "not_pizza": 20}
     assert all(row["onlyServingRight"] > row["onlyCandidateRight"] for row in table)

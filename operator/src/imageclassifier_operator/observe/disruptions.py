@@ -34,7 +34,7 @@ def disrupted_at(pods: Iterable[Json], *, deletions: bool = True) -> float | Non
 
 def is_ended_by_node(pod: Json) -> bool:
     """Whether the pod was ended for a reason outside of it."""
-    if _condition(pod, "DisruptionTarget", "True") is not None:
+    if condition(pod, "DisruptionTarget", "True") is not None:
         return True
     return bool((pod.get("status") or {}).get("reason")) and not exceeds_its_limit(pod)
 
@@ -45,7 +45,7 @@ def exceeds_its_limit(pod: Json) -> bool:
     The kubelet gives such a pod no condition DisruptionTarget (pkg/kubelet/eviction, localStorageEviction).
     """
     status = pod.get("status") or {}
-    if status.get("reason") != "Evicted" or _condition(pod, "DisruptionTarget", "True") is not None:
+    if status.get("reason") != "Evicted" or condition(pod, "DisruptionTarget", "True") is not None:
         return False
     return _OWN_LIMIT.search(status.get("message") or "") is not None
 
@@ -57,7 +57,7 @@ def is_on_silent_node(pod: Json) -> bool:
     containers are ready.
     """
     containers = (pod.get("status") or {}).get("containerStatuses") or ()
-    unready = _condition(pod, "Ready", "True") is None
+    unready = condition(pod, "Ready", "True") is None
     return unready and bool(containers) and all(container.get("ready") for container in containers)
 
 
@@ -76,9 +76,9 @@ def is_killed_from_outside(ended: Json, restarts: int) -> bool:
 def _taken_at(pod: Json, deletions: bool) -> float | None:
     """When the pod was ended, lost or deleted; None for a pod that stays."""
     if is_ended_by_node(pod) or is_on_silent_node(pod):
-        condition = _condition(pod, "DisruptionTarget", "True") or _condition(pod, "Ready", "False")
-        if condition is not None and condition.get("lastTransitionTime"):
-            return seconds(condition["lastTransitionTime"])
+        taken = condition(pod, "DisruptionTarget", "True") or condition(pod, "Ready", "False")
+        if taken is not None and taken.get("lastTransitionTime"):
+            return seconds(taken["lastTransitionTime"])
     deleted = pod["metadata"].get("deletionTimestamp")
     if deleted is None or not deletions:
         return None
@@ -96,8 +96,9 @@ def _restarts(pod: Json) -> Iterable[float]:
             yield seconds(ended["finishedAt"])
 
 
-def _condition(pod: Json, kind: str, status: str) -> Json | None:
-    conditions: Iterable[Json] = (pod.get("status") or {}).get("conditions") or ()
+def condition(of: Json, kind: str, status: str) -> Json | None:
+    """The condition of this kind of an object, if it has this status."""
+    conditions: Iterable[Json] = (of.get("status") or {}).get("conditions") or ()
     return next((c for c in conditions if c["type"] == kind and c["status"] == status), None)
 
 

@@ -13,6 +13,7 @@ from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.container_problems import container_problem
 from imageclassifier_operator.observe.disruptions import (
+    condition,
     exceeds_its_limit,
     is_ended_by_node,
     is_on_silent_node,
@@ -79,13 +80,12 @@ def is_unresponsive(pod: Json) -> bool:
     """
     if _is_terminating(pod) or is_ended_by_node(pod):
         return False
-    status = pod.get("status") or {}
-    unready = next((c for c in status.get("conditions") or () if c["type"] == "Ready"), None)
-    if unready is None or unready["status"] != "False" or not unready.get("lastTransitionTime"):
+    unready = condition(pod, "Ready", "False")
+    if unready is None or not unready.get("lastTransitionTime"):
         return False
     return any(
         _fails_its_probe(container, unready["lastTransitionTime"])
-        for container in status.get("containerStatuses") or ()
+        for container in (pod.get("status") or {}).get("containerStatuses") or ()
     )
 
 
@@ -103,8 +103,7 @@ def is_ready(pod: Json) -> bool:
 
 def has_ready_condition(pod: Json) -> bool:
     """Whether the pod answers requests. A terminating pod may still do so."""
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    return condition(pod, "Ready", "True") is not None
 
 
 def _is_terminating(pod: Json) -> bool:
@@ -118,9 +117,8 @@ def _has_its_volumes(pod: Json) -> bool:
     states = [
         state for container in containers for state in (container.get("state"), container.get("lastState"))
     ]
-    return any(state and ("running" in state or "terminated" in state) for state in states) or any(
-        condition["type"] == "PodReadyToStartContainers" and condition["status"] == "True"
-        for condition in status.get("conditions") or ()
+    return any(state and ("running" in state or "terminated" in state) for state in states) or (
+        condition(pod, "PodReadyToStartContainers", "True") is not None
     )
 
 
@@ -131,9 +129,8 @@ def _pod_problems(pod: Json) -> Iterator[Problem]:
         return  # its containers ended for the same cause
     if is_on_silent_node(pod):
         yield _on_silent_node(pod)
-    for condition in status.get("conditions") or ():
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            yield _unscheduled(name, condition.get("message") or "")
+    if (unscheduled := condition(pod, "PodScheduled", "False")) is not None:
+        yield _unscheduled(name, unscheduled.get("message") or "")
     for kind in ("initContainerStatuses", "containerStatuses"):
         for container in status.get(kind) or ():
             problem = container_problem(pod, container, init=kind == "initContainerStatuses")
@@ -187,10 +184,8 @@ def _unscheduled(pod: str, message: str) -> Problem:
 
 def _owner_problems(owner: Json | None) -> Iterator[Problem]:
     """Why a Deployment cannot create its pods."""
-    for condition in ((owner or {}).get("status") or {}).get("conditions") or ():
-        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            assert owner is not None
-            yield _refused(f"Deployment {owner['metadata']['name']}", condition.get("message"))
+    if owner is not None and (failure := condition(owner, "ReplicaFailure", "True")) is not None:
+        yield _refused(f"Deployment {owner['metadata']['name']}", failure.get("message"))
 
 
 def _volume_problems(events: Iterable[Json], pods: set[str]) -> Iterator[Problem]:
