@@ -14,8 +14,8 @@ from ..limits.slow import Slow
 from ..problems import Problem
 from .payload import Reference, read_json
 
-#: A longer body is left to the request thread, because the event loop must not spend long on one request. A
-#: URL has at most 2,048 characters.
+#: A longer body is left to the request thread, because the event loop must not spend long on one request.
+#: Most URLs are shorter; the longest have 8,192 characters.
 _MAX_BYTES = 4096
 
 
