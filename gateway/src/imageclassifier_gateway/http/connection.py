@@ -106,7 +106,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # set when connected
         self.state = State.FRESH
         self.since = time.monotonic()
-        self.deadline = self.since + FRESH_SECONDS
+        self.state_ends_at = self.since + FRESH_SECONDS
         #: Bytes of the body that is arriving.
         self.arriving_bytes = 0
         self._parser: RequestParser | None = None
@@ -177,7 +177,7 @@ class Connection(asyncio.BufferedProtocol):
         self._send(response, keep)
 
     def expire(self) -> None:
-        """End the current state, whose deadline has passed."""
+        """End the current state, which has lasted too long."""
         if self.state is State.BODY:
             self._refuse(
                 Problem(
@@ -348,5 +348,5 @@ class Connection(asyncio.BufferedProtocol):
     def _enter(self, state: State, seconds: float | None) -> None:
         before, self.state = self.state, state
         self.since = time.monotonic()
-        self.deadline = float("inf") if seconds is None else self.since + seconds
+        self.state_ends_at = float("inf") if seconds is None else self.since + seconds
         self._server.changed(self, before)

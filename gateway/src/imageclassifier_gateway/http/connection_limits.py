@@ -29,10 +29,10 @@ class Member(Protocol):
 
     state: State
     since: float
-    deadline: float
+    state_ends_at: float
 
     def expire(self) -> None:
-        """End the current state, whose deadline has passed."""
+        """End the current state, which has lasted too long."""
 
     def abort(self) -> None:
         """Close the connection at once."""
@@ -85,10 +85,10 @@ class Connections:
         return [connection for state in states for connection in self._by_state[state]]
 
     def expire(self) -> None:
-        """End each connection whose deadline has passed. The server calls this several times a second."""
+        """Expire each connection whose state has lasted too long. Called several times a second."""
         now = time.monotonic()
         for connection in self.of(*_EVICTION_ORDER):
-            if connection.deadline <= now:
+            if connection.state_ends_at <= now:
                 connection.expire()
 
     def make_room(self, upload: Connection, count_bytes: int) -> None:

@@ -26,14 +26,14 @@ _PAUSE_SECONDS = 1.0
 class Waiting:
     """A connection that has not sent a byte."""
 
-    __slots__ = ("_leave", "deadline", "since", "socket", "state")
+    __slots__ = ("_leave", "since", "socket", "state", "state_ends_at")
 
     def __init__(self, accepted: socket.socket, leave: Callable[[Waiting], None]) -> None:
         """`leave` removes it from the waiting room."""
         self.socket = accepted
         self.state = State.FRESH
         self.since = time.monotonic()
-        self.deadline = self.since + FRESH_SECONDS
+        self.state_ends_at = self.since + FRESH_SECONDS
         self._leave = leave
 
     def abort(self) -> None:
@@ -42,7 +42,7 @@ class Waiting:
         self.socket.close()
 
     def expire(self) -> None:
-        """Close the connection, because its deadline has passed."""
+        """Close the connection, because it has sent nothing in time."""
         self.abort()
 
     def close_if_unused(self) -> None:
