@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetching_world import World
-from imageclassifier_gateway.fetching.addresses import Address, is_allowed
+from imageclassifier_gateway.fetching.addresses import Address, address_is_allowed
 from imageclassifier_gateway.fetching.urls import FetchError
 
 
@@ -28,7 +28,7 @@ def test_private_networks_are_reachable_only_when_allowed(world: World, address:
      "fe80::1", "::ffff:127.0.0.1"],
 )  # fmt: skip
 def test_this_machine_and_credentials_stay_closed_even_when_private_networks_are_open(address: str) -> None:
-    assert not is_allowed(ipaddress.ip_address(address), allow_private_networks=True)
+    assert not address_is_allowed(ipaddress.ip_address(address), allow_private_networks=True)
 
 
 # IPv6 addresses that carry an IPv4 one are judged by that one, which the test after this checks.
@@ -38,11 +38,14 @@ def test_this_machine_and_credentials_stay_closed_even_when_private_networks_are
 )
 def test_addresses_that_python_calls_private_or_special_are_never_public(address: Address) -> None:
     if not address.is_global or address.is_multicast or address.is_reserved:
-        assert not is_allowed(address, allow_private_networks=False)
+        assert not address_is_allowed(address, allow_private_networks=False)
 
 
 @given(st.ip_addresses(v=4))
 def test_an_address_has_the_same_class_in_each_ipv6_embedding(address: ipaddress.IPv4Address) -> None:
-    plain = is_allowed(address, allow_private_networks=False)
+    plain = address_is_allowed(address, allow_private_networks=False)
     for prefix in ("::ffff:", "64:ff9b::"):
-        assert is_allowed(ipaddress.ip_address(f"{prefix}{address}"), allow_private_networks=False) == plain
+        assert (
+            address_is_allowed(ipaddress.ip_address(f"{prefix}{address}"), allow_private_networks=False)
+            == plain
+        )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imageclassifier_gateway.fetching.addresses import Address, is_allowed
+from imageclassifier_gateway.fetching.addresses import Address, address_is_allowed
 from imageclassifier_operator import api, render
 
 SETTINGS = render.Installation(gateway_image="gateway:test", operator_namespace="operators")
@@ -84,7 +84,7 @@ def test_the_policy_never_opens_an_address_that_the_gateway_refuses(
     address: Address, allow_private_networks: bool
 ) -> None:
     if is_open(address, picture_blocks(allow_private_networks=allow_private_networks)):
-        assert is_allowed(address, allow_private_networks=allow_private_networks)
+        assert address_is_allowed(address, allow_private_networks=allow_private_networks)
 
 
 @pytest.mark.parametrize("allow_private_networks", [False, True])
@@ -96,5 +96,5 @@ def test_the_policy_opens_every_address_that_the_gateway_takes(
     given_out = address.version == 4 or any(
         address in ipaddress.ip_network(block) for block in ("2000::/3", "fc00::/7")
     )
-    if given_out and is_allowed(address, allow_private_networks=allow_private_networks):
+    if given_out and address_is_allowed(address, allow_private_networks=allow_private_networks):
         assert is_open(address, picture_blocks(allow_private_networks=allow_private_networks))

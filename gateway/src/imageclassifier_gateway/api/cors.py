@@ -9,7 +9,7 @@ import re
 
 from flask import Flask, Response, request
 
-from ..http.origins import is_allowed, response_headers
+from ..http.origins import origin_is_allowed, response_headers
 
 #: How long a browser may cache a preflight response. Chromium caches at most two hours.
 _PREFLIGHT_SECONDS = 7200
@@ -30,7 +30,7 @@ def install(app: Flask, allowed: tuple[str, ...]) -> None:
         if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
             return None
         answer = Response(status=204)
-        if is_allowed(request.headers.get("Origin"), allowed):
+        if origin_is_allowed(request.headers.get("Origin"), allowed):
             answer.headers["Access-Control-Allow-Methods"] = "GET, POST"
             answer.headers["Access-Control-Max-Age"] = str(_PREFLIGHT_SECONDS)
             wanted = request.headers.get("Access-Control-Request-Headers", "")

@@ -15,8 +15,8 @@ from ..fetching.fetcher import FETCHES_PER_REQUEST
 from ..fetching.responses import coding_of
 from ..fetching.urls import FetchError
 from ..gateway import Gateway
-from ..http import origins
 from ..http.access_log import Trace
+from ..http.origins import is_foreign, is_from_browser, origin_is_allowed
 from ..limits.admission import ARRIVED, Admission, Ticket
 from ..limits.deadline import Deadline
 from ..limits.slow import Slow
@@ -160,8 +160,8 @@ class Exchange:
         origin = request.headers.get("Origin")
         if (
             any(isinstance(source, Reference) for source in sources)
-            and origins.is_foreign(request.headers.get)
-            and not origins.is_allowed(origin, self._settings.cors_allowed_origins)
+            and is_foreign(request.headers.get)
+            and not origin_is_allowed(origin, self._settings.cors_allowed_origins)
         ):
             raise Problem(
                 "cross-site-url",
@@ -228,7 +228,7 @@ def _check_json_type() -> None:
         return
     # curl --data calls every body a form; other programs send no type at all.
     usual = request.mimetype in ("", "application/x-www-form-urlencoded")
-    if not usual or origins.is_from_browser(request.headers.get):
+    if not usual or is_from_browser(request.headers.get):
         raise Problem(
             "bad-request",
             f"The body looks like JSON, but its Content-Type is '{request.mimetype[:60]}'. Send it with "

@@ -39,12 +39,12 @@ _GLOBAL_UNICAST_IPV6 = _networks("2000::/3")
 _CARRIES_IPV4 = _networks("::ffff:0:0/96", "64:ff9b::/96", "::ffff:0:0:0/96")
 
 
-def is_allowed(address: Address, *, allow_private_networks: bool) -> bool:
+def address_is_allowed(address: Address, *, allow_private_networks: bool) -> bool:
     """Whether a picture may be fetched from this address.
 
-    >>> is_allowed(ipaddress.ip_address("93.184.215.14"), allow_private_networks=False)
+    >>> address_is_allowed(ipaddress.ip_address("93.184.215.14"), allow_private_networks=False)
     True
-    >>> is_allowed(ipaddress.ip_address("::ffff:169.254.169.254"), allow_private_networks=True)
+    >>> address_is_allowed(ipaddress.ip_address("::ffff:169.254.169.254"), allow_private_networks=True)
     False
     """
     address = _carried_ipv4(address)

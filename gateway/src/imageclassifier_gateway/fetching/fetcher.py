@@ -35,7 +35,7 @@ from functools import cached_property
 from imageclassifier_gateway import __version__
 
 from ..limits.deadline import Deadline
-from .addresses import Address, is_allowed
+from .addresses import Address, address_is_allowed
 from .connecting import Begin, begin_connecting, connect
 from .pinned_connection import PinnedConnection
 from .resolver import Lookup, Resolver, ResolverBusy
@@ -143,7 +143,8 @@ class Fetcher:
         except ValueError:
             addresses = self._resolve_in_time(target, deadline)
         if not all(
-            is_allowed(each, allow_private_networks=self._allow_private_networks) for each in addresses
+            address_is_allowed(each, allow_private_networks=self._allow_private_networks)
+            for each in addresses
         ):
             raise refused(
                 f"{target.host} resolves to an address that is not public. The gateway does not fetch from "

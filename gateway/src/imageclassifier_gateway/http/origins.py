@@ -21,7 +21,7 @@ _EXPOSED = "X-Request-ID, Retry-After, Link"
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
-def is_allowed(origin: str | None, allowed: tuple[str, ...]) -> bool:
+def origin_is_allowed(origin: str | None, allowed: tuple[str, ...]) -> bool:
     """Whether the owner allows pages of this origin to use the gateway."""
     return origin is not None and (ANY in allowed or origin.lower() in allowed)
 
@@ -34,7 +34,7 @@ def response_headers(origin: str | None, allowed: tuple[str, ...]) -> list[tuple
     if ANY in allowed:
         return [*headers, ("Access-Control-Allow-Origin", ANY)]
     headers.append(("Vary", "Origin"))
-    if origin is not None and is_allowed(origin, allowed):
+    if origin is not None and origin_is_allowed(origin, allowed):
         headers.append(("Access-Control-Allow-Origin", origin))
     return headers
 
