@@ -19,7 +19,7 @@ from imageclassifier_operator.render import verification_plan
 from imageclassifier_operator.rollout import Decision, Goal
 from imageclassifier_operator.rollout.recovery import has_served
 from imageclassifier_operator.rollout.state import State
-from imageclassifier_operator.runtime.additions import additions
+from imageclassifier_operator.runtime.added_fields import added_fields
 from imageclassifier_operator.runtime.cache import Cache
 from imageclassifier_operator.runtime.client import ApiError, KubernetesClient, has_fields_of_creation
 from imageclassifier_operator.runtime.drift import needs_apply
@@ -116,7 +116,7 @@ class Children:
             return  # the event of its deletion starts the next reconciliation
         if kind is JOBS:
             return  # a Job's template is immutable, and its name contains a hash of its inputs
-        live = await self._remove_additions(request, kind, manifest, live)
+        live = await self._remove_added_fields(request, kind, manifest, live)
         if not needs_apply(manifest, live, FIELD_MANAGER):
             return
         if has_fields_of_creation(live):
@@ -125,12 +125,12 @@ class Children:
         logger.info("Wrote %s %s", kind.kind, name)
         self._cache.record_write(kind, request.key, written)
 
-    async def _remove_additions(
+    async def _remove_added_fields(
         self, request: ValidRequest, kind: Kind, manifest: render.Manifest, live: Json
     ) -> Json:
         """Remove the fields that somebody added to a child and that allow more than its manifest does."""
         name, admitted = live["metadata"]["name"], request.memory.admitted
-        found = [each for each in additions(manifest, live) if (kind.plural, name, each) not in admitted]
+        found = [each for each in added_fields(manifest, live) if (kind.plural, name, each) not in admitted]
         if not found:
             return live
         cleaned = await self._client.remove_fields(kind, live, found)
@@ -143,12 +143,12 @@ class Children:
     ) -> None:
         """Record the response to a write of a child.
 
-        Nobody else can have added fields to it yet. So its additions come from admission, which would add
+        Nobody else can have added fields to it yet. So added fields come from admission, which would add
         them again. They stay.
         """
         self._cache.record_write(kind, request.key, written)
         name = written["metadata"]["name"]
-        request.memory.admitted.update((kind.plural, name, each) for each in additions(manifest, written))
+        request.memory.admitted.update((kind.plural, name, each) for each in added_fields(manifest, written))
 
     async def _create(self, request: ValidRequest, kind: Kind, manifest: render.Manifest) -> Json | None:
         """Create a child that the cache does not have. Returns the object that has its name already."""

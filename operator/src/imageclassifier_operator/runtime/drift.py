@@ -3,7 +3,7 @@
 There are two reasons to apply. A field of the manifest has another value in the live object; fields that only
 the live object has (defaults, injected containers) do not count, except in selectors, which are compared as a
 whole. Or the live object's `managedFields` list a field under our field manager that the manifest no longer
-has: an apply removes it. `additions` finds the fields that somebody added so that a child allows more.
+has: an apply removes it. `added_fields` finds the fields that somebody added so that a child allows more.
 """
 
 import json

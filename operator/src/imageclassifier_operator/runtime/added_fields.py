@@ -1,7 +1,7 @@
 """Find the fields that somebody added to a child and that allow more than its manifest does.
 
 A server-side apply overwrites the fields that it has and leaves all others alone. That is right for defaults,
-injected containers and labels. The additions that this module finds must be removed by name.
+injected containers and labels. The fields that this module finds must be removed by name.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,11 +21,11 @@ _KINDS = frozenset({"Deployment", "Service"})
 _STRICT_MAPS = frozenset({"capabilities", "securityContext"})
 
 
-def additions(wanted: Json, live: Json) -> tuple[str, ...]:
-    """The JSON pointers of all additions in `live`, in an order in which they can be removed.
+def added_fields(wanted: Json, live: Json) -> tuple[str, ...]:
+    """The JSON pointers of all such fields in `live`, in an order in which they can be removed.
 
     >>> wanted = {"kind": "Service", "spec": {"ports": [{"port": 80}]}}
-    >>> additions(wanted, {"spec": {"ports": [{"port": 80}, {"port": 22}], "externalIPs": ["192.0.2.1"]}})
+    >>> added_fields(wanted, {"spec": {"ports": [{"port": 80}, {"port": 22}], "externalIPs": ["192.0.2.1"]}})
     ('/spec/ports/1', '/spec/externalIPs')
     """
     if wanted["kind"] not in _KINDS:
@@ -54,7 +54,7 @@ def _in_value(live: Any, wanted: Any, path: str, field: str) -> Iterator[str]:
 def _in_element(element: Json, wanted: Sequence[Any], path: str, field: str) -> Iterator[str]:
     """An element of a list: a container by its name, a port of a Service by its number.
 
-    Another container is left alone, as it may be injected. Another port of a Service is an addition.
+    Another container is left alone, as it may be injected. Another port of a Service is found.
     """
     key = "port" if field == "ports" and "port" in element else "name"
     match = next((each for each in wanted if each.get(key) == element.get(key)), None)
