@@ -1,7 +1,7 @@
 """The gateway, the operator and the training agree on the number of pictures in one call."""
 
 from imageclassifier_gateway.versions.batches import MAX_PICTURES
-from imageclassifier_operator.render.tensorflow_serving import MAX_PICTURES_PER_CALL
+from imageclassifier_operator.render.model_server_config import MAX_PICTURES_PER_CALL
 from imageclassifier_training.exporting.saved_model import WARMUP_BATCHES
 
 

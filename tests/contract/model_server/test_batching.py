@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from imageclassifier_operator.api.serving import Batching
-from imageclassifier_operator.render.tensorflow_serving import MAX_PICTURES_PER_CALL, batching_config
+from imageclassifier_operator.render.model_server_config import MAX_PICTURES_PER_CALL, batching_config
 
 
 def start(server: Any, rows: int, signature: str, seconds: float = 60, **inputs: Any) -> Any:

@@ -30,7 +30,7 @@ from gateway_testbed import Answer, GatewayProcess, picture, request
 from imageclassifier_operator.api import Limits, RolloutSettings
 from imageclassifier_operator.api.serving import Batching
 from imageclassifier_operator.observe.gateway_client import parse_report
-from imageclassifier_operator.render.tensorflow_serving import batching_config
+from imageclassifier_operator.render.model_server_config import batching_config
 from imageclassifier_operator.rollout.comparison import Comparison
 from imageclassifier_operator.rollout.figures import baseline, window
 from imageclassifier_operator.rollout.reference import Reference

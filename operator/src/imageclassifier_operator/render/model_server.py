@@ -14,6 +14,14 @@ import json
 import math
 
 from imageclassifier_operator.api import ImageClassifier, ImageSource, ModelVersion, names
+from imageclassifier_operator.render.model_server_config import (
+    CONFIG_DIRECTORY,
+    MAX_CONNECTION_AGE_SECONDS,
+    MODEL_ROOT,
+    base_path,
+    config_files,
+    flags,
+)
 from imageclassifier_operator.render.shared_parts import (
     TMP_MOUNT,
     TMP_VOLUME,
@@ -25,14 +33,6 @@ from imageclassifier_operator.render.shared_parts import (
     metadata,
     pod_spec,
     pull_secrets,
-)
-from imageclassifier_operator.render.tensorflow_serving import (
-    CONFIG_DIRECTORY,
-    MAX_CONNECTION_AGE_SECONDS,
-    MODEL_ROOT,
-    base_path,
-    config_files,
-    flags,
 )
 
 CONTAINER = "model-server"
