@@ -25,10 +25,10 @@ from imageclassifier_operator.observe.types import (
     VersionSnapshot,
 )
 from imageclassifier_operator.rollout import Goal, decide
-from imageclassifier_operator.rollout.comparison import FALSE_ROLLBACKS, LIMIT_ERROR
 from imageclassifier_operator.rollout.figures import Window
 from imageclassifier_operator.rollout.reference import Reference
 from imageclassifier_operator.rollout.state import Phase, State
+from imageclassifier_operator.rollout.traffic_comparison import FALSE_ROLLBACKS, LIMIT_ERROR
 
 REQUESTS_PER_SECOND = 20
 SECONDS_BEFORE = 1800

@@ -31,9 +31,9 @@ from imageclassifier_operator.api import Limits, RolloutSettings
 from imageclassifier_operator.api.serving import Batching
 from imageclassifier_operator.observe.gateway_client import parse_report
 from imageclassifier_operator.render.model_server_config import batching_config
-from imageclassifier_operator.rollout.comparison import Comparison
 from imageclassifier_operator.rollout.figures import baseline, window
 from imageclassifier_operator.rollout.reference import Reference
+from imageclassifier_operator.rollout.traffic_comparison import Comparison
 from real_model_server import make_models, running
 
 #: So long that a slow machine answers in what is left after a late picture: the candidate then gets 2 s.

@@ -5,11 +5,11 @@ from dataclasses import replace
 from imageclassifier_operator.api import ModelVersion
 from imageclassifier_operator.observe.types import Snapshot
 from imageclassifier_operator.rollout import figures
-from imageclassifier_operator.rollout.comparison import Comparison
 from imageclassifier_operator.rollout.goal import Goal
 from imageclassifier_operator.rollout.reference import Reference
 from imageclassifier_operator.rollout.shadow_agreement import Agreement
 from imageclassifier_operator.rollout.state import Phase, State
+from imageclassifier_operator.rollout.traffic_comparison import Comparison
 
 
 def of(goal: Goal, state: State, snapshot: Snapshot) -> Agreement | Comparison | None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from imageclassifier_operator.api import Shadow
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.types import Problem, ShadowReport
-from imageclassifier_operator.rollout.comparison import Outcome, configured, percent
 from imageclassifier_operator.rollout.likelihoods import Counts
 from imageclassifier_operator.rollout.sequential import against_at_least, against_at_most, rejects
+from imageclassifier_operator.rollout.traffic_comparison import Outcome, configured, percent
 
 REFUSED_WRONGLY = 0.01
 """The probability that a candidate which agrees often enough is ever refused."""

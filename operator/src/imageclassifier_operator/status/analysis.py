@@ -5,11 +5,11 @@ from typing import Any
 from imageclassifier_operator.api.rollout import CONTINUE
 from imageclassifier_operator.observe.types import Snapshot
 from imageclassifier_operator.rollout import PROMOTE_ANNOTATION, Goal, current_analysis
-from imageclassifier_operator.rollout.comparison import Comparison, Outcome, percent
 from imageclassifier_operator.rollout.figures import Window
 from imageclassifier_operator.rollout.likelihoods import Counts
 from imageclassifier_operator.rollout.sequential import upper_bound
 from imageclassifier_operator.rollout.state import Phase, State
+from imageclassifier_operator.rollout.traffic_comparison import Comparison, Outcome, percent
 
 
 def analysis_document(goal: Goal, state: State, snapshot: Snapshot) -> dict[str, Any] | None:

@@ -10,8 +10,8 @@ from imageclassifier_operator.rollout import (
     current_analysis,
     gateway_problems,
 )
-from imageclassifier_operator.rollout.comparison import Outcome
 from imageclassifier_operator.rollout.state import FailedVersion, Phase, State
+from imageclassifier_operator.rollout.traffic_comparison import Outcome
 from imageclassifier_operator.status.phase_table import PHASE_CONDITIONS, Condition
 
 

@@ -3,7 +3,6 @@
 from imageclassifier_operator.api.rollout import CONTINUE
 from imageclassifier_operator.observe.types import Problem
 from imageclassifier_operator.rollout import current_analysis
-from imageclassifier_operator.rollout.comparison import Comparison, Outcome
 from imageclassifier_operator.rollout.context import RolloutContext
 from imageclassifier_operator.rollout.guards.pods import (
     fatal_problem,
@@ -13,6 +12,7 @@ from imageclassifier_operator.rollout.guards.pods import (
 )
 from imageclassifier_operator.rollout.guards.verify import is_promoted
 from imageclassifier_operator.rollout.shadow_agreement import Agreement
+from imageclassifier_operator.rollout.traffic_comparison import Comparison, Outcome
 
 
 def candidate_fails_under_traffic(context: RolloutContext) -> Problem | None:

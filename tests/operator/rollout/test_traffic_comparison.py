@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from imageclassifier_operator.api import Limits, RolloutSettings, Shadow, Step
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.types import ShadowReport
-from imageclassifier_operator.rollout.comparison import Comparison, Outcome, percent, rounded
 from imageclassifier_operator.rollout.figures import Window
 from imageclassifier_operator.rollout.reference import Reference
 from imageclassifier_operator.rollout.shadow_agreement import Agreement
+from imageclassifier_operator.rollout.traffic_comparison import Comparison, Outcome, percent, rounded
 
 RULES = RolloutSettings(steps=(Step(10, 300),))
 PASSED, WORSE, INCONCLUSIVE = Outcome.PASSED, Outcome.WORSE, Outcome.INCONCLUSIVE
