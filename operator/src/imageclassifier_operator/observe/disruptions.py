@@ -7,9 +7,9 @@ https://kubernetes.io/docs/concepts/workloads/pods/disruptions/
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
 
 from imageclassifier_operator.api.json import Json
+from imageclassifier_operator.observe.common_fields import condition, epoch_seconds
 
 # The container was gone when the kubelet looked for it, or containerd lost it when the node went down
 # (internal/cri/server/restart.go, with exit code 255).
@@ -78,11 +78,11 @@ def _taken_at(pod: Json, deletions: bool) -> float | None:
     if is_ended_by_node(pod) or is_on_silent_node(pod):
         taken = condition(pod, "DisruptionTarget", "True") or condition(pod, "Ready", "False")
         if taken is not None and taken.get("lastTransitionTime"):
-            return seconds(taken["lastTransitionTime"])
+            return epoch_seconds(taken["lastTransitionTime"])
     deleted = pod["metadata"].get("deletionTimestamp")
     if deleted is None or not deletions:
         return None
-    return seconds(deleted) - float(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
+    return epoch_seconds(deleted) - float(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
 
 
 def _restarts(pod: Json) -> Iterable[float]:
@@ -93,15 +93,4 @@ def _restarts(pod: Json) -> Iterable[float]:
         if not ended.get("finishedAt"):
             continue
         if is_lost(ended) or is_killed_from_outside(ended, container.get("restartCount", 0)):
-            yield seconds(ended["finishedAt"])
-
-
-def condition(of: Json, kind: str, status: str) -> Json | None:
-    """The condition of this kind of an object, if it has this status."""
-    conditions: Iterable[Json] = (of.get("status") or {}).get("conditions") or ()
-    return next((c for c in conditions if c["type"] == kind and c["status"] == status), None)
-
-
-def seconds(time: str) -> float:
-    """A time of Kubernetes in seconds since the epoch."""
-    return datetime.fromisoformat(time).timestamp()
+            yield epoch_seconds(ended["finishedAt"])

@@ -11,13 +11,12 @@ from collections.abc import Iterable, Iterator
 
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.reasons import Reason
+from imageclassifier_operator.observe.common_fields import condition, epoch_seconds
 from imageclassifier_operator.observe.container_problems import container_problem
 from imageclassifier_operator.observe.disruptions import (
-    condition,
     exceeds_its_limit,
     is_ended_by_node,
     is_on_silent_node,
-    seconds,
 )
 from imageclassifier_operator.observe.log_excerpts import one_line
 from imageclassifier_operator.observe.types import Problem
@@ -93,7 +92,7 @@ def _fails_its_probe(container: Json, unready_since: str) -> bool:
     started = ((container.get("state") or {}).get("running") or {}).get("startedAt")
     if container.get("ready") or not container.get("started") or started is None:
         return False
-    return seconds(started) < seconds(unready_since)
+    return epoch_seconds(started) < epoch_seconds(unready_since)
 
 
 def is_ready(pod: Json) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.reasons import Reason
+from imageclassifier_operator.observe.common_fields import condition
 from imageclassifier_operator.observe.dataset_result import count, dataset_result
 from imageclassifier_operator.observe.disruptions import is_on_silent_node
 from imageclassifier_operator.observe.log_excerpts import one_line
@@ -21,14 +22,12 @@ def verdict(job: Json, pods: Iterable[Json]) -> Verdict | None:
     for pod in pods:
         if (found := _pod_verdict(pod)) is not None:
             return found
-    conditions = (job.get("status") or {}).get("conditions") or ()
-    ended = {c["type"]: c for c in conditions if c["status"] == "True"}
     name = job["metadata"]["name"]
-    if "Failed" in ended:
-        why = one_line(ended["Failed"].get("message"))
+    if (failed := condition(job, "Failed", "True")) is not None:
+        why = one_line(failed.get("message"))
         return _inconclusive(f"Job {name} ended without a verdict: {why}.")
     # The event of the Job may come before the event of its pod.
-    if "Complete" in ended and not pods:
+    if not pods and condition(job, "Complete", "True") is not None:
         return _inconclusive(f"Job {name} ended, but its pod with the verdict is gone.")
     return None
 

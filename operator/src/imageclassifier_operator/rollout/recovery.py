@@ -5,13 +5,13 @@ status; the highest ready Deployment that is marked as having served. A version 
 recovered: its rollout starts again.
 """
 
-import datetime
 import json
 from collections.abc import Iterable
 from dataclasses import replace
 
 from imageclassifier_operator.api import InvalidSpec, ModelVersion, names
 from imageclassifier_operator.api.json import Json
+from imageclassifier_operator.observe.common_fields import epoch_seconds
 from imageclassifier_operator.rollout import routing
 from imageclassifier_operator.rollout.state import FailedVersion, HistoryEntry, Phase, State
 
@@ -89,7 +89,7 @@ def _failed(status: Json) -> tuple[FailedVersion, ...]:
             attempt=failed["attempt"],
             reason=failed["reason"],
             message=failed["message"],
-            time=_seconds(failed["time"]),
+            time=epoch_seconds(failed["time"]),
         )
         for failed in status.get("failedVersions") or ()
     )
@@ -100,16 +100,12 @@ def _history(status: Json) -> tuple[HistoryEntry, ...]:
         HistoryEntry(
             version=entry["version"],
             verdict=entry["verdict"],
-            time=_seconds(entry["time"]),
+            time=epoch_seconds(entry["time"]),
             reason=entry.get("reason", ""),
             model_digest=entry.get("modelDigest", ""),
         )
         for entry in status.get("history") or ()
     )
-
-
-def _seconds(time: str) -> float:
-    return datetime.datetime.fromisoformat(time).timestamp()
 
 
 def _written_revision(routing_text: str) -> int:
