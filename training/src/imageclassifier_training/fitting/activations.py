@@ -20,7 +20,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from ..errors import TrainingError
-from ..networks import backbones
+from ..networks import pretrained
 from ..networks.network import Network
 from ..pictures.dataset import Dataset
 from ..pictures.views import draw
@@ -41,7 +41,7 @@ def cut(network: Network, blocks: int | None) -> tuple[keras.Model | None, keras
     backbone = network.branches[0]
     if blocks is None:
         return None, backbone
-    names = backbones.blocks(backbone)
+    names = pretrained.blocks(backbone)
     if not 1 <= blocks < len(names):
         raise TrainingError(
             f"{network.architecture} has {len(names)} blocks. Give --fine-tune 1 to {len(names) - 1}, or all."

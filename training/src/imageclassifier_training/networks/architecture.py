@@ -1,6 +1,6 @@
 """The architecture of a network: its backbones and their input sizes.
 
-To add a backbone, add it to `BACKBONES` here and to the module `backbones`.
+To add a backbone, add it to `BACKBONES` here and to the module `pretrained`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BACKBONES = {
     "efficientnet_b5": Backbone(456, downloads=True),
     "vgg16": Backbone(224, downloads=True),
 }
-"""The backbones that --backbone accepts. The module `backbones` builds the network of each."""
+"""The backbones that --backbone accepts. The module `pretrained` builds the network of each."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from . import backbones
+from . import pretrained
 from .architecture import Architecture
 from .head import Head
 
@@ -45,7 +45,7 @@ def build(architecture: Architecture, classes: int, weights: Mapping[str, Path] 
     pixels = keras.Input((wanted.height, wanted.width, 3), name="network_pixels")
     built, pooled = [], []
     for index, branch in enumerate(architecture.branches):
-        backbone = backbones.build(
+        backbone = pretrained.build(
             branch.backbone, branch.height, branch.width, (weights or {}).get(branch.backbone)
         )
         backbone.name = f"branch{index}_{branch.backbone}"

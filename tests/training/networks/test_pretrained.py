@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from imageclassifier_training.errors import TrainingError, WeightsUnavailable
-from imageclassifier_training.networks import backbones, efficientnet_lite, torch_weights
+from imageclassifier_training.networks import efficientnet_lite, pretrained, torch_weights
 from imageclassifier_training.networks.batch_norm_folding import fold_batch_norm
 
 
@@ -114,7 +114,7 @@ def test_a_separable_convolution_is_folded_and_one_with_two_readers_is_not() -> 
 )
 def test_other_backbones_are_folded_and_cut_into_blocks(name: str, build: Any, count: int) -> None:
     model = build(include_top=False, weights=None, input_shape=(96, 96, 3), name=name)
-    found = backbones.blocks(model)
+    found = pretrained.blocks(model)
     assert len(found) == count
     in_blocks = sorted(layer for layers in found.values() for layer in layers)
     assert in_blocks == sorted(layer.name for layer in model.layers)
@@ -131,21 +131,21 @@ def test_an_unreachable_download_is_an_error_with_advice(
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(keras.config, "keras_home", lambda: str(tmp_path), raising=False)
     with pytest.raises(WeightsUnavailable, match=r"vgg16 could not be downloaded.*--weights FILE"):
-        backbones.build("vgg16", 64, 64)
+        pretrained.build("vgg16", 64, 64)
 
 
 def test_a_weights_file_of_another_network_is_an_error(tmp_path: Path) -> None:
     other = tmp_path / "other.weights.h5"
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save_weights(other)
     with pytest.raises(WeightsUnavailable, match="does not hold the weights of vgg16"):
-        backbones.build("vgg16", 64, 64, other)
+        pretrained.build("vgg16", 64, 64, other)
 
 
 def test_a_given_weights_file_is_used(tmp_path: Path) -> None:
     source = keras.applications.VGG16(include_top=False, weights=None)
     file = tmp_path / "vgg.weights.h5"
     source.save_weights(file)
-    built = backbones.build("vgg16", 64, 64, file)
+    built = pretrained.build("vgg16", 64, 64, file)
     np.testing.assert_array_equal(
         built.get_layer("block5_conv3").get_weights()[0], source.get_layer("block5_conv3").get_weights()[0]
     )
