@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from imageclassifier_training.errors import TrainingError, WeightsUnavailable
 from imageclassifier_training.networks import efficientnet_lite, pretrained, torch_weights
+from imageclassifier_training.networks.backbones import BACKBONES
 from imageclassifier_training.networks.batch_norm_folding import fold_batch_norm
 
 
@@ -152,3 +154,12 @@ def test_a_given_weights_file_is_used(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
     expected = source.predict(keras.applications.vgg16.preprocess_input(pixels.copy()), verbose=0)
     np.testing.assert_allclose(built.predict(pixels, verbose=0), expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name, row in BACKBONES.items() if row.downloads])
+def test_a_backbone_scales_pixels_as_its_own_preprocessing_does(name: str) -> None:
+    pixels = np.random.default_rng(0).uniform(0, 255, (1, 4, 4, 3)).astype(np.float32)
+    application = getattr(keras.applications, BACKBONES[name].application or "")
+    expected = sys.modules[application.__module__].preprocess_input(pixels.copy())
+    found = keras.ops.convert_to_numpy(pretrained.scaled(pixels, BACKBONES[name].scaling))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from ..errors import TrainingError
 from ..judging.threshold_rule import ThresholdRule
-from ..networks.architecture import BACKBONES, Architecture
+from ..networks.architecture import Architecture
+from ..networks.backbones import BACKBONES
 
 #: Results go to stdout, progress to stderr.
 out = Console(highlight=False, soft_wrap=True)

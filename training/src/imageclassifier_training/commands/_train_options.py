@@ -7,7 +7,7 @@ from typing import Any
 
 from imageclassifier_gateway.contract import FITS, RESIZES
 
-from ..networks.architecture import BACKBONES
+from ..networks.backbones import BACKBONES
 from . import _arguments as arguments
 
 

@@ -1,7 +1,4 @@
-"""The architecture of a network: its backbones and their input sizes.
-
-To add a backbone, add it to `BACKBONES` here and to the module `pretrained`.
-"""
+"""The architecture of a network: its branches with their input sizes, and how an image becomes its input."""
 
 from __future__ import annotations
 
@@ -12,27 +9,7 @@ from typing import Any
 from imageclassifier_gateway.contract import ModelInput
 
 from ..errors import TrainingError
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """The usual input size of a backbone (pixels), and whether its ImageNet weights have to be downloaded."""
-
-    side: int
-    downloads: bool
-
-
-BACKBONES = {
-    "efficientnet_lite0": Backbone(224, downloads=False),
-    "efficientnet_lite1": Backbone(240, downloads=False),
-    "efficientnet_lite2": Backbone(260, downloads=False),
-    "xception": Backbone(299, downloads=True),
-    "inception_v3": Backbone(299, downloads=True),
-    "efficientnet_b3": Backbone(300, downloads=True),
-    "efficientnet_b5": Backbone(456, downloads=True),
-    "vgg16": Backbone(224, downloads=True),
-}
-"""The backbones that --backbone accepts. The module `pretrained` builds the network of each."""
+from .backbones import backbone
 
 
 @dataclass(frozen=True)
@@ -47,13 +24,12 @@ class Branch:
     def parse(cls, text: str) -> Branch:
         """Read `efficientnet_lite1` (at its usual size) or `efficientnet_lite1@300`."""
         name, _, side = text.partition("@")
-        if name not in BACKBONES:
-            raise TrainingError(f"Unknown backbone '{name}'. Use one of {', '.join(BACKBONES)}.")
+        usual = backbone(name).side
         if side and not (side.isdecimal() and 32 <= int(side) <= 1024):
             raise TrainingError(
                 f"Invalid input size in --backbone '{text}': it must be from 32 to 1024 pixels."
             )
-        pixels = int(side) if side else BACKBONES[name].side
+        pixels = int(side) if side else usual
         return cls(name, pixels, pixels)
 
     def __str__(self) -> str:

@@ -1,12 +1,8 @@
-"""Backbones by name: networks that turn pixels into features, with ImageNet weights and their own scaling.
-
-To add a backbone, add it here and to `architecture.BACKBONES`.
-"""
+"""Build the network of a backbone, from pixels to a feature map, with its ImageNet weights."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +10,9 @@ import keras
 
 from ..errors import TrainingError, WeightsUnavailable
 from . import efficientnet_lite
-from .architecture import BACKBONES
+from .backbones import Scaling, backbone
 from .batch_norm_folding import fold_batch_norm
 
-
-def _minus_one_to_one(pixels: Any) -> Any:
-    return keras.layers.Rescaling(1 / 127.5, -1.0, name="normalise")(pixels)
-
-
-#: The EfficientNets of keras.applications contain their own scaling.
-_SCALING: dict[str, Callable[[Any], Any]] = {
-    "xception": _minus_one_to_one,
-    "inception_v3": _minus_one_to_one,
-    "vgg16": keras.applications.vgg16.preprocess_input,
-}
-_APPLICATIONS = {
-    "xception": keras.applications.Xception,
-    "inception_v3": keras.applications.InceptionV3,
-    "efficientnet_b3": keras.applications.EfficientNetB3,
-    "efficientnet_b5": keras.applications.EfficientNetB5,
-    "vgg16": keras.applications.VGG16,
-}
 _BLOCK = re.compile(r"(stem|head|top|block\d+[a-z]?|mixed\d+)")
 
 
@@ -45,19 +23,18 @@ def build(name: str, height: int, width: int, weights: Path | None = None) -> ke
     feature map, float32 `(batch, rows, columns, channels)`. `weights` is a weights file for a backbone of
     keras.applications, which otherwise downloads its weights. Raises WeightsUnavailable when it cannot.
     """
-    if name not in BACKBONES:
-        raise TrainingError(f"Unknown backbone '{name}'. Use one of {', '.join(BACKBONES)}.")
-    if not BACKBONES[name].downloads:
+    row = backbone(name)
+    if row.application is None:
         if weights is not None:
             raise TrainingError(
                 f"--weights does not apply to {name}: its weights are installed with it. Remove --weights."
             )
         return fold_batch_norm(efficientnet_lite.build(name, height, width))
     inputs = keras.Input((height, width, 3), name="pixels")
-    scaled = _SCALING[name](inputs) if name in _SCALING else inputs
     source = "imagenet" if weights is None else str(weights)
+    application = getattr(keras.applications, row.application)
     try:
-        model = _APPLICATIONS[name](include_top=False, weights=source, input_tensor=scaled)
+        model = application(include_top=False, weights=source, input_tensor=scaled(inputs, row.scaling))
     except Exception as error:
         # Keras raises a bare Exception for an unreachable host, and ValueError or OSError for a wrong file.
         raise WeightsUnavailable(_why_not(name, weights, error)) from error
@@ -82,6 +59,15 @@ def blocks(model: keras.Model) -> dict[str, list[str]]:
         found.setdefault(current, []).extend([*waiting, layer.name])
         waiting = []
     return found
+
+
+def scaled(pixels: Any, scaling: Scaling) -> Any:
+    """Scale RGB pixels from 0 to 255, `(batch, height, width, 3)`, as keras.applications needs them."""
+    if scaling is Scaling.MINUS_ONE_TO_ONE:
+        return keras.layers.Rescaling(1 / 127.5, -1.0, name="normalise")(pixels)
+    if scaling is Scaling.BGR_MINUS_MEAN:
+        return keras.applications.imagenet_utils.preprocess_input(pixels, mode="caffe")
+    return pixels
 
 
 def _why_not(name: str, weights: Path | None, error: Exception) -> str:
