@@ -5,6 +5,8 @@ Run `make demo` first and keep its output; the page is photographed from the run
     make demo | tee /tmp/demo.log
     .venv/bin/python docs/make_pictures.py /tmp/demo.log
 
+The report needs only the models (`make models`). Without the demo's output, only the report is made.
+
 All images are drawn by examples/pizza/draw.py: none is a photograph.
 """
 
@@ -38,7 +40,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("demo_log", type=Path, help="what `make demo` printed")
+    parser.add_argument("demo_log", nargs="?", type=Path, help="what `make demo` printed")
     parser.add_argument(
         "--gateway", default="http://localhost:8080", help="URL of the demo's page (%(default)s)"
     )
@@ -46,11 +48,12 @@ def main() -> int:
         "--model", type=Path, help="folder of the model for the report (models/pizza-model/2)"
     )
     options = parser.parse_args()
-    draw_terminal(options.demo_log.read_text(encoding="utf-8"), PICTURES / "demo.svg")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         data = _draw_images(Path(folder))
-        photograph_page(browser, options.gateway, data, PICTURES / "page.png")
+        if options.demo_log is not None:
+            draw_terminal(options.demo_log.read_text(encoding="utf-8"), PICTURES / "demo.svg")
+            photograph_page(browser, options.gateway, data, PICTURES / "page.png")
         model = options.model or REPOSITORY / "models/pizza-model/2"
         photograph_report(browser, model, data, PICTURES / "report.png")
         browser.close()
@@ -92,7 +95,7 @@ def photograph_report(browser: Browser, model: Path, data: Path, out: Path) -> N
         check=True,
     )
     page = browser.new_context(
-        viewport={"width": 1000, "height": 1000}, device_scale_factor=2, color_scheme="light"
+        viewport={"width": 1160, "height": 1160}, device_scale_factor=2, color_scheme="light"
     ).new_page()
     page.goto(report.as_uri())
     _save(page.screenshot(), out)
