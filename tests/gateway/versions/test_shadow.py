@@ -1,4 +1,4 @@
-"""The shadow version: compared with the serving version, and never in the way of a request."""
+"""The shadow version: it is compared with the serving version, and delays no request."""
 
 from __future__ import annotations
 
