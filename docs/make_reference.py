@@ -142,7 +142,7 @@ def reference() -> str:
 
 
 def _fields(schema: Mapping[str, Any], path: str, told: dict[int, str] | None = None) -> Iterator[str]:
-    """A table of the fields of an object, then one for each object within it.
+    """A table of the fields of an object, then one for each object within it that is not a removed field.
 
     What the CRD repeats by a YAML alias is the same object here; `told` maps it to the path of its table.
     """
@@ -159,6 +159,8 @@ def _fields(schema: Mapping[str, Any], path: str, told: dict[int, str] | None = 
     yield from _rules(f"The API server refuses `{path}` with one of these messages:", schema)
     for name, field in schema["properties"].items():
         inner = field.get("items", field)
+        if field["description"].startswith("Removed:"):
+            continue
         if "properties" in inner:
             inner_path = f"{path}.{name}{'[]' if inner is not field else ''}"
             yield f"### {inner_path}"

@@ -10,7 +10,7 @@ import yaml
 
 from imageclassifier_operator import api
 from imageclassifier_operator.api import names
-from imageclassifier_operator.api.removed_fields import REMOVED_FIELDS
+from imageclassifier_operator.api.removed_fields import EARLIER_DEFAULTS, REMOVED_FIELDS
 from imageclassifier_operator.rollout.state import MAX_FAILED_VERSIONS, Phase
 from imageclassifier_operator.status.kstatus import KSTATUS_CONDITIONS
 from imageclassifier_operator.status.phase_table import CONDITIONS
@@ -160,9 +160,17 @@ def test_the_crd_refuses_the_same_removed_fields_as_the_operator() -> None:
     assert removed == REMOVED_FIELDS.keys()
     for path, replacement in REMOVED_FIELDS.items():
         assert f"spec.{replacement}" in FIELDS, path
-        name, parent = path.rpartition(".")[2], FIELDS[f"spec.{path}".rpartition(".")[0]]
-        [rule] = [rule for rule in parent["x-kubernetes-validations"] if rule["rule"] == f"!has(self.{name})"]
+        name, field = path.rpartition(".")[2], FIELDS[f"spec.{path}"]
+        [rule] = field["x-kubernetes-validations"]
         assert f"{name} is now " in rule["message"]
+        assert (rule["rule"] == "false") == (path not in EARLIER_DEFAULTS)
+
+
+def test_nothing_in_a_removed_field_keeps_the_api_server_from_comparing_it() -> None:
+    """It compares values below fields that it knows, and accepts a value that has not changed."""
+    removed = [f"spec.{path}" for path in REMOVED_FIELDS]
+    parts = [field for path, field in FIELDS.items() if path.startswith(tuple(removed))]
+    assert not any("x-kubernetes-preserve-unknown-fields" in field for field in parts)
 
 
 def test_no_field_of_the_spec_is_a_float() -> None:

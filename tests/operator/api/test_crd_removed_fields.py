@@ -67,9 +67,9 @@ OLD_SPELLINGS: dict[str, tuple[dict[str, Any], str]] = {
         "write 0.98 as 98%.",
     ),
     "rollout.limits.errorRate": (
-        {"rollout": {"limits": {"errorRate": 0.01}}},
+        {"rollout": {"limits": {"errorRate": 0.02}}},
         "spec.rollout.limits.errorRate: Forbidden: errorRate is now errorRateIncrease, a percentage: "
-        "write 0.01 as 1%.",
+        "write 0.02 as 2%.",
     ),
 }
 
@@ -84,3 +84,14 @@ def test_kubectl_apply_of_an_old_spelling_names_the_new_one(
     told = str(refusal.value)
     assert sentence in told
     assert "* " not in told  # this is the only error
+
+
+def test_removed_fields_that_an_earlier_crd_added_by_itself_are_accepted(
+    api: ControlPlane, namespace: str
+) -> None:
+    spec = {
+        **LEGACY,
+        "input": {"height": 8, "width": 8, "scale": 1, "offset": 0},
+        "rollout": {"pause": False, "limits": {"errorRate": 0.01}},
+    }
+    api.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(manifest(**spec)))

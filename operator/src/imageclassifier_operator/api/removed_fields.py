@@ -5,6 +5,7 @@ silently. The operator checks them as well, because a stored object may be older
 """
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from imageclassifier_operator.api.errors import InvalidSpec
@@ -26,14 +27,47 @@ REMOVED_FIELDS: Mapping[str, str] = {
 """The path below `spec` of each removed field, and that of its replacement."""
 
 
+EARLIER_DEFAULTS: Mapping[str, Any] = {
+    "input.scale": 1,
+    "input.offset": 0,
+    "rollout.pause": False,
+    "rollout.limits.errorRate": 0.01,
+}
+"""The removed fields that the API server added to each object, with their value.
+
+They mean the same as the defaults of the new fields. Objects still have them after `kubectl apply` of a
+manifest that never had them.
+"""
+
+
 def refuse_removed_fields(spec: Json) -> None:
-    """Raise InvalidSpec for the first removed field in `spec`."""
+    """Raise InvalidSpec for the first removed field in `spec`, unless it has its earlier default."""
     for path, replacement in REMOVED_FIELDS.items():
-        if any(True for _ in _values(spec, path.split("."))):
+        default = EARLIER_DEFAULTS.get(path)
+        if any(value != default for value in _values(spec, path.split("."))):
             raise InvalidSpec(
                 f"spec.{path} is now spec.{replacement}. Move the value there; docs/reference.md shows its "
                 "form."
             )
+
+
+def with_present_limits(rollout: Json) -> dict[str, Any]:
+    """`spec.rollout` with the limits of the analysis under their present names.
+
+    A version that is under analysis when the operator is upgraded keeps its limits until the spec is valid.
+
+    >>> with_present_limits({"limits": {"errorRate": 0.2, "errorRateIncrease": "1%"}})["limits"]
+    {'errorRate': 0.2, 'errorRateIncrease': '20.0%'}
+    """
+    result = dict(rollout)
+    for path, share, percentage in (
+        ("limits", "errorRate", "errorRateIncrease"),
+        ("shadow", "minAgreement", "minAgreementRate"),
+    ):
+        value = (rollout.get(path) or {}).get(share)
+        if value is not None and value != EARLIER_DEFAULTS.get(f"rollout.{path}.{share}"):
+            result[path] = {**rollout[path], percentage: f"{Decimal(str(value)) * 100:f}%"}
+    return result
 
 
 def _values(value: Any, path: list[str]) -> Iterator[Any]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from imageclassifier_operator.api import InvalidSpec, RolloutSettings
 from imageclassifier_operator.api.json import Json
+from imageclassifier_operator.api.removed_fields import with_present_limits
 from imageclassifier_operator.observe.types import Snapshot
 from imageclassifier_operator.reconcile.request import Request
 from imageclassifier_operator.reconcile.requeue import requeue_seconds
@@ -57,6 +58,6 @@ def _decision(request: Request, state: State, snapshot: Snapshot) -> Decision:
 def _rules_in(body: Json) -> RolloutSettings | None:
     """The rules in an invalid spec, which a new leader has never seen valid. None if they are invalid too."""
     try:
-        return RolloutSettings.parse((body.get("spec") or {}).get("rollout") or {})
+        return RolloutSettings.parse(with_present_limits((body.get("spec") or {}).get("rollout") or {}))
     except (InvalidSpec, KeyError, TypeError, ValueError, AttributeError):
         return None
