@@ -1,5 +1,8 @@
 """An upgrade restarts no pod: the pods are rendered as the operator of an earlier commit rendered them.
 
+Only the hash of the pods is computed in another way. A Deployment keeps the one that it has
+(test_model_deployments.py), and test_operator_upgrade.py runs a whole upgrade.
+
 pod_templates_of_48c8c3e.json has the pod template of each Deployment, by spec and name. It was made with that
 commit's own code, from the same specs in the spelling of that time (`model.image` instead of
 `model.source.image.reference`):
@@ -36,7 +39,7 @@ def spec_of_that_time(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("spec", ["smallest", "volume", "everything"])
-def test_an_upgrade_changes_no_pod_except_for_the_hash_that_the_changelog_names(spec: str) -> None:
+def test_an_upgrade_changes_no_pod_except_for_the_hash_that_a_deployment_keeps(spec: str) -> None:
     after = {
         f"{spec} {name}": child["spec"]["template"]
         for (kind, name), child in all_children(spec_of_that_time(spec)).items()

@@ -68,10 +68,11 @@ class PlayedGateways:
         return {
             pod["metadata"]["uid"]: report
             for pod in pods
-            if (report := await asyncio.to_thread(self._one, pod)) is not None
+            if (report := await asyncio.to_thread(self.report, pod)) is not None
         }
 
-    def _one(self, pod: Mapping[str, Any]) -> GatewayReport | None:
+    def report(self, pod: Mapping[str, Any]) -> GatewayReport | None:
+        """The report of the gateway in this pod."""
         metadata = pod["metadata"]
         if self.unreachable:
             return None
@@ -296,6 +297,6 @@ def _completed_reconciliations() -> float:
     return metrics.REGISTRY.get_sample_value("imageclassifier_reconciles_total", {"result": "ok"}) or 0.0
 
 
-def install_crd(apiserver: Any) -> None:
-    apiserver.kubectl("apply", "--server-side", "-f", str(CRD))
+def install_crd(apiserver: Any, crd: Path = CRD) -> None:
+    apiserver.kubectl("apply", "--server-side", "-f", str(crd))
     apiserver.wait_until_established("imageclassifiers.imageclassifier.dev")

@@ -102,11 +102,15 @@ class ModelVersion:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`. Raises KeyError, TypeError or InvalidSpec for any other document."""
+        source, serving = stored["source"], stored["serving"]
+        if "persistentVolumeClaim" in source and "imagePullSecrets" in source:
+            # An earlier release had them there. They are for the model server's image.
+            serving = {**serving, "imagePullSecrets": source["imagePullSecrets"]}
         return cls(
             version=stored["version"],
             model_name=stored["modelName"],
-            source=source_from_json(stored["source"]),
-            serving=ServingSettings.parse(stored["serving"]),
+            source=source_from_json(source),
+            serving=ServingSettings.parse(serving),
             contract=stored["contract"],
             server_image=stored["serverImage"],
         )

@@ -7,6 +7,7 @@ from imageclassifier_operator.api import GatewayIngress, ImageClassifier, names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import FIELD_MANAGER
 from imageclassifier_operator.observe.disruptions import disrupted_at
+from imageclassifier_operator.observe.model_deployments import input_hash
 from imageclassifier_operator.observe.pod_problems import (
     diagnose,
     has_ready_condition,
@@ -72,9 +73,8 @@ def versions(objects: Objects, wanted: Mapping[int, Json | None]) -> dict[int, V
     for version, deployment in objects.serving_deployments().items():
         pods = objects.serving_pods(version)
         current = [pod for pod in pods if _is_current(pod, deployment)]
-        annotations = deployment["metadata"].get("annotations") or {}
         found[version] = VersionSnapshot(
-            input_hash=annotations.get(names.ANNOTATION_INPUT_HASH, ""),
+            input_hash=input_hash(deployment),
             complete=version in wanted and is_complete(deployment, wanted[version]),
             ready_pods=sum(is_ready(pod) for pod in pods),
             replicas=(deployment.get("status") or {}).get("replicas", 0),

@@ -11,13 +11,13 @@ from imageclassifier_operator import render
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import CHILDREN, DEPLOYMENTS, FIELD_MANAGER, JOBS, Kind, kind_of
+from imageclassifier_operator.observe.model_deployments import has_served, input_hash, present_pod_hash
 from imageclassifier_operator.observe.objects import is_controlled_by, version_of
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.reconcile import write_problems
 from imageclassifier_operator.reconcile.request import ValidRequest
 from imageclassifier_operator.render import verification_plan
 from imageclassifier_operator.rollout import Decision, Goal
-from imageclassifier_operator.rollout.recovery import has_served
 from imageclassifier_operator.rollout.state import State
 from imageclassifier_operator.runtime.added_fields import added_fields
 from imageclassifier_operator.runtime.cache import Cache
@@ -52,6 +52,7 @@ def serving_children(request: ValidRequest, state: State, version: int) -> tuple
         0 if request.ic.stopped else state.replicas(request.ic.replicas),
         # A single version needs no mark, and without it the first write stays the only one.
         has_served=marked or (serves and len(state.kept) > 1),
+        pod_hash=None if live is None else present_pod_hash(live, state.kept[version]),
     )
 
 
@@ -229,12 +230,7 @@ def _must_drain_first(
     live = None if version is None else request.objects.serving_deployments().get(version)
     if live is None or state.serving is None or state.serving.version == version:
         return False
-    return _input_hash(live) != _input_hash(manifest)
-
-
-def _input_hash(deployment: Json) -> str | None:
-    annotations = deployment["metadata"].get("annotations") or {}
-    return annotations.get(names.ANNOTATION_INPUT_HASH)
+    return input_hash(live) != input_hash(manifest)
 
 
 def _is_gateway_deployment(manifest: Json) -> bool:

@@ -48,10 +48,16 @@ def gateway_deployment(ic: ImageClassifier, installation: Installation, replicas
 
 
 def serving_children(
-    ic: ImageClassifier, served: ModelVersion, replicas: int, *, has_served: bool = False
+    ic: ImageClassifier,
+    served: ModelVersion,
+    replicas: int,
+    *,
+    has_served: bool = False,
+    pod_hash: str | None = None,
 ) -> tuple[Manifest, ...]:
     """The children of one version, of which the first is the Deployment."""
-    return tuple(map(marked, model_server.serving_children(ic, served, replicas, has_served=has_served)))
+    children = model_server.serving_children(ic, served, replicas, has_served=has_served, pod_hash=pod_hash)
+    return tuple(map(marked, children))
 
 
 def verify_job(

@@ -56,12 +56,17 @@ def termination_grace_seconds(timeout_seconds: int) -> int:
 
 
 def serving_children(
-    ic: ImageClassifier, served: ModelVersion, replicas: int, *, has_served: bool = False
+    ic: ImageClassifier,
+    served: ModelVersion,
+    replicas: int,
+    *,
+    has_served: bool = False,
+    pod_hash: str | None = None,
 ) -> tuple[Manifest, ...]:
     """The children of one version: Deployment, Service and, for several pods, the PodDisruptionBudget.
 
     The Deployment's annotations contain its inputs, so that a lost state can be recovered from it.
-    `has_served` marks a version that has had traffic.
+    `has_served` marks a version that has had traffic. `pod_hash` is the hash that its pods have already.
     """
     name = names.serving_name(ic.name, served.version)
     selector = names.selector(ic.name, "serving", served.version)
@@ -84,7 +89,7 @@ def serving_children(
             selector=selector,
             pod=pod,
             # Tells these pods from earlier ones of the same version number with other inputs.
-            pod_annotations={**files, names.ANNOTATION_POD_HASH: served.pod_hash},
+            pod_annotations={**files, names.ANNOTATION_POD_HASH: pod_hash or served.pod_hash},
         ),
         {
             "apiVersion": "v1",

@@ -13,6 +13,7 @@ from typing import Any
 from imageclassifier_operator.observe.poll_intervals import ANALYSIS_POLL_SECONDS
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.rollout import routing
+from imageclassifier_operator.rollout.attempts import with_present_attempts
 from imageclassifier_operator.rollout.context import RolloutContext
 from imageclassifier_operator.rollout.goal import Goal
 from imageclassifier_operator.rollout.guards.goal import something_serves
@@ -61,7 +62,7 @@ def decide(goal: Goal, state: State, snapshot: Snapshot, now: float) -> Decision
 
     Idempotent: a second decision on the result gives the same result, if nothing else changed.
     """
-    before = _traffic(state)
+    before, state = _traffic(state), with_present_attempts(goal, state)
     context = RolloutContext(goal, _with_derived_fields(goal, state, snapshot, now), snapshot, now)
     taken: list[TakenTransition] = []
     for _ in range(len(Phase)):  # a walk through every phase; more would be a loop in the table

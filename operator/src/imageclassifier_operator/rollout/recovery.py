@@ -9,9 +9,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 
-from imageclassifier_operator.api import InvalidSpec, ModelVersion, names
+from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.observe.common_fields import epoch_seconds
+from imageclassifier_operator.observe.model_deployments import has_served, model_version
 from imageclassifier_operator.rollout import routing
 from imageclassifier_operator.rollout.state import FailedVersion, HistoryEntry, Phase, State
 
@@ -38,25 +39,10 @@ def recover(
         return replace(remembered, revision=max(remembered.revision, _written_revision(routing_text)) + 1)
     state = _from_status(status, deployments, now) or _from_deployments(deployments, now)
     if state is None:
-        state = State(failed=_failed(status), history=_history(status), since=now)
+        state = replace(_remembered(status), since=now)
     if not deployments:
         return state
     return replace(state, revision=max(int(now), _written_revision(routing_text) + 1))
-
-
-def model_version(deployment: Json) -> ModelVersion | None:
-    """The version in the annotations of a serving Deployment; None if they cannot be read."""
-    annotations = deployment.get("metadata", {}).get("annotations") or {}
-    try:
-        return ModelVersion.from_json(json.loads(annotations[names.ANNOTATION_SERVED_VERSION]))
-    except (KeyError, TypeError, ValueError, InvalidSpec):
-        return None
-
-
-def has_served(deployment: Json) -> bool:
-    """Whether the Deployment is marked: its version has had traffic."""
-    annotations = deployment.get("metadata", {}).get("annotations") or {}
-    return annotations.get(names.ANNOTATION_HAS_SERVED) == "true"
 
 
 def _from_status(status: Json, deployments: tuple[Json, ...], now: float) -> State | None:
@@ -64,8 +50,7 @@ def _from_status(status: Json, deployments: tuple[Json, ...], now: float) -> Sta
     for deployment in deployments:
         served = model_version(deployment)
         if served is not None and served.version == number:
-            remembered = State(failed=_failed(status), history=_history(status))
-            return replace(remembered, phase=Phase.RETIRE, since=now, serving=served)
+            return replace(_remembered(status), phase=Phase.RETIRE, since=now, serving=served)
     return None
 
 
@@ -82,11 +67,18 @@ def _from_deployments(deployments: tuple[Json, ...], now: float) -> State | None
     return State(phase=Phase.RETIRE, since=now, serving=max(candidates, key=lambda served: served.version))
 
 
+def _remembered(status: Json) -> State:
+    """What the status remembers of past rollouts. Before `attempt`, the CRD had another name for it."""
+    failed = status.get("failedVersions") or ()
+    earlier = any("attempt" not in each for each in failed)
+    return State(failed=_failed(status), history=_history(status), earlier_attempts=earlier)
+
+
 def _failed(status: Json) -> tuple[FailedVersion, ...]:
     return tuple(
         FailedVersion(
             version=failed["version"],
-            attempt=failed["attempt"],
+            attempt=failed.get("attempt", ""),
             reason=failed["reason"],
             message=failed["message"],
             time=epoch_seconds(failed["time"]),

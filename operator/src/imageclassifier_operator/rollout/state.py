@@ -14,8 +14,8 @@ from typing import Any
 
 from imageclassifier_operator.api import ModelVersion, Sticky
 from imageclassifier_operator.rollout.reference import Reference
+from imageclassifier_operator.rollout.state_schemas import SCHEMA, upgraded
 
-SCHEMA = 1
 MAX_FAILED_VERSIONS = 10
 MAX_HISTORY = 10
 
@@ -98,6 +98,8 @@ class State:
     reference: Reference = field(default_factory=Reference)
     """The serving version's figures since the rollout began; in Settle those of the previous version."""
     failed: tuple[FailedVersion, ...] = ()
+    earlier_attempts: bool = False
+    """Whether an earlier release has hashed the attempts, in another way: see `with_present_attempts`."""
     history: tuple[HistoryEntry, ...] = ()
     """How the last rollouts ended, the newest first."""
 
@@ -181,16 +183,17 @@ class State:
             "baseline": self.baseline,
             "reference": self.reference.to_json(),
             "failed": [dataclasses.asdict(failed) for failed in self.failed],
+            "earlierAttempts": self.earlier_attempts,
             "history": [dataclasses.asdict(entry) for entry in self.history],
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> State:
-        """The inverse of `to_json`. Raises ValueError, KeyError or TypeError for any other document."""
-        if document["schema"] != SCHEMA:
-            raise ValueError(
-                f"the rollout state has schema {document['schema']}; this operator reads schema {SCHEMA}"
-            )
+        """The inverse of `to_json`, also of that of earlier releases.
+
+        Raises ValueError, KeyError or TypeError for any other document.
+        """
+        document = upgraded(document)
 
         def served(value: Any) -> ModelVersion | None:
             return None if value is None else ModelVersion.from_json(value)
@@ -214,7 +217,8 @@ class State:
             sticky=None if document.get("sticky") is None else Sticky.parse(document["sticky"]),
             clock_stopped_since=document["clockStoppedSince"],
             baseline=dict(document["baseline"]),
-            reference=Reference.from_json(document["reference"]) if "reference" in document else Reference(),
+            reference=Reference.from_json(document["reference"]),
             failed=tuple(FailedVersion(**failed) for failed in document["failed"]),
+            earlier_attempts=bool(document.get("earlierAttempts", False)),
             history=tuple(HistoryEntry(**entry) for entry in document.get("history", ())),
         )
