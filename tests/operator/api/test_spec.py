@@ -1,45 +1,14 @@
 """Parsing a spec into values, and refusing an invalid one with a message."""
 
 import copy
-import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from imageclassifier_operator import api
-from imageclassifier_operator.api import ImageSource, InvalidSpec, ModelVersion, RolloutSettings, VolumeSource
+from imageclassifier_operator.api import ImageSource, InvalidSpec, RolloutSettings, VolumeSource
 from imageclassifier_operator.api.removed_fields import REMOVED_FIELDS, with_present_limits
-
-MODEL_SERVER = "tensorflow/serving:test"
-
-
-def body(**changed: Any) -> dict[str, Any]:
-    """A minimal ImageClassifier with `changed` in its spec."""
-    return {
-        "metadata": {"name": "pizza", "namespace": "food", "uid": "u-1", "generation": 4},
-        "spec": {
-            "model": {"version": 1, "source": {"image": {"reference": "pizza-model:{version}"}}},
-            **changed,
-        },
-    }
-
-
-def candidate(**changed: Any) -> ModelVersion:
-    return api.parse(body(**changed)).candidate(MODEL_SERVER)
-
-
-LEGACY: dict[str, Any] = {
-    "classes": [{"name": "not_pizza"}, {"name": "pizza", "message": "It's a pizza!"}],
-    "input": {
-        "height": 224,
-        "width": 224,
-        "dtype": "float32",
-        "rescaling": {"scale": "0.0078", "offset": -1},
-    },
-    "output": {"activation": "sigmoid"},
-}
+from specs import LEGACY, body, candidate
 
 
 def test_the_smallest_spec_has_a_default_for_everything_else() -> None:
@@ -149,174 +118,6 @@ def test_a_name_that_no_service_can_have_is_refused(name: str) -> None:
         api.parse(wrong)
 
 
-def test_a_model_that_does_not_describe_itself_is_described_by_the_spec() -> None:
-    contract = candidate(**{**LEGACY, "output": {"activation": "sigmoid", "threshold": "70%"}}).contract
-    assert contract == {
-        "schema": 1,
-        "name": "pizza",
-        "input": {
-            "height": 224,
-            "width": 224,
-            "resize": "bilinear",
-            "fit": "squash",
-            "dtype": "float32",
-            "scale": 0.0078,
-            "offset": -1,
-        },
-        "classes": [
-            {"name": "not_pizza", "message": "It's not_pizza."},
-            {"name": "pizza", "message": "It's a pizza!"},
-        ],
-        "threshold": 0.7,
-        "output": {"activation": "sigmoid"},
-    }
-
-
-CHANGES: dict[str, dict[str, Any]] = {
-    "version": {"model": {"version": 2, "source": {"image": {"reference": "pizza-model:{version}"}}}},
-    "image": {"model": {"version": 1, "source": {"image": {"reference": "other:{version}"}}}},
-    "pull secret": {
-        "model": {
-            "version": 1,
-            "source": {"image": {"reference": "pizza-model:{version}", "pullSecrets": [{"name": "s"}]}},
-        }
-    },
-    "pull secret of the model server": {"serving": {"imagePullSecrets": [{"name": "s"}]}},
-    "model name": {
-        "model": {"name": "other", "version": 1, "source": {"image": {"reference": "pizza-model:{version}"}}}
-    },
-    "volume": {"model": {"version": 1, "source": {"persistentVolumeClaim": {"claimName": "c"}}}},
-    "model server": {"serving": {"image": "other"}},
-    "memory": {"serving": {"resources": {"limits": {"memory": "3Gi"}}}},
-    "batching": {"serving": {"batching": {}}},
-    "nodes": {"serving": {"nodeSelector": {"gpu": "yes"}}},
-    "contract": LEGACY,
-}
-
-
-@pytest.mark.parametrize("what", CHANGES)
-def test_every_input_of_a_version_changes_its_hash(what: str) -> None:
-    assert candidate(**CHANGES[what]).input_hash != candidate().input_hash
-
-
-@pytest.mark.parametrize(
-    "changed", [{"replicas": 5}, {"autoscaling": {"maxReplicas": 9}}, {"gateway": {"replicas": 7}}]
-)
-def test_scaling_and_the_gateway_do_not_change_what_a_version_is_made_from(changed: dict[str, Any]) -> None:
-    assert candidate(**changed).input_hash == candidate().input_hash
-
-
-def test_another_default_model_server_does_not_change_what_a_version_is_made_from() -> None:
-    ic = api.parse(body())
-    assert ic.candidate("old").input_hash == ic.candidate("new").input_hash
-
-
-@pytest.mark.parametrize("what", CHANGES)
-def test_the_source_hash_covers_the_models_files_and_its_contract(what: str) -> None:
-    same = candidate(**CHANGES[what]).source_hash == candidate().source_hash
-    assert same == (what not in {"version", "image", "model name", "volume", "contract"})
-
-
-@pytest.mark.parametrize(
-    ("changed", "same"),
-    [
-        ({"output": {**LEGACY["output"], "threshold": "90%"}}, True),
-        ({"classes": [{"name": "not_pizza", "message": "No."}, {"name": "pizza"}]}, True),
-        ({"classes": [{"name": "pizza"}, {"name": "not_pizza"}]}, False),
-        ({"input": {**LEGACY["input"], "rescaling": {"scale": 1, "offset": -1}}}, False),
-        ({"output": {"activation": "none"}}, False),
-    ],
-)
-def test_a_description_keeps_its_meaning_when_only_its_words_or_the_threshold_change(
-    changed: dict[str, Any], same: bool
-) -> None:
-    before, after = candidate(**LEGACY), candidate(**{**LEGACY, **changed})
-    assert (after.source_hash == before.source_hash) is same
-    assert after.input_hash != before.input_hash
-
-
-def test_a_scale_for_pixels_that_are_sent_as_they_are_is_refused() -> None:
-    for changed in ({"rescaling": {"scale": "0.5"}}, {"preprocess": "tf"}):
-        with pytest.raises(InvalidSpec, match=r"Set spec\.input\.dtype to float32"):
-            candidate(**{**LEGACY, "input": {"dtype": "uint8", **changed}})
-
-
-def test_classes_alone_describe_a_model_whose_signature_tells_the_rest() -> None:
-    contract = candidate(classes=LEGACY["classes"]).contract
-    assert contract is not None
-    assert not {"height", "width", "dtype", "channels", "tensor"} & set(contract["input"])
-
-
-@pytest.mark.parametrize(
-    ("model_input", "expected"),
-    [
-        ({"preprocess": "none"}, {"scale": 1, "offset": 0}),
-        ({"preprocess": "tf"}, {"scale": 1 / 127.5, "offset": -1}),
-        ({"preprocess": "caffe"}, {"scale": 1, "offset": [-103.939, -116.779, -123.68], "channels": "bgr"}),
-        ({"rescaling": {"scale": "1/2", "mean": ["0.5"], "std": ["0.25"]}}, {"scale": 2, "offset": -2}),
-        (
-            {"rescaling": {"offset": 1, "mean": [1, 2, 3], "std": [2]}},
-            {"scale": 0.5, "offset": [0, -0.5, -1]},
-        ),
-    ],
-)
-def test_a_preprocessing_becomes_exact_numbers_for_each_channel(
-    model_input: dict[str, Any], expected: dict[str, Any]
-) -> None:
-    contract = candidate(**{**LEGACY, "input": model_input}).contract
-    assert contract is not None
-    assert expected.items() <= contract["input"].items()
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [({"dtype": "uint8"}, {}), ({"channels": "rgb"}, {}), ({"preprocess": "tf"}, {"preprocess": "none"})],
-)
-def test_a_version_that_failed_is_retried_when_a_wrong_field_of_its_input_is_removed(
-    before: dict[str, Any], after: dict[str, Any]
-) -> None:
-    one, other = (candidate(**{**LEGACY, "input": each}) for each in (before, after))
-    assert one.input_hash != other.input_hash
-
-
-@pytest.mark.parametrize(
-    ("percentage", "expected"),
-    [
-        ("50%", 0.5),
-        ("0.5%", 0.005),
-        ("1%", 0.01),
-        ("99.5%", 0.995),
-        ("0%", 0.0),
-        ("100.0%", 1.0),
-        ("12.345%", 0.12345),
-    ],
-)
-def test_a_percentage_is_read_exactly(percentage: str, expected: float) -> None:
-    output = {"activation": "sigmoid", "threshold": percentage}
-    contract = candidate(**{**LEGACY, "output": output}).contract
-    assert contract is not None
-    assert contract["threshold"] == expected
-
-
-@pytest.mark.parametrize(
-    ("written", "expected"),
-    [
-        (2, 2.0),
-        (-1, -1.0),
-        ("-1", -1.0),
-        ("0.0078", 0.0078),
-        ("1/127.5", 1 / 127.5),
-        ("-1/2", -0.5),
-        ("1/0.25", 4.0),
-    ],
-)
-def test_a_scale_is_the_number_nearest_to_what_is_written(written: int | str, expected: float) -> None:
-    rescaled = {**LEGACY["input"], "rescaling": {"scale": written}}
-    contract = candidate(**{**LEGACY, "input": rescaled}).contract
-    assert contract is not None
-    assert contract["input"]["scale"] == expected
-
-
 OLD_SPELLINGS: dict[str, dict[str, Any]] = {
     "model.image": {"model": {"version": 1, "image": "a"}},
     "model.imagePullPolicy": {"model": {"version": 1, "imagePullPolicy": "Always"}},
@@ -366,63 +167,6 @@ def test_the_limits_of_an_earlier_spelling_are_read_as_they_were(
     read = RolloutSettings.parse(with_present_limits(rollout))
     assert read.limits.error_rate_increase == increase
     assert (read.shadow and read.shadow.min_agreement_rate) == agreement
-
-
-def test_quantities_written_in_two_ways_are_the_same_settings() -> None:
-    one = candidate(serving={"resources": {"limits": {"cpu": "0.5", "memory": "1024Mi"}}})
-    other = candidate(serving={"resources": {"limits": {"cpu": "500m", "memory": "1Gi"}}})
-    assert one == other
-
-
-amounts = st.fixed_dictionaries(
-    {},
-    optional={
-        "cpu": st.sampled_from(["1", "250m", "0.1", "2k"]),
-        "memory": st.sampled_from(["1Gi", "1.5Gi", "0.1", "2k"]),
-    },
-)
-servings = st.fixed_dictionaries(
-    {},
-    optional={
-        "image": st.just("server:1"),
-        "imagePullPolicy": st.sampled_from(["Always", "Never"]),
-        "imagePullSecrets": st.just([{"name": "s"}]),
-        "resources": st.fixed_dictionaries({}, optional={"requests": amounts, "limits": amounts}),
-        "batching": st.fixed_dictionaries({}, optional={"maxBatchSize": st.integers(1, 9)}),
-        "nodeSelector": st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2),
-        "tolerations": st.lists(st.just({"operator": "Exists"}), max_size=2),
-        "affinity": st.just({"nodeAffinity": {}}),
-        "priorityClassName": st.just("high"),
-    },
-)
-sources = st.one_of(
-    st.fixed_dictionaries(
-        {
-            "image": st.fixed_dictionaries(
-                {"reference": st.sampled_from(["a", "a:{version}"])},
-                optional={"pullPolicy": st.just("Always"), "pullSecrets": st.just([{"name": "s"}])},
-            )
-        }
-    ),
-    st.fixed_dictionaries(
-        {
-            "persistentVolumeClaim": st.fixed_dictionaries(
-                {"claimName": st.just("c")}, optional={"path": st.just("x/y")}
-            )
-        }
-    ),
-)
-models = st.fixed_dictionaries({"version": st.integers(1, 2_147_483_647), "source": sources})
-
-
-@given(models, servings, st.booleans())
-def test_a_served_version_survives_being_stored(
-    model: dict[str, Any], serving: dict[str, Any], legacy: bool
-) -> None:
-    served = candidate(model=model, serving=serving, **(LEGACY if legacy else {}))
-    restored = ModelVersion.from_json(json.loads(json.dumps(served.to_json())))
-    assert restored == served
-    assert (restored.input_hash, restored.source_hash) == (served.input_hash, served.source_hash)
 
 
 def test_parsing_leaves_the_object_as_it_was() -> None:

@@ -1,7 +1,7 @@
 """An upgrade restarts no pod: the pods are rendered as the operator of an earlier commit rendered them.
 
 Only the hash of the pods is computed in another way. A Deployment keeps the one that it has
-(test_model_deployments.py), and test_operator_upgrade.py runs a whole upgrade.
+(test_model_deployments.py), and on_apiserver/test_upgrade.py runs a whole upgrade.
 
 pod_templates_of_48c8c3e.json has the pod template of each Deployment, by spec and name. It was made with that
 commit's own code, from the same specs in the spelling of that time (`model.image` instead of

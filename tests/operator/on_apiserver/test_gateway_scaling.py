@@ -4,24 +4,17 @@ The real HorizontalPodAutoscaler controller is at work. It needs no metrics to k
 """
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from imageclassifier_operator.api.kinds import FIELD_MANAGER
 from imageclassifier_operator.runtime.drift import owns
-from operator_process import CLASSIFIERS, Bench, PlayedGateways
+from operator_process import Bench
 
 pytestmark = pytest.mark.apiserver
 
 AUTOSCALERS = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"
-
-
-@pytest.fixture
-def bench(apiserver: Any, namespace: str, gateways: PlayedGateways) -> Iterator[Bench]:
-    yield Bench(apiserver, namespace, gateways)
-    apiserver.request("DELETE", CLASSIFIERS.format(namespace))
 
 
 def gateway(bench: Bench) -> dict[str, Any]:

@@ -1,0 +1,60 @@
+"""A served version is stored as JSON and read again."""
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imageclassifier_operator.api import ModelVersion
+from specs import LEGACY, candidate
+
+amounts = st.fixed_dictionaries(
+    {},
+    optional={
+        "cpu": st.sampled_from(["1", "250m", "0.1", "2k"]),
+        "memory": st.sampled_from(["1Gi", "1.5Gi", "0.1", "2k"]),
+    },
+)
+servings = st.fixed_dictionaries(
+    {},
+    optional={
+        "image": st.just("server:1"),
+        "imagePullPolicy": st.sampled_from(["Always", "Never"]),
+        "imagePullSecrets": st.just([{"name": "s"}]),
+        "resources": st.fixed_dictionaries({}, optional={"requests": amounts, "limits": amounts}),
+        "batching": st.fixed_dictionaries({}, optional={"maxBatchSize": st.integers(1, 9)}),
+        "nodeSelector": st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2),
+        "tolerations": st.lists(st.just({"operator": "Exists"}), max_size=2),
+        "affinity": st.just({"nodeAffinity": {}}),
+        "priorityClassName": st.just("high"),
+    },
+)
+sources = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "image": st.fixed_dictionaries(
+                {"reference": st.sampled_from(["a", "a:{version}"])},
+                optional={"pullPolicy": st.just("Always"), "pullSecrets": st.just([{"name": "s"}])},
+            )
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "persistentVolumeClaim": st.fixed_dictionaries(
+                {"claimName": st.just("c")}, optional={"path": st.just("x/y")}
+            )
+        }
+    ),
+)
+models = st.fixed_dictionaries({"version": st.integers(1, 2_147_483_647), "source": sources})
+
+
+@given(models, servings, st.booleans())
+def test_a_served_version_survives_being_stored(
+    model: dict[str, Any], serving: dict[str, Any], legacy: bool
+) -> None:
+    served = candidate(model=model, serving=serving, **(LEGACY if legacy else {}))
+    restored = ModelVersion.from_json(json.loads(json.dumps(served.to_json())))
+    assert restored == served
+    assert (restored.input_hash, restored.source_hash) == (served.input_hash, served.source_hash)
