@@ -20,7 +20,8 @@ import pytest
 import yaml
 from free_ports import free_port
 
-from gateway_testbed import eventually, picture, request
+from gateway_process import request
+from gateway_testbed import eventually, picture
 
 pytestmark = pytest.mark.cluster
 

@@ -1,4 +1,4 @@
-"""Fixtures of the gateway's tests; the parts are in gateway_testbed.py."""
+"""Fixtures of the gateway's tests; the parts are in support/."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from gateway_testbed import FakeModel, GatewayProcess, routing
+from fake_model import FakeModel
+from gateway_process import GatewayProcess
+from gateway_testbed import routing
 
 
 @pytest.fixture

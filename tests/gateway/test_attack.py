@@ -17,8 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from fake_model import FakeModel
 from fuzzing import children
-from gateway_testbed import FakeModel, GatewayProcess, routing
+from gateway_process import GatewayProcess
+from gateway_testbed import routing
 
 sys.path.append(str(Path(__file__).parents[1] / "bench" / "attack"))
 

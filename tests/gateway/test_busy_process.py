@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway_testbed import FakeModel, GatewayProcess, picture, routing
+from fake_model import FakeModel
+from gateway_process import GatewayProcess
+from gateway_testbed import picture, routing
 
 #: `python -m imageclassifier_gateway`, but other requests have all places, half of them with URLs.
 BUSY = """

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fake_model import FakeModel
 from fuzzing import resident_megabytes, run
-from gateway_testbed import FakeModel, GatewayProcess, picture, routing
+from gateway_process import GatewayProcess
+from gateway_testbed import picture, routing
 
 #: The memory of the gateway's pod by default (512 MiB).
 POD_MEGABYTES = 537

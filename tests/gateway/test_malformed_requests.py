@@ -8,13 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway_testbed import (
-    FakeModel,
-    GatewayProcess,
-    picture,
-    request,
-    routing,
-)
+from fake_model import FakeModel
+from gateway_process import GatewayProcess, request
+from gateway_testbed import picture, routing
 
 MakeGateway = Callable[..., GatewayProcess]
 

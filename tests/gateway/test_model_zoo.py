@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gateway_testbed import GatewayProcess, eventually, request, routing_document, write_atomically
+from gateway_process import GatewayProcess, request
+from gateway_testbed import eventually, routing_document, write_atomically
 from imageclassifier_operator import api
 from real_model_server import running
 

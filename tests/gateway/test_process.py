@@ -16,15 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gateway_testbed import (
-    Answer,
-    FakeModel,
-    GatewayProcess,
-    eventually,
-    picture,
-    routing,
-    write_atomically,
-)
+from fake_model import FakeModel
+from gateway_process import Answer, GatewayProcess
+from gateway_testbed import eventually, picture, routing, write_atomically
 from imageclassifier_gateway import __main__
 from imageclassifier_gateway.config import Settings
 

@@ -18,14 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gateway_testbed import (
-    CONTRACT,
-    FakeModel,
-    GatewayProcess,
-    picture,
-    routing_document,
-)
-from gateway_testbed import request as http_request
+from fake_model import CONTRACT, FakeModel
+from gateway_process import GatewayProcess
+from gateway_process import request as http_request
+from gateway_testbed import picture, routing_document
 from imageclassifier_gateway.contract import parse_contract
 from imageclassifier_gateway.versions.model_server_client import ModelServer
 from imageclassifier_gateway.versions.model_server_errors import (

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from free_ports import free_port
 
-from gateway_testbed import FakeModel, GatewayProcess, picture, routing
+from fake_model import FakeModel
+from gateway_process import GatewayProcess
+from gateway_testbed import picture, routing
 
 CLIENT = Path(__file__).parents[2] / "examples/predict_test.py"
 

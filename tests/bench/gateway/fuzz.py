@@ -15,8 +15,10 @@ sys.path[:0] = [str(TESTS / "support"), str(TESTS / "gateway" / "support"), str(
 
 from gateway_image import GATEWAY_ENVIRONMENT  # noqa: E402
 
+from fake_model import FakeModel  # noqa: E402
 from fuzzing import Outcome, resident_megabytes, run, seed_of_the_moment  # noqa: E402
-from gateway_testbed import FakeModel, GatewayProcess, routing  # noqa: E402
+from gateway_process import GatewayProcess  # noqa: E402
+from gateway_testbed import routing  # noqa: E402
 
 
 def main() -> int:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from gateway_testbed import FakeModel, eventually, routing, write_atomically
+from fake_model import FakeModel
+from gateway_testbed import eventually, routing, write_atomically
 from imageclassifier_gateway.api.app import create_app
 from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.gateway import Gateway, build_gateway

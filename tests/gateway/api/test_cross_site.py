@@ -16,7 +16,9 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page
 from private_address import private_address
 
-from gateway_testbed import FakeModel, GatewayProcess, eventually, picture, routing, write_atomically
+from fake_model import FakeModel
+from gateway_process import GatewayProcess
+from gateway_testbed import eventually, picture, routing, write_atomically
 from imageclassifier_gateway.api.app import create_app
 from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.gateway import build_gateway

@@ -15,7 +15,8 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from api_answers import client_of, problem
-from gateway_testbed import FakeModel, eventually, picture
+from fake_model import FakeModel
+from gateway_testbed import eventually, picture
 from imageclassifier_gateway.api.early_refusals import early_refusals
 from imageclassifier_gateway.contract import ModelInput
 from imageclassifier_gateway.fetching.urls import FetchError

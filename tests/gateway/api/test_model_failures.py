@@ -10,7 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from api_answers import problem
-from gateway_testbed import FakeModel, picture
+from fake_model import FakeModel
+from gateway_testbed import picture
 from imageclassifier_gateway.api.app import create_app
 from imageclassifier_gateway.gateway import Gateway
 

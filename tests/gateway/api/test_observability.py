@@ -13,7 +13,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from api_answers import metric, problem
-from gateway_testbed import FakeModel, eventually, picture
+from fake_model import FakeModel
+from gateway_testbed import eventually, picture
 from imageclassifier_gateway.contract import ModelInput
 from imageclassifier_gateway.gateway import Gateway
 from imageclassifier_gateway.pixels import images

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from gateway_testbed import Answer, GatewayProcess, picture, request
+from gateway_process import Answer, GatewayProcess, request
+from gateway_testbed import picture
 
 INFER = "/v2/models/pizza-model/infer"
 

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
-from gateway_testbed import FakeModel, eventually, routing, write_atomically
+from fake_model import FakeModel
+from gateway_testbed import eventually, routing, write_atomically
 from imageclassifier_gateway.api.app import create_app
 from imageclassifier_gateway.api.openapi import openapi_document
 from imageclassifier_gateway.config import Settings

@@ -15,8 +15,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from gateway_testbed import FakeModel, GatewayProcess, picture, routing
-from gateway_testbed import request as http_request
+from fake_model import FakeModel
+from gateway_process import GatewayProcess
+from gateway_process import request as http_request
+from gateway_testbed import picture, routing
 
 pytestmark = pytest.mark.browser
 

@@ -13,7 +13,8 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from api_answers import problem
-from gateway_testbed import CONTRACT, FakeModel, eventually, picture, routing, write_atomically
+from fake_model import CONTRACT, FakeModel
+from gateway_testbed import eventually, picture, routing, write_atomically
 from imageclassifier_gateway.api.app import create_app
 from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.fetching.urls import FetchError

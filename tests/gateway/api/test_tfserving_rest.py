@@ -10,7 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from api_answers import problem
-from gateway_testbed import FakeModel, eventually, picture, routing, write_atomically
+from fake_model import FakeModel
+from gateway_testbed import eventually, picture, routing, write_atomically
 from imageclassifier_gateway.api.app import create_app
 from imageclassifier_gateway.gateway import Gateway
 from imageclassifier_gateway.limits.admission import Admission

@@ -17,16 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from fake_model import FakeModel
 from fuzzing import children
-from gateway_testbed import (
-    FakeModel,
-    GatewayProcess,
-    eventually,
-    picture,
-    request,
-    routing,
-    write_atomically,
-)
+from gateway_process import GatewayProcess, request
+from gateway_testbed import eventually, picture, routing, write_atomically
 from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.gateway import build_gateway
 from imageclassifier_gateway.http.internal_answers import InternalAnswers

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway_testbed import FakeModel, GatewayProcess, eventually, request, routing
+from fake_model import FakeModel
+from gateway_process import GatewayProcess, request
+from gateway_testbed import eventually, routing
 
 MakeGateway = Callable[..., GatewayProcess]
 

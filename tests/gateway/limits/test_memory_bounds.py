@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gateway_testbed import FakeModel, GatewayProcess, eventually, picture, request, routing, write_atomically
+from fake_model import FakeModel
+from gateway_process import GatewayProcess, request
+from gateway_testbed import eventually, picture, routing, write_atomically
 from imageclassifier_gateway.api.app import create_app
 from imageclassifier_gateway.api.forms import read_form
 from imageclassifier_gateway.api.payload import decode_base64, parse_json_object, read_json

@@ -6,7 +6,8 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from gateway_testbed import CONTRACT, FakeModel, eventually, routing, write_atomically
+from fake_model import CONTRACT, FakeModel
+from gateway_testbed import eventually, routing, write_atomically
 from imageclassifier_gateway.api.app import create_app
 from imageclassifier_gateway.gateway import Gateway
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from gateway_testbed import FakeModel, eventually, picture, write_atomically
+from fake_model import FakeModel
+from gateway_testbed import eventually, picture, write_atomically
 from imageclassifier_gateway.api.app import create_app
 from imageclassifier_gateway.gateway import Gateway
 from imageclassifier_gateway.limits.deadline import Deadline

@@ -17,7 +17,9 @@ import numpy as np
 import pytest
 from free_ports import free_port
 
-from gateway_testbed import CONTRACT, FakeModel, eventually, picture, redness, request
+from fake_model import CONTRACT, FakeModel, redness
+from gateway_process import request
+from gateway_testbed import eventually, picture
 from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.contract import parse_contract
 from imageclassifier_gateway.pixels.images import prepare

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gateway_testbed import CONTRACT, FakeModel, redness
+from fake_model import CONTRACT, FakeModel, redness
 from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.verify.verification import verify
 

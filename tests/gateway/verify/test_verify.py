@@ -14,7 +14,8 @@ import grpc
 import numpy as np
 import pytest
 
-from gateway_testbed import CONTRACT, FakeModel, picture, redness
+from fake_model import CONTRACT, FakeModel, redness
+from gateway_testbed import picture
 from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.contract import parse_contract
 from imageclassifier_gateway.pixels.images import prepare

@@ -26,7 +26,8 @@ import pytest
 from PIL import Image
 from private_address import private_address
 
-from gateway_testbed import Answer, GatewayProcess, picture, request
+from gateway_process import Answer, GatewayProcess, request
+from gateway_testbed import picture
 from imageclassifier_operator.api import Limits, RolloutSettings
 from imageclassifier_operator.api.serving import Batching
 from imageclassifier_operator.observe.gateway_client import parse_report

@@ -9,7 +9,8 @@ import grpc
 import numpy as np
 import pytest
 
-from gateway_testbed import FakeModel, eventually, picture, routing
+from fake_model import FakeModel
+from gateway_testbed import eventually, picture, routing
 from imageclassifier_gateway.gateway import Gateway
 from imageclassifier_gateway.limits.deadline import Deadline
 from imageclassifier_gateway.problems import Problem

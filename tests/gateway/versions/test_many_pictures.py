@@ -7,7 +7,8 @@ import io
 import grpc
 import pytest
 
-from gateway_testbed import FakeModel, picture, routing
+from fake_model import FakeModel
+from gateway_testbed import picture, routing
 from imageclassifier_gateway.gateway import Gateway
 from versions_under_test import MakeModel, figures, start
 

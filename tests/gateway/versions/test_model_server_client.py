@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway_testbed import FakeModel
+from fake_model import FakeModel
 from imageclassifier_gateway.versions.model_server_client import ModelServer
 
 

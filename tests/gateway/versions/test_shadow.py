@@ -8,7 +8,8 @@ import grpc
 import numpy as np
 import pytest
 
-from gateway_testbed import CONTRACT, eventually, picture, redness, routing
+from fake_model import CONTRACT, redness
+from gateway_testbed import eventually, picture, routing
 from imageclassifier_gateway.gateway import Gateway
 from versions_under_test import MakeModel, figures, send, start
 

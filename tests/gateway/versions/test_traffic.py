@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from gateway_testbed import CONTRACT, routing
+from fake_model import CONTRACT
+from gateway_testbed import routing
 from imageclassifier_gateway.gateway import Gateway
 from versions_under_test import MakeModel, figures, send, start
 
