@@ -17,7 +17,8 @@ from imageclassifier_operator.observe.gateway_client import GatewayClient, HttpG
 from imageclassifier_operator.reconcile.gateway_prober import GatewayProber
 from imageclassifier_operator.reconcile.reconciler import Reconciler
 from imageclassifier_operator.runtime import kubelet_probes
-from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
+from imageclassifier_operator.runtime.api_error import ApiError
+from imageclassifier_operator.runtime.client import KubernetesClient
 from imageclassifier_operator.runtime.clock import SteadyClock
 from imageclassifier_operator.runtime.crd import wait_for_crd
 from imageclassifier_operator.runtime.informer import Informer
@@ -54,7 +55,7 @@ async def _run_until_stopped(
     client = await KubernetesClient.connect(settings.watch_namespace)
     identity = f"{settings.pod_name}_{uuid.uuid4().hex[:8]}"
     election = LeaderElection(client, settings.pod_namespace, identity, timing)
-    client.may_write = election.may_write
+    client.write_only_while(election.may_write)
     if not await wait_for_crd(client, stop):
         await client.close()
         return

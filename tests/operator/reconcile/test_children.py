@@ -15,8 +15,8 @@ from imageclassifier_operator.observe.types import Problem
 from imageclassifier_operator.reconcile.children import Children
 from imageclassifier_operator.reconcile.memory import Memory
 from imageclassifier_operator.reconcile.request import ValidRequest
+from imageclassifier_operator.runtime.api_error import ApiError
 from imageclassifier_operator.runtime.cache import Cache
-from imageclassifier_operator.runtime.client import ApiError
 from imageclassifier_operator.runtime.work_queue import Key
 
 KEY = Key("food", "pizza")

@@ -18,8 +18,8 @@ from imageclassifier_operator.reconcile.reconciler import Reconciler
 from imageclassifier_operator.reconcile.requeue import ANALYSIS_RETRY_SECONDS, BLOCKED_RETRY_SECONDS
 from imageclassifier_operator.rollout import goal_of
 from imageclassifier_operator.rollout.state import Phase, State
+from imageclassifier_operator.runtime.api_error import ApiError
 from imageclassifier_operator.runtime.cache import Cache
-from imageclassifier_operator.runtime.client import ApiError
 from imageclassifier_operator.runtime.work_queue import Key, RetrySoonError
 from imageclassifier_operator.settings import Settings
 

@@ -16,8 +16,8 @@ from imageclassifier_operator.reconcile.request import ValidRequest
 from imageclassifier_operator.reconcile.status_writer import StatusWriter
 from imageclassifier_operator.rollout import Decision, TakenTransition
 from imageclassifier_operator.rollout.state import Phase, State
+from imageclassifier_operator.runtime.api_error import ApiError
 from imageclassifier_operator.runtime.cache import Cache
-from imageclassifier_operator.runtime.client import ApiError
 from imageclassifier_operator.runtime.informer import Informer
 from imageclassifier_operator.runtime.work_queue import Key, WorkQueue
 from imageclassifier_operator.settings import Settings

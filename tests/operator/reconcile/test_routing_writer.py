@@ -15,8 +15,8 @@ from imageclassifier_operator.reconcile.request import ValidRequest
 from imageclassifier_operator.reconcile.routing_writer import OutdatedStateError, RoutingWriter
 from imageclassifier_operator.rollout import goal_of
 from imageclassifier_operator.rollout.state import Phase, State
+from imageclassifier_operator.runtime.api_error import ApiError
 from imageclassifier_operator.runtime.cache import Cache
-from imageclassifier_operator.runtime.client import ApiError
 from imageclassifier_operator.runtime.work_queue import Key
 
 Json = dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bare_apiserver import ApiError, ControlPlane
-from imageclassifier_operator.runtime import client
+from imageclassifier_operator.runtime import api_error
 from rendered import SPECS, all_children
 
 pytestmark = pytest.mark.apiserver
@@ -86,7 +86,7 @@ def test_a_field_that_is_not_declared_is_a_refusal_although_the_api_server_calls
     path = "/apis/apps/v1/namespaces/default/deployments/pizza-serving-v3?fieldManager=test&dryRun=All"
     with pytest.raises(ApiError, match="field not declared in schema") as refusal:
         apiserver.request("PATCH", path, child, "application/apply-patch+yaml")
-    assert client.ApiError(refusal.value.status_code, "", refusal.value.message).is_refusal
+    assert api_error.ApiError(refusal.value.status_code, "", refusal.value.message).is_refusal
 
 
 @pytest.mark.parametrize("title", SPECS)

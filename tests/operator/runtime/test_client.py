@@ -10,7 +10,8 @@ import pytest
 from bare_apiserver import ControlPlane
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.kinds import CONFIG_MAPS
-from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
+from imageclassifier_operator.runtime.api_error import ApiError
+from imageclassifier_operator.runtime.client import KubernetesClient
 from imageclassifier_operator.runtime.leader_election import LeaderElection, Timing
 from operator_process import CLASSIFIERS, install_crd
 
@@ -115,7 +116,7 @@ def test_the_status_of_an_object_is_not_written_onto_a_newer_one(
 
 def test_a_client_that_may_not_write_any_more_only_reads(apiserver: ControlPlane, namespace: str) -> None:
     async def write(client: KubernetesClient) -> None:
-        client.may_write = lambda: False
+        client.write_only_while(lambda: False)
         assert await client.read(CONFIG_MAPS, namespace, "pizza-routing") is None
         await client.create(CONFIG_MAPS, namespace, config_map(namespace, "1"))
 

@@ -8,7 +8,8 @@ import pytest
 from aiohttp import web
 
 from imageclassifier_operator.api.kinds import CONFIG_MAPS, LEASES
-from imageclassifier_operator.runtime.client import MAX_REQUESTS, KubernetesClient
+from imageclassifier_operator.runtime.client import KubernetesClient
+from imageclassifier_operator.runtime.transport import MAX_REQUESTS
 
 
 def kubeconfig(directory: Path, port: int) -> Path:

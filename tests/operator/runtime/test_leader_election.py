@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from bare_apiserver import ControlPlane
-from imageclassifier_operator.runtime.client import REQUEST_TIMEOUT_SECONDS, KubernetesClient
+from imageclassifier_operator.runtime.client import KubernetesClient
 from imageclassifier_operator.runtime.leader_election import LeaderElection, Timing
+from imageclassifier_operator.runtime.transport import REQUEST_TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.apiserver
 

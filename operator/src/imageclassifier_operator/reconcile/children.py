@@ -20,8 +20,10 @@ from imageclassifier_operator.render import verification_plan
 from imageclassifier_operator.rollout import Decision, Goal
 from imageclassifier_operator.rollout.state import State
 from imageclassifier_operator.runtime.added_fields import added_fields
+from imageclassifier_operator.runtime.api_error import ApiError
 from imageclassifier_operator.runtime.cache import Cache
-from imageclassifier_operator.runtime.client import ApiError, KubernetesClient, has_fields_of_creation
+from imageclassifier_operator.runtime.client import KubernetesClient
+from imageclassifier_operator.runtime.created_fields import has_fields_of_creation
 from imageclassifier_operator.runtime.drift import needs_apply
 from imageclassifier_operator.runtime.gather import gather_all
 

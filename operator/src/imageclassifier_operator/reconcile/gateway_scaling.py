@@ -11,8 +11,9 @@ from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import AUTOSCALERS, DEPLOYMENTS, FIELD_MANAGER
 from imageclassifier_operator.observe.objects import is_controlled_by
 from imageclassifier_operator.reconcile.request import Request
+from imageclassifier_operator.runtime.api_error import ApiError
 from imageclassifier_operator.runtime.cache import Cache
-from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
+from imageclassifier_operator.runtime.client import KubernetesClient
 from imageclassifier_operator.runtime.drift import owns
 
 logger = logging.getLogger(__name__)

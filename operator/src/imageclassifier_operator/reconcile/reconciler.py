@@ -33,8 +33,9 @@ from imageclassifier_operator.reconcile.status_writer import StatusWriter
 from imageclassifier_operator.rollout import Decision, Goal, decide, goal_of
 from imageclassifier_operator.rollout.recovery import recover
 from imageclassifier_operator.rollout.state import Phase, State
+from imageclassifier_operator.runtime.api_error import ApiError
 from imageclassifier_operator.runtime.cache import Cache
-from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
+from imageclassifier_operator.runtime.client import KubernetesClient
 from imageclassifier_operator.runtime.gather import gather_all
 from imageclassifier_operator.runtime.work_queue import Key, RetrySoonError
 from imageclassifier_operator.settings import Settings

@@ -17,8 +17,9 @@ from imageclassifier_operator.reconcile import write_problems
 from imageclassifier_operator.reconcile.request import Request
 from imageclassifier_operator.rollout import routing
 from imageclassifier_operator.rollout.state import State
+from imageclassifier_operator.runtime.api_error import ApiError
 from imageclassifier_operator.runtime.cache import Cache
-from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
+from imageclassifier_operator.runtime.client import KubernetesClient
 from imageclassifier_operator.runtime.drift import needs_apply
 from imageclassifier_operator.runtime.gather import gather_all
 

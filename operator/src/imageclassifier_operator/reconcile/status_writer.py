@@ -12,8 +12,9 @@ from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.reconcile.request import Request, ValidRequest
 from imageclassifier_operator.rollout import Decision, Goal
 from imageclassifier_operator.rollout.state import State
+from imageclassifier_operator.runtime.api_error import ApiError
 from imageclassifier_operator.runtime.cache import Cache
-from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
+from imageclassifier_operator.runtime.client import KubernetesClient
 from imageclassifier_operator.runtime.drift import needs_apply
 from imageclassifier_operator.status import document, events
 

@@ -8,7 +8,7 @@ from imageclassifier_operator.observe.log_excerpts import one_line
 from imageclassifier_operator.observe.objects import controller
 from imageclassifier_operator.observe.types import Problem
 from imageclassifier_operator.render import Owner
-from imageclassifier_operator.runtime.client import ApiError
+from imageclassifier_operator.runtime.api_error import ApiError
 
 MAX_REFUSAL_CHARACTERS = 500
 

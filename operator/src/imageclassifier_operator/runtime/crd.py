@@ -4,7 +4,8 @@ import asyncio
 import logging
 
 from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS
-from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
+from imageclassifier_operator.runtime.api_error import ApiError
+from imageclassifier_operator.runtime.client import KubernetesClient
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from imageclassifier_operator import metrics
 from imageclassifier_operator.api.kinds import LEASES
-from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
+from imageclassifier_operator.runtime.api_error import ApiError
+from imageclassifier_operator.runtime.client import KubernetesClient
 from imageclassifier_operator.runtime.clock import elapsed
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import Kind
-from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
+from imageclassifier_operator.runtime.api_error import ApiError
+from imageclassifier_operator.runtime.client import KubernetesClient
 from imageclassifier_operator.runtime.store import Removed, Store
 from imageclassifier_operator.runtime.work_queue import Key
 

@@ -4,8 +4,9 @@ import asyncio
 import logging
 
 from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS
+from imageclassifier_operator.runtime.api_error import ApiError
 from imageclassifier_operator.runtime.cache import Cache
-from imageclassifier_operator.runtime.client import ApiError, KubernetesClient
+from imageclassifier_operator.runtime.client import KubernetesClient
 from imageclassifier_operator.runtime.work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from imageclassifier_operator import logs, metrics
-from imageclassifier_operator.runtime.client import ApiError
+from imageclassifier_operator.runtime.api_error import ApiError
 from imageclassifier_operator.runtime.work_queue import Key, RetrySoonError, WorkQueue
 
 logger = logging.getLogger(__name__)
