@@ -15,7 +15,7 @@ FOLDERS = {
         "api", "http", "verify", "versions", "fetching", "limits", "pixels", "contract",
     ),
     "imageclassifier_training": (
-        "commands", "exploring", "judging", "exporting", "fitting", "networks", "pictures"
+        "commands", "exploring", "comparing", "fitting", "judging", "exporting", "networks", "pictures",
     ),
 }  # fmt: skip
 

@@ -16,7 +16,8 @@ Run = Callable[..., int]
 
 
 @pytest.mark.parametrize(
-    "command", ["explore", "train", "export", "evaluate", "predict", "score", "describe"]
+    "command",
+    ["explore", "train", "leaderboard", "champion", "export", "evaluate", "predict", "score", "describe"],
 )
 def test_help_shows_examples(command: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

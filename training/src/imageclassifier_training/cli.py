@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from .commands import describe, evaluate, explore, export, predict, score, train
+from .commands import champion, describe, evaluate, explore, export, leaderboard, predict, score, train
 from .errors import DataError, TrainingError
 
 _SHOWN_PROBLEMS = 30
@@ -68,6 +68,6 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (explore, train, export, evaluate, predict, score, describe):
+    for command in (explore, train, leaderboard, champion, export, evaluate, predict, score, describe):
         command.add_parser(subparsers)
     return parser

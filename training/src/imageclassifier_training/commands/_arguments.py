@@ -12,6 +12,7 @@ from rich.console import Console
 
 from ..errors import TrainingError
 from ..judging.threshold_rule import ThresholdRule
+from ..networks import weights_folder
 from ..networks.architecture import Architecture
 from ..networks.backbones import BACKBONES
 
@@ -19,13 +20,15 @@ from ..networks.backbones import BACKBONES
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+#: Below the folder of a search, the weights that `--random-weights` wrote.
+WEIGHTS_FOLDER = "weights"
 DATA_DIR_HELP = (
     "folder with one subfolder of images for each class, folder of splits (train/, val/, test/) with such "
     "folders, or CSV file with the columns path and label (and, optionally, split)"
 )
 MODEL_HELP = "folder of a model version, or of a model (its highest version is used)"
 WEIGHTS_HELP = (
-    "file with the ImageNet weights (without top) of a keras.applications backbone, "
+    "file with the ImageNet weights (without top) of a keras.applications backbone, or folder of such files, "
     "for machines that cannot download them"
 )
 
@@ -102,10 +105,12 @@ def threshold_rule(text: str) -> ThresholdRule:
 
 
 def weights_files(path: Path | None, architecture: Architecture) -> dict[str, Path]:
-    """The file of `--weights`, by the name of the one backbone that it is for."""
+    """The files of `--weights` by the name of the backbone: a folder has several, a file is for one."""
     if path is None:
         return {}
     names = {each.backbone for each in architecture.branches if BACKBONES[each.backbone].downloads}
+    if path.is_dir():
+        return weights_folder.find(path, sorted(names))
     if len(names) != 1:
         raise TrainingError(
             f"--weights applies to exactly one backbone of keras.applications, but {architecture} has "

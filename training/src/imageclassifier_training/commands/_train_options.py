@@ -29,7 +29,7 @@ def _add_network(group: Any) -> None:
         f"{', '.join(BACKBONES)}. Repeat the option to combine several backbones: "
         "their features are concatenated (default: efficientnet_lite0)",
     )
-    group.add_argument("--weights", type=Path, metavar="FILE", help=arguments.WEIGHTS_HELP)
+    group.add_argument("--weights", type=Path, metavar="PATH", help=arguments.WEIGHTS_HELP)
     group.add_argument(
         "--resize",
         default="bilinear",

@@ -10,6 +10,7 @@ from . import _arguments as arguments
 
 _EXAMPLES = """\
   imageclassifier-training export runs/first --name cats --version 1
+  imageclassifier-training export runs/search --name cats
   imageclassifier-training export examples/pizza/v2 --name pizza-model --version 2 --out models
 """
 
@@ -19,10 +20,18 @@ def add_parser(subparsers: Any) -> None:
     command = arguments.declare(
         subparsers, "export", run, "export a training as a model version for TensorFlow Serving", _EXAMPLES
     )
-    command.add_argument("training", type=Path, metavar="TRAINING", help="folder that `train --out` wrote")
+    command.add_argument(
+        "training",
+        type=Path,
+        metavar="TRAINING",
+        help="folder that `train --out` wrote, or that of a search whose `champion` was chosen",
+    )
     command.add_argument("--name", required=True, help="name of the model (required)")
     command.add_argument(
-        "--version", type=int, required=True, metavar="N", help="version of the model, at least 1 (required)"
+        "--version",
+        type=int,
+        metavar="N",
+        help="version of the model, at least 1 (default: one more than the highest version of NAME in --out)",
     )
     command.add_argument(
         "--out",
@@ -31,25 +40,35 @@ def add_parser(subparsers: Any) -> None:
         help="folder in which NAME/VERSION is written (default: models)",
     )
     command.add_argument("--replace", action="store_true", help="replace the version if it exists")
-    command.add_argument("--weights", type=Path, metavar="FILE", help=arguments.WEIGHTS_HELP)
+    command.add_argument("--weights", type=Path, metavar="PATH", help=arguments.WEIGHTS_HELP)
 
 
 def run(options: argparse.Namespace) -> None:
     """Export a finished training and print what the check of the export measured."""
+    from ..comparing.crowning import CHAMPION_FOLDER
     from ..exporting import export
     from ..networks import learned
 
-    training = learned.load(options.training)
+    folder = options.training
+    if not (folder / learned.RECORD_FILE).exists() and (folder / CHAMPION_FOLDER).is_dir():
+        folder = folder / CHAMPION_FOLDER
+    training = learned.load(folder)
     exported = export.export_training(
         training,
         options.name,
-        options.version,
+        export.next_version(options.out / options.name) if options.version is None else options.version,
         options.out,
         replace=options.replace,
-        weights=arguments.weights_files(options.weights, training.architecture),
+        weights=arguments.weights_files(options.weights or _weights_beside(folder), training.architecture),
     )
     arguments.out.print(
         f"Exported {exported.folder}: {exported.size_bytes / 1e6:.1f} MB, loads in "
         f"{exported.load_seconds:.2f} s, {exported.milliseconds_per_picture:.0f} ms per image on one core. "
         f"Its probabilities differ from the trained network's by at most {exported.worst_difference:.1g}."
     )
+
+
+def _weights_beside(folder: Path) -> Path | None:
+    """The weights that `search --random-weights` wrote, for one of its trainings or for its champion."""
+    candidates = [parent / arguments.WEIGHTS_FOLDER for parent in (folder.parent, folder.parent.parent)]
+    return next((each for each in candidates if each.is_dir()), None)

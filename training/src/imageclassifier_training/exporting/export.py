@@ -80,6 +80,12 @@ def export_training(
     )
 
 
+def next_version(folder: Path) -> int:
+    """The version after the highest one in the folder of a model; 1 if there is none."""
+    names = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+    return 1 + max((int(name) for name in names if name.isascii() and name.isdecimal()), default=0)
+
+
 def publish(
     probabilities: saved_model.Probabilities,
     contract: Contract,

@@ -81,7 +81,7 @@ def write(path: Path, dataset: Dataset, predictions: OutOfFold, point: Operating
                     repeat,
                     int(fold),
                     names[chosen],
-                    *(f"{value:.6f}" for value in rows),
+                    *(f"{value:.9g}" for value in rows),
                 ]
             )
     write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))

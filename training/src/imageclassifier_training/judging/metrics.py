@@ -93,7 +93,7 @@ def compute(
     )
 
 
-def wilson_interval(correct: int, total: int) -> tuple[float, float]:
+def wilson_interval(correct: float, total: int) -> tuple[float, float]:
     """The 95 % Wilson score interval of a proportion (Wilson, 1927)."""
     z = 1.959964
     share, spread = correct / total, z * z / total

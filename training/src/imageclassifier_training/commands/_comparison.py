@@ -1,0 +1,106 @@
+"""What `search`, `leaderboard` and `champion` share: their options, and the table of trainings."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from ..errors import TrainingError
+from ..networks import weights_folder
+from ..networks.backbones import BACKBONES
+from ..progress import Progress
+from . import _arguments as arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..comparing.costs import Cost
+    from ..comparing.leaderboard import Row
+    from ..comparing.runs import Found, Run
+
+_SHOWN_ROWS = 20
+
+
+def add_arguments(command: Any) -> None:
+    """Declare the trainings and the options of `leaderboard` and `champion`."""
+    command.add_argument(
+        "runs",
+        type=Path,
+        nargs="+",
+        metavar="RUNS",
+        help="folder that `search --out` or `train --out` wrote, or a folder of such folders",
+    )
+    add_metric(command)
+    command.add_argument(
+        "--weights",
+        type=Path,
+        metavar="DIR",
+        help="folder with the ImageNet weights (without top) of keras.applications backbones, for machines "
+        "that cannot download them (default: RUNS/weights, if it exists)",
+    )
+
+
+def add_metric(group: Any) -> None:
+    """Declare `--metric`."""
+    group.add_argument(
+        "--metric",
+        choices=("log_loss", "accuracy"),
+        default="log_loss",
+        help="figure that ranks: log_loss also sees how sure each prediction is, and so tells more from few "
+        "images (default: log_loss)",
+    )
+
+
+def find(options: argparse.Namespace) -> Found:
+    """Read the trainings, and print which ones are left out."""
+    from ..comparing import runs
+
+    if missing := [str(each) for each in options.runs if not each.is_dir()]:
+        raise TrainingError(f"{', '.join(missing)} is not a folder. Give folders of trainings.")
+    return runs.find(options.runs)
+
+
+def costs(runs: Sequence[Run], folder: Path, weights: Path | None, progress: Progress) -> dict[str, Cost]:
+    """Milliseconds and megabytes of each training; `folder` keeps them for the next time."""
+    from ..comparing import costs as measuring
+
+    weights = weights or (
+        folder / arguments.WEIGHTS_FOLDER if (folder / arguments.WEIGHTS_FOLDER).is_dir() else None
+    )
+    names = {branch.backbone for run in runs for branch in run.architecture.branches}
+    needed = sorted(name for name in names if BACKBONES[name].downloads)
+    files = weights_folder.find(weights, needed) if weights and needed else {}
+    return measuring.measure(runs, folder / measuring.COSTS_FILE, files, progress)
+
+
+def table(rows: Sequence[Row], metric: str, champion: str) -> Table:
+    """The leaderboard for the terminal."""
+    title = f"{len(rows)} trainings on {len(rows[0].run.labels)} images, 95 % intervals"
+    shown = Table(title=title, title_justify="left")
+    shown.add_column("place", justify="right")
+    shown.add_column("training", overflow="fold")
+    shown.add_column("accuracy", justify="right")
+    shown.add_column("log loss", justify="right")
+    shown.add_column(f"{metric.replace('_', ' ')} behind the best", justify="right")
+    shown.add_column("ms", justify="right")
+    shown.add_column("MB", justify="right")
+    for row in rows[:_SHOWN_ROWS]:
+        low, high = row.accuracy_interval
+        behind = row.behind(metric)
+        scale, digits = (1, 4) if metric == "log_loss" else (100, 2)
+        ends = " to ".join(f"{scale * each:+.{digits}f}" for each in behind.interval)
+        shown.add_row(
+            str(row.place),
+            f"{row.run.name}{' (champion)' if row.run.name == champion else ''}",
+            f"{100 * row.accuracy:.2f} % ({100 * low:.1f} to {100 * high:.1f})",
+            f"{row.log_loss.mean:.4f}",
+            "best" if row.place == 1 else f"{scale * behind.mean:+.{digits}f} ({ends})",
+            f"{row.cost.milliseconds:.1f}" if row.cost else "n/a",
+            f"{row.cost.megabytes:.1f}" if row.cost else "n/a",
+        )
+    if len(rows) > _SHOWN_ROWS:
+        shown.add_row("", f"{len(rows) - _SHOWN_ROWS} more", "", "", "", "", "")
+    return shown

@@ -1,0 +1,60 @@
+"""`imageclassifier-training leaderboard`: ranks finished trainings on the same images."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..files import shown, write_atomically
+from ..progress import ProgressDisplay
+from . import _arguments as arguments
+from . import _comparison as comparison
+from . import _data as data_options
+
+_EXAMPLES = """\
+  imageclassifier-training leaderboard runs
+  imageclassifier-training leaderboard runs/search runs/by-hand --html leaderboard.html --csv leaderboard.csv
+  imageclassifier-training leaderboard runs --metric accuracy
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Declare the command and its arguments."""
+    command = arguments.declare(
+        subparsers, "leaderboard", run, "rank finished trainings on the same images", _EXAMPLES
+    )
+    comparison.add_arguments(command)
+    command.add_argument(
+        "--html", type=Path, metavar="FILE", help="write the leaderboard as one HTML file, with plots"
+    )
+    command.add_argument(
+        "--csv", type=Path, metavar="FILE", help="write the leaderboard as CSV, one line per training"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Rank trainings by their out-of-fold predictions."""
+    found = comparison.find(options)
+    show(found, options, options.runs[0])
+
+
+def show(found: Any, options: argparse.Namespace, folder: Path) -> None:
+    """Print the leaderboard of the trainings and write its files; `folder` keeps what it measures."""
+    from ..comparing import champion, leaderboard, report, runs
+
+    with ProgressDisplay(arguments.err) as progress:
+        costs = comparison.costs(found.runs, folder, options.weights, progress)
+    rows = leaderboard.rank(found.runs, options.metric, costs)
+    name = champion.choose(found.runs, options.metric, costs).run.name
+    page = report.Page(options.metric, name, found.notes, runs.same_folds(found.runs))
+    data_options.print_notes(found.notes)
+    if not page.same_folds:
+        data_options.print_notes(
+            ["The trainings were cross-validated on different folds. Use the same --folds and --seed."]
+        )
+    arguments.out.print(comparison.table(rows, options.metric, name))
+    for path, text in ((options.html, report.render), (options.csv, lambda rows, _: report.to_csv(rows))):
+        if path:
+            write_atomically(path, text(rows, page).encode("utf-8", "surrogateescape"))
+            arguments.out.print(f"Wrote {shown(path)}.", markup=False)

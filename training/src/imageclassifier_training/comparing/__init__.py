@@ -1,0 +1,1 @@
+"""Compares finished trainings on the same images, and chooses the champion."""

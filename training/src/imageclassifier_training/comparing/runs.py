@@ -1,0 +1,183 @@
+"""Reads finished trainings from disk: their out-of-fold predictions and how they were made."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import TrainingError
+from ..files import shown
+from ..fitting.out_of_fold import OUT_OF_FOLD_FILE
+from ..judging.operating_point import OutOfFold, cross_fitted, with_temperature
+from ..judging.threshold_rule import ThresholdRule
+from ..networks.architecture import Architecture
+from ..networks.learned import RECORD_FILE, SCHEMA
+
+CHAMPION_FILE = "champion.json"
+#: Files of before have six decimals: a zero stands for anything below half of the last one.
+_ROUNDED_TO_ZERO = 5e-7
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training, and what it predicted out of fold for each image, in the order of `digests`.
+
+    `losses` are the log losses (nats) and `correct` the shares of right predictions, both `(n,)` and the mean
+    of all repeats. `first_losses` and `first_correct` are those of the first repeat, whose folds are `folds`.
+    """
+
+    name: str
+    folder: Path
+    architecture: Architecture
+    settings: str
+    class_names: tuple[str, ...]
+    data_digest: str
+    seconds: float
+    digests: tuple[str, ...]
+    labels: NDArray[np.int64]
+    folds: NDArray[np.int64]
+    losses: NDArray[np.float64]
+    correct: NDArray[np.float64]
+    first_losses: NDArray[np.float64]
+    first_correct: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The trainings below a folder, and a sentence about each one that cannot be compared."""
+
+    runs: tuple[Run, ...]
+    notes: tuple[str, ...]
+
+
+def find(folders: list[Path]) -> Found:
+    """Read all finished trainings in these folders and below them.
+
+    Trainings on other images than most are left out with a note. Raises TrainingError if none is left.
+    """
+    runs, notes = [], []
+    for root, folder in _folders(folders):
+        try:
+            runs.append(_read(root, folder))
+        except (TrainingError, OSError, ValueError, KeyError) as error:
+            notes.append(f"{shown(folder)} is left out: {_reason(error)}")
+    if not runs:
+        where = ", ".join(shown(each) for each in folders)
+        raise TrainingError(
+            " ".join(
+                [
+                    f"No finished training with a cross-validation was found in {where}.",
+                    *notes,
+                    "Give folders that `train --out` or `search --out` wrote.",
+                ]
+            )
+        )
+    by_data: dict[str, list[Run]] = {}
+    for run in runs:
+        by_data.setdefault(run.data_digest, []).append(run)
+    most = max(by_data.values(), key=len)
+    notes += [
+        f"{shown(run.folder)} is left out: it was trained on other images than {shown(most[0].folder)}. "
+        "Compare trainings on the same images."
+        for run in runs
+        if run.data_digest != most[0].data_digest
+    ]
+    return Found(tuple(_with_unique_names(most)), tuple(notes))
+
+
+def same_folds(runs: tuple[Run, ...]) -> bool:
+    """Whether all trainings were cross-validated on the same folds."""
+    return all(np.array_equal(run.folds, runs[0].folds) for run in runs)
+
+
+def _folders(roots: list[Path]) -> Iterator[tuple[Path, Path]]:
+    seen = set()
+    for root in roots:
+        for record in sorted(root.rglob(RECORD_FILE)):
+            # The champion is a copy of one of the others.
+            if record.parent.resolve() not in seen and not (record.parent / CHAMPION_FILE).exists():
+                seen.add(record.parent.resolve())
+                yield root, record.parent
+
+
+def _with_unique_names(runs: list[Run]) -> list[Run]:
+    counts = Counter(run.name for run in runs)
+    return [run if counts[run.name] == 1 else replace(run, name=shown(run.folder)) for run in runs]
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"it has no {Path(error.filename).name}. Train it with --folds 2 or more."
+    return str(error)
+
+
+def _read(root: Path, folder: Path) -> Run:
+    document = json.loads((folder / RECORD_FILE).read_bytes())
+    if document.get("schema") != SCHEMA:
+        raise TrainingError(f"{RECORD_FILE} has schema {document.get('schema')!r}, not {SCHEMA}.")
+    names = tuple(each["name"] for each in document["classes"])
+    options = document["record"]["options"]
+    digests, predictions = _predictions(folder / OUT_OF_FOLD_FILE, names, document["record"]["temperature"])
+    rule = options["threshold"]
+    rule = ThresholdRule(**rule) if isinstance(rule, Mapping) else ThresholdRule("fixed", rule)
+    judged = cross_fitted(predictions, rule, calibrate=options["calibrate"])
+    everyone = np.arange(len(predictions.labels))
+    losses = [-np.log(np.maximum(each[everyone, predictions.labels], 1e-15)) for each, _ in judged]
+    correct = [(predicted == predictions.labels).astype(float) for _, predicted in judged]
+    return Run(
+        name=str(folder.relative_to(root)) if folder != root else folder.name,
+        folder=folder,
+        architecture=Architecture.from_dict(document["network"]),
+        settings=describe(options),
+        class_names=names,
+        data_digest=document["data_digest"],
+        seconds=document["record"]["seconds"],
+        digests=digests,
+        labels=predictions.labels,
+        folds=predictions.folds[0],
+        losses=np.mean(losses, axis=0),
+        correct=np.mean(correct, axis=0),
+        first_losses=losses[0],
+        first_correct=correct[0],
+    )
+
+
+def describe(options: Mapping[str, Any]) -> str:
+    """Describe the options of a training that its architecture does not tell, in a few words."""
+    views = options["views"]
+    words = [f"{views} view{'s' if views > 1 else ''}"]
+    if not options["balanced"]:
+        words.append("no class weights")
+    if tuning := options["fine_tuning"]:
+        blocks = "all" if tuning["blocks"] is None else f"the last {tuning['blocks']}"
+        words.append(f"{blocks} blocks fine-tuned, rate {tuning['learning_rate']:g}")
+    return ", ".join(words)
+
+
+def _predictions(path: Path, names: tuple[str, ...], temperature: float) -> tuple[tuple[str, ...], OutOfFold]:
+    """The raw predictions, with the images in the order of their digests."""
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise TrainingError(f"{path.name} is empty. Train again.")
+    repeats = 1 + max(int(row["repeat"]) for row in rows)
+    rows.sort(key=lambda row: (int(row["repeat"]), row["sha256"], row["class"], int(row["fold"])))
+    count = len(rows) // repeats
+    if count * repeats != len(rows):
+        raise TrainingError(f"{path.name} is incomplete: it has {len(rows)} lines. Train again.")
+    calibrated = np.array([[float(row[f"p({name})"]) for name in names] for row in rows])
+    calibrated[calibrated == 0] = _ROUNDED_TO_ZERO
+    # The file has the temperature that was chosen on all images; comparisons choose it on the other folds.
+    raw = with_temperature(calibrated, 1 / temperature)
+    folds = np.array([int(row["fold"]) for row in rows]).reshape(repeats, count)
+    labels = np.array([names.index(row["class"]) for row in rows[:count]])
+    digests = tuple(row["sha256"] for row in rows[:count])
+    return digests, OutOfFold(raw.reshape(repeats, count, len(names)), folds, labels)
