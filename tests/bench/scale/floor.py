@@ -30,7 +30,8 @@ def manifests(namespace: str, index: int) -> list[Json]:
     ic = parse(body)
     version = goal_of(ic, "tensorflow/serving:bench", State()).wanted
     found = [
-        *render.shared_children(ic, INSTALLATION, gateway_replicas=2)[:2],
+        render.gateway_deployment(ic, INSTALLATION, 2),
+        render.shared_children(ic, INSTALLATION)[0],
         *render.serving_children(ic, version, 1)[:2],
         render.routing_config_map(ic, '{"schema": 1}', "{}"),
     ]

@@ -140,14 +140,12 @@ def fields_of(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def gateway_service(request: ValidRequest) -> dict[str, Any]:
-    children = render.shared_children(
-        request.ic, render.Installation("gateway", "default"), gateway_replicas=2
-    )
+    children = render.shared_children(request.ic, render.Installation("gateway", "default"))
     return next(dict(each) for each in children if each["kind"] == "Service")
 
 
 def valid_request() -> ValidRequest:
-    return ValidRequest(KEY, BODY, Objects([], [], []), Memory("u"), 5.0, None, api.parse(BODY), 2)
+    return ValidRequest(KEY, BODY, Objects([], [], []), Memory("u"), 5.0, None, api.parse(BODY), {})
 
 
 def test_fields_that_somebody_added_and_that_open_a_child_are_removed() -> None:

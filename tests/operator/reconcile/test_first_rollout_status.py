@@ -23,6 +23,7 @@ BODY: dict[str, Any] = {
     "spec": {"model": {"version": 1, "source": {"image": {"reference": "pizza:{version}"}}}},
 }
 IC = api.parse(BODY)
+GATEWAY = render.gateway_deployment(IC, render.Installation("gateway", "default"), 2)
 LOADING = State(phase=Phase.LOAD, candidate=IC.candidate("tf"), attempt="a")
 SERVING = State(revision=1, phase=Phase.STABLE, serving=IC.candidate("tf"))
 NO_FILE = GatewayReport("s", 0, routing_error="There is no routing file")
@@ -61,13 +62,12 @@ class Operator:
     def __init__(self) -> None:
         self.memory = Memory("u")
         cache = Cache({kind.plural: {} for kind in WATCHED})
-        installation = render.Installation("gateway", "default")
-        self.snapshotter = Snapshotter(cache, GatewaysWithoutFile(), installation, lambda: 0.0)
+        self.snapshotter = Snapshotter(cache, GatewaysWithoutFile(), lambda: 0.0)
 
     def reasons(self, now: float, state: State, *pods: Any, warnings: tuple[Any, ...] = ()) -> dict[str, str]:
         deployment = render.serving_children(IC, IC.candidate("tf"), 1)[0]
         objects = Objects([deployment], list(pods), list(warnings))
-        request = ValidRequest(Key("food", "pizza"), BODY, objects, self.memory, now, None, IC, 2)
+        request = ValidRequest(Key("food", "pizza"), BODY, objects, self.memory, now, None, IC, GATEWAY)
         goal = goal_of(IC, "tf", state)
         snapshot = asyncio.run(self.snapshotter.take(request, goal, state))
         return {each.type: each.reason.value for each in conditions(goal, state, snapshot)}

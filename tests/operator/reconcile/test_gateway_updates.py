@@ -56,9 +56,10 @@ class Fleet:
     def must_wait(self, key: Key, body: dict[str, Any] | None = None) -> bool:
         body = body or self.classifier(key)
         ic, memory = api.parse(body), Memory(key.name)
-        request = ValidRequest(key, body, Objects([], [], []), memory, self.now, None, ic, 2)
+        wanted = render.gateway_deployment(ic, NEW, 2)
+        request = ValidRequest(key, body, Objects([], [], []), memory, self.now, None, ic, wanted)
         live = self.deployments[key][0] if self.deployments[key] else None
-        return self.updates.must_wait(request, live, render.gateway_deployment(ic, NEW, 2))
+        return self.updates.must_wait(request, live)
 
     def waiting(self) -> list[Key]:
         return [key for key in self.keys if self.must_wait(key)]

@@ -122,7 +122,7 @@ class BusyApiServer:
 
 def test_events_are_posted_by_a_later_reconciliation_when_the_api_server_is_busy() -> None:
     memory = Memory("u")
-    request = ValidRequest(KEY, BODY, Objects([], [], []), memory, 5.0, None, api.parse(BODY), 2)
+    request = ValidRequest(KEY, BODY, Objects([], [], []), memory, 5.0, None, api.parse(BODY), {})
     server = BusyApiServer()
     writer = StatusWriter(Cache({kind.plural: {} for kind in WATCHED}), server, "operator-0")  # type: ignore[arg-type]
     taken = tuple(

@@ -103,7 +103,7 @@ def test_only_the_operator_may_ask_a_verification_for_its_progress() -> None:
     def ingress(ic: api.ImageClassifier) -> list[dict[str, Any]]:
         [policy] = [
             child
-            for child in render.shared_children(ic, SETTINGS, gateway_replicas=2)
+            for child in render.shared_children(ic, SETTINGS)
             if (child["kind"], child["metadata"]["name"]) == ("NetworkPolicy", "pizza-verify")
         ]
         return list(policy["spec"]["ingress"])

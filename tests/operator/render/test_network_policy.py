@@ -29,7 +29,7 @@ def picture_blocks(*, allow_private_networks: bool) -> list[dict[str, Any]]:
     )
     [policy] = [
         child
-        for child in render.shared_children(ic, SETTINGS, gateway_replicas=ic.gateway.replicas)
+        for child in render.shared_children(ic, SETTINGS)
         if (child["kind"], child["metadata"]["name"]) == ("NetworkPolicy", "pizza-gateway")
     ]
     rules = [rule for rule in policy["spec"]["egress"] if rule["ports"][0].get("endPort") == 65535]

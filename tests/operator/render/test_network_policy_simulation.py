@@ -157,5 +157,5 @@ def test_only_this_traffic_is_let_through(
 def policies_of(name: str, namespace: str, urls: dict[str, bool]) -> list[dict[str, Any]]:
     body = {"model": {"version": 1, "source": {"image": {"reference": "model:1"}}}, "gateway": {"urls": urls}}
     ic = api.parse({"metadata": {"name": name, "namespace": namespace, "uid": "u"}, "spec": body})
-    children = render.shared_children(ic, SETTINGS, gateway_replicas=ic.gateway.replicas)
+    children = render.shared_children(ic, SETTINGS)
     return [child for child in children if child["kind"] == "NetworkPolicy"]

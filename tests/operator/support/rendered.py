@@ -99,7 +99,8 @@ def all_children(body: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
     served = ic.candidate("tensorflow/serving:test")
     children = (
         *render.serving_children(ic, served, ic.replicas),
-        *render.shared_children(ic, SETTINGS, gateway_replicas=0 if ic.stopped else ic.gateway.replicas),
+        render.gateway_deployment(ic, SETTINGS, 0 if ic.stopped else ic.gateway.replicas),
+        *render.shared_children(ic, SETTINGS),
         render.routing_config_map(ic, "{}", "{}"),
         *render.verify_job(ic, served, "{}", served.input_hash, SETTINGS),
     )

@@ -36,10 +36,14 @@ def present_pod_hash(deployment: Json, wanted: ModelVersion) -> str | None:
 
     A Deployment keeps it. Another one would replace the pods.
     """
+    found, computed = (
+        _annotations(deployment["spec"]["template"]).get(names.ANNOTATION_POD_HASH),
+        wanted.pod_hash,
+    )
+    if found == computed:
+        return found
     present = model_version(deployment)
-    if present is None or present.pod_hash != wanted.pod_hash:
-        return None
-    return _annotations(deployment["spec"]["template"]).get(names.ANNOTATION_POD_HASH)
+    return found if present is not None and present.pod_hash == computed else None
 
 
 def _annotations(body: Json) -> dict[str, str]:

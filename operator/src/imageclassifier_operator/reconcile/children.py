@@ -69,13 +69,10 @@ class Children:
     ) -> Problem | None:
         """Write and delete children as decided, all but the routing. Returns what prevents a write."""
         state = decision.state
+        may_shrink = not state.keeps_replicas
         wanted = [
-            *render.shared_children(
-                request.ic,
-                self._installation,
-                gateway_replicas=request.gateway_replicas,
-                may_shrink=not state.keeps_replicas,
-            )
+            request.wanted_gateway,
+            *render.shared_children(request.ic, self._installation, may_shrink=may_shrink),
         ]
         for version in state.kept:
             wanted += serving_children(request, state, version)
@@ -88,7 +85,7 @@ class Children:
             self.ensure(request, manifest)
             for manifest in wanted
             if not _must_drain_first(request, state, decision, manifest)
-            and not (request.kept_gateway is not None and _is_gateway_deployment(manifest))
+            and not (request.kept_gateway is not None and manifest is request.wanted_gateway)
         )
         await self._delete_unwanted(request, goal, decision, {_id(manifest) for manifest in wanted})
         return next((problem for problem in problems if problem is not None), None)
@@ -233,11 +230,6 @@ def _must_drain_first(
     if live is None or state.serving is None or state.serving.version == version:
         return False
     return input_hash(live) != input_hash(manifest)
-
-
-def _is_gateway_deployment(manifest: Json) -> bool:
-    name = names.gateway_name(manifest["metadata"]["labels"][names.LABEL_INSTANCE])
-    return kind_of(manifest) is DEPLOYMENTS and manifest["metadata"]["name"] == name
 
 
 def _id(manifest: Json) -> tuple[str, str]:

@@ -34,12 +34,12 @@ class GatewayUpdates:
     _called: set[Key] = field(default_factory=set)
     """Whose turn it is, but who was not reconciled since."""
 
-    def must_wait(self, request: ValidRequest, live: Json | None, wanted: Json) -> bool:
+    def must_wait(self, request: ValidRequest, live: Json | None) -> bool:
         """Whether this ImageClassifier has to keep the Deployment of its gateways as it is for now.
 
         A change by its user never waits: an image of its own, or a spec that the status does not know yet.
         """
-        key, now = request.key, request.now
+        key, now, wanted = request.key, request.now, request.wanted_gateway
         turns = self._turns(wanted, now)
         if live is None or _image(live) == _image(wanted):
             if live is not None and key in turns and is_rolled_out(live):

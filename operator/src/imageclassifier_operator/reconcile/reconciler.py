@@ -59,7 +59,7 @@ class Reconciler:
         )
         self.gateway_updates = GatewayUpdates(cache, settings.max_gateway_updates)
         self._cache, self._client, self._settings, self._clock = cache, client, settings, clock
-        self._snapshotter = Snapshotter(cache, gateways, installation, clock)
+        self._snapshotter = Snapshotter(cache, gateways, clock)
         self._gateway_scaling = GatewayScaling(cache, client)
         self._children = Children(cache, client, installation)
         self._routing_writer = RoutingWriter(cache, client, clock)
@@ -133,8 +133,8 @@ class Reconciler:
         except InvalidSpec as error:
             return await self._invalid_spec.reconcile(stored, state, str(error))
         gateway_replicas = await self._gateway_scaling.replicas(stored, ic)
-        request = ValidRequest(**vars(stored), ic=ic, gateway_replicas=gateway_replicas)
-        request = self._with_kept_gateway(request)
+        wanted_gateway = render.gateway_deployment(ic, self._installation, gateway_replicas)
+        request = self._with_kept_gateway(ValidRequest(**vars(stored), ic=ic, wanted_gateway=wanted_gateway))
         goal = goal_of(ic, self._settings.serving_image, state)
         request.memory.rules = goal.rollout
         snapshot = await self._snapshotter.take(request, goal, state)
@@ -163,8 +163,7 @@ class Reconciler:
     def _with_kept_gateway(self, request: ValidRequest) -> ValidRequest:
         """The request, with the Deployment of the gateways if it has to wait for others."""
         live = self._cache.get(DEPLOYMENTS, request.key, names.gateway_name(request.ic.name))
-        wanted = render.gateway_deployment(request.ic, self._installation, request.gateway_replicas)
-        waits = self.gateway_updates.must_wait(request, live, wanted)
+        waits = self.gateway_updates.must_wait(request, live)
         left = self.gateway_updates.seconds_left(request.key, request.now)
         request.memory.gateway_turn_ends = None if left is None else request.now + left
         return replace(request, kept_gateway=live) if waits else request

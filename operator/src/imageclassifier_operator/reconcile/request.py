@@ -6,6 +6,7 @@ from imageclassifier_operator.api import ImageClassifier
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.observe.objects import Objects
 from imageclassifier_operator.reconcile.memory import Memory
+from imageclassifier_operator.render import Manifest
 from imageclassifier_operator.runtime.work_queue import Key
 
 
@@ -41,12 +42,10 @@ class Request:
 
 @dataclass(frozen=True)
 class ValidRequest(Request):
-    """A request whose spec could be parsed: `ic` is the result.
-
-    `gateway_replicas`: the number of gateways to write; None while somebody else scales them.
-    """
+    """A request whose spec could be parsed: `ic` is the result."""
 
     ic: ImageClassifier
-    gateway_replicas: int | None
+    wanted_gateway: Manifest
+    """The Deployment of the gateways as rendered. It has no replicas while somebody else scales them."""
     kept_gateway: Json | None = None
     """The Deployment of the gateways, if it has to stay as it is until others have updated theirs."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from imageclassifier_operator import metrics, render
+from imageclassifier_operator import metrics
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import DEPLOYMENTS, JOBS, SERVICES
@@ -33,15 +33,8 @@ from imageclassifier_operator.runtime.cache import Cache
 class Snapshotter:
     """Takes snapshots: reads the cache, polls the gateways when needed, and changes only the memory."""
 
-    def __init__(
-        self,
-        cache: Cache,
-        gateways: GatewayClient,
-        installation: render.Installation,
-        clock: Callable[[], float],
-    ) -> None:
-        self._cache, self._gateways = cache, gateways
-        self._installation, self._clock = installation, clock
+    def __init__(self, cache: Cache, gateways: GatewayClient, clock: Callable[[], float]) -> None:
+        self._cache, self._gateways, self._clock = cache, gateways, clock
 
     async def take(self, request: ValidRequest, goal: Goal, state: State) -> Snapshot:
         """The snapshot for a valid spec."""
@@ -51,11 +44,7 @@ class Snapshotter:
             version: serving_children(request, state, version)[0] for version in state.kept
         }
         gateway = self._cache.get(DEPLOYMENTS, request.key, names.gateway_name(request.ic.name))
-        wanted_gateway = None
-        if request.kept_gateway is None:
-            wanted_gateway = render.gateway_deployment(
-                request.ic, self._installation, request.gateway_replicas
-            )
+        wanted_gateway = request.wanted_gateway if request.kept_gateway is None else None
         name = names.verify_name(request.ic.name, goal.wanted.version, goal.attempt)
         job = self._cache.get(JOBS, request.key, name)
         job_pods = [] if job is None else request.objects.pods_of(job)

@@ -22,15 +22,11 @@ __all__ = [
 
 
 def shared_children(
-    ic: ImageClassifier,
-    installation: Installation,
-    *,
-    gateway_replicas: int | None,
-    may_shrink: bool = True,
+    ic: ImageClassifier, installation: Installation, *, may_shrink: bool = True
 ) -> tuple[Manifest, ...]:
-    """The children that belong to no version, without the routing ConfigMap.
+    """The children that belong to no version, without the gateway's Deployment and the routing ConfigMap.
 
-    `gateway_replicas`: None if somebody else scales the gateway. `may_shrink`: see `autoscalers`.
+    `may_shrink`: see `autoscalers`.
     """
     others = (
         gateway.gateway_service(ic),
@@ -39,11 +35,11 @@ def shared_children(
         *autoscalers(ic, may_shrink=may_shrink),
         *gateway.gateway_ingress(ic),
     )
-    return (gateway_deployment(ic, installation, gateway_replicas), *map(marked, others))
+    return tuple(map(marked, others))
 
 
 def gateway_deployment(ic: ImageClassifier, installation: Installation, replicas: int | None) -> Manifest:
-    """The gateway's Deployment."""
+    """The gateway's Deployment. `replicas`: None if somebody else scales the gateway."""
     return marked(gateway.gateway_deployment(ic, installation, replicas))
 
 
