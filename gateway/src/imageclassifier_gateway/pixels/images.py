@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +32,8 @@ from ..contract import ModelInput
 from .decoding_memory import size_and_bytes_per_pixel
 from .decoding_time import decoding_seconds
 from .fileformats import Damaged, Structure, TooCostly, Unsupported, inspect
+from .rgb import to_rgb
+from .upright import is_sideways, orientation, turn_upright
 
 try:
     import pillow_heif
@@ -56,25 +57,9 @@ _RESAMPLE = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-#: For each EXIF orientation (CIPA DC-008, tag 0x0112), the operation that turns the stored pixels upright.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_TURNED_SIDEWAYS = (5, 6, 7, 8)
 #: A JPEG is decoded at the smallest scale (1, 1/2, 1/4 or 1/8) that leaves at least this many pixels for each
 #: wanted pixel on each axis. The antialiased resize after it then hides the box average of the decoder.
 _DRAFT_MARGIN = 2
-#: Pillow reads all EXIF entries, at 7 us each. Cameras write up to 100.
-_MAX_EXIF_ENTRIES = 1_000
-#: Transparent pictures are laid on white in strips of this many pixels. Copies of the whole picture would
-#: take 12 bytes per pixel.
-_STRIP_PIXELS = 256 * 1024
 
 
 class PictureError(ValueError):
@@ -170,7 +155,7 @@ def decode(
             _check_size(stored, limits.max_pixels, "accepted")
             _check_same_size(stored, structure)
             if wanted is not None and isinstance(picture, JpegImagePlugin.JpegImageFile):
-                sideways = _orientation(picture) in _TURNED_SIDEWAYS
+                sideways = is_sideways(orientation(picture))
                 width, height = _scaled(stored[::-1] if sideways else stored, wanted)
                 least = (_DRAFT_MARGIN * width, _DRAFT_MARGIN * height)
                 picture.draft(None, least[::-1] if sideways else least)
@@ -179,8 +164,8 @@ def decode(
                 seconds = decoding_seconds(picture, stored, structure.several_scans, len(structure.data))
                 budget.check(seconds, held_bytes)
             picture.load()
-            orientation = _orientation(picture)
-            return _upright(_rgb(picture), orientation)
+            turned = orientation(picture)
+            return turn_upright(to_rgb(picture), turned)
     except (PictureError, CostlyPicture):
         raise
     except UnidentifiedImageError:
@@ -257,61 +242,6 @@ def _check_memory(picture: Image.Image, stored: tuple[int, int], structure: Stru
     left = max(0, limits.max_decoded_bytes - structure.held_bytes)
     _check_size(size, min(limits.max_decoded_pixels, left // each), "decoded at once")
     return size[0] * size[1] * each + structure.held_bytes
-
-
-def _orientation(picture: Image.Image) -> int:
-    try:
-        if _exif_entries(picture.info.get("exif", b"")) > _MAX_EXIF_ENTRIES:
-            return 1
-        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:
-        # Pillow raises nearly any exception for damaged EXIF data. The pixels can still be intact.
-        return 1
-
-
-def _exif_entries(exif: bytes) -> int:
-    """The number of entries in the first directory of EXIF data (CIPA DC-008, 4.6.2)."""
-    exif = exif.removeprefix(b"Exif\0\0")
-    order: Literal["little", "big"] = "little" if exif[:2] == b"II" else "big"
-    start = int.from_bytes(exif[4:8], order)
-    return int.from_bytes(exif[start : start + 2], order)
-
-
-def _upright(picture: Image.Image, orientation: int) -> Image.Image:
-    method = _UPRIGHT.get(orientation)
-    return picture if method is None else picture.transpose(method)
-
-
-def _rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode == "RGB" and "transparency" not in picture.info:
-        return picture
-    if picture.mode in ("I", "F"):
-        raise UnsupportedPicture(
-            f"The picture has 32-bit {'integers' if picture.mode == 'I' else 'floats'} as pixels, which have "
-            "no defined white. Save it with 8 or 16 bits per channel."
-        )
-    if picture.mode.startswith("I;16"):
-        # Pillow's own conversion clips at 255 instead of scaling. For 16-bit colour, Pillow keeps the high
-        # byte, so grey does the same.
-        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
-    if picture.has_transparency_data:
-        return _on_white(picture)
-    try:
-        return picture.convert("RGB")
-    except ValueError:
-        raise UnsupportedPicture(
-            f"The colours of the picture ({picture.mode}) cannot be converted to RGB. Save it as RGB."
-        ) from None
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
-    opaque = Image.new("RGB", picture.size)
-    rows = max(1, _STRIP_PIXELS // picture.width)
-    for top in range(0, picture.height, rows):
-        strip = picture.crop((0, top, picture.width, min(top + rows, picture.height))).convert("RGBA")
-        white = Image.new("RGBA", strip.size, "white")
-        opaque.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
-    return opaque
 
 
 def _what_it_is_not(data: bytes) -> str:

@@ -1,0 +1,48 @@
+"""Conversion of decoded pixels of any kind to RGB."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from .fileformats import Unsupported
+
+#: Transparent pictures are laid on white in strips of this many pixels. Copies of the whole picture would
+#: take 12 bytes per pixel.
+_STRIP_PIXELS = 256 * 1024
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """Convert a decoded picture to RGB, 8 bits per channel. Transparent parts become white.
+
+    Raises Unsupported for pixels that have no defined colour.
+    """
+    if picture.mode == "RGB" and "transparency" not in picture.info:
+        return picture
+    if picture.mode in ("I", "F"):
+        raise Unsupported(
+            f"has 32-bit {'integers' if picture.mode == 'I' else 'floats'} as pixels, which have "
+            "no defined white. Save it with 8 or 16 bits per channel."
+        )
+    if picture.mode.startswith("I;16"):
+        # Pillow's own conversion clips at 255 instead of scaling. For 16-bit colour, Pillow keeps the high
+        # byte, so grey does the same.
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
+    if picture.has_transparency_data:
+        return _on_white(picture)
+    try:
+        return picture.convert("RGB")
+    except ValueError:
+        raise Unsupported(
+            f"has colours ({picture.mode}) that cannot be converted to RGB. Save it as RGB."
+        ) from None
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    opaque = Image.new("RGB", picture.size)
+    rows = max(1, _STRIP_PIXELS // picture.width)
+    for top in range(0, picture.height, rows):
+        strip = picture.crop((0, top, picture.width, min(top + rows, picture.height))).convert("RGBA")
+        white = Image.new("RGBA", strip.size, "white")
+        opaque.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
+    return opaque
