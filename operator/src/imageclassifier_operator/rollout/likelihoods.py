@@ -1,4 +1,8 @@
-"""Likelihoods of counted failures and their mixtures, for the sequential tests."""
+"""Binomial likelihoods of counted failures and mixtures of them, for the sequential tests. Pure.
+
+All likelihoods and mixtures are natural logarithms, and leave out the binomial coefficient, which cancels out
+of each ratio. `sequential` makes the tests of them.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +13,24 @@ from math import exp, inf, lgamma, log, log1p
 
 @dataclass(frozen=True)
 class Counts:
-    """`events` of `trials` went wrong. They need not be whole: see `discounted`."""
+    """`events` of `trials` are failures. The numbers need not be whole: see `discounted`."""
 
     trials: float = 0
     events: float = 0
 
     @property
     def rate(self) -> float:
+        """The share of failures, 0 to 1; 0 without a trial."""
         return self.events / self.trials if self.trials else 0.0
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(self.trials + other.trials, self.events + other.events)
 
     def discounted(self, most_trials: float) -> Counts:
-        """These counts as if there were `most_trials` at most.
+        """The counts, scaled down to `most_trials` trials if there are more.
 
-        A likelihood to a power below 1 keeps all tests valid (Jensen's inequality), and old figures should
-        not outweigh what a version does now.
+        This raises a likelihood to a power below 1, which keeps all tests valid (Jensen's inequality).
+        Without it, old figures would outweigh what a version does now.
         """
         share = min(1.0, most_trials / self.trials) if self.trials else 1.0
         return Counts(self.trials * share, self.events * share)
@@ -35,7 +40,7 @@ class Counts:
 
 
 def _log_add(a: float, b: float) -> float:
-    """ln(exp(a) + exp(b))"""
+    """ln(exp(a) + exp(b)), without overflow."""
     high, low = (a, b) if a > b else (b, a)
     return high if low == -inf else high + log1p(exp(low - high))
 
@@ -43,20 +48,21 @@ def _log_add(a: float, b: float) -> float:
 _STEP = 0.25
 _LOGITS = [-9.25 + _STEP * i for i in range(66)]
 RATES = [1 / (1 + exp(-logit)) for logit in _LOGITS]
-"""Alternatives from 0.01 % to 99.9 %, a quarter apart in log-odds."""
+"""The alternatives: failure rates from 0.01 % to 99.9 %, a quarter apart in log-odds."""
 _LOGS = [(log(rate), log1p(-rate)) for rate in RATES]
 _DECAY = 1.5
-"""The distance in log-odds over which the weight of alternatives falls by a factor e: a worse version is
-usually worse by a factor of 2 to 10.
+"""The distance in log-odds over which the weight of an alternative falls by a factor e. A worse version
+usually fails 2 to 10 times as often.
 """
 _WEIGHTS = [-_STEP * i / _DECAY for i in range(len(RATES))]
 _WEIGHTS_FROM = list(accumulate(reversed(_WEIGHTS), _log_add))[::-1]
 _WEIGHTS_TO = list(accumulate((-weight for weight in _WEIGHTS), _log_add, initial=0.0))
 HALVINGS = 60
-"""Of an interval of rates: until floating-point numbers end."""
+"""How often bisection halves an interval of rates: until its ends are the same number."""
 
 
 def log_likelihood(counts: Counts, rate: float) -> float:
+    """The likelihood of a failure rate, bad * ln(rate) + good * ln(1 - rate); -inf if it is impossible."""
     good, bad = counts.trials - counts.events, counts.events
     if (bad > 0 and rate <= 0) or (good > 0 and rate >= 1):
         return -inf
@@ -64,14 +70,21 @@ def log_likelihood(counts: Counts, rate: float) -> float:
 
 
 def mixtures_from(counts: Counts) -> list[float]:
-    """For each alternative, the logarithm of the mixed likelihood of it and of all above."""
+    """For each of `RATES`, the mixed likelihood of it and of all rates above it.
+
+    The weights of each mixture fall from its lowest rate, and sum to 1.
+    """
     terms = [weight + likelihood for weight, likelihood in zip(_WEIGHTS, _likelihoods(counts), strict=True)]
     sums = list(accumulate(reversed(terms), _log_add))[::-1]
     return [each - weight for each, weight in zip(sums, _WEIGHTS_FROM, strict=True)]
 
 
 def mixtures_to(counts: Counts) -> list[float]:
-    """The logarithm of the mixed likelihood of: no failure ever; that and all alternatives up to each."""
+    """For 0 and for each of `RATES`, the mixed likelihood of it, of all rates below it, and of the rate 0.
+
+    The weights of each mixture fall from its highest rate, and sum to 1. The result has one value more than
+    `RATES`.
+    """
     terms = [likelihood - weight for weight, likelihood in zip(_WEIGHTS, _likelihoods(counts), strict=True)]
     never = -inf if counts.events > 0 else 0.0
     sums = accumulate(terms, _log_add, initial=never)
@@ -86,13 +99,15 @@ def _likelihoods(counts: Counts) -> list[float]:
 # -- the serving version: the rate that nobody knows ------------------------------------------------------
 
 _PRIOR = (0.1, 1.0)
+"""The parameters of the beta distribution that weights the rates of the serving version, low ones most."""
 ASSUMED_TRIALS = 20
-"""A serving version with fewer requests is assumed to have answered the rest without a failure. Otherwise
-nothing could be shown against its successor when it has no figures at all.
+"""A serving version with fewer requests counts as if it had answered the rest without a failure. Otherwise
+nothing could be shown against its successor while it has no figures.
 """
 
 
 def log_beta_mixture(counts: Counts) -> float:
+    """The likelihood of all rates, mixed with the weights of `_PRIOR`: ln(B(a + bad, b + good) / B(a, b))."""
     a, b = _PRIOR
     good, bad = counts.trials - counts.events, counts.events
     return _log_beta(a + bad, b + good) - _log_beta(a, b)
@@ -103,11 +118,15 @@ def _log_beta(a: float, b: float) -> float:
 
 
 class Nuisance:
-    """What the serving version's rate p contributes to the evidence, less the mixture of the candidate:
-    h(p) = ln(1/2 + 1/2 * mixture / likelihood of p) - ln(likelihood of p + margin for the candidate).
+    """The evidence against a pair of rates: p of the serving version, and p + margin of the candidate.
 
-    It is convex in p (each likelihood is log-concave, and the logarithm of a sum of exponentials of convex
-    functions is convex), so its minimum over an interval is at the end that is nearer to its only minimum.
+    The mixture of the candidate is not in it. As a function of p, the evidence is
+
+        h(p) = ln(1/2 + 1/2 * mixture / likelihood of p) - ln(likelihood of p + margin for the candidate)
+
+    Nobody knows p, so a test takes the p that has the least evidence against it. h is convex: each likelihood
+    is log-concave, and the logarithm of a sum of exponentials of convex functions is convex. So the lowest
+    value in an interval is at the one minimum of h or, if that lies outside, at the end that is nearer to it.
     """
 
     def __init__(self, candidate: Counts, serving: Counts, margin: float) -> None:
@@ -117,10 +136,11 @@ class Nuisance:
         self._best = self._minimum()
 
     def lowest_between(self, low: float, high: float) -> float:
+        """The lowest value of h for p from `low` to `high`. Both are limited to the possible rates."""
         return self._value(min(max(self._best, low, 0.0), max(high, 0.0), 1.0 - self._margin))
 
     def without_candidate(self, low: float) -> float:
-        """The lowest value for p at or above `low` when the candidate says nothing."""
+        """The lowest value for p at or above `low` when the candidate has no figures."""
         return self._of_serving(max(low, self._serving.rate))
 
     def _value(self, rate: float) -> float:
@@ -135,7 +155,7 @@ class Nuisance:
         return assumed + _log_add(0.0, self._mixture - likelihood) - log(2)
 
     def _slope(self, rate: float) -> float:
-        """h'(rate), for 0 < rate < 1 - margin."""
+        """The derivative of h at `rate`, for 0 < rate < 1 - margin."""
         serving, candidate, moved = self._serving, self._candidate, rate + self._margin
         if moved >= 1:  # by rounding
             return inf
@@ -146,6 +166,7 @@ class Nuisance:
         return self._assumed / (1 - rate) - staked * of_serving - of_candidate
 
     def _minimum(self) -> float:
+        """The rate at which h is lowest, by bisection of its slope."""
         low, high = 0.0, 1.0 - self._margin
         for _ in range(HALVINGS):
             middle = (low + high) / 2
