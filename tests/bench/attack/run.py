@@ -45,6 +45,9 @@ _HERE = Path(__file__).parent
 #: Attackers run before the good client begins, so that they have all their connections.
 _HEAD_START_SECONDS = 3
 _RECOVERY_SECONDS = 60
+#: Attackers have other machines. Here they share the cores with the container and the good clients, which
+#: come first.
+_ATTACKERS_NICENESS = 10
 
 
 def main() -> int:
@@ -103,7 +106,8 @@ def run(image: str, chosen: list[Attack], seconds: int) -> list[Row]:
 def row(gateway: container.Container, attack: Attack | None, target: Target, seconds: int) -> Row:
     """The results of the good clients during one attack (or at rest), and the container's figures."""
     processes, cpu, began = gateway.processes(), gateway.cpu_seconds(), time.monotonic()
-    with gateway.watched_memory() as peak, running(attack.command(target) if attack else None):
+    command = ["nice", "-n", str(_ATTACKERS_NICENESS), *attack.command(target)] if attack else None
+    with gateway.watched_memory() as peak, running(command):
         time.sleep(_HEAD_START_SECONDS)
         seen = good_clients(gateway, seconds, target.own_address)
     survivors = gateway.processes() if gateway.is_running() else set()

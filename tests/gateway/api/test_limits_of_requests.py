@@ -128,8 +128,8 @@ def test_a_url_of_a_site_that_has_its_share_of_places_is_refused_before_it_gets_
         # URLs may have half of the places, and one site half of these.
         for number in range(gateway.settings.max_requests_in_flight // 4):
             check("/predict", busy)
-            refusal = places.enter_context(gateway.fetcher.place([f"https://{number}.busy.example/"]))
-            assert refusal(f"https://{number}.busy.example/") is None
+            place = places.enter_context(gateway.fetcher.place([f"https://{number}.busy.example/"]))
+            assert place.refusal(f"https://{number}.busy.example/") is None
         with pytest.raises(Problem, match=r"busy\.example") as refused:
             check("/predict", busy)
         assert refused.value.cause == "overloaded"

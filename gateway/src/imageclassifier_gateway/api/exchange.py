@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 
 from flask import g, request
 
 from ..contract import Decision
-from ..fetching.fetcher import FETCHES_PER_REQUEST
+from ..fetching.fetcher import FETCHES_PER_REQUEST, Place
 from ..fetching.responses import coding_of
 from ..fetching.urls import FetchError
 from ..gateway import Gateway
@@ -133,22 +134,23 @@ class Exchange:
         timeout_seconds = self._settings.timeout_seconds
         deadline = Deadline(trace.first_byte_at + timeout_seconds)
         fleet = gateway.predictor.fleet()
-        pictures = self._fetch(
-            sources, Deadline(trace.first_byte_at + timeout_seconds * _FETCH_SHARE), ticket
-        )
-        classified = gateway.predictor.classify(
-            fleet,
-            ClassifyRequest(
-                [each for each in pictures if isinstance(each, bytes)],
-                deadline,
-                ticket.hold,
-                partial(ticket.become_slow, Slow.COSTLY),
-                sticky_value=_sticky_value(fleet.routing.sticky),
-                version=version,
-                metadata=_metadata(trace),
-                seconds=trace.seconds,
-            ),
-        )
+        fetch_deadline = Deadline(trace.first_byte_at + timeout_seconds * _FETCH_SHARE)
+        with ExitStack() as stack:
+            pictures = self._fetch(sources, fetch_deadline, ticket, stack)
+            classified = gateway.predictor.classify(
+                fleet,
+                ClassifyRequest(
+                    [each for each in pictures if isinstance(each, bytes)],
+                    deadline,
+                    ticket.hold,
+                    partial(ticket.become_slow, Slow.COSTLY),
+                    decoded=stack.close,  # releases the place for fetches
+                    sticky_value=_sticky_value(fleet.routing.sticky),
+                    version=version,
+                    metadata=_metadata(trace),
+                    seconds=trace.seconds,
+                ),
+            )
         decided = iter(classified.outcomes)
         outcomes = [each if isinstance(each, Problem) else _outcome(next(decided)) for each in pictures]
         seconds = trace.seconds | {"total": time.monotonic() - trace.first_byte_at}
@@ -170,18 +172,20 @@ class Exchange:
             )
 
     def _fetch(
-        self, sources: Sequence[Picture | Reference], deadline: Deadline, ticket: Ticket
+        self, sources: Sequence[Picture | Reference], deadline: Deadline, ticket: Ticket, stack: ExitStack
     ) -> list[bytes | Problem]:
+        """The pictures. The place for fetches is released when `stack` is closed."""
         urls = [source.url for source in sources if isinstance(source, Reference)]
         if not urls:
             return [source.data for source in sources if isinstance(source, Picture)]
         trace: Trace = g.trace
-        with ticket.fetching(), trace.stage("fetch"), self._gateway.fetcher.place(urls) as refusal:
+        place = stack.enter_context(self._gateway.fetcher.place(urls))
+        with ticket.fetching(), trace.stage("fetch"):
 
             def one(source: Picture | Reference) -> bytes | Problem:
                 if isinstance(source, Picture):
                     return source.data
-                return self._fetch_one(source.url, refusal(source.url), deadline, ticket)
+                return self._fetch_one(source.url, place, deadline, ticket)
 
             if len(sources) == 1:
                 return [one(sources[0])]
@@ -190,13 +194,9 @@ class Exchange:
             ) as pool:
                 return list(pool.map(one, sources))
 
-    def _fetch_one(
-        self, url: str, refusal: FetchError | None, deadline: Deadline, ticket: Ticket
-    ) -> bytes | Problem:
+    def _fetch_one(self, url: str, place: Place, deadline: Deadline, ticket: Ticket) -> bytes | Problem:
         try:
-            if refusal is not None:
-                raise refusal
-            data = self._gateway.fetcher.fetch(url, deadline, ticket.hold)
+            data = place.fetch(url, deadline, ticket.hold)
         except FetchError as error:
             self._gateway.stats.fetches.labels(error.outcome).inc()
             return Problem(error.cause, str(error))

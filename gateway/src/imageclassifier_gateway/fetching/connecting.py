@@ -12,7 +12,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from itertools import chain, zip_longest
 
 from ..limits.deadline import Deadline
@@ -27,10 +27,17 @@ _MAX_ATTEMPTS = 16
 Begin = Callable[[Address, int], socket.socket]
 
 
-def connect(addresses: Sequence[Address], port: int, deadline: Deadline, begin: Begin) -> socket.socket:
+def connect(
+    addresses: Sequence[Address],
+    port: int,
+    deadline: Deadline,
+    begin: Begin,
+    waiting_for_network: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> socket.socket:
     """Connect to the first address that accepts, and return the non-blocking socket.
 
-    `begin` opens a non-blocking socket and starts to connect it. Raises OSError: TimeoutError at the
+    `begin` opens a non-blocking socket and starts to connect it. The thread waits inside of
+    `waiting_for_network()`. Raises OSError: TimeoutError at the
     deadline, otherwise the last error.
     """
     waiting = interleaved(addresses)[:_MAX_ATTEMPTS]
@@ -49,7 +56,9 @@ def connect(addresses: Sequence[Address], port: int, deadline: Deadline, begin: 
                 selector.register(attempt, selectors.EVENT_WRITE)
                 next_attempt = time.monotonic() + _DELAY_SECONDS
             pause = next_attempt - time.monotonic() if waiting else deadline.remaining_seconds()
-            for key, _ in selector.select(max(0.0, min(pause, deadline.remaining_seconds()))):
+            with waiting_for_network():
+                ended_attempts = selector.select(max(0.0, min(pause, deadline.remaining_seconds())))
+            for key, _ in ended_attempts:
                 ended = key.fileobj
                 assert isinstance(ended, socket.socket)
                 selector.unregister(ended)

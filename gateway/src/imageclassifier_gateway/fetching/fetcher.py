@@ -25,8 +25,9 @@ import contextlib
 import http.client
 import io
 import ipaddress
+import socket
 import ssl
-import threading
+import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -41,6 +42,7 @@ from .pinned_connection import PinnedConnection
 from .resolver import Lookup, Resolver, ResolverBusy
 from .responses import coding_problem, status_problem, type_problem
 from .sites import SitePlaces, site_of
+from .turn import Turn
 from .urls import FetchError, Target, parse_url, refused
 
 #: Pictures of one request that are fetched at the same time.
@@ -50,6 +52,14 @@ _MAX_REDIRECTS = 10
 #: Wikimedia and others refuse programs that do not name themselves. The setting can add an address.
 DEFAULT_USER_AGENT = f"imageclassifier-gateway/{__version__}"
 _CHUNK_BYTES = 64 * 1024
+#: A request whose fetch was in vain ends at once, but its place is kept for this multiple of the CPU time
+#: of the fetch. One site can have half of 32 places, so its fetches in vain take at most a sixth of a core.
+#: Otherwise servers that waste time would take a whole core, because the next request follows at once: with
+#: chunks of one byte, redirects in a circle, bodies without end, and pictures that are too large to decode
+#: now.
+_KEPT_FOR_CPU_SECOND = 100
+#: A server that drips keeps a place for longer than this by default.
+_MAX_KEPT_SECONDS = 5.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -92,28 +102,26 @@ class Fetcher:
         self._places = SitePlaces(max_requests)
         self._resolver = Resolver(lookup, max_requests * FETCHES_PER_REQUEST)
         self._begin = begin
-        #: Held by the one thread that works on what a server has sent. Many threads that work on small pieces
-        #: at once would keep everybody else from Python's global lock for 5 ms each.
-        self._turn = threading.Lock()
+        self._turn = Turn()
 
     @contextmanager
-    def place(self, urls: Sequence[str]) -> Iterator[Callable[[str], FetchError | None]]:
+    def place(self, urls: Sequence[str]) -> Iterator[Place]:
         """Take one request's place, as a context manager.
 
-        The value says which URLs of the request cannot be fetched now, because other requests fetch too much
-        from the same site.
+        The place is kept for a while after fetches that fail, and after all fetches if the block raises.
         """
         hosts = {url: host for url in urls if (host := _host_of(url)) is not None}
-        granted = self._places.take({site_of(host) for host in hosts.values()})
-
-        def refusal(url: str) -> FetchError | None:
-            host = hosts.get(url)
-            return None if host is None or site_of(host) in granted else _busy(host)
-
+        place = Place(self, hosts, self._places.take({site_of(host) for host in hosts.values()}))
+        wasted_seconds = 0.0
         try:
-            yield refusal
+            yield place
+            wasted_seconds = place.failed_seconds
+        except BaseException:
+            wasted_seconds = place.fetched_seconds + place.failed_seconds
+            raise
         finally:
-            self._places.give_back(granted)
+            keep_seconds = min(_MAX_KEPT_SECONDS, _KEPT_FOR_CPU_SECOND * wasted_seconds)
+            self._places.give_back(place.granted, keep_seconds)
 
     def refusal(self, url: str) -> FetchError | None:
         """Why the picture behind a URL cannot be fetched now, because others fetch too much from its site."""
@@ -173,7 +181,7 @@ class Fetcher:
     def _get(self, target: Target, deadline: Deadline, hold: Callable[[int], None]) -> bytes | Target:
         """One request: the body, or where it redirects to."""
         try:
-            with self._open(target, deadline) as connection, self._turn:
+            with self._turn, self._open(target, deadline) as connection:
                 connection.putrequest("GET", target.path, skip_host=True, skip_accept_encoding=True)
                 for name, value in (
                     ("Host", target.host_header),
@@ -202,19 +210,22 @@ class Fetcher:
 
     def _open(self, target: Target, deadline: Deadline) -> PinnedConnection:
         """A connection to one of the checked addresses, the first that takes it."""
-        plain = connect(self.checked_addresses(target, deadline), target.port, deadline, self._begin)
+        with self._turn.released():
+            addresses = self.checked_addresses(target, deadline)
+        plain = connect(addresses, target.port, deadline, self._begin, self._turn.released)
         try:
             # For the whole handshake, however small its pieces are.
             plain.settimeout(max(deadline.remaining_seconds(), 0.001))
-            secure = (
-                self._tls.wrap_socket(plain, server_hostname=target.host)
-                if target.scheme == "https"
-                else plain
-            )
+            secure = self._secure(plain, target) if target.scheme == "https" else plain
         except BaseException:
             plain.close()
             raise
         return PinnedConnection(target, secure, deadline, self._turn)
+
+    def _secure(self, plain: socket.socket, target: Target) -> ssl.SSLSocket:
+        tls = self._tls
+        with self._turn.released():
+            return tls.wrap_socket(plain, server_hostname=target.host)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -263,6 +274,36 @@ class Fetcher:
     def _too_large(self) -> FetchError:
         sentence = f"The picture behind the URL is larger than {self._max_bytes:,} bytes."
         return FetchError("too-large", "too-large", sentence)
+
+
+class Place:
+    """The place of one request, for the sites that were granted to it. May be used by several threads."""
+
+    def __init__(self, fetcher: Fetcher, hosts: dict[str, str], granted: frozenset[str]) -> None:
+        self._fetcher = fetcher
+        self._hosts = hosts
+        self.granted = granted
+        #: The CPU time of fetches that returned a picture, and of those that failed.
+        self.fetched_seconds = 0.0
+        self.failed_seconds = 0.0
+
+    def refusal(self, url: str) -> FetchError | None:
+        """Why a URL of the request cannot be fetched now, because others fetch too much from its site."""
+        host = self._hosts.get(url)
+        return None if host is None or site_of(host) in self.granted else _busy(host)
+
+    def fetch(self, url: str, deadline: Deadline, hold: Callable[[int], None]) -> bytes:
+        """The bytes behind a URL of the request, as Fetcher.fetch returns them. Raises FetchError."""
+        if (refusal := self.refusal(url)) is not None:
+            raise refusal
+        began = time.thread_time()
+        try:
+            data = self._fetcher.fetch(url, deadline, hold)
+        except BaseException:
+            self.failed_seconds += time.thread_time() - began
+            raise
+        self.fetched_seconds += time.thread_time() - began
+        return data
 
 
 def _matches(host: str, pattern: str) -> bool:

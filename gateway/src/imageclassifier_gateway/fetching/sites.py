@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import ipaddress
 import threading
+import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from heapq import heappop, heappush
 
 
 def site_of(host: str) -> str:
@@ -38,16 +40,23 @@ def site_of(host: str) -> str:
 
 
 class SitePlaces:
-    """A fixed number of places. Each holder of a place is busy with one or more sites."""
+    """A fixed number of places. Each holder of a place is busy with one or more sites. Thread-safe.
 
-    def __init__(self, places: int) -> None:
+    A place can be kept for a while after its holder has ended. `now` returns monotonic seconds.
+    """
+
+    def __init__(self, places: int, now: Callable[[], float] = time.monotonic) -> None:
         self._free = places
         self._holders: Counter[str] = Counter()
+        #: The kept places: when each becomes free, and the sites that it counts for.
+        self._kept: list[tuple[float, frozenset[str]]] = []
+        self._now = now
         self._lock = threading.Lock()
 
     def take(self, sites: Collection[str]) -> frozenset[str]:
         """Take one place. Returns the sites that its holder may use; pass them to `give_back`."""
         with self._lock:
+            self._end_kept()
             self._free -= 1
             granted = frozenset(site for site in sites if self._holders[site] <= self._free)
             self._holders.update(granted)
@@ -56,13 +65,24 @@ class SitePlaces:
     def would_grant(self, site: str) -> bool:
         """Whether `take` would grant this site now."""
         with self._lock:
+            self._end_kept()
             return self._holders[site] < self._free
 
-    def give_back(self, granted: frozenset[str]) -> None:
-        """Release a place that `take` granted for these sites."""
+    def give_back(self, granted: frozenset[str], keep_seconds: float = 0.0) -> None:
+        """Release a place that `take` granted for these sites, or keep it for them for some more seconds."""
         with self._lock:
-            self._free += 1
-            self._holders.subtract(granted)
-            for site in granted:
-                if not self._holders[site]:
-                    del self._holders[site]
+            if keep_seconds > 0:
+                heappush(self._kept, (self._now() + keep_seconds, granted))
+            else:
+                self._release(granted)
+
+    def _end_kept(self) -> None:
+        while self._kept and self._kept[0][0] <= self._now():
+            self._release(heappop(self._kept)[1])
+
+    def _release(self, granted: frozenset[str]) -> None:
+        self._free += 1
+        self._holders.subtract(granted)
+        for site in granted:
+            if not self._holders[site]:
+                del self._holders[site]

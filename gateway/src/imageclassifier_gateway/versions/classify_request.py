@@ -33,6 +33,8 @@ class ClassifyRequest:
     hold: Callable[[int], None]
     #: Takes one of the places for requests with costly pictures, or raises Problem.
     admit_costly: Callable[[], None]
+    #: Called when the first pictures are decoded, so that no place for costly ones is missing.
+    decoded: Callable[[], None] = lambda: None
     #: The user's value that selects the version. If it is None, the version is random.
     sticky_value: str | None = None
     #: The version that the client names, if it names one.

@@ -151,6 +151,7 @@ class Predictor:
                 prepared = self._decoder.prepare(pictures, wanted, request.deadline, request.admit_costly)
             finally:
                 request.spend("decode", began)
+            request.decoded()
             request.keep(wanted, first, prepared)
         return prepared
 
