@@ -1,12 +1,13 @@
 """Chooses the champion: the cheapest training that is not worse than the best one.
 
-The rule is the paired one-standard-error rule. A training is not worse than the best one if its metric is
-worse by at most one standard error of the paired difference, image by image. Of those, the one that takes the
-fewest milliseconds per image is the champion; then the smallest, then the better one.
+The rule is the one-standard-error rule (Breiman et al., Classification and Regression Trees, 1984), on paired
+differences: a training is not worse than the best one if its metric is worse by at most one standard error of
+the differences, image by image. Of these trainings, the one that takes the fewest milliseconds per image is
+the champion. Among equally fast ones it is the smallest, then the one with the better metric.
 
-The best of many figures is too good, because luck has a part in being the best. The figures of the champion
-are therefore those of the choice: for each fold, the rule chooses on the predictions for the other folds, and
-what it chose is measured on this fold.
+The figure of the best of many trainings is too good, because luck helped to make it the best. So the champion
+gets the figures of the choice, by nested cross-validation: for each fold, the rule chooses by the predictions
+for the other folds, and the chosen training is measured on this fold.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .runs import Run
 
 @dataclass(frozen=True)
 class Nested:
-    """The figures of the choice, each image judged by a training that was chosen without its fold.
+    """The figures of the choice: each image is predicted by a training that was chosen without its fold.
 
     `chosen` has the name of the training for each fold.
     """

@@ -35,7 +35,9 @@ def measure(
     weights: Mapping[str, Path] | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Cost]:
-    """Read the cost of each training from the file by its name, and measure those that are not in it.
+    """Return the cost of each training by its name.
+
+    `file` keeps the costs. Those that it lacks are measured and added.
 
     `weights` are weights files by backbone name, as for `network.build`.
     """

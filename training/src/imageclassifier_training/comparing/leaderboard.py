@@ -90,5 +90,5 @@ def rank(runs: Sequence[Run], metric: str, costs: Mapping[str, Cost]) -> list[Ro
 
 
 def penalties(run: Run, metric: str) -> NDArray[np.float64]:
-    """What each image adds to a metric of `METRICS`, turned so that less is better."""
+    """What each image adds to a metric of `METRICS`, float64 `(n,)`; a lower value is better."""
     return run.losses if metric == "log_loss" else 1 - run.correct

@@ -22,7 +22,7 @@ from ..networks.architecture import Architecture
 from ..networks.learned import RECORD_FILE, SCHEMA
 
 CHAMPION_FILE = "champion.json"
-#: Files of before have six decimals: a zero stands for anything below half of the last one.
+#: Older files have six decimals. A zero in them stands for anything below half of the last decimal.
 _ROUNDED_TO_ZERO = 5e-7
 
 
@@ -151,7 +151,7 @@ def _read(root: Path, folder: Path) -> Run:
 
 
 def describe(options: Mapping[str, Any]) -> str:
-    """Describe the options of a training that its architecture does not tell, in a few words."""
+    """Describe in a few words the options of a training, without its architecture."""
     views = options["views"]
     words = [f"{views} view{'s' if views > 1 else ''}"]
     if not options["balanced"]:

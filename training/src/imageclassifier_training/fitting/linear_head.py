@@ -15,7 +15,7 @@ from sklearn.metrics import log_loss
 from ..networks.head import Head
 from ..pictures.splits import grouped_folds
 
-#: scikit-learn's C, the inverse of the weight of the penalty. The features have unit variance.
+#: Values of scikit-learn's C, the inverse of the weight of the L2 penalty. The features have unit variance.
 STRENGTHS = (0.003, 0.01, 0.03, 0.1)
 _INNER_FOLDS = 3
 _DEFAULT = 0.01
@@ -23,7 +23,7 @@ _DEFAULT = 0.01
 
 @dataclass(frozen=True)
 class FittedHead:
-    """A head, and the strength of regularisation that the inner cross-validation chose."""
+    """A head, and the strength (scikit-learn's C) that the inner cross-validation chose."""
 
     head: Head
     strength: float
@@ -44,7 +44,7 @@ def fit(
     penalty: Penalty,
     seed: int,
 ) -> FittedHead:
-    """Fit a head with the strength that has the lowest log loss in an inner cross-validation.
+    """Fit a head with the strength (C) that has the lowest log loss in an inner cross-validation.
 
     `features` is `(n, features)`. Rows with the same number in `groups` are views, copies or near duplicates
     of one image, and stay on the same side of each inner split. With too few images for inner splits, the

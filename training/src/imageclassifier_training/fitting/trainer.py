@@ -33,7 +33,8 @@ class Options:
     `views` is the number of augmented views per image: 1 = original, 2 = plus mirrored, 3 or more = plus
     random crops. `folds` is the number of folds of the cross-validation (0: none); it is repeated `repeats`
     times with other folds. `balanced` weighs each class by the inverse of its frequency. `threshold` is
-    fixed or chosen from the out-of-fold predictions, as is the temperature if `calibrate` is true.
+    fixed, or chosen from the out-of-fold predictions. The temperature is chosen from them if `calibrate` is
+    true.
     """
 
     architecture: Architecture

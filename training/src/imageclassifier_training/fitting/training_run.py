@@ -39,10 +39,10 @@ def train(
 ) -> Training:
     """Train on a data set and save the result in `workspace.out`.
 
-    `validation` is a second data set that is only measured on, without its near duplicates of training
-    images. `messages` are the sentences that the gateway shows, by class name. A run that was killed
-    continues from its caches and checkpoints when it is called
-    again with the same arguments. Raises DataError when the data set does not allow these options.
+    The trained model is also measured on `validation`, without its near duplicates of training images.
+    `messages` are the sentences that the gateway shows, by class name. A run that was killed continues from
+    its caches and checkpoints when it is called again with the same arguments. Raises DataError when the data
+    set does not allow these options.
     """
     started = time.perf_counter()
     problems = splits.problems(dataset, options.folds)

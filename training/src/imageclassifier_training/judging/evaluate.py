@@ -117,7 +117,10 @@ def evaluate(model: ServedModel, dataset: Dataset, progress: Progress = no_progr
 
 
 def _trained_on(model: ServedModel, dataset: Dataset) -> NDArray[np.bool_]:
-    """Which images the model was trained on; models of before know only whether it was exactly these."""
+    """Which images the model was trained on, bool `(n,)`.
+
+    A model of an older release has only the digest of its whole training set: then it is all images or none.
+    """
     if not len(model.trained_on):
         return np.full(len(dataset.pictures), dataset.digest == model.contract.data_digest)
     numbers = np.array([fingerprints([each.digest])[0] for each in dataset.pictures])

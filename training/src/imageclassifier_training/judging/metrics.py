@@ -32,11 +32,12 @@ class ClassMetrics:
 class Metrics:
     """All metrics of a model on labelled images.
 
-    Accuracy has a 95 % interval, log loss is in nats, and the calibration error is the expected calibration
-    error of 10 bins. With three or more classes, ROC AUC is the mean of one class against the rest. `classes`
-    has the metrics of each class, and `macro_f1` is the mean F1 of the classes with images. `top_5` is the
-    share of images whose class is among the five most probable ones (None with five or fewer classes). In the
-    confusion matrix, rows are true classes and columns are predicted classes.
+    Accuracy has a 95 % interval, and log loss is in nats. The calibration error is the expected calibration
+    error (Naeini, Cooper and Hauskrecht, AAAI 2015) of 10 bins. With three or more classes, ROC AUC is the
+    mean of one class against the rest. `classes` has the metrics of each class, and `macro_f1` is the mean F1
+    of the classes with images. `top_5` is the share of images whose class is among the five most probable
+    ones (None with five or fewer classes). In the confusion matrix, rows are true classes and columns are
+    predicted classes.
     """
 
     pictures: int
@@ -94,7 +95,7 @@ def compute(
 
 
 def wilson_interval(correct: float, total: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a proportion (Wilson, 1927)."""
+    """The 95 % Wilson score interval of a proportion (Wilson, JASA 22, 1927)."""
     z = 1.959964
     share, spread = correct / total, z * z / total
     centre = (share + spread / 2) / (1 + spread)
@@ -105,7 +106,10 @@ def wilson_interval(correct: float, total: int) -> tuple[float, float]:
 def calibration(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64]
 ) -> list[tuple[float, float, int]]:
-    """(mean confidence, accuracy, images) of each non-empty tenth of the confidence in the top class."""
+    """The points of a calibration plot: (mean confidence, accuracy, images) of each bin with images.
+
+    The confidence is the probability of the most probable class. The bins are ten equal parts of 0 to 1.
+    """
     confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     tenth = np.minimum((confidence * _CALIBRATION_BINS).astype(int), _CALIBRATION_BINS - 1)
     return [

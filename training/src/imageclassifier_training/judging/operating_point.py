@@ -1,8 +1,9 @@
 """Chooses temperature and threshold from out-of-fold predictions, and applies them honestly.
 
-The temperature divides the logits, so that the probabilities are neither too sure nor too unsure (Guo et al.,
-2017). The threshold says from which probability on the second of two classes is predicted. For the figures of
-a cross-validation, both are chosen on the other folds, so no image has a part in the choice that judges it.
+The temperature divides the logits, so that the probabilities are neither too high nor too low (Guo et al.,
+"On calibration of modern neural networks", ICML 2017). The second of two classes is predicted if its
+probability is at least the threshold. For the figures of a cross-validation, both are chosen on the other
+folds, so that no image takes part in the choice by which it is judged.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class OutOfFold:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A temperature and a threshold, and a sentence if the rule could not be kept."""
+    """A temperature and a threshold. `note` is a sentence for the user if the rule could not be kept."""
 
     temperature: float = 1.0
     threshold: float = DEFAULT_THRESHOLD

@@ -47,7 +47,7 @@ class ScoreTable:
         self._file.close()
 
     def add(self, scored: Scored) -> None:
-        """Write a line; until the columns are known, images with an error wait."""
+        """Write a line. Images with an error are kept back until the first decision shows the columns."""
         if self._names is None and scored.decision is None:
             self._waiting.append(scored)
             return

@@ -121,12 +121,12 @@ def _problem(error: urllib.error.HTTPError) -> str:
 
 
 def read(image: str) -> bytes:
-    """Read a file or fetch a URL; of more than the limit, one byte more."""
+    """Read a file or fetch a URL. Of a URL it reads at most one byte more than a picture may have."""
     if not _is_url(image):
         return Path(image).read_bytes()
     request = urllib.request.Request(image, headers={"User-Agent": "imageclassifier-training"})  # noqa: S310
     with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
-        # One byte more than allowed is enough to be refused with the right sentence.
+        # One byte more than allowed is enough for the error that says that the picture is too large.
         return bytes(response.read(_LIMITS.max_bytes + 1))
 
 

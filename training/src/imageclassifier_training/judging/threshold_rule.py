@@ -1,4 +1,4 @@
-"""How the threshold for two classes is given: as a number, or as what to choose it by."""
+"""How the threshold for two classes is given: as a number, or as the metric that chooses it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ DEFAULT_THRESHOLD = 0.5
 
 @dataclass(frozen=True)
 class ThresholdRule:
-    """A fixed threshold, or what to choose it by: `accuracy`, `f1` or `precision`.
+    """A fixed threshold, or the metric that chooses it: `accuracy`, `f1` or `precision`.
 
-    With `precision`, `value` is the precision to be held; else it is the fixed threshold.
+    With `precision`, `value` is the precision to reach; with `fixed`, it is the threshold.
     """
 
     by: str = "fixed"

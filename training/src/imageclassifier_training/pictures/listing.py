@@ -122,7 +122,7 @@ def unusable_class_name(name: str) -> str:
 
 
 def split_of(name: str) -> str | None:
-    """Return the part that a folder or a value of this name plays: training, validation, test, or None."""
+    """The split that a folder or a value of this name stands for: training, validation, test, or None."""
     return SPLIT_NAMES.get(name.strip().casefold())
 
 
