@@ -1,4 +1,4 @@
-"""A cancelled leader renews no more, and the release of its Lease has a deadline."""
+"""A leader renews beside all other work, a cancelled one no more, and the release has a deadline."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 
 from bare_apiserver import ControlPlane
 from imageclassifier_operator.runtime.client import KubernetesClient
-from imageclassifier_operator.runtime.leader_election import LeaderElection, Timing
+from imageclassifier_operator.runtime.leader_election import LEASE_NAME, LeaderElection, Timing
 from imageclassifier_operator.runtime.transport import REQUEST_TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.apiserver
@@ -29,18 +29,23 @@ def test_a_leader_that_is_cancelled_as_a_renewal_ends_renews_no_more(
     apiserver: ControlPlane, namespace: str, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     async def renew_and_cancel() -> bool:
-        client = await KubernetesClient.connect(None)
-        election = LeaderElection(client, namespace, "only", QUICK)
+        client, loop = await KubernetesClient.connect(None), asyncio.get_running_loop()
+
+        async def connect() -> KubernetesClient:
+            renewing = await KubernetesClient.connect(None)
+            replace = renewing.replace
+
+            async def replace_and_cancel(*arguments: Any) -> dict[str, Any]:
+                replaced = await replace(*arguments)
+                renewing.replace = replace  # type: ignore[method-assign]
+                loop.call_soon_threadsafe(call_after, steps, holding.cancel)
+                return replaced
+
+            renewing.replace = replace_and_cancel  # type: ignore[method-assign]
+            return renewing
+
+        election = LeaderElection(client, namespace, "only", QUICK, connect)
         await election.acquire()
-        replace = client.replace
-
-        async def replace_and_cancel(*arguments: Any) -> dict[str, Any]:
-            replaced = await replace(*arguments)
-            client.replace = replace  # type: ignore[method-assign]
-            asyncio.get_running_loop().call_soon(call_after, steps, holding.cancel)
-            return replaced
-
-        client.replace = replace_and_cancel  # type: ignore[method-assign]
         holding = asyncio.create_task(election.hold())
         try:
             await asyncio.wait({holding}, timeout=30)
@@ -51,6 +56,32 @@ def test_a_leader_that_is_cancelled_as_a_renewal_ends_renews_no_more(
 
     monkeypatch.setenv("KUBECONFIG", str(apiserver.kubeconfig))
     assert asyncio.run(renew_and_cancel())
+
+
+def test_a_leader_renews_while_its_event_loop_has_no_turn_for_it(
+    apiserver: ControlPlane, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an overloaded machine, each turn of the workers takes seconds."""
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{LEASE_NAME}"
+
+    def version() -> str:
+        found: str = apiserver.request("GET", path)["metadata"]["resourceVersion"]
+        return found
+
+    async def hold_and_block() -> None:
+        client = await KubernetesClient.connect(None)
+        election = LeaderElection(client, namespace, "only", QUICK)
+        await election.acquire()
+        holding = asyncio.create_task(election.hold())
+        await asyncio.sleep(0)  # it starts
+        before = version()
+        apiserver.wait_for(lambda: version() != before, "a renewal", 60)  # blocks the event loop
+        holding.cancel()
+        await asyncio.wait({holding})
+        await client.close()
+
+    monkeypatch.setenv("KUBECONFIG", str(apiserver.kubeconfig))
+    asyncio.run(hold_and_block())
 
 
 def test_the_release_of_a_lease_waits_no_longer_than_a_renewal_for_the_api_server(
