@@ -188,7 +188,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path, help="folder for the pictures")
-    parser.add_argument("--count", type=int, default=3, help="of each kind (3)")
+    parser.add_argument("--count", type=int, default=3, help="number of images of each kind (default: 3)")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for seed in range(options.count):

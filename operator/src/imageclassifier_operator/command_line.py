@@ -20,7 +20,7 @@ example (outside of a cluster, with your kubeconfig; the CRD must be installed):
 
 exit codes:
   0  stopped by a signal
-  1  failed; or another replica may lead now
+  1  failed, or lost the Lease, so that another replica may lead
   2  an argument or a setting is invalid
 """
 

@@ -22,8 +22,8 @@ environment variables:
 
 exit codes:
   0  success
-  1  the request cannot be carried out
-  2  wrong usage
+  1  an option or a file is wrong; the message says which one, and what to do
+  2  the command line cannot be parsed
   3  the images cannot be used
   4  the ImageNet weights are not available
   5  the exported model is missing, broken or invalid

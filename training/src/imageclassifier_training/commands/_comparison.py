@@ -49,8 +49,8 @@ def add_metric(group: Any) -> None:
         "--metric",
         choices=("log_loss", "accuracy"),
         default="log_loss",
-        help="figure that ranks: log_loss also sees how sure each prediction is, and so tells more from few "
-        "images (default: log_loss)",
+        help="metric that ranks; log_loss also counts how sure each prediction is, so it needs fewer images "
+        "(default: log_loss)",
     )
 
 

@@ -22,10 +22,11 @@ _EXAMPLES = """\
 """
 _RULE = """\
 the rule:
-  A training is not worse than the best one if its metric is worse by at most one standard error of the paired
-  difference, image by image. Of these, the one with the fewest milliseconds per image is the champion; of
-  equally fast ones, the smallest, then the better one. The printed figures are those of the choice: for each
-  fold, the rule chooses on the other folds, and what it chose is measured on this fold.
+  A training is not worse than the best one if its metric is worse by at most one standard error of the
+  differences, image by image. The champion is the one of these that takes the fewest milliseconds per image.
+  Among equally fast ones it is the smallest, then the one with the better metric.
+  The printed figures judge this rule, not one training: for each fold, the rule chooses by the predictions
+  for the other folds, and the chosen training is measured on this fold.
 """
 
 
@@ -42,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
     command.add_argument(
         "--out",
         type=Path,
-        help="folder in which the champion is copied (default: champion in the first RUNS)",
+        help="folder to which the champion is copied (default: champion in the first RUNS)",
     )
 
 

@@ -52,8 +52,8 @@ def add_parser(subparsers: Any) -> None:
         metavar="NAME[@PIXELS]",
         help="network whose features are used; a slower one finds more (default: %(default)s)",
     )
-    predictions.add_argument("--weights", type=Path, metavar="FILE", help=arguments.WEIGHTS_HELP)
-    arguments.add_folds(predictions, "looks for no doubtful labels")
+    predictions.add_argument("--weights", type=Path, metavar="PATH", help=arguments.WEIGHTS_HELP)
+    arguments.add_folds(predictions, "skips the search for doubtful labels")
     arguments.add_cache(predictions)
 
 

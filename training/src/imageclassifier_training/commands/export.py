@@ -24,7 +24,7 @@ def add_parser(subparsers: Any) -> None:
         "training",
         type=Path,
         metavar="TRAINING",
-        help="folder that `train --out` wrote, or that of a search whose `champion` was chosen",
+        help="folder that `train --out` wrote, or folder of a search in which `champion` has chosen one",
     )
     command.add_argument("--name", required=True, help="name of the model (required)")
     command.add_argument(

@@ -39,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
         type=Path,
         required=True,
         metavar="FILE",
-        help="one line per image: label, probability, message and the probability of each class, or an "
+        help="write one line per image: label, probability, message and the probability of each class, or an "
         "error. If the file exists, only images that are not in it or had an error are classified (required)",
     )
     command.add_argument(
