@@ -7,7 +7,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -18,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from bare_apiserver import audit, credentials, fake_nodes
+from bare_apiserver.component_flags import Setup, component_flags
+from bare_apiserver.processes import Processes
 from bare_apiserver.programs import Programs
 from bare_apiserver.proxy import SeverableProxy
 
 _START_DEADLINE_SECONDS = 120.0  # two cores shared by several test runs; alone it takes about five
 _POLL_SECONDS = 0.05
-_LOG_LINES_SHOWN = 15
 
 
 class ApiError(Exception):
@@ -53,17 +53,10 @@ class ControlPlane:
 
         `requests_per_second`: the limit of each controller and of the scheduler; Kubernetes has 20 and 50.
         """
-        self._programs, self._stages, self._pod_network = programs, stages, pod_network
-        self._requests_per_second = requests_per_second
+        self._programs, self._stages = programs, stages
         self.process_ids: dict[str, int] = {}
         self.directory = Path(tempfile.mkdtemp(prefix="bare-apiserver-"))
-        self._supervisor = subprocess.Popen(
-            [sys.executable, "-I", str(Path(__file__).with_name("supervisor.py")), str(self.directory)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C in the terminal ends pytest, which then ends this
-        )
+        self._processes = Processes(self.directory)
         # Bound but never listening: the kernel gives the port to nobody else, and kube-apiserver, which binds
         # with SO_REUSEPORT too (--permit-port-sharing), finds it free now and after each restart.
         self._reservation = socket.socket()
@@ -71,7 +64,7 @@ class ControlPlane:
         self._reservation.bind(("127.0.0.1", 0))
         self.port: int = self._reservation.getsockname()[1]
         self.url = f"https://127.0.0.1:{self.port}"
-        self.certificate, self._key = credentials.make_certificate(self.directory)
+        self.certificate, key = credentials.make_certificate(self.directory)
         self._tls = ssl.create_default_context(cafile=str(self.certificate))
         self._users = credentials.make_users()
         self._write("tokens.csv", credentials.token_file(self._users))
@@ -81,12 +74,24 @@ class ControlPlane:
         # Written once: a component that is still starting would find a file empty that is written again.
         self._kubeconfigs = {user: self._kubeconfig_of(user) for user in self._users}
         self.kubeconfig: Path = self._kubeconfigs[credentials.ADMIN]
+        self._flags = component_flags(
+            Setup(
+                self.directory,
+                self.port,
+                self.certificate,
+                key,
+                self._audit_log,
+                self._kubeconfigs,
+                pod_network,
+                requests_per_second,
+            )
+        )
 
     def __enter__(self) -> "ControlPlane":
         try:
             self._start_everything()
         except BaseException as error:
-            error.add_note(self._ends_of_logs())  # the logs go with the directory
+            error.add_note(self._processes.ends_of_logs())  # the logs go with the directory
             self.close()
             raise
         return self
@@ -96,12 +101,7 @@ class ControlPlane:
 
     def close(self) -> None:
         """Kill the processes, remove the directory."""
-        assert self._supervisor.stdin is not None
-        assert self._supervisor.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._supervisor.stdin.close()
-        self._supervisor.wait()
-        self._supervisor.stdout.close()
+        self._processes.close()
         self._reservation.close()
         shutil.rmtree(self.directory, ignore_errors=True)  # in case the supervisor itself was killed
 
@@ -112,10 +112,9 @@ class ControlPlane:
         `kube-controller-manager`, `kube-scheduler` or `kwok`. Raises RuntimeError with the end of its log
         when it exits instead.
         """
-        argv = [component, *self._flags()[component]]
+        argv = [component, *self._flags[component]]
         program = self._programs.kwok if component == "kwok" else self._programs.kubernetes
-        started = self._ask({"start": component, "argv": argv, "executable": str(program)})
-        self.process_ids[component] = int(str(started["pid"]))
+        self.process_ids[component] = self._processes.start(component, argv, program)
         if component == "etcd":
             self.wait_for(self._etcd_listens, "etcd to listen")
         elif component == "kube-apiserver":
@@ -127,7 +126,7 @@ class ControlPlane:
         After kill and start of `kube-apiserver` its watch cache is empty: a watch from an older
         resourceVersion is answered with 410 Gone.
         """
-        self._ask({"kill": component})
+        self._processes.kill(component)
 
     def proxy(self) -> SeverableProxy:
         """A new proxy in front of the API server, to be closed after use; see `kubeconfig_for`."""
@@ -262,7 +261,7 @@ class ControlPlane:
 
     def ensure_nodes(self, count: int = 1) -> None:
         """See to it that there are at least `count` fake nodes that take pods (see `fake_nodes`)."""
-        if not self._ask({"poll": "kwok"})["running"]:
+        if not self._processes.is_running("kwok"):
             self._write("kwok.yaml", self._stages)
             self.start("kwok")
         present = {node["metadata"]["name"] for node in self.request("GET", "/api/v1/nodes")["items"]}
@@ -311,44 +310,21 @@ class ControlPlane:
         self.wait_for(self._default_service_account_exists, "kube-controller-manager to work")
 
     def _default_service_account_exists(self) -> bool:
-        self._raise_if_ended("kube-controller-manager")
-        self._raise_if_ended("kube-scheduler")
+        self._processes.raise_if_ended("kube-controller-manager")
+        self._processes.raise_if_ended("kube-scheduler")
         return bool(self.request("GET", "/api/v1/namespaces/default/serviceaccounts")["items"])
 
     def _etcd_listens(self) -> bool:
-        self._raise_if_ended("etcd")
+        self._processes.raise_if_ended("etcd")
         return (self.directory / "etcd.sock").exists()
 
     def _is_ready(self) -> bool:
-        self._raise_if_ended("kube-apiserver")
+        self._processes.raise_if_ended("kube-apiserver")
         try:
             self.request("GET", "/readyz")
         except (ApiError, OSError, HTTPException):
             return False
         return True
-
-    def _raise_if_ended(self, component: str) -> None:
-        state = self._ask({"poll": component})
-        if not state["running"]:
-            raise RuntimeError(
-                f"{component} ended with exit code {state['exit_code']}; the end of its log:\n"
-                f"{self._end_of_log(self.directory / f'{component}.log')}"
-            )
-
-    def _ends_of_logs(self) -> str:
-        logs = sorted(self.directory.glob("*.log"))
-        return "\n".join(f"the end of {log.name}:\n{self._end_of_log(log)}" for log in logs)
-
-    def _end_of_log(self, log: Path) -> str:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join(lines[-_LOG_LINES_SHOWN:])
-
-    def _ask(self, request: dict[str, object]) -> dict[str, object]:
-        assert self._supervisor.stdin is not None
-        assert self._supervisor.stdout is not None
-        print(json.dumps(request), file=self._supervisor.stdin, flush=True)
-        answer: dict[str, object] = json.loads(self._supervisor.stdout.readline())
-        return answer
 
     def _write(self, name: str, text: str) -> Path:
         """Write a file atomically: a concurrent reader finds either the old text or the new one."""
@@ -360,62 +336,3 @@ class ControlPlane:
     def _kubeconfig_of(self, user: str) -> Path:
         text = credentials.kubeconfig(self.url, self.certificate, self._users[user].token)
         return self._write(f"{user.replace(':', '-')}.kubeconfig", text)
-
-    def _flags(self) -> dict[str, list[str]]:
-        """Each component's flags. Only the API server has a port; etcd has sockets in the directory."""
-        here = self.directory
-        alone = ["--leader-elect=false", "--secure-port=0"]
-        if (rate := self._requests_per_second) is not None:
-            alone += [f"--kube-api-qps={rate}", f"--kube-api-burst={2 * rate}"]
-        return {
-            "etcd": [
-                f"--data-dir={here}/etcd",
-                f"--listen-client-urls=unix://{here}/etcd.sock",
-                f"--listen-peer-urls=unix://{here}/peer.sock",
-                # Nobody calls the one member at the addresses it must advertise, which may not be sockets.
-                "--advertise-client-urls=http://127.0.0.1:1",
-                "--initial-advertise-peer-urls=http://127.0.0.1:1",
-                "--initial-cluster=default=http://127.0.0.1:1",
-                "--unsafe-no-fsync",  # the data is worth nothing after the test
-                "--log-level=warn",
-            ],
-            "kube-apiserver": [
-                f"--etcd-servers=unix://{here}/etcd.sock",
-                "--bind-address=127.0.0.1",
-                "--advertise-address=127.0.0.1",
-                "--endpoint-reconciler-type=none",  # loopback addresses may not be endpoints
-                f"--secure-port={self.port}",
-                "--permit-port-sharing",
-                f"--tls-cert-file={self.certificate}",
-                f"--tls-private-key-file={self._key}",
-                f"--token-auth-file={here}/tokens.csv",
-                "--authorization-mode=RBAC",
-                "--allow-privileged",
-                "--service-cluster-ip-range=10.96.0.0/16",
-                "--service-account-issuer=https://kubernetes.default.svc",
-                f"--service-account-key-file={self.certificate}",
-                f"--service-account-signing-key-file={self._key}",
-                f"--audit-policy-file={here}/audit-policy.json",
-                f"--audit-log-path={self._audit_log}",
-                "--audit-log-maxsize=10000",  # megabytes; another file would begin at 100
-                "--audit-log-mode=blocking",  # a request is in the log when it has been answered
-            ],
-            "kube-controller-manager": [
-                *alone,
-                f"--kubeconfig={self._kubeconfigs[credentials.CONTROLLER_MANAGER]}",
-                "--use-service-account-credentials",  # Kubernetes grants each controller its own rights
-                f"--service-account-private-key-file={self._key}",
-                f"--root-ca-file={self.certificate}",
-            ],
-            "kube-scheduler": [
-                *alone,
-                f"--kubeconfig={self._kubeconfigs[credentials.SCHEDULER]}",
-            ],
-            "kwok": [
-                f"--kubeconfig={self._kubeconfigs[credentials.KWOK]}",
-                f"--config={here}/kwok.yaml",
-                f"--manage-nodes-with-label-selector={fake_nodes.LABEL}=true",
-                f"--cidr={self._pod_network}",
-                f"--node-lease-duration-seconds={fake_nodes.LEASE_SECONDS}",
-            ],
-        }
