@@ -110,7 +110,7 @@ def test_describe_prints_contract_metrics_and_signatures(
 ) -> None:
     assert run("describe", exported.parent) == 0
     shown = capsys.readouterr().out
-    for words in ("colours", "64 x 64", "red: It is red!", "cross-validation: accuracy 100.00%", " MB in "):
+    for words in ("colours", "64 x 64", "red: It is red!", "cross-validation: accuracy 100.00 %", " MB in "):
         assert words in shown
     assert "serving_default: pixels uint8 (batch, 64, 64, 3) -> probabilities float32 (batch, 2)" in shown
 

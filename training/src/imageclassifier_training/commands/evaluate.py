@@ -77,7 +77,7 @@ def _summary(evaluation: Evaluation, title: str) -> Table:
     if not evaluation.honest:
         table.add_row("correct", percent, "NOT accuracy: the model was trained on these images")
     else:
-        table.add_row("accuracy", percent, f"95 % interval {low:.2%} to {high:.2%}")
+        table.add_row("accuracy", percent, f"95 % interval {100 * low:.2f} % to {100 * high:.2f} %")
     if cross_validation := evaluation.model.contract.metrics.get("cross_validation"):
         table.add_row(
             "accuracy by cross-validation",

@@ -103,7 +103,7 @@ def _summary(found: Exploration) -> Table:
     table.add_row("usable images", f"{total:,}", "")
     counts = sorted(found.dataset.counts().items(), key=lambda item: -item[1])
     for name, count in counts[:10]:
-        table.add_row(f"  {name}", f"{count:,}", f"{count / total:.1%}")
+        table.add_row(f"  {name}", f"{count:,}", f"{100 * count / total:.1f} %")
     if len(counts) > 10:
         table.add_row(f"  {len(counts) - 10} more classes", f"{sum(count for _, count in counts[10:]):,}", "")
     for name in found.splits:
@@ -131,7 +131,7 @@ def _summary(found: Exploration) -> Table:
         table.add_row(
             "accuracy to expect",
             f"{100 * found.expected.accuracy:.1f} %",
-            f"95 % interval {low:.1%} to {high:.1%}",
+            f"95 % interval {100 * low:.1f} % to {100 * high:.1f} %",
         )
     return table
 

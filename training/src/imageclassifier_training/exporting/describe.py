@@ -25,7 +25,7 @@ def describe(model: ServedModel) -> list[str]:
     for name, figures in contract.metrics.items():
         if isinstance(figures, dict) and "accuracy" in figures:
             lines.append(
-                f"  {name.replace('_', '-')}: accuracy {figures['accuracy']:.2%}, "
+                f"  {name.replace('_', '-')}: accuracy {100 * figures['accuracy']:.2f} %, "
                 f"log loss {figures['log_loss']:.4f}"
             )
     lines.append(f"  golden      {len(model.golden.cases)} images, tolerance {model.golden.tolerance:g}")

@@ -61,7 +61,7 @@ def of_evaluation(evaluation: Evaluation) -> str:
     if recorded:
         intro.append(
             f"Recorded at training by cross-validation ({recorded['repeats']} x {recorded['folds']} folds): "
-            f"accuracy {recorded['accuracy']:.2%}, log loss {recorded['log_loss']:.4f}."
+            f"accuracy {100 * recorded['accuracy']:.2f} %, log loss {recorded['log_loss']:.4f}."
         )
     page = Page(
         title=contract.name,
