@@ -15,7 +15,8 @@ FOLDERS = {
         "api", "http", "verify", "versions", "fetching", "limits", "pixels", "contract",
     ),
     "imageclassifier_training": (
-        "commands", "exploring", "comparing", "fitting", "judging", "exporting", "networks", "pictures",
+        "commands", "exploring", "searching", "comparing", "fitting", "judging", "exporting",
+        "networks", "pictures",
     ),
 }  # fmt: skip
 

@@ -17,7 +17,18 @@ Run = Callable[..., int]
 
 @pytest.mark.parametrize(
     "command",
-    ["explore", "train", "leaderboard", "champion", "export", "evaluate", "predict", "score", "describe"],
+    [
+        "explore",
+        "train",
+        "search",
+        "leaderboard",
+        "champion",
+        "export",
+        "evaluate",
+        "predict",
+        "score",
+        "describe",
+    ],
 )
 def test_help_shows_examples(command: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import errno
 from typing import NoReturn
 
 from rich.console import Console
 
-from .commands import champion, describe, evaluate, explore, export, leaderboard, predict, score, train
+from .commands import (
+    champion,
+    describe,
+    evaluate,
+    explore,
+    export,
+    leaderboard,
+    predict,
+    score,
+    search,
+    train,
+)
 from .errors import DataError, TrainingError
+from .files import shown
 
 _SHOWN_PROBLEMS = 30
 _EPILOG = """\
@@ -47,10 +60,21 @@ def run(arguments: list[str]) -> int:
     except TrainingError as error:
         _err.print(f"error: {error}", markup=False)
         return error.exit_code
+    except OSError as error:
+        _err.print(f"error: {_file_problem(error)}", markup=False)
+        return 1
     except KeyboardInterrupt:
         _err.print("Interrupted. Run the same command again to continue from the last finished step.")
         return 130
     return 0
+
+
+def _file_problem(error: OSError) -> str:
+    where = f"{shown(error.filename)}: " if error.filename else ""
+    what = f"{where}{error.strerror or error}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{what}. Free space, and run the same command again to continue from the last finished step."
+    return f"{what}. Check the file or folder, and run the same command again."
 
 
 class _Parser(argparse.ArgumentParser):
@@ -68,6 +92,17 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (explore, train, leaderboard, champion, export, evaluate, predict, score, describe):
+    for command in (
+        explore,
+        train,
+        search,
+        leaderboard,
+        champion,
+        export,
+        evaluate,
+        predict,
+        score,
+        describe,
+    ):
         command.add_parser(subparsers)
     return parser

@@ -69,6 +69,13 @@ def fold_count(text: str) -> int:
     return int(text)
 
 
+def at_least_two(text: str) -> int:
+    """A whole number of at least 2."""
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"'{text}' must be a whole number of at least 2")
+    return int(text)
+
+
 def default_cache() -> Path:
     """`$XDG_CACHE_HOME/imageclassifier`, or `~/.cache/imageclassifier`."""
     root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")

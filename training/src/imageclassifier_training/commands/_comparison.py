@@ -80,8 +80,8 @@ def table(rows: Sequence[Row], metric: str, champion: str) -> Table:
     """The leaderboard for the terminal."""
     title = f"{len(rows)} trainings on {len(rows[0].run.labels)} images, 95 % intervals"
     shown = Table(title=title, title_justify="left")
-    shown.add_column("place", justify="right")
-    shown.add_column("training", overflow="fold")
+    shown.add_column("", justify="right")
+    shown.add_column("training", overflow="fold", min_width=26)
     shown.add_column("accuracy", justify="right")
     shown.add_column("log loss", justify="right")
     shown.add_column(f"{metric.replace('_', ' ')} behind the best", justify="right")

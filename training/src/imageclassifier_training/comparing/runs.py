@@ -21,6 +21,8 @@ from ..judging.threshold_rule import ThresholdRule
 from ..networks.architecture import Architecture
 from ..networks.learned import RECORD_FILE, SCHEMA
 
+#: The folder of a search in which its trials lie.
+TRIALS_FOLDER = "trials"
 CHAMPION_FILE = "champion.json"
 #: Older files have six decimals. A zero in them stands for anything below half of the last decimal.
 _ROUNDED_TO_ZERO = 5e-7
@@ -113,6 +115,12 @@ def _with_unique_names(runs: list[Run]) -> list[Run]:
     return [run if counts[run.name] == 1 else replace(run, name=shown(run.folder)) for run in runs]
 
 
+def _name(root: Path, folder: Path) -> str:
+    """The path of a training below its root, without the folder of the trials of a search."""
+    parts = [part for part in folder.relative_to(root).parts if part != TRIALS_FOLDER]
+    return shown("/".join(parts) or folder.name)
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return f"it has no {Path(error.filename).name}. Train it with --folds 2 or more."
@@ -133,7 +141,7 @@ def _read(root: Path, folder: Path) -> Run:
     losses = [-np.log(np.maximum(each[everyone, predictions.labels], 1e-15)) for each, _ in judged]
     correct = [(predicted == predictions.labels).astype(float) for _, predicted in judged]
     return Run(
-        name=str(folder.relative_to(root)) if folder != root else folder.name,
+        name=_name(root, folder),
         folder=folder,
         architecture=Architecture.from_dict(document["network"]),
         settings=describe(options),

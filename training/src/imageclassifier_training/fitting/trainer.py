@@ -105,15 +105,20 @@ class Trainer:
             parts = list(splits.folds(dataset, options.folds, options.seed + repeat))
             for fold, (training, held_out) in enumerate(parts):
                 folds[repeat, held_out] = fold
-                if options.fine_tuning is None:
-                    head = self._fit_head(training).head
-                    probabilities[repeat, held_out] = head.probabilities(self._features[0][held_out])
-                else:
-                    tuned = self._fine_tune(training, f"repeat{repeat}-fold{fold}")
-                    probabilities[repeat, held_out] = tuned.tuner.probabilities(self._activations, held_out)
+                probabilities[repeat, held_out] = self._predict(
+                    training, held_out, f"repeat{repeat}-fold{fold}"
+                )
                 done = repeat * len(parts) + fold + 1
                 self._workspace.progress("Cross-validate", done, len(parts) * options.repeats)
         return OutOfFold(probabilities, folds, dataset.labels)
+
+    def first_fold(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The indices and the predictions of the first fold of `cross_validate`.
+
+        Fine-tuning leaves its checkpoint, so that `cross_validate` does not do it again.
+        """
+        training, held_out = next(splits.folds(self.dataset, self._options.folds, self._options.seed))
+        return held_out, self._predict(training, held_out, "repeat0-fold0")
 
     def fit_all(self) -> tuple[Learned, dict[str, Any]]:
         """Fit on all images; return what was learned, and details for the record."""
@@ -123,6 +128,13 @@ class Trainer:
             return Learned(fitted.head), {"head_strength": fitted.strength}
         tuned = self._fine_tune(everything, "final")
         return Learned(tuned.tuner.head, tuned.deltas), {"history": tuned.history}
+
+    def _predict(
+        self, training: NDArray[np.int64], held_out: NDArray[np.int64], name: str
+    ) -> NDArray[np.float64]:
+        if self._options.fine_tuning is None:
+            return self._fit_head(training).head.probabilities(self._features[0][held_out])
+        return self._fine_tune(training, name).tuner.probabilities(self._activations, held_out)
 
     def _fit_head(self, training: NDArray[np.int64]) -> linear_head.FittedHead:
         views = len(self._features)

@@ -1,0 +1,1 @@
+"""Searches for the best way to train: backbones, input sizes, augmentation, head and fine-tuning."""
