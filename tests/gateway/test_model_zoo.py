@@ -42,7 +42,8 @@ class Zoo:
 
     def contract(self, entry: model_zoo.Entry) -> Any:
         spec = {"model": {"version": 1, "source": {"image": {"reference": "a"}}}, **entry.full_spec()}
-        return api.parse({"metadata": {"name": "zoo", "namespace": "n", "uid": "u"}, "spec": spec}).contract
+        body = {"metadata": {"name": "zoo", "namespace": "n", "uid": "u"}, "spec": spec}
+        return api.parse(body, entry.class_file or None).contract
 
     def connect(self, entry: model_zoo.Entry) -> Any:
         """Lets the gateway serve this model, and returns what it reports."""
@@ -103,3 +104,26 @@ def test_a_model_that_cannot_be_served_is_refused_with_what_to_do(zoo: Zoo, entr
     report = zoo.connect(entry)
     assert not report["ready"]
     assert entry.refusal in report["error"]
+
+
+def test_ten_thousand_classes_are_answered_by_name_and_counted_in_one_series(zoo: Zoo) -> None:
+    [entry] = [each for each in model_zoo.ENTRIES if each.name == "ten-thousand-classes"]
+    report = zoo.connect(entry)
+    assert (report["ready"], report["classes"]) == (True, None)
+    answer = request(zoo.gateway.port, "POST", "/predict", png(model_zoo.pictures()[0]), {})
+    assert answer.status == 200, answer.body
+    best = int(np.argmax(zoo.expected[entry.name][0]))
+    assert answer.json["label"] == f"{best:05} a label that is not short"
+    assert len(answer.json["probabilities"]) == 10_000
+
+
+def test_labels_that_repeat_get_unique_names_and_are_shown_as_they_are(zoo: Zoo) -> None:
+    [entry] = [each for each in model_zoo.ENTRIES if each.name == "background-class-beside-a-file"]
+    report = zoo.connect(entry)
+    assert report["classes"][:3] == ["background", "label 0 (0)", "label 0 (1)"]
+    answer = request(zoo.gateway.port, "POST", "/predict", png(model_zoo.pictures()[0]), {})
+    best = int(np.argmax(zoo.expected[entry.name][0]))
+    assert best > 0
+    assert answer.json["label"] == f"label {(best - 1) // 2} ({best - 1})"
+    assert answer.json["display_name"] == f"label {(best - 1) // 2}"
+    assert answer.json["prediction"] == f"It's label {(best - 1) // 2}."

@@ -39,12 +39,16 @@ class Entry:
     activation: Callable[[Any], Any] = lambda outputs: outputs
     spec: Mapping[str, Any] = field(default_factory=dict)
     classes: int = 3
+    #: The text of a class file; without one the spec lists the classes.
+    class_file: str = ""
     refusal: str = ""
     #: The number of pictures in a call: 0 for any.
     batch: int = 0
 
     def full_spec(self) -> dict[str, Any]:
         """The spec with its classes."""
+        if self.class_file:
+            return {"classesFrom": {"configMap": {"name": "labels", "key": "labels.txt"}}, **self.spec}
         return {"classes": [{"name": f"class {n}"} for n in range(self.classes)], **self.spec}
 
 
@@ -515,6 +519,22 @@ ENTRIES: tuple[Entry, ...] = (
         saved(NHWC, classes=1001),
         classes=1000,
         refusal="a background class, list that one",
+    ),
+    Entry(
+        "background-class-beside-a-file",
+        saved(NHWC, classes=801),
+        class_file="\n".join(f"label {n // 2}" for n in range(800)),
+    ),
+    Entry(
+        "class-file-with-another-length",
+        saved(NHWC, classes=5),
+        class_file="cat\ndog\ncow",
+        refusal="key labels.txt of ConfigMap labels has 3 classes, but the model has 5 outputs",
+    ),
+    Entry(
+        "ten-thousand-classes",
+        saved(NHWC, classes=10_000),
+        class_file="\n".join(f"{n:05} a label that is not short" for n in range(10_000)),
     ),
     # TensorFlow 1
     Entry("tf1-builder", tf1("predict", "float32")),

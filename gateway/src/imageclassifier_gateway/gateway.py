@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from .config import Settings
+from .contract import Contract
 from .fetching.fetcher import DEFAULT_USER_AGENT, Fetcher
 from .limits.admission import Admission
 from .limits.decoding import Decoder
@@ -18,6 +19,9 @@ from .versions.predictor import Predictor
 from .versions.shadow import ShadowSender
 from .versions.shadow_labels import shadow_labels
 from .versions.watcher import RoutingWatcher
+
+#: Models with more classes report no names: the operator polls the report every few seconds.
+MAX_REPORTED_CLASSES = 1000
 
 
 @dataclass
@@ -91,12 +95,19 @@ class Gateway:
                 "ready": state.ready,
                 "error": state.error,
                 "contract_digest": state.contract.digest if state.contract else None,
-                "classes": [each.name for each in state.contract.classes] if state.contract else None,
+                "classes": _class_names(state.contract),
                 **self.stats.version_document(version.number),
             }
         if fleet and fleet.routing.shadow:
             document["shadow"] = self.stats.shadow_document(fleet.routing.shadow.version)
         return document
+
+
+def _class_names(contract: Contract | None) -> list[str] | None:
+    """The names of the classes, unless they would make each report long."""
+    if contract is None or len(contract.classes) > MAX_REPORTED_CLASSES:
+        return None
+    return list(contract.class_names)
 
 
 def build_gateway(settings: Settings) -> Gateway:

@@ -72,7 +72,9 @@ class Stats:
             ("cause",),
         )
         self.predictions = counter(
-            "predictions", "Pictures classified, by version and label.", ("version", "label")
+            "predictions",
+            "Pictures classified, by version and label (any if the model has more than 1,000 classes).",
+            ("version", "label"),
         )
         self.fetches = counter("url_fetches", "Fetches of pictures from URLs, by outcome.", ("outcome",))
         stages = Histogram(

@@ -55,6 +55,10 @@ def schemas(settings: Settings) -> Json:
     decision = {
         "prediction": {**text, "description": "The message of the predicted class."},
         "label": {**text, "description": "The name of the predicted class."},
+        "display_name": {
+            **text,
+            "description": "What people call the predicted class, if the label is an identifier.",
+        },
         "probability": {**probability, "description": "The probability of the predicted class."},
         "probabilities": {"type": "object", "additionalProperties": probability},
     }
@@ -94,14 +98,14 @@ def schemas(settings: Settings) -> Json:
             ],
             "examples": [{"url": "https://example.org/pizza.jpg"}],
         },
-        "Prediction": _object({**decision, **shared}),
+        "Prediction": _object({**decision, **shared}, ("display_name",)),
         "Predictions": _object(
             {
                 "results": {
                     "type": "array",
                     "items": {
                         "anyOf": [
-                            _object({"name": name, **decision}),
+                            _object({"name": name, **decision}, ("display_name",)),
                             _object({"name": name, "error": ref("Problem")}),
                         ]
                     },

@@ -10,26 +10,39 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .checks import ContractError, a_list, an_object
+from .checks import ContractError, an_object
+from .class_list import fitted_to_outputs, listed_classes
 from .input_form import input_form
 from .model_input import FLOAT_DTYPES, SERVING_SIGNATURE
 from .signature import Signature, Signatures, Tensor, listed
 
 
-def completed(document: Mapping[str, Any], signatures: Signatures) -> dict[str, Any]:
-    """The contract with what its input and output lack. Raises ContractError for a contradiction."""
+def completed(document: Mapping[str, Any], signatures: Signatures) -> tuple[dict[str, Any], list[str]]:
+    """The contract with what its input and output lack, and notes about what was assumed.
+
+    Raises ContractError for a contradiction.
+    """
     given = an_object(document.get("input", {}), "input")
     output = an_object(document.get("output", {}), "output")
-    classes = len(a_list(document.get("classes", []), "classes"))
+    given_classes = document.get("classes", [])
+    classes = listed_classes(given_classes)
     signature = _signature(signatures, given.get("signature"))
     form = input_form(_input(signature, given.get("tensor"), signatures), given)
     is_single = "N" not in form["layout"]
-    chosen = _output(signature, output.get("tensor"), classes, is_single=is_single)
-    return {
+    notes: list[str] = []
+    if isinstance(given_classes, Mapping):
+        outputs = _outputs_of_scores(signature, output.get("tensor"), len(classes), is_single=is_single)
+        if outputs is not None:
+            classes, note = fitted_to_outputs(classes, outputs, given_classes)
+            notes.append(note)
+    chosen = _output(signature, output.get("tensor"), len(classes), is_single=is_single)
+    contract = {
         **document,
+        "classes": classes,
         "input": {**form, "signature": signature.name},
         "output": {**output, "tensor": chosen.name},
     }
+    return contract, notes
 
 
 def _signature(signatures: Signatures, wanted: str | None) -> Signature:
@@ -116,6 +129,18 @@ def _output(signature: Signature, wanted: str | None, classes: int, *, is_single
         f"spec.classes has {classes} classes, but no output of the signature '{signature.name}' has "
         f"{classes} values: {listing}. {advice}"
     )
+
+
+def _outputs_of_scores(
+    signature: Signature, wanted: str | None, classes: int, *, is_single: bool
+) -> int | None:
+    """The number of outputs of the only tensor with scores; None if it fits the classes or is unknown."""
+    named = [each for each in signature.outputs if wanted in (None, each.name)]
+    scores = [each for each in named if each.dtype in (*FLOAT_DTYPES, "invalid")]
+    if any(_fits(each, classes, is_single=is_single) for each in scores):
+        return None
+    numbers = {_values(each, is_single=is_single) for each in scores}
+    return numbers.pop() if len(numbers) == 1 else None
 
 
 def _fits(tensor: Tensor, classes: int, *, is_single: bool) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,21 @@ _OPTIONAL_OUTPUT = ("tensor", "activation")
 
 @dataclass(frozen=True)
 class ModelClass:
-    """One class: its name (a label for programs) and its message (for people)."""
+    """One class: its unique name (a label for programs), its message and its display name (for people).
+
+    Display names may repeat: ImageNet has two classes named crane.
+    """
 
     name: str
     message: str
+    display_name: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        """The class as plain JSON values, without an empty display name."""
+        entry = {"name": self.name, "message": self.message}
+        if self.display_name:
+            entry["display_name"] = self.display_name
+        return entry
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,8 @@ class Decision:
     message: str
     probability: float
     probabilities: dict[str, float]
+    display_name: str = ""
+    """What people call the class, if that is not its label."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +75,10 @@ class Contract:
     metrics: Mapping[str, Any] = field(default_factory=dict, hash=False)
     data_digest: str = ""
     created: str = ""
+    notes: tuple[str, ...] = ()
+    """What was assumed about the model; not part of the JSON."""
 
-    @property
+    @cached_property
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the output columns."""
         return tuple(each.name for each in self.classes)
@@ -77,7 +93,7 @@ class Contract:
             "schema": SCHEMA,
             "name": self.name,
             "input": _without_defaults(self.input, _OPTIONAL_INPUT),
-            "classes": [{"name": each.name, "message": each.message} for each in self.classes],
+            "classes": [each.to_dict() for each in self.classes],
             "threshold": self.threshold,
             "backbone": self.backbone,
             "metrics": dict(self.metrics),
@@ -88,7 +104,7 @@ class Contract:
             document["output"] = output
         return document
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """`sha256:` and the hash of the JSON, which does not depend on the order of keys."""
         return "sha256:" + hashlib.sha256(self.to_json().encode()).hexdigest()
@@ -115,6 +131,7 @@ class Contract:
             message=self.classes[chosen].message,
             probability=values[chosen],
             probabilities=dict(zip(self.class_names, values, strict=True)),
+            display_name=self.classes[chosen].display_name,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from .checks import (
     only_known,
     required,
 )  # fmt: skip
+from .class_list import listed_classes
 from .description import Contract, ModelClass
 from .model_input import CHANNELS, DTYPES, FITS, FLOAT_DTYPES, LAYOUTS, RESIZES, ModelInput, PerChannel
 from .model_output import ACTIVATIONS, ModelOutput
@@ -108,15 +110,16 @@ def _per_channel(value: Any, where: str, depth: int) -> PerChannel:
 
 def _classes(value: Any) -> tuple[ModelClass, ...]:
     classes = []
-    for i, each in enumerate(a_list(value, "classes")):
+    for i, each in enumerate(a_list(listed_classes(value), "classes")):
         item = an_object(each, f"classes[{i}]")
-        only_known(item, f"classes[{i}]", ("name", "message"))
+        only_known(item, f"classes[{i}]", ("name", "display_name", "message"))
         name = a_text(required(item, "name", f"classes[{i}]"), f"classes[{i}].name")
-        message = a_text(item.get("message", name), f"classes[{i}].message", empty=True)
-        classes.append(ModelClass(name=name, message=message or name))
-    names = [each.name for each in classes]
-    if len(names) < 2:
-        raise ContractError(f"classes has {len(names)} entries; a classifier needs at least two.")
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ContractError(f"classes contains '{twice[0]}' more than once.")
+        display_name = a_text(item.get("display_name", ""), f"classes[{i}].display_name", empty=True)
+        message = a_text(item.get("message", ""), f"classes[{i}].message", empty=True)
+        classes.append(ModelClass(name, message or display_name or name, display_name))
+    if len(classes) < 2:
+        raise ContractError(f"classes has {len(classes)} entries; a classifier needs at least two.")
+    name, count = Counter(each.name for each in classes).most_common(1)[0]
+    if count > 1:
+        raise ContractError(f"classes contains '{name}' more than once.")
     return tuple(classes)

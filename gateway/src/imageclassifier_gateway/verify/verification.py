@@ -64,6 +64,7 @@ class Verification:
             self._deadline = Deadline.after(self.plan.deadline_seconds)
             self._server = model_server(self.plan, self.plan.candidate)
             contract = self._wait_for_contract()
+            self.verdict.warnings += contract.notes
             serving = self._serving_contract()
             self._check_classes(contract, serving)
             pictures = AcceptancePictures(self.settings)

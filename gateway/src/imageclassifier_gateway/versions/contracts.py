@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..contract import CONTRACT_SIGNATURE, Contract, Signature, Tensor, completed, parse_contract
@@ -27,7 +28,8 @@ def read_contract(
         return parse_contract(text, default_name=default_name)
     document = json.loads(given) if isinstance(given, str) else given
     known = read_signatures(server.signatures(timeout_seconds=timeout_seconds))
-    return parse_contract(completed(document, known), default_name=default_name)
+    contract, notes = completed(document, known)
+    return replace(parse_contract(contract, default_name=default_name), notes=tuple(notes))
 
 
 def read_signatures(message: pb.SignatureDefMap) -> dict[str, Signature]:

@@ -22,6 +22,9 @@ from .watcher import RoutingWatcher
 
 #: How long a request waits for the contract of a serving version that is new in the routing file.
 _CONTRACT_SECONDS = 5.0
+#: Predictions of models with more classes share one label: each label is a time series in Prometheus.
+MAX_COUNTED_CLASSES = 1000
+OTHER_LABELS = "any"
 #: The share of the remaining time that the first version gets if there is another one to retry on. The rest
 #: is for the retry.
 _FIRST_VERSION_SHARE = 0.5
@@ -204,7 +207,9 @@ class Predictor:
         self._stats.answered(call.version.number, call.seconds / call.pictures)
         for outcome in outcomes:
             if isinstance(outcome, Decision):
-                self._stats.predictions.labels(call.version.number, outcome.label).inc()
+                has_own_series = len(outcome.probabilities) <= MAX_COUNTED_CLASSES
+                label = outcome.label if has_own_series else OTHER_LABELS
+                self._stats.predictions.labels(call.version.number, label).inc()
 
     def _offer_to_shadow(self, fleet: Fleet, request: ClassifyRequest, answer: Classified) -> None:
         shadow = fleet.routing.shadow

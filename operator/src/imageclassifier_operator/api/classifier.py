@@ -63,9 +63,10 @@ class ImageClassifier:
         )
 
 
-def parse(body: Mapping[str, Any]) -> ImageClassifier:
+def parse(body: Mapping[str, Any], class_text: str | None = None) -> ImageClassifier:
     """The ImageClassifier in `body`, which may lack the CRD's defaults.
 
+    `class_text`: the text that `spec.classesFrom` refers to, see `classes_reference`.
     Raises InvalidSpec with the message for the user.
     """
     metadata, spec = body["metadata"], body.get("spec") or {}
@@ -77,7 +78,7 @@ def parse(body: Mapping[str, Any]) -> ImageClassifier:
             "characters."
         )
     try:
-        return _parse(metadata, spec)
+        return _parse(metadata, spec, class_text)
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidSpec(
             f"The spec does not match this operator's CRD ({type(error).__name__}: {error}). "
@@ -85,7 +86,7 @@ def parse(body: Mapping[str, Any]) -> ImageClassifier:
         ) from error
 
 
-def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> ImageClassifier:
+def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any], class_text: str | None) -> ImageClassifier:
     refuse_removed_fields(spec)
     model = spec["model"]
     version = model["version"]
@@ -100,7 +101,7 @@ def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> ImageClassif
         generation=metadata.get("generation", 0),
         annotations=dict(metadata.get("annotations") or {}),
         model=Model(model_name, version, source),
-        contract=parse_contract(spec, model_name=model_name),
+        contract=parse_contract(spec, model_name=model_name, class_text=class_text),
         replicas=_replicas(spec),
         stopped=bool(spec.get("stopped", False)),
         autoscaling=Autoscaling.parse(spec.get("autoscaling"), "spec.autoscaling"),

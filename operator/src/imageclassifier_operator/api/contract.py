@@ -7,6 +7,7 @@ contract.
 from collections.abc import Mapping
 from typing import Any
 
+from imageclassifier_operator.api import class_list
 from imageclassifier_operator.api.errors import InvalidSpec
 from imageclassifier_operator.api.numbers import share
 from imageclassifier_operator.api.pixel_values import pixel_values
@@ -20,16 +21,50 @@ FLOAT_DTYPES = ("float16", "bfloat16", "float32", "float64")
 ACTIVATION = "none"
 
 
-def parse_contract(spec: Mapping[str, Any], *, model_name: str) -> dict[str, Any] | None:
-    """The contract in `spec`; None if the model has its own. Raises InvalidSpec for a part of one."""
-    classes, model_input, output = spec.get("classes"), spec.get("input"), spec.get("output")
+def parse_contract(
+    spec: Mapping[str, Any], *, model_name: str, class_text: str | None = None
+) -> dict[str, Any] | None:
+    """The contract in `spec`; None if the model has its own. Raises InvalidSpec for a part of one.
+
+    `class_text`: the text that `spec.classesFrom` refers to.
+    """
+    model_input, output = spec.get("input"), spec.get("output")
+    classes = _classes(spec, class_text)
     if classes is None:
         for name, given in (("input", model_input), ("output", output)):
             if given is not None:
                 raise InvalidSpec(
-                    f"spec.{name} needs spec.classes, because it is for models without a contract. Set "
-                    f"spec.classes, or remove spec.{name}."
+                    f"spec.{name} needs spec.classes or spec.classesFrom, because it is for models without a "
+                    f"contract. Set one of them, or remove spec.{name}."
                 )
+        return None
+    output = output or {}
+    threshold = output.get("threshold")
+    contract: dict[str, Any] = {
+        "schema": 1,
+        "name": model_name,
+        "input": _input(model_input or {}),
+        "classes": classes,
+        "threshold": THRESHOLD if threshold is None else share(threshold, "spec.output.threshold"),
+        "output": {"activation": output.get("activation", ACTIVATION)},
+    }
+    if output.get("tensor"):
+        contract["output"]["tensor"] = output["tensor"]
+    return contract
+
+
+def _classes(spec: Mapping[str, Any], class_text: str | None) -> Any:
+    """The classes as the contract stores them; None if the spec has none."""
+    classes, reference = spec.get("classes"), spec.get("classesFrom")
+    if classes is not None and reference is not None:
+        raise InvalidSpec("The spec has classes and classesFrom. Remove one of them.")
+    if reference is not None:
+        config_map = reference["configMap"]
+        file = f"key {config_map['key']} of ConfigMap {config_map['name']}"
+        if class_text is None:
+            raise InvalidSpec(f"The classes in {file} could not be read.")
+        return class_list.stored_text(class_text, file, reference.get("background", class_list.DETECT))
+    if classes is None:
         return None
     names = [entry["name"] for entry in classes]
     if len(set(names)) != len(names):
@@ -39,22 +74,7 @@ def parse_contract(spec: Mapping[str, Any], *, model_name: str) -> dict[str, Any
         )
     if len(names) < 2:
         raise InvalidSpec("spec.classes has fewer than two classes. List all classes of the model.")
-    output = output or {}
-    threshold = output.get("threshold")
-    contract: dict[str, Any] = {
-        "schema": 1,
-        "name": model_name,
-        "input": _input(model_input or {}),
-        "classes": [
-            {"name": entry["name"], "message": entry.get("message") or f"It's {entry['name']}."}
-            for entry in classes
-        ],
-        "threshold": THRESHOLD if threshold is None else share(threshold, "spec.output.threshold"),
-        "output": {"activation": output.get("activation", ACTIVATION)},
-    }
-    if output.get("tensor"):
-        contract["output"]["tensor"] = output["tensor"]
-    return contract
+    return class_list.stored_list(classes)
 
 
 def _input(model_input: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,4 +110,5 @@ def without_defaults(contract: Mapping[str, Any]) -> dict[str, Any]:
     for key, default in EARLIER_DEFAULTS.items():
         if pixels.setdefault(key, None) == default:
             del pixels[key]
-    return {**contract, "input": pixels, "output": output}
+    classes = class_list.for_hash(contract["classes"])
+    return {**contract, "input": pixels, "output": output, "classes": classes}

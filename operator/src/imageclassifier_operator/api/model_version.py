@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from imageclassifier_operator.api.class_list import identity
 from imageclassifier_operator.api.contract import without_defaults
 from imageclassifier_operator.api.serving import ImageSource, ModelSource, ServingSettings, source_from_json
 
@@ -86,7 +87,7 @@ class ModelVersion:
         if self.contract is None:
             return None
         contract = without_defaults(self.contract)
-        return [contract["input"], contract["output"], [each["name"] for each in contract["classes"]]]
+        return [contract["input"], contract["output"], identity(contract["classes"])]
 
     def to_json(self) -> dict[str, Any]:
         """A JSON form that `from_json` reads."""

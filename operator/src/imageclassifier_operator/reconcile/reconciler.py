@@ -17,6 +17,7 @@ from imageclassifier_operator.observe.gateway_client import GatewayClient
 from imageclassifier_operator.observe.objects import Objects, is_controlled_by
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.reconcile.children import Children
+from imageclassifier_operator.reconcile.class_sources import class_text
 from imageclassifier_operator.reconcile.gateway_scaling import GatewayScaling
 from imageclassifier_operator.reconcile.gateway_updates import GatewayUpdates
 from imageclassifier_operator.reconcile.invalid_spec import InvalidSpecReconciler
@@ -129,7 +130,7 @@ class Reconciler:
     async def _reconcile(self, stored: Request) -> float | None:
         state = self._load_state(stored)
         try:
-            ic = parse(stored.body)
+            ic = parse(stored.body, await class_text(self._client, stored, state))
         except InvalidSpec as error:
             return await self._invalid_spec.reconcile(stored, state, str(error))
         gateway_replicas = await self._gateway_scaling.replicas(stored, ic)

@@ -37,13 +37,21 @@ def requeue_seconds(
         )
     times = (memory.patience_ends, memory.gateway_turn_ends, memory.status_due)
     waits += [max(0.0, time - request.now) for time in times if time is not None]
-    if blocked is not None:
+    if blocked is not None or _waits_for_classes(request, decision):
         waits.append(BLOCKED_RETRY_SECONDS)
     if decision.verify and snapshot.verdict is None and _compares_pictures(request):
         waits.append(PROGRESS_POLL_SECONDS)
     if snapshot.verdict is not None and not snapshot.verdict.conclusive and decision.verify:
         waits.append(VERIFY_AGAIN_SECONDS)
     return min(waits) if waits else None
+
+
+def _waits_for_classes(request: Request, decision: Decision) -> bool:
+    """Whether a version that does not serve yet has its classes in a ConfigMap, which is not watched."""
+    spec, serving = request.body.get("spec") or {}, decision.state.serving
+    if not spec.get("classesFrom"):
+        return False
+    return serving is None or serving.version != spec["model"]["version"]
 
 
 def _compares_pictures(request: Request) -> bool:

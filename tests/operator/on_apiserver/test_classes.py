@@ -1,0 +1,128 @@
+"""Thousands of classes, inline and from a ConfigMap, on a real API server with its limits on sizes."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from bare_apiserver import ApiError
+from imageclassifier_gateway.contract.class_list import listed_classes
+from imageclassifier_operator.api.class_list import MAX_STORED_BYTES, stored_text
+from operator_process import Bench
+
+pytestmark = pytest.mark.apiserver
+
+FROM_CONFIG_MAP = {"configMap": {"name": "labels", "key": "labels.txt"}}
+QUICK: dict[str, Any] = {"gateway": {"timeoutSeconds": 1}}
+MIB = 2**20
+
+
+def names(count: int, seed: int = 0, digits: int = 7) -> list[str]:
+    """Names that hardly compress."""
+    draw = random.Random(seed)
+    return [f"{number}-{draw.getrandbits(4 * digits):0{digits}x}" for number in range(count)]
+
+
+def write_config_map(bench: Bench, data: dict[str, str], method: str = "POST") -> None:
+    path = f"/api/v1/namespaces/{bench.namespace}/configmaps"
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "labels"}, "data": data}
+    bench.apiserver.request(method, path if method == "POST" else f"{path}/labels", body)
+
+
+def routed_names(bench: Bench, version: int) -> list[str]:
+    """The names of the classes, as the gateway reads them from the routing file."""
+    [entry] = [each for each in bench.routing()["versions"] if each["version"] == version]
+    return [each["name"] for each in listed_classes(entry["contract"]["classes"])]
+
+
+def size(body: Any) -> int:
+    return len(json.dumps(body, ensure_ascii=False).encode())
+
+
+@pytest.mark.parametrize("count", [1_000, 5_000])
+def test_thousands_of_classes_in_the_spec_are_rolled_out(bench: Bench, count: int) -> None:
+    classes = [{"name": name, "displayName": "crane"} for name in names(count)]
+    bench.create(1, classes=classes, **QUICK)
+    bench.verify(1)
+    bench.wait_ready(1)
+    assert routed_names(bench, 1) == [each["name"] for each in classes]
+
+
+def test_the_largest_class_file_fits_into_every_object_while_three_versions_exist(bench: Bench) -> None:
+    """The limits are 1 MiB for a ConfigMap and 256 KiB for the annotations of an object."""
+    texts = {f"labels-{version}.txt": "\n".join(names(10_400, version, 11)) for version in (1, 2)}
+    stored = max(size(stored_text(text, "f")) for text in texts.values())
+    assert 0.95 * MAX_STORED_BYTES < stored <= MAX_STORED_BYTES + 100
+    write_config_map(bench, texts)
+
+    def reference(version: int) -> dict[str, Any]:
+        return {"configMap": {"name": "labels", "key": f"labels-{version}.txt"}}
+
+    bench.create(1, classesFrom=reference(1), rollout={"allowClassChange": True}, **QUICK)
+    bench.verify(1)
+    bench.wait_ready(1)
+    for version in (2, 3):
+        spec = {"model": {"version": version}, "classesFrom": reference(2)}
+        bench.patch({"spec": spec})
+        bench.verify(version)
+        bench.wait_ready(version)
+    config_maps = bench.get("/api/v1/namespaces/{}/configmaps")["items"]
+    assert max(size(each.get("data") or {}) for each in config_maps) < MIB
+    assert routed_names(bench, 3) == texts["labels-2.txt"].splitlines()
+    for deployment in bench.deployments().values():
+        assert size(deployment["metadata"]["annotations"]) < MIB // 4
+
+
+def test_the_missing_class_file_is_in_the_status_until_it_exists(bench: Bench) -> None:
+    bench.create(1, classesFrom=FROM_CONFIG_MAP, **QUICK)
+    bench.wait(
+        lambda: (
+            bench.condition("Ready").get("reason") == "InvalidSpec"
+            and "ConfigMap labels" in bench.condition("Ready")["message"]
+        ),
+        "the missing ConfigMap in the status",
+    )
+    write_config_map(bench, {"classes.txt": "cat\ndog"})
+    bench.wait(lambda: "Its keys: classes.txt" in bench.condition("Ready")["message"], "the missing key")
+    write_config_map(bench, {"labels.txt": "\n".join(names(10_000))}, "PUT")
+    bench.verify(1)
+    bench.wait_ready(1)
+    assert routed_names(bench, 1) == names(10_000)
+
+
+def test_a_version_that_serves_keeps_its_classes_when_the_config_map_changes(bench: Bench) -> None:
+    write_config_map(bench, {"labels.txt": "cat\ndog"})
+    bench.create(1, classesFrom=FROM_CONFIG_MAP, **QUICK)
+    bench.verify(1)
+    bench.wait_ready(1)
+    write_config_map(bench, {"labels.txt": "dog\ncat"}, "PUT")
+    bench.wake_operator("look")
+    assert routed_names(bench, 1) == ["cat", "dog"]
+    assert bench.condition("Ready")["status"] == "True"
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"classes": [{"name": "crane"}, {"name": "crane"}]}, "Duplicate value"),
+        ({"classes": [{"name": f"{n:04}{'é' * 140}"} for n in range(1000)]}, "more than 256 KiB"),
+        ({"classes": [{"name": name} for name in names(5_001)]}, "Too many"),
+        ({"classes": [{"name": "a"}, {"name": "b" * 256}]}, "Too long"),
+        ({"classes": [{"name": "a"}, {"name": "b"}], "classesFrom": FROM_CONFIG_MAP}, "Remove one of them"),
+    ],
+)
+def test_the_api_server_refuses_classes_that_could_not_be_stored_or_told_apart(
+    bench: Bench, spec: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ApiError, match=message):
+        bench.create(1, **spec)
+
+
+def test_the_class_file_of_a_serving_version_cannot_be_exchanged(bench: Bench) -> None:
+    write_config_map(bench, {"labels.txt": "cat\ndog"})
+    bench.create(1, classesFrom=FROM_CONFIG_MAP, **QUICK)
+    bench.verify(1)
+    bench.wait_ready(1)
+    with pytest.raises(ApiError, match="cannot change"):
+        bench.patch({"spec": {"classesFrom": {"configMap": {"key": "other.txt"}}}})
