@@ -7,6 +7,7 @@ import gzip
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Callable
 
 JPEG_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n"
@@ -166,6 +167,15 @@ class HostileServer:
 
     def do_broken_chunks(self, connection: socket.socket) -> None:
         connection.sendall(JPEG_HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n")
+
+    def do_gzip_without_content(self, connection: socket.socket) -> None:
+        """Empty blocks without end, and nothing that they decompress to."""
+        stream = zlib.compressobj(wbits=31)
+        connection.sendall(JPEG_HEAD + b"Content-Encoding: gzip\r\n\r\n")
+        connection.sendall(stream.compress(b"") + stream.flush(zlib.Z_FULL_FLUSH))
+        empty = b"\0\0\0\xff\xff" * 20_000
+        for _ in range(10_000):
+            connection.sendall(empty)
 
     def do_gzip_bomb(self, connection: socket.socket) -> None:
         bomb = gzip.compress(b"\0" * 200_000_000, 1)

@@ -8,8 +8,10 @@ them;
 - the connection goes to exactly an address that was checked: a name that changes its answer changes nothing;
 - each redirect, from the start again;
 - one deadline over everything, resolution and TLS included, not for each read;
-- the bytes on the wire: no content coding is accepted, so nothing can inflate, and what surrounds the body
-(headers, sizes of chunks, trailers) has a limit of its own (pinned_connection.py).
+- the bytes on the wire: what surrounds the body (headers, sizes of chunks, trailers) has a limit of its own
+(pinned_connection.py);
+- the bytes after decompression: no coding is asked for, but object stores return files as they are stored, so
+gzip is decompressed in pieces, which are counted like those of other bodies.
 
 HTTP_PROXY and HTTPS_PROXY of the environment are not used: URLs are fetched directly. A proxy would resolve
 the name again, so that the address that was checked would not be the one that is connected.
@@ -38,9 +40,10 @@ from imageclassifier_gateway import __version__
 from ..limits.deadline import Deadline
 from .addresses import Address, address_is_allowed
 from .connecting import Begin, begin_connecting, connect
+from .decompression import MAGIC, DamagedBody, Gunzip
 from .pinned_connection import PinnedConnection
 from .resolver import Lookup, Resolver, ResolverBusy
-from .responses import coding_problem, status_problem, type_problem
+from .responses import coding_problem, is_gzip, status_problem, type_problem
 from .sites import SitePlaces, site_of
 from .turn import Turn
 from .urls import FetchError, Target, parse_url, refused
@@ -258,8 +261,8 @@ class Fetcher:
             raise self._too_large()
         # Its value is handed over without a copy: no more is in memory than `hold` knows of.
         body = io.BytesIO()
-        while chunk := response.read(_CHUNK_BYTES):
-            if not body.tell() and (refusal := type_problem(media_type, chunk)):
+        for chunk in _decoded(target, response, self._max_bytes):
+            if chunk and not body.tell() and (refusal := type_problem(media_type, chunk)):
                 raise _failed(refusal)
             if body.tell() + len(chunk) > self._max_bytes:
                 raise self._too_large()
@@ -318,3 +321,29 @@ def _host_of(url: str) -> str | None:
         return parse_url(url).host
     except FetchError:
         return None
+
+
+def _decoded(target: Target, response: http.client.HTTPResponse, max_bytes: int) -> Iterator[bytes]:
+    """The body in pieces, decompressed if it is gzip. A picture that only claims to be gzip stays as it is.
+
+    Each read yields a piece, which may be empty, so that the caller can check the deadline.
+    """
+    is_compressed = is_gzip(response.getheader("Content-Encoding", ""))
+    gunzip = Gunzip(_CHUNK_BYTES, max_bytes) if is_compressed else None
+    is_empty = True
+    try:
+        while chunk := response.read(_CHUNK_BYTES):
+            if is_empty and not chunk.startswith(MAGIC):
+                gunzip = None
+            is_empty = False
+            if gunzip is None:
+                yield chunk
+                continue
+            yield from gunzip.pieces(chunk)
+            if gunzip.is_complete:
+                return
+            yield b""
+    except DamagedBody as error:
+        raise _failed(f"{target.host} {error}. Store the picture again.") from None
+    if gunzip is not None and not is_empty:
+        raise _failed(f"{target.host} sent gzip data that is truncated. Store the picture again.")

@@ -45,10 +45,16 @@ def coding_of(content_encoding: str) -> str | None:
     return next((name for name in names if name in _CODINGS), None)
 
 
+def is_gzip(content_encoding: str) -> bool:
+    """Whether the only coding that changes the bytes is gzip, applied once."""
+    names = [name.strip() for name in content_encoding.lower().split(",")]
+    return [name for name in names if name in _CODINGS] in (["gzip"], ["x-gzip"])
+
+
 def coding_problem(host: str, content_encoding: str) -> str | None:
     """Why the bytes of a response with this Content-Encoding cannot be read; None if they can."""
     coding = coding_of(content_encoding)
-    if coding is None:
+    if coding is None or is_gzip(content_encoding):
         return None
     return (
         f"{host} sent the picture compressed with '{coding}', although the request accepts no compression. "
