@@ -132,9 +132,9 @@ class Exchange:
         self._check_origin(sources)
         trace: Trace = g.trace
         timeout_seconds = self._settings.timeout_seconds
-        deadline = Deadline(trace.first_byte_at + timeout_seconds)
+        deadline = Deadline.of_request(trace.first_byte_at, timeout_seconds)
         fleet = gateway.predictor.fleet()
-        fetch_deadline = Deadline(trace.first_byte_at + timeout_seconds * _FETCH_SHARE)
+        fetch_deadline = Deadline.of_request(trace.first_byte_at, timeout_seconds * _FETCH_SHARE)
         with ExitStack() as stack:
             pictures = self._fetch(sources, fetch_deadline, ticket, stack)
             classified = gateway.predictor.classify(

@@ -1,7 +1,7 @@
 """The deadline of a request.
 
-The time counts from the first byte of the request, in `http/connection.py`. `api/exchange.py` creates the
-Deadline.
+The clock starts with the first byte of the request, in `http/connection.py`. `Deadline.of_request` counts
+from that time.
 """
 
 from __future__ import annotations
@@ -15,6 +15,11 @@ class Deadline:
     """The monotonic time, in seconds, at which all steps of a request end."""
 
     at: float
+
+    @classmethod
+    def of_request(cls, first_byte_at: float, seconds: float) -> Deadline:
+        """The deadline of a request that may take `seconds` from the monotonic time of its first byte."""
+        return cls(first_byte_at + seconds)
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
