@@ -5,7 +5,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from imageclassifier_gateway.fetching.addresses import address_is_allowed
+from imageclassifier_gateway.fetching.allowed_addresses import address_is_allowed
 
 
 def private_address() -> str:

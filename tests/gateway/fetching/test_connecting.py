@@ -17,7 +17,7 @@ import pytest
 
 from fetching_world import LOOPBACK, MAX_BYTES, PUBLIC, PUBLIC_IPV6, World
 from hostile_server import HostileServer
-from imageclassifier_gateway.fetching.addresses import Address
+from imageclassifier_gateway.fetching.allowed_addresses import Address
 from imageclassifier_gateway.fetching.connecting import begin_connecting, interleaved
 from imageclassifier_gateway.fetching.fetcher import Fetcher
 from imageclassifier_gateway.fetching.urls import FetchError

@@ -10,7 +10,7 @@ import pytest
 from waiting import wait_until
 
 from fetching_world import MAX_BYTES, PUBLIC, World
-from imageclassifier_gateway.fetching.addresses import Address
+from imageclassifier_gateway.fetching.allowed_addresses import Address
 from imageclassifier_gateway.fetching.fetcher import Fetcher
 from imageclassifier_gateway.fetching.urls import FetchError
 from imageclassifier_gateway.limits.deadline import Deadline

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from fetching_world import LOOPBACK, MAX_BYTES, PUBLIC, World
 from gateway_testbed import eventually
 from imageclassifier_gateway.fetching import fetcher as fetcher_module
-from imageclassifier_gateway.fetching.addresses import Address
+from imageclassifier_gateway.fetching.allowed_addresses import Address
 from imageclassifier_gateway.fetching.connecting import begin_connecting
 from imageclassifier_gateway.fetching.fetcher import Fetcher
 from imageclassifier_gateway.fetching.pinned_connection import _DeadlineSocket

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetching_world import MAX_BYTES, PUBLIC, PUBLIC_IPV6, World
-from imageclassifier_gateway.fetching.addresses import Address
+from imageclassifier_gateway.fetching.allowed_addresses import Address
 from imageclassifier_gateway.fetching.fetcher import Fetcher
 from imageclassifier_gateway.fetching.urls import FetchError, parse_url
 from imageclassifier_gateway.limits.deadline import Deadline

@@ -11,7 +11,7 @@ import socket
 from dataclasses import dataclass, field
 
 from hostile_server import HostileServer
-from imageclassifier_gateway.fetching.addresses import Address
+from imageclassifier_gateway.fetching.allowed_addresses import Address
 from imageclassifier_gateway.fetching.connecting import begin_connecting
 from imageclassifier_gateway.fetching.fetcher import Fetcher
 from imageclassifier_gateway.limits.deadline import Deadline

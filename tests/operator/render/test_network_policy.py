@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imageclassifier_gateway.fetching.addresses import Address, address_is_allowed
+from imageclassifier_gateway.fetching.allowed_addresses import Address, address_is_allowed
 from imageclassifier_operator import api, render
 
 SETTINGS = render.Installation(gateway_image="gateway:test", operator_namespace="operators")

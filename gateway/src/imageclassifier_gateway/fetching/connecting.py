@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from itertools import chain, zip_longest
 
 from ..limits.deadline import Deadline
-from .addresses import Address
+from .allowed_addresses import Address
 
 #: RFC 8305, section 8: the delay between attempts.
 _DELAY_SECONDS = 0.25

@@ -38,7 +38,7 @@ from functools import cached_property
 from imageclassifier_gateway import __version__
 
 from ..limits.deadline import Deadline
-from .addresses import Address, address_is_allowed
+from .allowed_addresses import Address, address_is_allowed
 from .connecting import Begin, begin_connecting, connect
 from .decompression import MAGIC, DamagedBody, Gunzip
 from .pinned_connection import PinnedConnection

@@ -24,7 +24,7 @@ import threading
 from collections.abc import Callable
 
 from ..limits.deadline import Deadline
-from .addresses import Address
+from .allowed_addresses import Address
 from .sites import SitePlaces, site_of
 
 Lookup = Callable[[str, int], list[Address]]

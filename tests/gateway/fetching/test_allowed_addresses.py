@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetching_world import World
-from imageclassifier_gateway.fetching.addresses import Address, address_is_allowed
+from imageclassifier_gateway.fetching.allowed_addresses import Address, address_is_allowed
 from imageclassifier_gateway.fetching.urls import FetchError
 
 
