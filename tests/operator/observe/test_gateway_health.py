@@ -11,7 +11,7 @@ from imageclassifier_operator.observe.gateway_health import (
     GatewayHealth,
     Probe,
 )
-from imageclassifier_operator.observe.poll_intervals import (
+from imageclassifier_operator.observe.gateway_intervals import (
     DETECTION_SECONDS,
     PROBE_SECONDS,
     RETRY_SECONDS,

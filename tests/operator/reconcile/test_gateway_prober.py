@@ -11,7 +11,7 @@ from imageclassifier_operator import api
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.kinds import PODS, WATCHED
 from imageclassifier_operator.observe.gateway_health import SILENCE_SECONDS
-from imageclassifier_operator.observe.poll_intervals import PROBE_SECONDS
+from imageclassifier_operator.observe.gateway_intervals import PROBE_SECONDS
 from imageclassifier_operator.observe.types import GatewayReport, VersionReport
 from imageclassifier_operator.reconcile import gateway_prober
 from imageclassifier_operator.reconcile.gateway_prober import GatewayProber

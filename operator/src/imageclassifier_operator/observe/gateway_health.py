@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from imageclassifier_operator.api.json import Json
-from imageclassifier_operator.observe.poll_intervals import (
+from imageclassifier_operator.observe.gateway_intervals import (
     DETECTION_SECONDS,
     PROBE_SECONDS,
     RETRY_SECONDS,
@@ -79,7 +79,7 @@ class GatewayHealth:
         for uid, gateway in probe.reports.items():
             self._record(uid, gateway, probe)
         self.known_failure = False
-        self.next_probe_at = probe.now + self._wait_seconds(probe.version, probe.now, jitter)
+        self.next_probe_at = probe.now + self._seconds_until_next_probe(probe.version, probe.now, jitter)
 
     def _record(self, uid: str, gateway: GatewayReport, probe: Probe) -> None:
         report, before = gateway.versions.get(probe.version), self.last_reports.get(uid)
@@ -112,7 +112,7 @@ class GatewayHealth:
             for report in (self.report_on(uid, version, now),)
         )
 
-    def _wait_seconds(self, version: int, now: float, jitter: float) -> float:
+    def _seconds_until_next_probe(self, version: int, now: float, jitter: float) -> float:
         last_reports = self.last_reports.values()
         wrong_since = [
             each.since for each in last_reports if each.version == version and not each.report.ready

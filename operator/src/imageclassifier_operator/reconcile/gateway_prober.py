@@ -1,7 +1,7 @@
 """The gateway prober: probes the gateways of every ImageClassifier, also at rest.
 
 It works beside the workers, so that gateways that do not answer keep no worker waiting. When a probe finds
-anything new, the ImageClassifier is reconciled. The intervals are in `observe/poll_intervals.py`, and
+anything new, the ImageClassifier is reconciled. The intervals are in `observe/gateway_intervals.py`, and
 `observe/gateway_health.py` chooses one. A reconciliation that needs the newest counts polls the gateways
 itself: see `reconcile/snapshot.py`.
 """

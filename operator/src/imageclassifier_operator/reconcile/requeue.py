@@ -1,9 +1,9 @@
 """When an ImageClassifier is reconciled again by time alone.
 
-The intervals at which gateways are asked are in `observe/poll_intervals.py`.
+The intervals at which gateways are asked are in `observe/gateway_intervals.py`.
 """
 
-from imageclassifier_operator.observe.poll_intervals import (
+from imageclassifier_operator.observe.gateway_intervals import (
     ACKNOWLEDGEMENT_POLL_SECONDS,
     MAX_ACKNOWLEDGEMENT_POLL_SECONDS,
 )

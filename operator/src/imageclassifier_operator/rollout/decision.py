@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from imageclassifier_operator.observe.poll_intervals import ANALYSIS_POLL_SECONDS
+from imageclassifier_operator.observe.gateway_intervals import ANALYSIS_POLL_SECONDS
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.rollout import routing
 from imageclassifier_operator.rollout.attempts import with_present_attempts

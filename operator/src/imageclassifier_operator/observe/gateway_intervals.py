@@ -1,6 +1,7 @@
 """How often the operator asks gateways for their reports: at rest, during an analysis, after a routing write.
 
-`reconcile/gateway_prober.py` asks at rest, and `reconcile/snapshot.py` in a reconciliation.
+Three modules choose among them: `observe/gateway_health.py` for the next probe at rest, `rollout/decision.py`
+during an analysis, and `reconcile/requeue.py` until the gateways acknowledge a routing.
 """
 
 PROBE_SECONDS = 30.0
