@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from imageclassifier_gateway.verify import mcnemar
 from imageclassifier_gateway.verify.dataset_comparison import Comparison, Counts, Rules, ordered, total
-from imageclassifier_gateway.verify.verdict import MAX_BYTES, DatasetResult, Verdict
+from imageclassifier_gateway.verify.verification_verdict import MAX_BYTES, DatasetResult, Verdict
 
 RULES = Rules()
 LABELS = st.sampled_from(["pizza", "salad", "soup"])

@@ -19,8 +19,8 @@ from gateway_testbed import picture
 from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.contract import parse_contract
 from imageclassifier_gateway.pixels.images import prepare
-from imageclassifier_gateway.verify.verdict import MAX_BYTES, CaseResult, Verdict
 from imageclassifier_gateway.verify.verification import verify
+from imageclassifier_gateway.verify.verification_verdict import MAX_BYTES, CaseResult, Verdict
 
 MakeModel = Callable[..., FakeModel]
 

@@ -7,8 +7,8 @@ import pytest
 
 from crd_schema import STATUS, complaints
 from imageclassifier_gateway.verify.dataset_comparison import Comparison, Counts
-from imageclassifier_gateway.verify.verdict import DatasetResult
-from imageclassifier_gateway.verify.verdict import Verdict as ProgramVerdict
+from imageclassifier_gateway.verify.verification_verdict import DatasetResult
+from imageclassifier_gateway.verify.verification_verdict import Verdict as ProgramVerdict
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.api.status_limits import within_limits
 from imageclassifier_operator.observe.dataset_result import with_dataset

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from imageclassifier_gateway.verify.dataset_comparison import Comparison, Counts
-from imageclassifier_gateway.verify.verdict import DatasetResult, Verdict
+from imageclassifier_gateway.verify.verification_verdict import DatasetResult, Verdict
 from imageclassifier_operator.observe.types import VerificationProgress
 from operator_process import CLASSIFIERS, PASSED, Bench, PlayedGateways
 

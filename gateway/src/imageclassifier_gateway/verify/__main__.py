@@ -12,8 +12,8 @@ from pathlib import Path
 from ..command_line import Parser
 from ..config import read_settings
 from .progress import Progress
-from .verdict import Verdict
 from .verification import verify
+from .verification_verdict import Verdict
 
 _DESCRIPTION = """\
 Verify a version of a model before it gets traffic: its contract, its golden pictures, and the acceptance

@@ -42,7 +42,7 @@ from .outcome import NotCarriedOutError, RejectedError
 from .plan import Case, Dataset, Plan, PlanError, parse_plan
 from .progress import Progress
 from .servers import model_server, serving_contract
-from .verdict import CaseResult, DatasetResult, Verdict
+from .verification_verdict import CaseResult, DatasetResult, Verdict
 
 #: The number of calls, of one picture each, for the latency. The deadline may allow fewer.
 _LATENCY_CALLS = 20
