@@ -20,7 +20,7 @@ from imageclassifier_operator.render.model_server_config import (
     MODEL_ROOT,
     base_path,
     config_files,
-    flags,
+    server_flags,
 )
 from imageclassifier_operator.render.shared_parts import (
     TMP_MOUNT,
@@ -194,7 +194,7 @@ def _server(ic: ImageClassifier, served: ModelVersion, model_mount: Manifest) ->
         settings.image_pull_policy,
         # Not the image's entry point, which is a shell script that stays the parent of the server.
         command=["tensorflow_model_server"],
-        args=flags(served, ic.gateway.timeout_seconds),
+        args=server_flags(served, ic.gateway.timeout_seconds),
         ports=[{"name": "grpc", "containerPort": names.MODEL_GRPC_PORT, "protocol": "TCP"}],
         # The port opens after the model is loaded. The rollout's progress deadline limits the time for that.
         startupProbe={**probe, "periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": 3600},

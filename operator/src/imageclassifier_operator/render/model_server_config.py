@@ -72,7 +72,7 @@ def base_path(served: ModelVersion) -> str:
     return f"{MODEL_ROOT}/{served.source.path}".rstrip("/")
 
 
-def flags(served: ModelVersion, timeout_seconds: int) -> list[str]:
+def server_flags(served: ModelVersion, timeout_seconds: int) -> list[str]:
     """The command line flags of tensorflow_model_server."""
     age_ms = MAX_CONNECTION_AGE_SECONDS * 1000
     result = [
