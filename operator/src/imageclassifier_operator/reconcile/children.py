@@ -23,8 +23,8 @@ from imageclassifier_operator.runtime.added_fields import added_fields
 from imageclassifier_operator.runtime.api_error import ApiError
 from imageclassifier_operator.runtime.cache import Cache
 from imageclassifier_operator.runtime.client import KubernetesClient
-from imageclassifier_operator.runtime.created_fields import has_fields_of_creation
 from imageclassifier_operator.runtime.drift import needs_apply
+from imageclassifier_operator.runtime.fields_of_creation import has_fields_of_creation
 from imageclassifier_operator.runtime.gather import gather_all
 
 logger = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from imageclassifier_operator.api.kinds import (
     Kind,
 )
 from imageclassifier_operator.runtime.api_error import ApiError
-from imageclassifier_operator.runtime.created_fields import claim
+from imageclassifier_operator.runtime.fields_of_creation import claim
 from imageclassifier_operator.runtime.transport import REQUEST_TIMEOUT_SECONDS, Request, Transport
 
 LIST_CHUNK = 500
