@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_atomically
-from ..fitting.out_of_fold import OUT_OF_FOLD_FILE
+from ..fitting.cross_validation_results import OUT_OF_FOLD_FILE
 from ..networks import learned
 from .champion import Champion
 from .costs import Cost

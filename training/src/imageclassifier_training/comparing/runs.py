@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import TrainingError
 from ..files import shown
-from ..fitting.out_of_fold import OUT_OF_FOLD_FILE
+from ..fitting.cross_validation_results import OUT_OF_FOLD_FILE
 from ..judging.operating_point import OutOfFold, cross_fitted, with_temperature
 from ..judging.threshold_rule import ThresholdRule
 from ..networks.architecture import Architecture

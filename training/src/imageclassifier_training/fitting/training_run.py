@@ -22,8 +22,8 @@ from ..judging.operating_point import OperatingPoint, choose
 from ..networks.learned import Training, fingerprints
 from ..pictures import splits
 from ..pictures.dataset import Dataset
-from . import features, out_of_fold
-from .out_of_fold import OUT_OF_FOLD_FILE
+from . import cross_validation_results, features
+from .cross_validation_results import OUT_OF_FOLD_FILE
 from .trainer import CHECKPOINTS, Options, Trainer, Workspace
 
 __all__ = ["Options", "Workspace", "train"]
@@ -56,9 +56,9 @@ def train(
     predictions = None
     if options.folds:
         predictions = trainer.cross_validate()
-        figures["cross_validation"] = out_of_fold.figures(predictions, options)
+        figures["cross_validation"] = cross_validation_results.figures(predictions, options)
         point = choose(*predictions.pooled(), options.threshold, calibrate=options.calibrate)
-        out_of_fold.write(workspace.out / OUT_OF_FOLD_FILE, dataset, predictions, point)
+        cross_validation_results.write(workspace.out / OUT_OF_FOLD_FILE, dataset, predictions, point)
     learned, details = trainer.fit_all()
     learned = replace(learned, head=learned.head.with_temperature(point.temperature))
     learned.put_into(trainer.network)
@@ -90,7 +90,7 @@ def train(
     )
     training.save(workspace.out)
     if workspace.report is not None and predictions is not None:
-        html = out_of_fold.report(training, dataset, predictions, options)
+        html = cross_validation_results.report(training, dataset, predictions, options)
         write_atomically(workspace.report, html.encode())
     shutil.rmtree(workspace.out / CHECKPOINTS, ignore_errors=True)
     return training
