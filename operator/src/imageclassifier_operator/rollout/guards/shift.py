@@ -52,7 +52,7 @@ def step_is_complete(context: RolloutContext) -> bool:
     return _has_lasted(context) and (found is None or found.outcome is Outcome.PASSED)
 
 
-def _step_is_over_without_verdict(context: RolloutContext) -> bool:
+def _may_end_while_inconclusive(context: RolloutContext) -> bool:
     rollout = context.goal.rollout
     if rollout.paused or rollout.on_inconclusive != CONTINUE or not _may_change_share(context):
         return False
@@ -82,11 +82,11 @@ def last_step_is_complete(context: RolloutContext) -> bool:
     return step_is_complete(context) and context.goal.next_percent(context.state.percent) == 100
 
 
-def next_step_is_due_without_verdict(context: RolloutContext) -> bool:
+def next_step_is_due_while_inconclusive(context: RolloutContext) -> bool:
     """The step's time is over, `onInconclusive` allows to continue, and another step follows."""
-    return _step_is_over_without_verdict(context) and context.goal.next_percent(context.state.percent) < 100
+    return _may_end_while_inconclusive(context) and context.goal.next_percent(context.state.percent) < 100
 
 
-def last_step_is_over_without_verdict(context: RolloutContext) -> bool:
+def last_step_is_over_while_inconclusive(context: RolloutContext) -> bool:
     """The step's time is over, `onInconclusive` allows to continue, and no other step follows."""
-    return _step_is_over_without_verdict(context) and context.goal.next_percent(context.state.percent) == 100
+    return _may_end_while_inconclusive(context) and context.goal.next_percent(context.state.percent) == 100
