@@ -2,7 +2,8 @@
 
 Pillow's pictures take 4 bytes per pixel in RGB and with alpha, and 1 byte in grey or with a palette. Some
 decoders take much more in addition. The figures were measured for each format (peak resident memory with 6.8
-million pixels).
+million pixels). `images._check_memory` multiplies them by the number of pixels, and refuses a picture that
+needs too much.
 """
 
 from __future__ import annotations

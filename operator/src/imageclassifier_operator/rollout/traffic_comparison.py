@@ -1,4 +1,4 @@
-"""The comparison of traffic: is the version under analysis worse than the serving version? Pure.
+"""The comparison of a canary's traffic: is the version under analysis worse than the serving one? Pure.
 
 A version is worse when two hypotheses are rejected: that its failures exceed the serving version's by the
 limit at most, and that they do not exceed them at all. The first gives the limit `errorRateIncrease` its

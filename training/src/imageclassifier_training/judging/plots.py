@@ -1,4 +1,7 @@
-"""Draws the plots of a report as SVG that takes the colours of the page, so that it fits light and dark."""
+"""Draws the plots of a report as SVG that takes the colours of the page, so that it fits light and dark.
+
+The leaderboard and the exploration draw theirs in their templates.
+"""
 
 from __future__ import annotations
 

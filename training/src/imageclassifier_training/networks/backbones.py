@@ -1,6 +1,8 @@
 """The backbones that `--backbone` accepts.
 
-To add a backbone of keras.applications, add a row to `BACKBONES`. `pretrained` builds the network from it.
+To add a backbone of keras.applications, add a row to `BACKBONES`. `pretrained` builds the network from it,
+and finds the blocks by the names of the layers: they must match `pretrained._BLOCK`. An EfficientNet-Lite
+also needs a row in `efficientnet_lite.VARIANTS`.
 """
 
 from __future__ import annotations
