@@ -13,7 +13,8 @@ from . import efficientnet_lite
 from .backbones import Scaling, backbone
 from .batch_norm_folding import fold_batch_norm
 
-_BLOCK = re.compile(r"(stem|head|top|block\d+[a-z]?|mixed\d+)")
+#: Inside of two blocks of InceptionV3 are layers named `mixed9_0` and `mixed9_1`: they end no block.
+_BLOCK = re.compile(r"(stem|head|top|block\d+[a-z]?|mixed\d+$)")
 
 
 def build(name: str, height: int, width: int, weights: Path | None = None) -> keras.Model:

@@ -108,11 +108,14 @@ class Search:
             journal.queue(study, setting.parameters())
             if isinstance(stop, KeyboardInterrupt):
                 raise
-        except (DataError, WeightsUnavailable):
-            raise
-        except TrainingError as error:
-            journal.end_without_result(study, trial, str(error))
-            self._told(f"trial {trial.number}, {setting.name}: failed. {error}")
+        except (DataError, WeightsUnavailable, OSError):
+            raise  # the next trial would fail too
+        except Exception as error:
+            # One setting that is impossible, or takes too much memory, must not end a search of hours.
+            kind = "" if isinstance(error, TrainingError) else f"{type(error).__name__}: "
+            problem = kind + " ".join(str(error).split())[:300]
+            journal.end_without_result(study, trial, problem)
+            self._told(f"trial {trial.number}, {setting.name}: failed. {problem}")
         finally:
             # Each trial builds its networks. Keras would keep those of all trials.
             keras.backend.clear_session()
