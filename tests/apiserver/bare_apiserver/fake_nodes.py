@@ -24,8 +24,11 @@ def name_of(index: int) -> str:
     return f"fake-{index}"
 
 
-def node(index: int, cpu: str = "64", memory: str = "256Gi", pods: str = "10000") -> dict[str, Any]:
-    """A Node object that is Ready as it is created, as the kubelet's are; KWOK renews its Lease."""
+def node(index: int, cpu: str = "10000", memory: str = "100Ti", pods: str = "10000") -> dict[str, Any]:
+    """A Node object that is Ready as it is created, as the kubelet's are; KWOK renews its Lease.
+
+    It has room for the requests of as many pods as it may have: no pod of thousands waits for memory.
+    """
     size = {"cpu": cpu, "memory": memory, "pods": pods}
     name = name_of(index)
     return {
