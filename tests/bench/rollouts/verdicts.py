@@ -167,9 +167,9 @@ def _reason(look: Look, candidate: Version) -> str:
 
 def _table(where: str, outcomes: list[Outcome]) -> Iterator[str]:
     yield f"{today()}, {where}."
-    yield f"{AT_ONCE} classifiers at once with {PER_SECOND:.0f} requests/s each, and at most one more each"
-    yield f"{INTERVAL_SECONDS * 1000:.0f} ms by the prober that compares the status with the responses;"
-    yield f"one step of 50 % for {STEP_SECONDS} s, Settle for {SETTLE_SECONDS} s, default limits."
+    yield f"{AT_ONCE} classifiers run at once and get {PER_SECOND:.0f} requests/s each. The prober adds at"
+    yield f"most one each {INTERVAL_SECONDS * 1000:.0f} ms, and compares the status with the responses."
+    yield f"One step of 50 % takes {STEP_SECONDS} s, and Settle {SETTLE_SECONDS} s. Limits are the default."
     yield "Equal versions roll out with `onInconclusive: Continue`, the worse one with the default `Wait`."
     yield ""
     columns = "failed by the models | lost | untrue statuses"
