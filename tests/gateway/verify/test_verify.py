@@ -87,6 +87,14 @@ def test_the_right_label_with_too_little_probability_is_not_enough(make_model: M
     assert run(plan(candidate, cases=cases))["passed"]
 
 
+def test_an_unsure_prediction_of_the_right_class_does_not_pass(make_model: MakeModel) -> None:
+    document = plan(make_model(version=2, golden=golden()), cases=[case("one", "#c04010", "pizza")])
+    document["candidate"]["unsure"] = {"below": 1.0, "message": "Look nearer."}
+    verdict = run(document)
+    assert verdict["reason"] == "AcceptanceFailed"
+    assert {each["label"] for each in verdict["cases"]} == {"(unsure)"}
+
+
 @pytest.mark.parametrize(("least", "passes"), [(51, False), (50, True), (0, True)])
 def test_only_the_wanted_share_of_pictures_must_pass(make_model: MakeModel, least: int, passes: bool) -> None:
     cases = [case("right", "red", "pizza"), case("wrong", "red", "not_pizza")]

@@ -116,13 +116,14 @@ def _decision(outcome: Decision | Problem, index: int) -> Decision:
 
 def _outputs(asked: InferenceRequest, decisions: list[Decision]) -> list[dict[str, Any]]:
     rows = [list(each.probabilities.values()) for each in decisions]
+    labels = [each.shown_label or "" for each in decisions]
     tensors = {
         "probabilities": {
             "datatype": "FP32",
             "shape": [len(rows), len(rows[0])],
             "data": [round(value, 6) for row in rows for value in row],
         },
-        "label": {"datatype": DATATYPE, "shape": [len(rows)], "data": [each.label for each in decisions]},
+        "label": {"datatype": DATATYPE, "shape": [len(rows)], "data": labels},
     }
     return [{"name": name, **tensors[name]} for name in asked.outputs]
 

@@ -54,7 +54,11 @@ def schemas(settings: Settings) -> Json:
     pictures = {"type": "array", "items": picture, "minItems": 1, "maxItems": settings.max_pictures}
     decision = {
         "prediction": {**text, "description": "The message of the predicted class."},
-        "label": {**text, "description": "The name of the predicted class."},
+        "label": {
+            "type": ["string", "null"],
+            "description": "The name of the predicted class; null if the prediction is "
+            "unsure, because its probability is below the limit.",
+        },
         "display_name": {
             **text,
             "description": "What people call the predicted class, if the label is an identifier.",

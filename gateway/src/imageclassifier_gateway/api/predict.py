@@ -61,7 +61,7 @@ def _decision(decision: Decision) -> dict[str, Any]:
     display_name = {"display_name": decision.display_name} if decision.display_name else {}
     return {
         "prediction": decision.message,
-        "label": decision.label,
+        "label": decision.shown_label,
         **display_name,
         "probability": round(decision.probability, 6),
         "probabilities": {label: round(value, 6) for label, value in decision.probabilities.items()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .checks import SCHEMA, ContractError
 from .model_input import ModelInput
 from .model_output import ModelOutput
+from .unsure import Unsure
 
 CONTRACT_SIGNATURE = "contract"
 GOLDEN_SIGNATURE = "golden"
@@ -52,7 +53,10 @@ class ModelClass:
 
 @dataclass(frozen=True)
 class Decision:
-    """The prediction for one picture."""
+    """The prediction for one picture. `label` is the chosen class even if the prediction is unsure.
+
+    Versions are compared by it: the limit for unsure predictions says nothing about the model.
+    """
 
     label: str
     message: str
@@ -60,6 +64,13 @@ class Decision:
     probabilities: dict[str, float]
     display_name: str = ""
     """What people call the class, if that is not its label."""
+    is_unsure: bool = False
+    """Whether clients get no label: the probability is below the limit of the contract."""
+
+    @property
+    def shown_label(self) -> str | None:
+        """The label for clients; None if the prediction is unsure."""
+        return None if self.is_unsure else self.label
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,7 @@ class Contract:
     metrics: Mapping[str, Any] = field(default_factory=dict, hash=False)
     data_digest: str = ""
     created: str = ""
+    unsure: Unsure | None = None
     notes: tuple[str, ...] = ()
     """What was assumed about the model; not part of the JSON."""
 
@@ -102,12 +114,18 @@ class Contract:
         }
         if output := _without_defaults(self.output, _OPTIONAL_OUTPUT):
             document["output"] = output
+        if self.unsure is not None:
+            document["unsure"] = self.unsure.to_dict()
         return document
 
     @cached_property
     def digest(self) -> str:
         """`sha256:` and the hash of the JSON, which does not depend on the order of keys."""
         return "sha256:" + hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def with_unsure(self, unsure: Unsure | None) -> Contract:
+        """The contract with the rule of the spec for unsure predictions, if the spec has one."""
+        return self if unsure is None else replace(self, unsure=unsure)
 
     def probabilities(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
         """The probabilities of a batch, float64 `(batch, classes)`: see ModelOutput.probabilities."""
@@ -126,12 +144,14 @@ class Contract:
             chosen = 1 if values[1] >= self.threshold else 0
         else:
             chosen = max(range(len(values)), key=values.__getitem__)
+        is_unsure = self.unsure is not None and values[chosen] < self.unsure.below
         return Decision(
             label=self.classes[chosen].name,
-            message=self.classes[chosen].message,
+            message=self.unsure.message if self.unsure and is_unsure else self.classes[chosen].message,
             probability=values[chosen],
             probabilities=dict(zip(self.class_names, values, strict=True)),
-            display_name=self.classes[chosen].display_name,
+            display_name="" if is_unsure else self.classes[chosen].display_name,
+            is_unsure=is_unsure,
         )
 
 

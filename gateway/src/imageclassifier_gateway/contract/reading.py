@@ -24,6 +24,7 @@ from .class_list import listed_classes
 from .description import Contract, ModelClass
 from .model_input import CHANNELS, DTYPES, FITS, FLOAT_DTYPES, LAYOUTS, RESIZES, ModelInput, PerChannel
 from .model_output import ACTIVATIONS, ModelOutput
+from .unsure import parse_unsure
 
 
 def parse_contract(document: str | bytes | Mapping[str, Any], *, default_name: str = "") -> Contract:
@@ -58,6 +59,7 @@ def parse_contract(document: str | bytes | Mapping[str, Any], *, default_name: s
         metrics=an_object(top.get("metrics", {}), "metrics"),
         data_digest=a_text(top.get("data_digest", ""), "data_digest", empty=True),
         created=a_text(top.get("created", ""), "created", empty=True),
+        unsure=parse_unsure(top.get("unsure")),
     )
 
 

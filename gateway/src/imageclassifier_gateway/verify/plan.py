@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..contract.checks import ContractError, a_list, a_number, a_text, an_object, required
+from ..contract.unsure import Unsure, parse_unsure
 from .dataset_comparison import Rules
 
 _PICTURE_SOURCES = ("base64", "file", "url")
@@ -28,6 +29,7 @@ class Target:
     version: int
     address: str
     contract: Mapping[str, Any] | None
+    unsure: Unsure | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def _target(value: Any, where: str) -> Target:
         version=version,
         address=a_text(required(entry, "target", where), f"{where}.target"),
         contract=None if contract is None else an_object(contract, f"{where}.contract"),
+        unsure=parse_unsure(entry.get("unsure"), f"{where}.unsure"),
     )
 
 

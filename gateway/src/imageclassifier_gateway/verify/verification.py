@@ -46,6 +46,8 @@ from .verification_verdict import CaseResult, DatasetResult, Verdict
 
 #: The number of calls, of one picture each, for the latency. The deadline may allow fewer.
 _LATENCY_CALLS = 20
+#: In place of the label of an unsure prediction.
+UNSURE = "(unsure)"
 
 
 @dataclass
@@ -95,7 +97,7 @@ class Verification:
                     self.plan.candidate.contract,
                     default_name=self.plan.model,
                     timeout_seconds=self._call_seconds(),
-                )
+                ).with_unsure(self.plan.candidate.unsure)
             except (ModelUnavailableError, ModelTimeoutError) as error:
                 if self._deadline.remaining_seconds() <= RETRY_SECONDS:
                     raise NotCarriedOutError(f"The candidate could not be reached in time: {error}") from None
@@ -186,9 +188,9 @@ class Verification:
                 CaseResult(
                     name=case.name,
                     expected=case.label,
-                    label=decision.label,
+                    label=decision.shown_label or UNSURE,
                     probability=decision.probability,
-                    passed=decision.label == case.label and expected >= case.min_probability,
+                    passed=decision.shown_label == case.label and expected >= case.min_probability,
                 )
             )
         least = self.plan.min_pass_percent

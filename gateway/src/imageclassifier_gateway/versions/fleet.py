@@ -11,7 +11,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..contract import Contract, ContractError
 from . import tfserving_pb2 as pb
@@ -112,7 +112,7 @@ class Version:
             if not self.state.ready:
                 contract = read_contract(
                     self.server, self.route.contract, default_name=self.model, timeout_seconds=_CALL_SECONDS
-                )
+                ).with_unsure(self.route.unsure)
         except (ModelUnavailableError, ModelTimeoutError) as error:
             return VersionState(contract, f"{error} ({self.route.target})", reachable=False)
         except (ModelServerError, ContractError) as error:
@@ -146,7 +146,7 @@ def follow(fleet: Fleet | None, routing: Routing, close_later: Callable[[Version
         same = (
             old is not None
             and old.model == routing.model
-            and (old.route.target, old.route.contract) == (route.target, route.contract)
+            and replace(old.route, percent=route.percent) == route
         )
         versions[route.version] = old if old is not None and same else Version(routing.model, route)
     for version in before.values():

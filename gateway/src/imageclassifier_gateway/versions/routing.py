@@ -13,6 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..contract.checks import ContractError
+from ..contract.unsure import Unsure, parse_unsure
+
 SCHEMA = 1
 #: Requests are split into this many buckets of equal size: a hundred for each percent.
 BUCKETS = 10_000
@@ -31,6 +34,8 @@ class Route:
     percent: int
     #: The contract as JSON text, for a model without a `contract` signature.
     contract: str | None = None
+    #: The rule of the spec for unsure predictions, in place of that in the contract.
+    unsure: Unsure | None = None
 
 
 @dataclass(frozen=True)
@@ -144,11 +149,16 @@ def _route(entry: Any, where: str) -> Route:
     contract = entry.get("contract")
     if contract is not None and not isinstance(contract, dict):
         raise RoutingError(f"{where}.contract must be an object.")
+    try:
+        unsure = parse_unsure(entry.get("unsure"), f"{where}.unsure")
+    except ContractError as error:
+        raise RoutingError(str(error)) from None
     return Route(
         version=_whole(entry, "version", where, 1, 2**31 - 1),
         target=_text(entry, "target", where),
         percent=_whole(entry, "percent", where, 0, 100),
         contract=None if contract is None else json.dumps(contract, sort_keys=True),
+        unsure=unsure,
     )
 
 

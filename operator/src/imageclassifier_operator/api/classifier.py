@@ -18,6 +18,7 @@ from imageclassifier_operator.api.quantity import cores
 from imageclassifier_operator.api.removed_fields import refuse_removed_fields
 from imageclassifier_operator.api.rollout import RolloutSettings
 from imageclassifier_operator.api.serving import ModelSource, ServingSettings, parse_source
+from imageclassifier_operator.api.unsure import parse_unsure
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
 _MAX_VERSION = 2_147_483_647
@@ -48,6 +49,7 @@ class ImageClassifier:
     serving: ServingSettings
     gateway: GatewaySettings
     rollout: RolloutSettings
+    unsure: Mapping[str, Any] | None = None
     stopped: bool = False
     """No pods run, and everything else is kept."""
 
@@ -59,6 +61,7 @@ class ImageClassifier:
             source=self.model.source,
             serving=self.serving,
             contract=self.contract,
+            unsure=self.unsure,
             server_image=self.serving.image or default_serving_image,
         )
 
@@ -102,6 +105,7 @@ def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any], class_text: str
         annotations=dict(metadata.get("annotations") or {}),
         model=Model(model_name, version, source),
         contract=parse_contract(spec, model_name=model_name, class_text=class_text),
+        unsure=parse_unsure(spec.get("unsure")),
         replicas=_replicas(spec),
         stopped=bool(spec.get("stopped", False)),
         autoscaling=Autoscaling.parse(spec.get("autoscaling"), "spec.autoscaling"),

@@ -59,6 +59,8 @@ class ModelVersion:
     serving: ServingSettings
     contract: Mapping[str, Any] | None
     server_image: str
+    unsure: Mapping[str, Any] | None = None
+    """When a prediction is "I don't know", in the form of the routing file."""
 
     @property
     def source_hash(self) -> str:
@@ -72,7 +74,8 @@ class ModelVersion:
     def input_hash(self) -> str:
         """The hash of all inputs. A version that failed is retried when this changes."""
         contract = None if self.contract is None else without_defaults(self.contract)
-        return digest([self.version, self.model_name, self.source, self.serving, contract])
+        unsure = [] if self.unsure is None else [self.unsure]
+        return digest([self.version, self.model_name, self.source, self.serving, contract, *unsure])
 
     @property
     def pod_hash(self) -> str:
@@ -98,6 +101,7 @@ class ModelVersion:
             "serving": self.serving.to_json(),
             "contract": self.contract,
             "serverImage": self.server_image,
+            **({} if self.unsure is None else {"unsure": self.unsure}),
         }
 
     @classmethod
@@ -114,4 +118,5 @@ class ModelVersion:
             serving=ServingSettings.parse(serving),
             contract=stored["contract"],
             server_image=stored["serverImage"],
+            unsure=stored.get("unsure"),
         )

@@ -18,7 +18,11 @@ def plan(ic: ImageClassifier, candidate: ModelVersion, serving: ModelVersion | N
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "model": candidate.model_name,
-        "candidate": {**_target(ic, candidate), "contract": candidate.contract},
+        "candidate": {
+            **_target(ic, candidate),
+            "contract": candidate.contract,
+            **({} if candidate.unsure is None else {"unsure": candidate.unsure}),
+        },
         "serving": None if serving is None else {**_target(ic, serving), "contract": serving.contract},
         "allow_class_change": ic.rollout.allow_class_change,
         "cases": [

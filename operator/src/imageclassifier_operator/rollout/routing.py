@@ -67,6 +67,8 @@ def _entry(name: str, namespace: str, served: ModelVersion, percent: int) -> dic
     }
     if served.contract is not None:
         entry["contract"] = dict(served.contract)
+    if served.unsure is not None:
+        entry["unsure"] = dict(served.unsure)
     return entry
 
 
