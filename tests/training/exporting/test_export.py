@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -118,6 +119,25 @@ def test_a_model_with_other_probabilities_after_a_reload_is_not_published(tmp_pa
     with pytest.raises(ModelError, match="differ from those of the trained network"):
         export.publish(lambda pixels: tf.fill([tf.shape(pixels)[0], 2], 0.5), contract, wrong, 1, tmp_path)
     assert not list((tmp_path / "m").iterdir())
+
+
+def test_a_network_with_a_gradient_of_its_own_is_exported(tmp_path: Path) -> None:
+    """The swish of EfficientNetB3 and B5 has one, which TensorFlow cannot save."""
+    pixels = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, activation="swish")(pixels)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(pixels, keras.layers.Dense(2, "softmax")(x))
+    contract = parse_contract(
+        {
+            "name": "m",
+            "input": {"height": 8, "width": 8},
+            "classes": [{"name": "a"}, {"name": "b"}],
+            "threshold": 0,
+        }
+    )
+    cases = golden.make(contract.input, lambda batch: np.asarray(model(batch.astype(np.float32)), np.float64))
+    exported = export.publish(lambda batch: model(batch, training=False), contract, cases, 1, tmp_path)
+    assert exported.worst_difference < 1e-6
 
 
 def _half(pixels: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from imageclassifier_training.errors import TrainingError
-from imageclassifier_training.networks import learned
+from imageclassifier_training.networks import learned, random_weights
 from imageclassifier_training.networks.learned import Delta
 
 
@@ -23,6 +23,26 @@ def test_a_delta_is_exact_to_half_a_step_of_each_channel() -> None:
     largest = np.abs(change).max(axis=(0, 1, 2))
     assert (np.abs(found - (old + change)) <= largest / 127 * 0.51 + 1e-6).all()
     assert (found[..., 2] == old[..., 2]).all()
+
+
+def test_an_export_with_other_backbone_weights_than_the_training_had_is_refused(
+    shared_data: Path,
+    cache: Path,
+    run: Callable[..., int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The head fits only the features that it was trained on: with others, the model would guess."""
+    for seed in (1, 2):
+        random_weights.write(tmp_path / str(seed), ["vgg16"], seed)
+    arguments = ["--backbone", "vgg16@64", "--folds", "0", "--views", "1", "--cache", cache]
+    out = tmp_path / "run"
+    assert run("train", shared_data, "--out", out, *arguments, "--weights", tmp_path / "1") == 0
+    export = ["export", out, "--name", "m", "--out", tmp_path / "models", "--weights"]
+    assert run(*export, tmp_path / "2") == 1
+    assert "The weights of vgg16 are not those that the training used" in capsys.readouterr().err
+    assert run(*export, tmp_path / "1" / "vgg16.weights.h5") == 0
+    assert (tmp_path / "models" / "m" / "1").is_dir()
 
 
 def test_a_depthwise_kernel_has_a_step_size_for_each_channel() -> None:

@@ -30,6 +30,8 @@ _DEFAULT = (
     "efficientnet_lite1@300",
     "efficientnet_lite2@300",
 )
+#: Class weights change little if no class has more than this many times the images of another.
+_BALANCED = 1.1
 _EXAMPLES = f"""\
   imageclassifier-training search photos --minutes 60 --out runs/search
   imageclassifier-training search photos --minutes 10 --out runs/quick --blocks none --views 1,2
@@ -107,9 +109,9 @@ def _add_space(group: Any) -> None:
     group.add_argument(
         "--class-weights",
         type=_chosen_from("yes", "no"),
-        default="yes,no",
         metavar="yes,no",
-        help="whether images of rare classes weigh more (default: yes,no, which tries both)",
+        help="whether images of rare classes weigh more (default: yes,no if the largest class has more "
+        "than 1.1 times the images of the smallest; else yes)",
     )
     group.add_argument(
         "--blocks",
@@ -193,7 +195,7 @@ def _search(options: argparse.Namespace, dataset: Dataset, display: SearchDispla
             options.backbones,
             options.fits,
             options.views,
-            tuple(each == "yes" for each in options.class_weights),
+            _class_weights(options.class_weights, dataset),
             options.blocks,
             options.learning_rates,
         ),
@@ -204,6 +206,13 @@ def _search(options: argparse.Namespace, dataset: Dataset, display: SearchDispla
     )
     workspace = Workspace(options.out, options.cache, _weights(options, plan), display.progress)
     return Search(dataset, plan, workspace, options.minutes, display.told).run()
+
+
+def _class_weights(given: tuple[str, ...] | None, dataset: Dataset) -> tuple[bool, ...]:
+    if given is not None:
+        return tuple(each == "yes" for each in given)
+    counts = dataset.counts().values()
+    return (True, False) if max(counts) > _BALANCED * min(counts) else (True,)
 
 
 def _weights(options: argparse.Namespace, plan: Plan) -> dict[str, Path]:

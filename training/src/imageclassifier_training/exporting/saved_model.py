@@ -95,6 +95,8 @@ def write(
             CONTRACT_SIGNATURE: module.contract,
             GOLDEN_SIGNATURE: module.golden,
         },
+        # A served model is never trained. The gradient of swish captures tensors, and could not be saved.
+        options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
     )
     write_warmup(folder, contract)
     if trained_on is not None and len(trained_on):

@@ -79,6 +79,7 @@ class Trainer:
         self._options = options
         self._workspace = workspace
         self.network = networks.build(options.architecture, len(dataset.classes), workspace.weights)
+        self.backbone_weights = self.network.weights_digest()
         self._features = [
             features.extract(self.network, dataset.pictures, view, workspace.cache, workspace.progress)
             for view in range(options.views)

@@ -72,6 +72,7 @@ def train(
         record={
             "options": asdict(options),
             "pictures": dataset.counts(),
+            "backbone_weights": trainer.backbone_weights,
             "temperature": point.temperature,
             "threshold_rule": str(options.threshold),
             "notes": [point.note] if point.note else [],

@@ -25,6 +25,7 @@ from imageclassifier_gateway.contract import ModelClass
 from ..errors import TrainingError
 from ..files import write_atomically
 from .architecture import Architecture
+from .backbones import backbone
 from .head import Head
 from .network import Network, build
 
@@ -98,8 +99,19 @@ class Training:
     trained_on: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
 
     def network(self, weights: Mapping[str, Path] | None = None) -> Network:
-        """Build the trained network; `weights` as for `network.build`."""
+        """Build the trained network; `weights` as for `network.build`.
+
+        Raises TrainingError when a backbone has other weights than in the training.
+        """
         network = build(self.architecture, len(self.classes), weights)
+        known = self.record.get("backbone_weights")
+        # The weights of the other backbones are installed with this package.
+        given = [each.backbone for each in self.architecture.branches if backbone(each.backbone).downloads]
+        if known and given and network.weights_digest() != known:
+            raise TrainingError(
+                f"The weights of {', '.join(given)} are not those that the training used. Give the same "
+                "files with --weights."
+            )
         self.learned.put_into(network)
         return network
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from . import pretrained
 from .architecture import Architecture
@@ -30,6 +32,14 @@ class Network:
     def head(self) -> Head:
         """The linear layer before the softmax."""
         return Head(*self.model.get_layer("head_dense").get_weights())
+
+    def weights_digest(self) -> str:
+        """Hash the weights of all branches."""
+        digest = hashlib.sha256()
+        for branch in self.branches:
+            for weight in branch.get_weights():
+                digest.update(np.ascontiguousarray(weight).tobytes())
+        return digest.hexdigest()
 
     def set_head(self, head: Head) -> None:
         """Set the linear layer before the softmax."""
