@@ -35,7 +35,7 @@ SECONDS_BEFORE = 1800
 """How long the serving version had served before the rollout."""
 SECONDS_VERIFYING = 20
 MOST_SECONDS = 3600
-"""A step that still waits for a verdict then is not followed any further."""
+"""A step that is still inconclusive then is not followed any further."""
 SAMPLED = 0.0005
 """The share of screened-out moments that `decide` gets nevertheless."""
 SLACK = 1e-6

@@ -1,6 +1,6 @@
 """The sequential tests of the operator for many histories at once, with numpy.
 
-This only finds the moments at which a verdict is possible. There the benchmark calls the operator's own
+This only finds the moments at which an outcome is possible. There the benchmark calls the operator's own
 decision function. tests/operator/rollout/test_sequential_vectorised.py checks that both agree.
 """
 

@@ -31,7 +31,7 @@ STRATEGIES = {
         steps=(Step(10, 30), Step(50, 30)),
         min_requests=10,
     ),
-    "in steps, on without a verdict": RolloutSettings(
+    "in steps, on while inconclusive": RolloutSettings(
         keep_previous_seconds=60,
         progress_deadline_seconds=100,
         steps=(Step(10, 30), Step(50, 30)),

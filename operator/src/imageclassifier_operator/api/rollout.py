@@ -151,7 +151,7 @@ class RolloutSettings:
     steps: tuple[Step, ...] = ()
     min_requests: int = 50
     on_inconclusive: Literal["Wait", "Continue"] = WAIT
-    """What a step without a verdict does when its time is over."""
+    """What happens when a step's time is over and its analysis is inconclusive."""
     sticky: Sticky | None = None
     shadow: Shadow | None = None
     limits: Limits = field(default_factory=Limits)

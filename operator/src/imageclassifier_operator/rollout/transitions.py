@@ -175,13 +175,13 @@ TRANSITIONS: tuple[Transition, ...] = (
     ),
     Transition(
         "ShareChanged", (SHIFT,), shift.next_step_is_due_while_inconclusive, SHIFT, actions.start_next_step,
-        "Version {version} ended a step without a verdict, as spec.rollout.onInconclusive allows. It now "
-        "gets {percent} % of the traffic.",
+        "Version {version} ended a step with an inconclusive analysis, as spec.rollout.onInconclusive "
+        "allows. It now gets {percent} % of the traffic.",
     ),
     Transition(
         "TookOver", (SHIFT,), shift.last_step_is_over_while_inconclusive, SETTLE, actions.promote,
-        "Version {version} ended the last step without a verdict, as spec.rollout.onInconclusive allows. It "
-        "now serves all traffic.",
+        "Version {version} ended the last step with an inconclusive analysis, as spec.rollout.onInconclusive "
+        "allows. It now serves all traffic.",
         history_entry="Promoted",
     ),
     Transition(

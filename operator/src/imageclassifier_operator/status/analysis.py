@@ -44,13 +44,13 @@ def _version(version: int, window: Window, failures: Counts) -> dict[str, Any]:
 
 
 def _advice(goal: Goal, state: State) -> str:
-    """What happens next without a verdict, and what the user can do."""
+    """What happens next while the analysis is inconclusive, and what the user can do."""
     if state.phase is Phase.SETTLE:
         return " If it proves worse before spec.rollout.keepPreviousSeconds have passed, it is rolled back."
     if state.clock_stopped_since is not None:
         return ""  # the condition Progressing says why the rollout stands still
     if goal.rollout.on_inconclusive == CONTINUE:
-        return " spec.rollout.onInconclusive is Continue, so the rollout continues without a verdict."
+        return " spec.rollout.onInconclusive is Continue, so the rollout continues nevertheless."
     return (
         " The rollout waits. To continue now, give spec.rollout.promoteToken or the annotation "
         f"{PROMOTE_ANNOTATION} a new value, or set spec.rollout.onInconclusive to Continue."

@@ -37,7 +37,7 @@ def progressing(goal: Goal | None, state: State, snapshot: Snapshot, blocked: Pr
     if state.candidate is not None and state.serving is not None:
         reason, message = _candidate_details(state.candidate, state, snapshot, (reason, message))
         if goal is not None and _is_inconclusive(goal, state, snapshot):
-            message += " There are too few requests for a verdict so far: see status.analysis."
+            message += " The analysis is inconclusive so far: see status.analysis."
     return Condition("Progressing", row.progressing, reason, message)
 
 
