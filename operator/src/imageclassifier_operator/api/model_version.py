@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 from imageclassifier_operator.api.class_list import identity
@@ -62,7 +63,7 @@ class ModelVersion:
     unsure: Mapping[str, Any] | None = None
     """When a prediction is "I don't know", in the form of the routing file."""
 
-    @property
+    @cached_property
     def source_hash(self) -> str:
         """The hash of what cannot change once the version serves: files, input, output and classes.
 
@@ -70,14 +71,14 @@ class ModelVersion:
         """
         return digest([self.version, self.model_name, self._files(), self._meaning()])
 
-    @property
+    @cached_property
     def input_hash(self) -> str:
         """The hash of all inputs. A version that failed is retried when this changes."""
         contract = None if self.contract is None else without_defaults(self.contract)
         unsure = [] if self.unsure is None else [self.unsure]
         return digest([self.version, self.model_name, self.source, self.serving, contract, *unsure])
 
-    @property
+    @cached_property
     def pod_hash(self) -> str:
         """The hash of what the model server's pods are made from, without the contract."""
         return digest([self.version, self.model_name, self.source, self.serving, self.server_image])
