@@ -38,6 +38,7 @@ from functools import cached_property
 from imageclassifier_gateway import __version__
 
 from ..limits.deadline import Deadline
+from ..limits.pauses import Pauses
 from .allowed_addresses import Address, address_is_allowed
 from .connecting import Begin, begin_connecting, connect
 from .decompression import MAGIC, DamagedBody, Gunzip
@@ -55,12 +56,16 @@ _MAX_REDIRECTS = 10
 #: Wikimedia and others refuse programs that do not name themselves. The setting can add an address.
 DEFAULT_USER_AGENT = f"imageclassifier-gateway/{__version__}"
 _CHUNK_BYTES = 64 * 1024
+#: A fetch pauses between the chunks of a longer body.
+_FREE_BODY_BYTES = 1_000_000
 #: A request whose fetch was in vain ends at once, but its place is kept for this multiple of the CPU time
 #: of the fetch. One site can have half of 32 places, so its fetches in vain take at most a sixth of a core.
 #: Otherwise servers that waste time would take a whole core, because the next request follows at once: with
 #: chunks of one byte, redirects in a circle, bodies without end, and pictures that are too large to decode
 #: now.
 _KEPT_FOR_CPU_SECOND = 100
+#: The CPU time of such a request beside its fetches.
+_REQUEST_CPU_SECONDS = 0.004
 #: A server that drips keeps a place for longer than this by default.
 _MAX_KEPT_SECONDS = 5.0
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -123,6 +128,8 @@ class Fetcher:
             wasted_seconds = place.fetched_seconds + place.failed_seconds
             raise
         finally:
+            if wasted_seconds:
+                wasted_seconds += _REQUEST_CPU_SECONDS
             keep_seconds = min(_MAX_KEPT_SECONDS, _KEPT_FOR_CPU_SECOND * wasted_seconds)
             self._places.give_back(place.granted, keep_seconds)
 
@@ -260,7 +267,7 @@ class Fetcher:
         if response.length is not None and response.length > self._max_bytes:
             raise self._too_large()
         # Its value is handed over without a copy: no more is in memory than `hold` knows of.
-        body = io.BytesIO()
+        body, pause = io.BytesIO(), Pauses()
         for chunk in _decoded(target, response, self._max_bytes):
             if chunk and not body.tell() and (refusal := type_problem(media_type, chunk)):
                 raise _failed(refusal)
@@ -268,6 +275,8 @@ class Fetcher:
                 raise self._too_large()
             hold(len(chunk))
             body.write(chunk)
+            if body.tell() > _FREE_BODY_BYTES:
+                pause()  # without giving the turn away: all fetches together take a third of a core
             if deadline.remaining_seconds() <= 0:
                 raise TimeoutError
         if response.length:

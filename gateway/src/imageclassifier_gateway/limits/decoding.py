@@ -21,6 +21,7 @@ from ..problems import Problem
 from ..stats import Stats
 from .deadline import Deadline
 from .lane import Lane
+from .pauses import Pauses
 
 Pixels = NDArray[np.uint8]
 Prepared = Pixels | images.PictureError
@@ -33,6 +34,8 @@ _LIGHT = images.Budget(seconds=0.025, decoded_bytes=16_000_000)
 _HEADER_SECONDS_PER_BYTE = 10e-9
 #: The niceness of the threads that decode costly pictures: all other threads go first on a busy core.
 _NICENESS = 10
+#: For so long after a request, costly pictures are decoded with pauses.
+_OTHERS_SECONDS = 0.2
 #: How often the shadow checks whether a core is free.
 _IDLE_CHECK_SECONDS = 0.01
 
@@ -128,9 +131,13 @@ class Decoder:
 
     def _prepare(self, data: bytes, wanted: ModelInput) -> Prepared:
         try:
-            return images.prepare(data, wanted, self._limits)
+            return images.prepare(data, wanted, self._limits, pause=Pauses(self._others_wait))
         except images.PictureError as error:
             return error.with_traceback(None)
+
+    def _others_wait(self) -> bool:
+        """Whether requests have come so recently that more are likely, whose pictures are light."""
+        return self._light.seconds_since_last_job < _OTHERS_SECONDS
 
 
 def _header_seconds(data: bytes) -> float:

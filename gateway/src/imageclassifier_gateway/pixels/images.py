@@ -32,6 +32,7 @@ from ..contract import ModelInput
 from .decoding_memory import size_and_bytes_per_pixel
 from .decoding_time import decoding_seconds
 from .fileformats import Damaged, Structure, TooCostly, Unsupported, inspect
+from .pieces import Pause, load, no_pause
 from .rgb import to_rgb
 from .upright import is_sideways, orientation, turn_upright
 
@@ -122,14 +123,20 @@ DEFAULT_LIMITS = Limits()
 
 
 def prepare(
-    data: bytes, wanted: ModelInput, limits: Limits = DEFAULT_LIMITS, budget: Budget | None = None
+    data: bytes,
+    wanted: ModelInput,
+    limits: Limits = DEFAULT_LIMITS,
+    budget: Budget | None = None,
+    pause: Pause = no_pause,
 ) -> NDArray[np.uint8]:
     """Decode a picture and bring it to the wanted size: RGB pixels, uint8 `(height, width, 3)`.
+
+    `pause` is called between the pieces of a picture that is decoded in pieces.
 
     Raises NotAPicture, BrokenPicture, UnsupportedPicture or PictureTooLarge, all of them PictureError; with a
     budget also CostlyPicture, before any pixel is decoded.
     """
-    return np.array(fit(decode(data, wanted, limits, budget), wanted), dtype=np.uint8)
+    return np.array(fit(decode(data, wanted, limits, budget, pause), wanted), dtype=np.uint8)
 
 
 def decode(
@@ -137,6 +144,7 @@ def decode(
     wanted: ModelInput | None = None,
     limits: Limits = DEFAULT_LIMITS,
     budget: Budget | None = None,
+    pause: Pause = no_pause,
 ) -> Image.Image:
     """Decode a picture to upright RGB, at its full size or, for large JPEGs, close to the wanted size.
 
@@ -163,9 +171,9 @@ def decode(
             if budget is not None:
                 seconds = decoding_seconds(picture, stored, structure.several_scans, len(structure.data))
                 budget.check(seconds, held_bytes)
-            picture.load()
+            load(picture, pause)
             turned = orientation(picture)
-            return turn_upright(to_rgb(picture), turned)
+            return turn_upright(to_rgb(picture, pause), turned)
     except (PictureError, CostlyPicture):
         raise
     except UnidentifiedImageError:

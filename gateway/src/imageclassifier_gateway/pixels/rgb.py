@@ -6,14 +6,17 @@ import numpy as np
 from PIL import Image
 
 from .fileformats import Unsupported
+from .pieces import Pause, no_pause
 
 #: Transparent pictures are laid on white in strips of this many pixels. Copies of the whole picture would
 #: take 12 bytes per pixel. Pillow keeps Python's global lock for a strip, which takes 0.2 ms.
 _STRIP_PIXELS = 32 * 1024
 
 
-def to_rgb(picture: Image.Image) -> Image.Image:
+def to_rgb(picture: Image.Image, pause: Pause = no_pause) -> Image.Image:
     """Convert a decoded picture to RGB, 8 bits per channel. Transparent parts become white.
+
+    `pause` is called between strips of a transparent picture.
 
     Raises Unsupported for pixels that have no defined colour.
     """
@@ -29,7 +32,7 @@ def to_rgb(picture: Image.Image) -> Image.Image:
         # byte, so grey does the same.
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
     if picture.has_transparency_data:
-        return _on_white(picture)
+        return _on_white(picture, pause)
     try:
         return picture.convert("RGB")
     except ValueError:
@@ -38,10 +41,11 @@ def to_rgb(picture: Image.Image) -> Image.Image:
         ) from None
 
 
-def _on_white(picture: Image.Image) -> Image.Image:
+def _on_white(picture: Image.Image, pause: Pause) -> Image.Image:
     opaque = Image.new("RGB", picture.size)
     rows = max(1, _STRIP_PIXELS // picture.width)
     for top in range(0, picture.height, rows):
+        pause()
         strip = picture.crop((0, top, picture.width, min(top + rows, picture.height))).convert("RGBA")
         white = Image.new("RGBA", strip.size, "white")
         opaque.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
