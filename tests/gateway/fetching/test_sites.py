@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from fetching_world import LOOPBACK, MAX_BYTES, PUBLIC, World
 from gateway_testbed import eventually
-from imageclassifier_gateway.fetching import fetcher as fetcher_module
+from imageclassifier_gateway.fetching import body as body_module
+from imageclassifier_gateway.fetching import place as place_module
 from imageclassifier_gateway.fetching.allowed_addresses import Address
 from imageclassifier_gateway.fetching.connecting import begin_connecting
 from imageclassifier_gateway.fetching.fetcher import Fetcher
@@ -115,7 +116,7 @@ def test_a_place_can_be_kept_for_a_while() -> None:
 def test_a_site_whose_fetches_are_in_vain_keeps_the_place_and_others_do_not(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetcher_module, "_KEPT_FOR_CPU_SECOND", 1e9)
+    monkeypatch.setattr(place_module, "_KEPT_FOR_CPU_SECOND", 1e9)
     world.names["vain.example"] = [PUBLIC]
     fetcher = Fetcher(max_bytes=MAX_BYTES, max_requests=2, lookup=world.lookup, begin=world.begin)
     deadline = Deadline.after(60)
@@ -135,7 +136,7 @@ def test_a_site_whose_fetches_are_in_vain_keeps_the_place_and_others_do_not(
 def test_a_fetched_picture_that_is_then_refused_was_fetched_in_vain(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetcher_module, "_KEPT_FOR_CPU_SECOND", 1e9)
+    monkeypatch.setattr(place_module, "_KEPT_FOR_CPU_SECOND", 1e9)
     fetcher = Fetcher(max_bytes=MAX_BYTES, max_requests=2, lookup=world.lookup, begin=world.begin)
     url = "http://pictures.example/picture"
 
@@ -178,7 +179,7 @@ def test_a_server_that_sends_single_bytes_does_not_wake_the_gateway_for_each(
             lookup=lambda *_: [ipaddress.ip_address(PUBLIC)],
             begin=lambda *_: begin_connecting(LOOPBACK, port),
         )
-        monkeypatch.setattr(fetcher_module, "type_problem", lambda *_: None)
+        monkeypatch.setattr(body_module, "type_problem", lambda *_: None)
         assert fetcher.fetch("http://drips.example/", Deadline.after(60), lambda _: None) == b"x" * 400
         served.result(60)
     # 33 without a pause, then one in ten bytes or fewer.

@@ -12,7 +12,8 @@ from functools import partial
 from flask import g, request
 
 from ..contract import Decision
-from ..fetching.fetcher import FETCHES_PER_REQUEST, Place
+from ..fetching.fetcher import FETCHES_PER_REQUEST
+from ..fetching.place import Place
 from ..fetching.responses import coding_of
 from ..fetching.urls import FetchError
 from ..gateway import Gateway
