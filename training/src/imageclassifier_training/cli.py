@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
+import sys
 from typing import NoReturn
 
 from rich.console import Console
@@ -41,6 +43,8 @@ exit codes:
   4  the ImageNet weights are not available
   5  the exported model is missing, broken or invalid
 """
+#: The numbers of the errors that a full disk, a quota or a limit for files causes.
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -63,6 +67,11 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         _err.print(f"error: {_file_problem(error)}", markup=False)
         return 1
+    except Exception as error:
+        if (sentence := _tensorflow_file_problem(error)) is None:
+            raise
+        _err.print(f"error: {sentence}", markup=False)
+        return 1
     except KeyboardInterrupt:
         _err.print("Interrupted. Run the same command again to continue from the last finished step.")
         return 130
@@ -72,9 +81,20 @@ def run(arguments: list[str]) -> int:
 def _file_problem(error: OSError) -> str:
     where = f"{shown(error.filename)}: " if error.filename else ""
     what = f"{where}{error.strerror or error}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in _NO_SPACE:
         return f"{what}. Free space, and run the same command again to continue from the last finished step."
     return f"{what}. Check the file or folder, and run the same command again."
+
+
+def _tensorflow_file_problem(error: Exception) -> str | None:
+    """The sentence for a file that TensorFlow cannot write on a full disk; None for other errors."""
+    # TensorFlow's errors are no OSError and have no errno, and importing it takes seconds.
+    errors = sys.modules.get("tensorflow.python.framework.errors_impl")
+    if errors is None or not isinstance(error, errors.OpError):
+        return None
+    path, _, what = str(error.message).rpartition("; ")
+    code = next((code for code in _NO_SPACE if os.strerror(code) == what), None)
+    return None if code is None else _file_problem(OSError(code, what, path))
 
 
 class _Parser(argparse.ArgumentParser):

@@ -144,7 +144,7 @@ class Contract:
             chosen = 1 if values[1] >= self.threshold else 0
         else:
             chosen = max(range(len(values)), key=values.__getitem__)
-        is_unsure = self.unsure is not None and values[chosen] < self.unsure.below
+        is_unsure = self.unsure is not None and self.unsure.applies_to(values[chosen])
         return Decision(
             label=self.classes[chosen].name,
             message=self.unsure.message if self.unsure and is_unsure else self.classes[chosen].message,

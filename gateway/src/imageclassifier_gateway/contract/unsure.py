@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from .checks import a_number, a_text, an_object, only_known, required
 
 
@@ -14,6 +16,14 @@ class Unsure:
 
     below: float
     message: str = "I don't know."
+
+    def applies_to(self, probability: float) -> bool:
+        """Whether a probability is below the limit, with the precision of float32, which models return.
+
+        >>> Unsure(below=0.7).applies_to(float(np.float32(0.7)))
+        False
+        """
+        return bool(np.float32(probability) < np.float32(self.below))
 
     def to_dict(self) -> dict[str, Any]:
         """The rule as plain JSON values."""
