@@ -27,6 +27,11 @@ DATA_DIR_HELP = (
     "folders, or CSV file with the columns path and label (and, optionally, split)"
 )
 MODEL_HELP = "folder of a model version, or of a model (its highest version is used)"
+#: For commands that work with several backbones, so that a single file would not do.
+WEIGHTS_FOLDER_HELP = (
+    "folder with the ImageNet weights (without top) of keras.applications backbones, for machines that "
+    "cannot download them"
+)
 WEIGHTS_HELP = (
     "file with the ImageNet weights (without top) of a keras.applications backbone, or folder of such files, "
     "for machines that cannot download them"
@@ -90,6 +95,17 @@ def add_folds(group: Any, without: str) -> None:
         default=5,
         metavar="N",
         help=f"number of folds of the cross-validation; 0 {without} (default: 5)",
+    )
+
+
+def add_epochs(group: Any, of: str = "") -> None:
+    """Add `--epochs`. `of`: the part of the training that they are for, if there are others."""
+    group.add_argument(
+        "--epochs",
+        type=positive_integer,
+        default=4,
+        metavar="N",
+        help=f"maximum number of epochs{of} (default: 4)",
     )
 
 

@@ -38,8 +38,7 @@ def add_arguments(command: Any) -> None:
         "--weights",
         type=Path,
         metavar="DIR",
-        help="folder with the ImageNet weights (without top) of keras.applications backbones, for machines "
-        "that cannot download them (default: RUNS/weights, if it exists)",
+        help=f"{arguments.WEIGHTS_FOLDER_HELP} (default: RUNS/weights, if it exists)",
     )
 
 

@@ -69,13 +69,7 @@ def _add_fine_tuning(group: Any) -> None:
         help="number of blocks at the end of the backbone to train together with the head, or 'all' "
         "(default: train the head only)",
     )
-    group.add_argument(
-        "--epochs",
-        type=arguments.positive_integer,
-        default=4,
-        metavar="N",
-        help="maximum number of epochs (default: 4)",
-    )
+    arguments.add_epochs(group)
     group.add_argument(
         "--learning-rate", type=float, default=1e-5, metavar="RATE", help="peak learning rate (default: 1e-5)"
     )

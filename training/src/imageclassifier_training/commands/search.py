@@ -128,20 +128,13 @@ def _add_space(group: Any) -> None:
         metavar="RATE,...",
         help="peak learning rates of fine-tuning (default: 1e-5,3e-5,1e-4)",
     )
-    group.add_argument(
-        "--epochs",
-        type=arguments.positive_integer,
-        default=4,
-        metavar="N",
-        help="maximum number of epochs of fine-tuning (default: 4)",
-    )
+    arguments.add_epochs(group, " of fine-tuning")
     weights = group.add_mutually_exclusive_group()
     weights.add_argument(
         "--weights",
         type=Path,
         metavar="DIR",
-        help="folder with the ImageNet weights (without top) of keras.applications backbones, for machines "
-        "that cannot download them",
+        help=arguments.WEIGHTS_FOLDER_HELP,
     )
     weights.add_argument(
         "--random-weights",
