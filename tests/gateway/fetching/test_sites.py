@@ -113,7 +113,7 @@ def test_a_place_can_be_kept_for_a_while() -> None:
     assert places.take({"a.example"}) == {"a.example"}
 
 
-def test_a_site_whose_fetches_are_in_vain_keeps_the_place_and_others_do_not(
+def test_a_site_whose_fetches_are_wasted_keeps_the_place_and_others_do_not(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(place_module, "_KEPT_FOR_CPU_SECOND", 1e9)
@@ -133,7 +133,7 @@ def test_a_site_whose_fetches_are_in_vain_keeps_the_place_and_others_do_not(
     assert refusal.cause == "overloaded"
 
 
-def test_a_fetched_picture_that_is_then_refused_was_fetched_in_vain(
+def test_a_fetched_picture_that_is_then_refused_is_a_wasted_fetch(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(place_module, "_KEPT_FOR_CPU_SECOND", 1e9)

@@ -16,7 +16,8 @@ from typing import Any
 
 from .checks import ContractError, a_choice, a_text, only_known, required
 
-#: The maximum size of a class file after decompression: a ConfigMap has at most 1 MiB.
+#: The maximum size of a class file after decompression. A ConfigMap has at most 1 MiB, but compressed text
+#: could become much longer.
 MAX_TEXT_BYTES = 4 * 2**20
 BACKGROUND = "background"
 BACKGROUND_RULES = ("detect", "first", "none")

@@ -1,4 +1,4 @@
-"""The place of one request among all that fetch, which it keeps for a while after fetches in vain."""
+"""The place of one request among all that fetch, which it keeps for a while after wasted fetches."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .failures import busy
 from .sites import SitePlaces, site_of
 from .urls import FetchError, parse_url
 
-#: A request whose fetch was in vain ends at once, but its place is kept for this multiple of the CPU time
-#: of the fetch. One site can have half of 32 places, so its fetches in vain take at most a sixth of a core.
-#: Otherwise servers that waste time would take a whole core, because the next request follows at once: with
-#: chunks of one byte, redirects in a circle, bodies without end, and pictures that are too large to decode
-#: now.
+#: A fetch is wasted if it fails, or if its picture is then refused. The request ends at once, but its place
+#: is kept for this multiple of the CPU time of the fetch. One site can have half of 32 places, so its
+#: wasted fetches take at most a sixth of a core. Otherwise servers that waste time would take a whole core,
+#: because the next request follows at once: with chunks of one byte, redirects in a circle, bodies without
+#: end, and pictures that are too large to decode now.
 _KEPT_FOR_CPU_SECOND = 100
 #: The CPU time of such a request beside its fetches.
 _REQUEST_CPU_SECONDS = 0.004
