@@ -76,6 +76,12 @@ def test_each_required_setting_is_required(variable: object) -> None:
         Settings.from_environment({**ENVIRONMENT, name: ""})
 
 
+@pytest.mark.parametrize("text", ["Monitoring", "a.b", "-a", "a" * 64])
+def test_an_invalid_namespace_of_prometheus_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match=f"PROMETHEUS_NAMESPACE is '{text}'.*not the name of a namespace"):
+        Settings.from_environment({**ENVIRONMENT, "IMAGECLASSIFIER_PROMETHEUS_NAMESPACE": text})
+
+
 @pytest.mark.parametrize("text", ["many", "-1", "70000", "8080.5", "٣"])
 def test_an_invalid_port_is_named_with_its_limits(text: str) -> None:
     with pytest.raises(SettingError, match=f"IMAGECLASSIFIER_PROBE_PORT is '{text}'.*from 0 to 65535"):

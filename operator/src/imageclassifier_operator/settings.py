@@ -1,6 +1,7 @@
 """The operator's settings, from environment variables."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -52,6 +53,11 @@ VARIABLES = (
         "number of ImageClassifiers that change to a new gateway image of the operator at the same time",
         str(MAX_GATEWAY_UPDATES),
     ),
+    Variable(
+        "IMAGECLASSIFIER_PROMETHEUS_NAMESPACE",
+        "the namespace of Prometheus, which the NetworkPolicies let read the gateways' metrics",
+        "none",
+    ),
     Variable("KUBECONFIG", "the kubeconfig, if the operator does not run in a pod", "~/.kube/config"),
 )
 
@@ -70,6 +76,7 @@ class Settings:
     resync_seconds: float = 300.0
     max_gateway_updates: int = MAX_GATEWAY_UPDATES
     """How many ImageClassifiers may change to a new gateway image of the operator at once."""
+    prometheus_namespace: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -85,6 +92,7 @@ class Settings:
             max_gateway_updates=_whole(
                 environment, "IMAGECLASSIFIER_MAX_GATEWAY_UPDATES", MAX_GATEWAY_UPDATES, 1, 1_000_000
             ),
+            prometheus_namespace=_namespace(environment, "IMAGECLASSIFIER_PROMETHEUS_NAMESPACE"),
         )
 
 
@@ -96,6 +104,16 @@ def _required(environment: Mapping[str, str], name: str) -> str:
             "`imageclassifier-operator --help` for all settings."
         )
     return value
+
+
+def _namespace(environment: Mapping[str, str], name: str) -> str | None:
+    text = environment.get(name, "")
+    if text and (len(text) > 63 or not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", text)):
+        raise SettingError(
+            f"The environment variable {name} is '{text}', which is not the name of a namespace. Use at most "
+            "63 lower-case letters, digits and hyphens, or leave it empty."
+        )
+    return text or None
 
 
 def _whole(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

@@ -4,6 +4,7 @@ https://github.com/mattfenwick/cyclonus, which is built from Go modules the firs
 enforces policies can be had on a laptop cluster made of package registries; this is the proof instead.
 """
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -60,6 +61,7 @@ STRANGER = pod("food", app="stranger")
 OPERATOR = Peer("10.244.0.9", "imageclassifier-system", ((names.LABEL_NAME, names.MANAGER),))
 IMPOSTOR = Peer("10.244.0.9", "food", OPERATOR.labels)
 NEIGHBOUR = pod("imageclassifier-system", app="stranger")
+PROMETHEUS = pod("monitoring", app="prometheus")
 DNS = Peer("10.244.0.2", "kube-system", (("k8s-app", "kube-dns"),))
 NODE_DNS = Peer("169.254.20.10")
 CLIENT, PICTURES = Peer("198.41.0.4"), Peer("93.184.215.14")
@@ -97,6 +99,8 @@ ALWAYS: Sequence[Case] = (
     ("the gateway to the cloud's credentials", GATEWAY, METADATA, 80, False),
     ("a verification to the cloud's credentials", VERIFY, METADATA, 80, False),
     ("anybody to a verification", STRANGER, VERIFY, 9696, False),
+    ("Prometheus to a verification's progress", PROMETHEUS, VERIFY, 9697, False),
+    ("Prometheus to a model server", PROMETHEUS, SERVING, 8500, False),
 )
 
 
@@ -116,11 +120,21 @@ def cyclonus() -> str:
     return subprocess.run(tool, capture_output=True, text=True, check=True).stdout.strip()
 
 
-@pytest.mark.parametrize("allow_private_networks", [False, True])
+@pytest.mark.parametrize(
+    ("allow_private_networks", "prometheus_namespace"), [(False, None), (True, None), (False, "monitoring")]
+)
 def test_only_this_traffic_is_let_through(
-    cyclonus: str, tmp_path: Path, allow_private_networks: bool
+    cyclonus: str, tmp_path: Path, allow_private_networks: bool, prometheus_namespace: str | None
 ) -> None:
-    cases = [*ALWAYS, *private(allowed=allow_private_networks)]
+    scrape = (
+        "Prometheus to a gateway's figures",
+        PROMETHEUS,
+        GATEWAY,
+        9697,
+        prometheus_namespace is not None,
+    )
+    cases = [*ALWAYS, *private(allowed=allow_private_networks), scrape]
+    settings = dataclasses.replace(SETTINGS, prometheus_namespace=prometheus_namespace)
     urls = {"allowPrivateNetworks": allow_private_networks}
     policies = {
         "apiVersion": "networking.k8s.io/v1",
@@ -128,7 +142,7 @@ def test_only_this_traffic_is_let_through(
         "items": [
             policy
             for name, namespace in (("pizza", "food"), ("cats", "food"), ("pizza", "zoo"))
-            for policy in policies_of(name, namespace, urls)
+            for policy in policies_of(name, namespace, urls, settings)
         ],
     }
     traffic = [
@@ -154,8 +168,10 @@ def test_only_this_traffic_is_let_through(
     }
 
 
-def policies_of(name: str, namespace: str, urls: dict[str, bool]) -> list[dict[str, Any]]:
+def policies_of(
+    name: str, namespace: str, urls: dict[str, bool], settings: render.Installation
+) -> list[dict[str, Any]]:
     body = {"model": {"version": 1, "source": {"image": {"reference": "model:1"}}}, "gateway": {"urls": urls}}
     ic = api.parse({"metadata": {"name": name, "namespace": namespace, "uid": "u"}, "spec": body})
-    children = render.shared_children(ic, SETTINGS)
+    children = render.shared_children(ic, settings)
     return [child for child in children if child["kind"] == "NetworkPolicy"]

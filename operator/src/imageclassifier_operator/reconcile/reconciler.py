@@ -56,7 +56,7 @@ class Reconciler:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._installation = installation = render.Installation(
-            settings.gateway_image, settings.pod_namespace
+            settings.gateway_image, settings.pod_namespace, settings.prometheus_namespace
         )
         self.gateway_updates = GatewayUpdates(cache, settings.max_gateway_updates)
         self._cache, self._client, self._settings, self._clock = cache, client, settings, clock

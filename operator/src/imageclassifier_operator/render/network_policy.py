@@ -2,9 +2,9 @@
 
 - Model servers accept connections of the gateway and the verification Jobs of the same ImageClassifier. They
   open none.
-- The gateway accepts any connection on its public port, and the operator's on its internal port. It may
-  connect to DNS, to the model servers, and to the public internet, from which it fetches pictures; to private
-  networks only if the spec allows it.
+- The gateway accepts any connection on its public port. On its internal port it accepts the operator's, and
+  those of Prometheus if the installation names its namespace. It may connect to DNS, to the model servers,
+  and to the public internet, from which it fetches pictures; to private networks only if the spec allows it.
 - A verification Job may connect to the same destinations as the gateway, so also to the serving version's
   model servers. It accepts no connection; with a data set, only the operator's, which polls its progress.
 
@@ -69,6 +69,7 @@ def network_policies(ic: ImageClassifier, installation: Installation) -> tuple[M
             ingress=[
                 {"ports": [_tcp(names.GATEWAY_PORT)]},
                 _operator_ingress(installation),
+                *_prometheus_ingress(installation),
             ],
             egress=_client_egress(ic),
         ),
@@ -113,6 +114,14 @@ def _operator_ingress(installation: Installation) -> Manifest:
         "from": [{"namespaceSelector": namespace, "podSelector": operator}],
         "ports": [_tcp(names.GATEWAY_INTERNAL_PORT)],
     }
+
+
+def _prometheus_ingress(installation: Installation) -> list[Manifest]:
+    """Connections of Prometheus, which reads /metrics on the internal port."""
+    if installation.prometheus_namespace is None:
+        return []
+    namespace = {"matchLabels": {"kubernetes.io/metadata.name": installation.prometheus_namespace}}
+    return [{"from": [{"namespaceSelector": namespace}], "ports": [_tcp(names.GATEWAY_INTERNAL_PORT)]}]
 
 
 def _client_egress(ic: ImageClassifier) -> list[Manifest]:

@@ -23,10 +23,15 @@ TMP_MOUNT: Manifest = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - the p
 
 @dataclass(frozen=True)
 class Installation:
-    """The settings of the installation: the gateway image of this release, and the operator's namespace."""
+    """The settings of the installation.
+
+    The gateway image of this release, the operator's namespace, and that of Prometheus if it may read
+    metrics.
+    """
 
     gateway_image: str
     operator_namespace: str
+    prometheus_namespace: str | None = None
 
 
 class Owner(Protocol):
