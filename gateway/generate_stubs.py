@@ -1,11 +1,10 @@
 """Generates the gateway's slim stubs of the gRPC API of TensorFlow Serving.
 
-Importing `tensorflow_serving.apis` imports TensorFlow (2 s, 640 MB). The gateway needs fifteen messages of
-it. This script cuts these, with the fields named in `FIELDS`, out of the descriptors that
-tensorflow-serving-api and TensorFlow ship, and lets protoc generate `tfserving_pb2.py` and
-`tfserving_pb2.pyi`. Field names, numbers and types stay as they are, so the bytes on the wire are the same.
-The package name is our own (names of messages are not part of the wire format), so that both sets of stubs
-can live in one process.
+Importing `tensorflow_serving.apis` imports TensorFlow (2 s, 640 MB). The gateway needs few of its messages.
+This script cuts these, with the fields named in `FIELDS`, out of the descriptors that tensorflow-serving-api
+and TensorFlow ship, and lets protoc generate `tfserving_pb2.py` and `tfserving_pb2.pyi`. Field names, numbers
+and types stay as they are, so the bytes on the wire are the same. The package name is our own (names of
+messages are not part of the wire format), so that both sets of stubs can live in one process.
 
     python gateway/generate_stubs.py            writes the stubs
     python gateway/generate_stubs.py --check    fails when the stubs are not what would be written
@@ -28,7 +27,8 @@ PACKAGE = "imageclassifier.tfserving"
 FILE_NAME = "imageclassifier_gateway/versions/tfserving.proto"
 SOURCE_ROOT = Path(__file__).parent / "src"
 
-# Module that defines it -> message or enum -> the fields we keep ("*": all of them).
+# Module that defines it -> message or enum -> the fields we keep ("*": all of them; "a.b": b in the nested
+# message of a).
 FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
     "tensorflow.core.framework.types_pb2": {"DataType": ("*",)},
     "tensorflow.core.framework.tensor_shape_pb2": {"TensorShapeProto": ("*",)},
@@ -41,7 +41,14 @@ FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
     "tensorflow.core.protobuf.meta_graph_pb2": {
         "TensorInfo": ("name", "dtype", "tensor_shape"),
         "SignatureDef": ("inputs", "outputs", "method_name"),
+        "MetaGraphDef": ("meta_info_def.tags", "graph_def", "signature_def"),
     },
+    # For the SavedModel that returns a class file (model_files/class_model.py).
+    "tensorflow.core.framework.attr_value_pb2": {"AttrValue": ("type", "shape", "tensor")},
+    "tensorflow.core.framework.node_def_pb2": {"NodeDef": ("name", "op", "input", "attr")},
+    "tensorflow.core.framework.versions_pb2": {"VersionDef": ("producer",)},
+    "tensorflow.core.framework.graph_pb2": {"GraphDef": ("node", "versions")},
+    "tensorflow.core.protobuf.saved_model_pb2": {"SavedModel": ("*",)},
     "tensorflow.compiler.xla.tsl.protobuf.error_codes_pb2": {"Code": ("*",)},
     "tensorflow_serving.apis.model_pb2": {"ModelSpec": ("name", "version", "signature_name")},
     "tensorflow_serving.apis.predict_pb2": {
@@ -109,10 +116,11 @@ def _copy(
 def _keep_fields(message: descriptor_pb2.DescriptorProto, kept: tuple[str, ...]) -> None:
     if kept == ("*",):
         return
-    missing = set(kept) - {field.name for field in message.field}
+    names = {name.partition(".")[0] for name in kept}
+    missing = names - {field.name for field in message.field}
     if missing:
         raise SystemExit(f"{message.name} has no field {', '.join(sorted(missing))} any more; see FIELDS.")
-    fields = [field for field in message.field if field.name in kept]
+    fields = [field for field in message.field if field.name in names]
     oneofs = list(message.oneof_decl)
     used = sorted({field.oneof_index for field in fields if field.HasField("oneof_index")})
     del message.oneof_decl[:]
@@ -123,6 +131,10 @@ def _keep_fields(message: descriptor_pb2.DescriptorProto, kept: tuple[str, ...])
     nested = [
         each for each in message.nested_type if any(f.type_name.endswith("." + each.name) for f in fields)
     ]
+    for field in fields:
+        inner = tuple(name.partition(".")[2] for name in kept if name.startswith(f"{field.name}."))
+        if inner:
+            _keep_fields(next(each for each in nested if field.type_name.endswith(f".{each.name}")), inner)
     del message.field[:]
     message.field.extend(fields)
     del message.nested_type[:]

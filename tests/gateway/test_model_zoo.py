@@ -41,7 +41,8 @@ class Zoo:
     revision: int = field(default=1)
 
     def contract(self, entry: model_zoo.Entry) -> Any:
-        spec = {"model": {"version": 1, "source": {"image": {"reference": "a"}}}, **entry.full_spec()}
+        model = {"name": entry.name, "version": 1, "source": {"image": {"reference": "a"}}}
+        spec = {"model": model, **entry.full_spec()}
         body = {"metadata": {"name": "zoo", "namespace": "n", "uid": "u"}, "spec": spec}
         return api.parse(body, entry.class_file or None).contract
 
@@ -68,7 +69,9 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zoo]:
     subprocess.run([sys.executable, model_zoo.__file__, str(folder)], check=True, env=environment)
     gateway = GatewayProcess(tmp_path_factory.mktemp("gateway"))
     try:
-        with running(folder, tuple(entry.name for entry in model_zoo.ENTRIES)) as target:
+        served = [entry.name for entry in model_zoo.ENTRIES]
+        served += [f"{entry.name}.classes" for entry in model_zoo.ENTRIES if entry.model_file]
+        with running(folder, tuple(served)) as target:
             gateway.start()
             yield Zoo(target, gateway, json.loads((folder / "expected.json").read_text()))
     finally:
@@ -127,3 +130,16 @@ def test_labels_that_repeat_get_unique_names_and_are_shown_as_they_are(zoo: Zoo)
     assert answer.json["label"] == f"label {(best - 1) // 2} ({best - 1})"
     assert answer.json["display_name"] == f"label {(best - 1) // 2}"
     assert answer.json["prediction"] == f"It's label {(best - 1) // 2}."
+
+
+def test_a_class_file_in_the_model_gives_names_and_labels_and_its_background_class_is_reported(
+    zoo: Zoo,
+) -> None:
+    [entry] = [each for each in model_zoo.ENTRIES if each.name == "class-file-in-the-model"]
+    zoo.connect(entry)
+    answer = request(zoo.gateway.port, "POST", "/predict", png(model_zoo.pictures()[0]), {})
+    best = int(np.argmax(zoo.expected[entry.name][0]))
+    assert best > 0
+    assert answer.json["label"] == f"n{best - 1:08}"
+    assert answer.json["display_name"] == f"label {best - 1}"
+    assert next(iter(answer.json["probabilities"])) == "background"

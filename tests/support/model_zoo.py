@@ -41,12 +41,16 @@ class Entry:
     classes: int = 3
     #: The text of a class file; without one the spec lists the classes.
     class_file: str = ""
+    #: The path and the text of a class file in the directory of the model.
+    model_file: tuple[str, str] | None = None
     refusal: str = ""
     #: The number of pictures in a call: 0 for any.
     batch: int = 0
 
     def full_spec(self) -> dict[str, Any]:
         """The spec with its classes."""
+        if self.model_file:
+            return {"classesFrom": {"modelFile": {}}, **self.spec}
         if self.class_file:
             return {"classesFrom": {"configMap": {"name": "labels", "key": "labels.txt"}}, **self.spec}
         return {"classes": [{"name": f"class {n}"} for n in range(self.classes)], **self.spec}
@@ -536,6 +540,20 @@ ENTRIES: tuple[Entry, ...] = (
         saved(NHWC, classes=10_000),
         class_file="\n".join(f"{n:05} a label that is not short" for n in range(10_000)),
     ),
+    Entry(
+        "class-file-in-the-model",
+        saved(NHWC, classes=1001),
+        model_file=(
+            "assets.extra/imagenet_class_index.json",
+            json.dumps({str(n): [f"n{n:08}", f"label {n}"] for n in range(1000)}),
+        ),
+    ),
+    Entry(
+        "class-file-in-the-model-with-another-length",
+        dense((HEIGHT, WIDTH, 3), 5, "softmax"),
+        model_file=("labels.txt", "cat\ndog\ncow"),
+        refusal="labels.txt of the model has 3 classes, but the model has 5 outputs",
+    ),
     # TensorFlow 1
     Entry("tf1-builder", tf1("predict", "float32")),
     Entry("tf1-examples", tf1("classify", "string"), refusal="takes tf.Example records and not pictures"),
@@ -554,11 +572,24 @@ def expected(entry: Entry, call: Callable[[Any], Any]) -> list[list[float]]:
     return rows
 
 
+def add_class_file(folder: Path, name: str, path: str, text: str) -> None:
+    """Write the class file of a model, and what its init container makes of it."""
+    from imageclassifier_gateway.model_files.__main__ import main as prepare
+
+    file = folder / name / "1" / path
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    out = folder / f"{name}.classes"
+    assert prepare(["classes", "--base", str(folder / name), "--version", "1", "--out", str(out)]) == 0
+
+
 def main(folder: Path) -> None:
     """Write all models and their probabilities."""
     answers = {}
     for entry in ENTRIES:
         call = entry.make(folder / entry.name / "1")
+        if entry.model_file is not None:
+            add_class_file(folder, entry.name, *entry.model_file)
         if not entry.refusal:
             answers[entry.name] = expected(entry, call)
     (folder / "expected.json").write_text(json.dumps(answers))

@@ -95,6 +95,15 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"model": {"version": 1, "source": {"persistentVolumeClaim": {"claimName": "a", "path": "../etc"}}}},
         "spec.model.source.persistentVolumeClaim.path",
     ),
+    "classes from nowhere": ({"classesFrom": {}}, "Set exactly one of configMap and modelFile"),
+    "classes from two files": (
+        {"classesFrom": {"modelFile": {}, "configMap": {"name": "a", "key": "b"}}},
+        "Set exactly one of configMap and modelFile",
+    ),
+    "a class file out of the model": (
+        {"classesFrom": {"modelFile": {"path": "../../etc/passwd"}}},
+        "spec.classesFrom.modelFile.path",
+    ),
     "input without classes": (
         {"input": LEGACY["input"]},
         "input is for models without a contract, and needs classes",

@@ -102,6 +102,18 @@ def test_a_version_that_serves_keeps_its_classes_when_the_config_map_changes(ben
     assert bench.condition("Ready")["status"] == "True"
 
 
+def test_classes_in_the_directory_of_the_model_are_left_to_its_pods(bench: Bench) -> None:
+    bench.create(1, classesFrom={"modelFile": {}}, **QUICK)
+    bench.verify(1)
+    bench.wait_ready(1)
+    [entry] = bench.routing()["versions"]
+    assert entry["contract"]["classes"] == {"servable": "pizza.classes"}
+    [pod] = bench.pods("serving")
+    assert [each["image"] for each in pod["spec"]["initContainers"]] == ["pizza-model:1", "gateway:test"]
+    with pytest.raises(ApiError, match="cannot change"):
+        bench.patch({"spec": {"classesFrom": {"modelFile": {"path": "names.txt"}}}})
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..contract import CONTRACT_SIGNATURE, Contract, Signature, Tensor, completed, parse_contract
+from ..contract.class_servable import CLASSES_SIGNATURE, class_servable, with_class_file
 from . import tfserving_pb2 as pb
 from .model_server_client import ModelServer
 
@@ -27,6 +28,9 @@ def read_contract(
         text = server.text(CONTRACT_SIGNATURE, timeout_seconds=timeout_seconds)
         return parse_contract(text, default_name=default_name)
     document = json.loads(given) if isinstance(given, str) else given
+    if (servable := class_servable(document)) is not None:
+        file = server.text(CLASSES_SIGNATURE, model=servable, timeout_seconds=timeout_seconds)
+        document = with_class_file(document, file)
     known = read_signatures(server.signatures(timeout_seconds=timeout_seconds))
     contract, notes = completed(document, known)
     return replace(parse_contract(contract, default_name=default_name), notes=tuple(notes))

@@ -132,10 +132,7 @@ class ModelServer:
         is one (Predict has no side effects). Raises ModelUnavailableError, ModelTimeoutError or
         ModelServerError.
         """
-        request = pb.PredictRequest(model_spec=self._spec)
-        request.model_spec.signature_name = signature
-        for name, values in inputs.items():
-            put(values, request.inputs[name])  # in place, because protobuf would copy a tensor
+        request = _request(self._spec, signature, inputs)
         deadline = time.monotonic() + timeout_seconds
         try:
             response = self._call(self._predict, request, timeout=timeout_seconds, metadata=metadata)
@@ -146,6 +143,9 @@ class ModelServer:
             if isinstance(failure, ModelOverloadedError):
                 time.sleep(random.uniform(0.25, 1.0) * _OVERLOADED_SECONDS)  # noqa: S311 - jitter is no secret
             response = self._predict_again(request, deadline - time.monotonic(), metadata)
+        return self._output(response, output)
+
+    def _output(self, response: pb.PredictResponse, output: str) -> pb.TensorProto:
         if output not in response.outputs:
             names = ", ".join(sorted(response.outputs)) or "nothing"
             raise ModelServerError(
@@ -170,19 +170,25 @@ class ModelServer:
             raise self._error(error) from None
         return response
 
-    def text(self, signature: str, *, timeout_seconds: float) -> str:
-        """The text that the `contract` or `golden` signature returns. Raises as `predict` does."""
-        ignored = {IGNORED_TENSOR: np.zeros(1, dtype=np.int32)}
+    def text(self, signature: str, *, timeout_seconds: float, model: str | None = None) -> str:
+        """The text that the signature `contract`, `golden` or `classes` returns. Raises as `predict` does.
+
+        `model`: another model of the same server and version, which has the signature.
+        """
+        request = _request(self._spec, signature, {IGNORED_TENSOR: np.zeros(1, dtype=np.int32)})
+        if model is not None:
+            request.model_spec.name = model
         try:
-            answer = self.predict(signature, ignored, JSON_TENSOR, timeout_seconds=timeout_seconds)
-        except ModelServerError as error:
+            answer = self._output(self._call(self._predict, request, timeout=timeout_seconds), JSON_TENSOR)
+        except grpc.RpcError as failed:
+            error = self._error(failed)
             # TensorFlow Serving (predict_util.cc): `Serving signature key "contract" not found.`
             if "Serving signature key" in str(error):
                 raise MissingSignatureError(
                     f"The model has no signature '{signature}', so it does not describe itself. Export it "
                     f"with imageclassifier-training, or set `classes` and `input` in the spec ({self._name})."
                 ) from None
-            raise
+            raise error from None
         if not answer.string_val:
             raise ModelServerError(f"The signature '{signature}' returned no string ({self._name}).")
         try:
@@ -229,6 +235,14 @@ class ModelServer:
         if sentence is None:
             return kind(f"The model server returned {code.name}: {details[:300]} ({self._name}).")
         return kind(f"{sentence} ({self._name}).")
+
+
+def _request(spec: pb.ModelSpec, signature: str, inputs: Mapping[str, Values]) -> pb.PredictRequest:
+    request = pb.PredictRequest(model_spec=spec)
+    request.model_spec.signature_name = signature
+    for name, values in inputs.items():
+        put(values, request.inputs[name])  # in place, because protobuf would copy a tensor
+    return request
 
 
 def put(values: Values, tensor: pb.TensorProto) -> None:

@@ -35,6 +35,16 @@ def stored_text(text: str, file: str, background: str = DETECT) -> dict[str, Any
     return plain if _size(plain) <= MAX_PLAIN_BYTES else {"file": file, **settings, **_packed(text, file)}
 
 
+def stored_reference(model_name: str, path: str | None, background: str = DETECT) -> dict[str, Any]:
+    """The class file in the directory of the model, which the model `servable` of its server returns.
+
+    `path`: None for the file with a usual name.
+    """
+    settings = {} if background == DETECT else {"background": background}
+    place = {} if path is None else {"path": path}
+    return {"servable": f"{model_name}.classes", **place, **settings}
+
+
 def for_hash(classes: Any) -> Any:
     """The classes in the form that hashes contain, which does not depend on the compression."""
     if not isinstance(classes, Mapping) or "packed" not in classes:

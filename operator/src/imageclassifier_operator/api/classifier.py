@@ -6,7 +6,7 @@ child would be wrong, because an object may be older than a rule.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from imageclassifier_operator.api.autoscaling import Autoscaling
@@ -14,6 +14,7 @@ from imageclassifier_operator.api.contract import parse_contract
 from imageclassifier_operator.api.errors import InvalidSpec
 from imageclassifier_operator.api.gateway import GatewaySettings
 from imageclassifier_operator.api.model_version import ModelVersion
+from imageclassifier_operator.api.preparer import Preparer
 from imageclassifier_operator.api.quantity import cores
 from imageclassifier_operator.api.removed_fields import refuse_removed_fields
 from imageclassifier_operator.api.rollout import RolloutSettings
@@ -53,9 +54,9 @@ class ImageClassifier:
     stopped: bool = False
     """No pods run, and everything else is kept."""
 
-    def candidate(self, default_serving_image: str) -> ModelVersion:
-        """The version in the spec."""
-        return ModelVersion(
+    def candidate(self, default_serving_image: str, default_gateway_image: str = "") -> ModelVersion:
+        """The version in the spec. The default images are those of the operator's release."""
+        version = ModelVersion(
             version=self.model.version,
             model_name=self.model.name,
             source=self.model.source,
@@ -64,6 +65,9 @@ class ImageClassifier:
             unsure=self.unsure,
             server_image=self.serving.image or default_serving_image,
         )
+        if version.class_file is None:
+            return version
+        return replace(version, preparer=Preparer.of(self.gateway, default_gateway_image))
 
 
 def parse(body: Mapping[str, Any], class_text: str | None = None) -> ImageClassifier:

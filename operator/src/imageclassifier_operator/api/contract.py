@@ -29,7 +29,7 @@ def parse_contract(
     `class_text`: the text that `spec.classesFrom` refers to.
     """
     model_input, output = spec.get("input"), spec.get("output")
-    classes = _classes(spec, class_text)
+    classes = _classes(spec, class_text, model_name)
     if classes is None:
         for name, given in (("input", model_input), ("output", output)):
             if given is not None:
@@ -53,17 +53,13 @@ def parse_contract(
     return contract
 
 
-def _classes(spec: Mapping[str, Any], class_text: str | None) -> Any:
+def _classes(spec: Mapping[str, Any], class_text: str | None, model_name: str) -> Any:
     """The classes as the contract stores them; None if the spec has none."""
     classes, reference = spec.get("classes"), spec.get("classesFrom")
     if classes is not None and reference is not None:
         raise InvalidSpec("The spec has classes and classesFrom. Remove one of them.")
     if reference is not None:
-        config_map = reference["configMap"]
-        file = f"key {config_map['key']} of ConfigMap {config_map['name']}"
-        if class_text is None:
-            raise InvalidSpec(f"The classes in {file} could not be read.")
-        return class_list.stored_text(class_text, file, reference.get("background", class_list.DETECT))
+        return _classes_from(reference, class_text, model_name)
     if classes is None:
         return None
     names = [entry["name"] for entry in classes]
@@ -75,6 +71,23 @@ def _classes(spec: Mapping[str, Any], class_text: str | None) -> Any:
     if len(names) < 2:
         raise InvalidSpec("spec.classes has fewer than two classes. List all classes of the model.")
     return class_list.stored_list(classes)
+
+
+def _classes_from(reference: Mapping[str, Any], class_text: str | None, model_name: str) -> dict[str, Any]:
+    background = reference.get("background", class_list.DETECT)
+    config_map, model_file = reference.get("configMap"), reference.get("modelFile")
+    if (config_map is None) == (model_file is None):
+        raise InvalidSpec(
+            "spec.classesFrom has no source of the classes, or two. Set exactly one of configMap and "
+            "modelFile."
+        )
+    if model_file is not None:
+        return class_list.stored_reference(model_name, model_file.get("path"), background)
+    assert config_map is not None
+    file = f"key {config_map['key']} of ConfigMap {config_map['name']}"
+    if class_text is None:
+        raise InvalidSpec(f"The classes in {file} could not be read.")
+    return class_list.stored_text(class_text, file, background)
 
 
 def _input(model_input: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from imageclassifier_operator.api.class_list import identity
 from imageclassifier_operator.api.contract import without_defaults
+from imageclassifier_operator.api.preparer import Preparer
 from imageclassifier_operator.api.serving import ImageSource, ModelSource, ServingSettings, source_from_json
 
 
@@ -62,6 +63,14 @@ class ModelVersion:
     server_image: str
     unsure: Mapping[str, Any] | None = None
     """When a prediction is "I don't know", in the form of the routing file."""
+    preparer: Preparer | None = None
+    """The image that prepares the model's files, if they need it. Like `server_image`, it is not an input."""
+
+    @cached_property
+    def class_file(self) -> Mapping[str, Any] | None:
+        """The class file in the directory of the model, as the contract refers to it; None without one."""
+        classes = None if self.contract is None else self.contract["classes"]
+        return classes if isinstance(classes, Mapping) and "servable" in classes else None
 
     @cached_property
     def source_hash(self) -> str:
@@ -80,8 +89,10 @@ class ModelVersion:
 
     @cached_property
     def pod_hash(self) -> str:
-        """The hash of what the model server's pods are made from, without the contract."""
-        return digest([self.version, self.model_name, self.source, self.serving, self.server_image])
+        """The hash of what the model server's pods are made from, without the rest of the contract."""
+        preparation = [] if self.preparer is None else [self.preparer, self.class_file]
+        made_from = [self.version, self.model_name, self.source, self.serving, self.server_image]
+        return digest([*made_from, *preparation])
 
     def _files(self) -> Any:
         source = self.source
@@ -103,6 +114,7 @@ class ModelVersion:
             "contract": self.contract,
             "serverImage": self.server_image,
             **({} if self.unsure is None else {"unsure": self.unsure}),
+            **({} if self.preparer is None else {"preparer": self.preparer.to_json()}),
         }
 
     @classmethod
@@ -120,4 +132,5 @@ class ModelVersion:
             contract=stored["contract"],
             server_image=stored["serverImage"],
             unsure=stored.get("unsure"),
+            preparer=Preparer.from_json(stored["preparer"]) if stored.get("preparer") else None,
         )

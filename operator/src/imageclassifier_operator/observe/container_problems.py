@@ -7,7 +7,7 @@ container that was lost with its node, or killed from outside, is not.
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.disruptions import is_killed_from_outside, is_lost
-from imageclassifier_operator.observe.log_excerpts import error_line, load_error, one_line
+from imageclassifier_operator.observe.log_excerpts import error_line, last_line, load_error, one_line
 from imageclassifier_operator.observe.types import Problem
 
 # The kubelet's reasons, from pkg/kubelet/images/types.go and k8s.io/cri-api/pkg/errors.
@@ -16,6 +16,9 @@ _PULL_REASONS = (
     "RegistryUnavailable", "SignatureValidationFailed",
 )  # fmt: skip
 _CREATE_REASONS = ("CreateContainerConfigError", "CreateContainerError")
+
+_REFUSED = 3
+"""The exit code of `imageclassifier_gateway.model_files` when the files cannot be used."""
 
 
 def container_problem(pod: Json, status: Json, *, init: bool) -> Problem | None:
@@ -58,7 +61,7 @@ def _pull_secrets_field(pod: Json, container: str) -> str:
     """The field of the spec with the pull secrets for the image of a container."""
     if container == "model-files" and _claim(pod) is None:
         return "spec.model.source.image.pullSecrets"
-    part = "serving" if container.startswith("model-") else "gateway"
+    part = "serving" if container in ("model-files", "model-server") else "gateway"
     return f"spec.{part}.imagePullSecrets"
 
 
@@ -96,6 +99,8 @@ def _termination_problem(where: str, pod: Json, status: Json, ended: Json) -> Pr
             "down. Kubernetes restarts the container. If this continues, look at the pod and its node with "
             "kubectl describe.",
         )
+    if status["name"] == "model-classes" and ended.get("exitCode") == _REFUSED:
+        return Problem(Reason.CONTRACT_INVALID, f"{where}: {last_line(message)}.", fatal=True)
     if status["name"] == "model-files":
         return Problem(
             Reason.MODEL_NOT_FOUND, f"{where}: {_model_not_found(pod, status, message)}", fatal=True

@@ -4,6 +4,8 @@ import json
 import re
 
 MAX_DETAIL_CHARACTERS = 300
+_MAX_OF_OURS = 1800
+"""A termination message has at most 2,048 bytes, and `status.failedVersions[].message` 2,048 characters."""
 
 _TIME_AND_PLACE = re.compile(
     r"^(?:\d{4}-\d{2}-\d{2}[T ])?\d{1,2}:\d{2}:\d{2}[\d.,]*(?:Z| ?[+-]\d{2}:?\d{2})?:?\s+(?:[IWEF] \S+\] )?"
@@ -21,6 +23,16 @@ def error_line(log: str) -> str:
     lines = [_without_prefix(line) for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"(?i)error|fail|cannot|not found|no such", line)]
     return one_line((errors or lines or ["no message"])[-1])
+
+
+def last_line(log: str) -> str:
+    r"""The last line of the log of a program of ours, which is a message for the user.
+
+    >>> last_line("Read.\nThe model has no class file. Add one.\n")
+    'The model has no class file. Add one'
+    """
+    lines = log.strip().splitlines()
+    return one_line(lines[-1] if lines else None, _MAX_OF_OURS)
 
 
 def load_error(log: str) -> str:

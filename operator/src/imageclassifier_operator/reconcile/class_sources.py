@@ -18,7 +18,7 @@ from imageclassifier_operator.runtime.client import KubernetesClient
 
 
 async def class_text(client: KubernetesClient, request: Request, state: State) -> str | None:
-    """The text of the class file; None if the spec refers to none. Raises InvalidSpec if it is missing."""
+    """The text in the ConfigMap; None if the spec refers to none. Raises InvalidSpec if it is missing."""
     spec = request.body.get("spec") or {}
     reference = (spec.get("classesFrom") or {}).get("configMap")
     if reference is None:
@@ -41,7 +41,7 @@ def _of_serving_version(state: State, version: Any, file: str) -> str | None:
     if serving is None or serving.version != version or serving.contract is None:
         return None
     classes = for_hash(serving.contract["classes"])
-    return str(classes["text"]) if isinstance(classes, dict) and classes["file"] == file else None
+    return str(classes["text"]) if isinstance(classes, dict) and classes.get("file") == file else None
 
 
 def _text(config_map: Json, name: str, key: str) -> str:

@@ -136,7 +136,7 @@ class Reconciler:
         gateway_replicas = await self._gateway_scaling.replicas(stored, ic)
         wanted_gateway = render.gateway_deployment(ic, self._installation, gateway_replicas)
         request = self._with_kept_gateway(ValidRequest(**vars(stored), ic=ic, wanted_gateway=wanted_gateway))
-        goal = goal_of(ic, self._settings.serving_image, state)
+        goal = goal_of(ic, self._settings.serving_image, state, self._settings.gateway_image)
         request.memory.rules = goal.rollout
         snapshot = await self._snapshotter.take(request, goal, state)
         decision = decide(goal, state, snapshot, request.now)

@@ -1,11 +1,5 @@
 """The model server of one version: its Deployment, headless Service and PodDisruptionBudget.
 
-The model files come from an image or from a PersistentVolumeClaim. From an image, an init container copies
-them into a volume with the image's own `cp`. The command names saved_model.pb beside its directory, so `cp`
-fails with one line when that file is missing, and the image needs no shell. From a PersistentVolumeClaim they
-are mounted read-only, and the init container checks them with a `cp` of that file to /dev/null. The init
-container has the server's resources; it runs before the server, so this costs nothing.
-
 The server's configuration files are annotations of its pod, mounted through the downward API. That needs no
 further object, and a changed file replaces the pods.
 """
@@ -13,12 +7,11 @@ further object, and a changed file replaces the pods.
 import json
 import math
 
-from imageclassifier_operator.api import ImageClassifier, ImageSource, ModelVersion, names
+from imageclassifier_operator.api import ImageClassifier, ModelVersion, names
+from imageclassifier_operator.render.model_files import model_files
 from imageclassifier_operator.render.model_server_config import (
     CONFIG_DIRECTORY,
     MAX_CONNECTION_AGE_SECONDS,
-    MODEL_ROOT,
-    base_path,
     config_files,
     server_flags,
 )
@@ -36,9 +29,6 @@ from imageclassifier_operator.render.shared_parts import (
 )
 
 CONTAINER = "model-server"
-INIT_CONTAINER = "model-files"
-
-_COPY_ROOT = "/model-copy"
 
 DNS_CACHE_SECONDS = 30
 """How long a cluster's DNS may return the address of a pod that is gone (the usual TTL of CoreDNS and
@@ -117,16 +107,16 @@ def serving_children(
 
 
 def _pod(ic: ImageClassifier, served: ModelVersion, selector: dict[str, str]) -> Manifest:
-    settings = served.serving
-    mount, volume, init = _model_files(served)
+    settings, files = served.serving, model_files(served)
     pod = pod_spec(
-        init_containers=[init],
-        containers=[_server(ic, served, mount)],
-        volumes=[volume, _config_volume(served), TMP_VOLUME],
+        init_containers=files.init_containers,
+        containers=[_server(ic, served, files.mounts)],
+        volumes=[*files.volumes, _config_volume(served), TMP_VOLUME],
         selector=selector,
         termination_grace_seconds=termination_grace_seconds(ic.gateway.timeout_seconds),
     )
-    if secrets := _pull_secrets(served):
+    # A pod has one list for all its images.
+    if secrets := tuple(dict.fromkeys((*files.pull_secrets, *settings.image_pull_secrets))):
         pod["imagePullSecrets"] = pull_secrets(secrets)
     if settings.node_selector:
         pod["nodeSelector"] = dict(settings.node_selector)
@@ -137,40 +127,6 @@ def _pod(ic: ImageClassifier, served: ModelVersion, selector: dict[str, str]) ->
     if settings.priority_class_name:
         pod["priorityClassName"] = settings.priority_class_name
     return pod
-
-
-def _pull_secrets(served: ModelVersion) -> tuple[str, ...]:
-    """Those for the model's image and for the model server's, since a pod has one list for all its images."""
-    of_model = served.source.pull_secrets if isinstance(served.source, ImageSource) else ()
-    return tuple(dict.fromkeys((*of_model, *served.serving.image_pull_secrets)))
-
-
-def _model_files(served: ModelVersion) -> tuple[Manifest, Manifest, Manifest]:
-    """How the server gets its model: the volume mount, the volume, and the init container."""
-    settings = served.serving
-    mount: Manifest = {"name": "model", "mountPath": MODEL_ROOT, "readOnly": True}
-    if isinstance(served.source, ImageSource):
-        mount["mountPath"] = base_path(served)
-        origin = f"{MODEL_ROOT}/{served.model_name}/{served.version}"
-        init = container(
-            INIT_CONTAINER,
-            served.source.image,
-            served.source.pull_policy,
-            command=["cp", "-Rf", origin, f"{origin}/saved_model.pb", f"{_COPY_ROOT}/"],
-            volumeMounts=[{"name": "model", "mountPath": _COPY_ROOT}],
-            resources=settings.resources,
-        )
-        return mount, {"name": "model", "emptyDir": {}}, init
-    init = container(
-        INIT_CONTAINER,
-        served.server_image,
-        settings.image_pull_policy,
-        command=["cp", f"{base_path(served)}/{served.version}/saved_model.pb", "/dev/null"],
-        volumeMounts=[mount],
-        resources=settings.resources,
-    )
-    claim = {"claimName": served.source.claim_name, "readOnly": True}
-    return mount, {"name": "model", "persistentVolumeClaim": claim}, init
 
 
 def _config_volume(served: ModelVersion) -> Manifest:
@@ -185,7 +141,7 @@ def _config_volume(served: ModelVersion) -> Manifest:
     return {"name": "config", "downwardAPI": {"items": items}}
 
 
-def _server(ic: ImageClassifier, served: ModelVersion, model_mount: Manifest) -> Manifest:
+def _server(ic: ImageClassifier, served: ModelVersion, model_mounts: list[Manifest]) -> Manifest:
     settings = served.serving
     probe = {"grpc": {"port": names.MODEL_GRPC_PORT, "service": ""}}
     server = container(
@@ -202,7 +158,7 @@ def _server(ic: ImageClassifier, served: ModelVersion, model_mount: Manifest) ->
         livenessProbe={**probe, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
         resources=settings.resources,
         volumeMounts=[
-            model_mount,
+            *model_mounts,
             {"name": "config", "mountPath": CONFIG_DIRECTORY, "readOnly": True},
             TMP_MOUNT,
         ],

@@ -9,6 +9,8 @@ from imageclassifier_operator.api.serving import Batching
 
 CONFIG_DIRECTORY = "/etc/model-server"
 MODEL_ROOT = "/models"
+CLASSES_ROOT = "/model-classes"
+"""Contains the version directories of the model that returns a class file."""
 
 MAX_CONNECTION_AGE_SECONDS = 10
 """How often the server asks its clients to reconnect, and so to resolve its name again. gRPC adds up to 10 %
@@ -26,19 +28,22 @@ listens: 7 on two cores.
 
 def config_files(served: ModelVersion) -> dict[str, str]:
     """Pod annotations that are mounted as the server's configuration files, both in protobuf text."""
-    files = {
-        names.ANNOTATION_MODEL_CONFIG: (
-            "model_config_list { config { "
-            f"name: {json.dumps(served.model_name)} base_path: {json.dumps(base_path(served))} "
-            'model_platform: "tensorflow" '
-            f"model_version_policy {{ specific {{ versions: {served.version} }} }} "
-            "} }\n"
-        )
-    }
+    configs = [_model_config(served, served.model_name, base_path(served))]
+    if served.class_file is not None:
+        configs.append(_model_config(served, served.class_file["servable"], CLASSES_ROOT))
+    files = {names.ANNOTATION_MODEL_CONFIG: f"model_config_list {{ {' '.join(configs)} }}\n"}
     if served.serving.batching is not None:
         cpu_limit = served.serving.resources.get("limits", {}).get("cpu")
         files[names.ANNOTATION_BATCHING_CONFIG] = batching_config(served.serving.batching, cpu_limit)
     return files
+
+
+def _model_config(served: ModelVersion, name: str, path: str) -> str:
+    return (
+        f"config {{ name: {json.dumps(name)} base_path: {json.dumps(path)} "
+        'model_platform: "tensorflow" '
+        f"model_version_policy {{ specific {{ versions: {served.version} }} }} }}"
+    )
 
 
 def batching_config(batching: Batching, cpu_limit: str | None) -> str:

@@ -58,13 +58,15 @@ class Goal:
         return next((step.percent for step in self.steps if step.percent > percent), 100)
 
 
-def goal_of(ic: ImageClassifier, default_serving_image: str, state: State) -> Goal:
+def goal_of(
+    ic: ImageClassifier, default_serving_image: str, state: State, default_gateway_image: str = ""
+) -> Goal:
     """The goal in the spec of `ic`, given the present `state`.
 
     The serving version is immutable: other model files, classes, input or output under its number are
     refused. Its settings may change in place.
     """
-    wanted = ic.candidate(default_serving_image)
+    wanted = ic.candidate(default_serving_image, default_gateway_image)
     refused = None
     serving = state.serving
     if serving is not None and (refused := _refused(serving, wanted)) is not None:
@@ -72,7 +74,7 @@ def goal_of(ic: ImageClassifier, default_serving_image: str, state: State) -> Go
     elif serving is not None and serving.input_hash == wanted.input_hash:
         wanted = serving  # keeps its server image, so that an operator upgrade restarts nothing
     elif state.candidate is not None and state.candidate.input_hash == wanted.input_hash:
-        wanted = state.candidate
+        wanted = _with_present_preparer(state.candidate, wanted)
     elif (
         serving is not None
         and serving.version == wanted.version
@@ -94,6 +96,17 @@ def goal_of(ic: ImageClassifier, default_serving_image: str, state: State) -> Go
         refused=refused,
         stopped=ic.stopped,
     )
+
+
+def _with_present_preparer(candidate: ModelVersion, wanted: ModelVersion) -> ModelVersion:
+    """The candidate with the preparer of the spec, whose image or pull secrets may just have been corrected.
+
+    The default image stays, so that an operator upgrade restarts nothing.
+    """
+    if candidate.preparer is None or wanted.preparer is None:
+        return candidate
+    preparer = dataclasses.replace(wanted.preparer, default_image=candidate.preparer.default_image)
+    return dataclasses.replace(candidate, preparer=preparer)
 
 
 def goal_while_invalid(state: State, rollout: RolloutSettings) -> Goal | None:
