@@ -83,9 +83,9 @@ FAILURES = {
     ),
     "absent": Failure(
         "ModelNotFound",
-        rf"Container model-files of pod {POD}: the model's files cannot be copied from image \S+: .*"
-        rf"/models/{MODEL}/{ABSENT}.*No such file or directory\. Put them under /models/{MODEL}/{ABSENT}/, "
-        r"readable by any user\. saved_model\.pb must lie directly in the directory of the version\. .*",
+        rf"Container model-search of pod {POD}: image {MODEL}:{GOOD}: models/{MODEL} has no version "
+        rf"{ABSENT}, only the version {GOOD}\. Set spec\.model\.version to one that exists, or put the "
+        rf"SavedModel into models/{MODEL}/{ABSENT}\.",
         model={"name": MODEL, "version": ABSENT, "source": {"image": {"reference": f"{MODEL}:{GOOD}"}}},
         mending={"model": {"version": GOOD}},
     ),

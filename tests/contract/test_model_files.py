@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from imageclassifier_gateway.model_files.__main__ import main
 from imageclassifier_gateway.versions import tfserving_pb2 as pb
 from imageclassifier_operator import api, render
 from imageclassifier_operator.api import names
+from imageclassifier_operator.api.preparer import Preparer
 
 IMAGE = {"image": {"reference": "flowers:{version}"}}
 CLAIM = {"persistentVolumeClaim": {"claimName": "models", "path": "team/flowers"}}
@@ -82,3 +85,65 @@ def test_the_server_and_the_init_container_mount_the_same_directories() -> None:
         mounts = {each["mountPath"]: each["name"] for each in server["volumeMounts"]}
         assert {each["mountPath"]: each["name"] for each in init["volumeMounts"]}.items() <= mounts.items()
         assert json.dumps(base_paths(template)).count("/model-classes") == 1
+
+
+def searching(source: dict[str, Any]) -> dict[str, Any]:
+    """The pod template of a version whose files are not where a copy expects them."""
+    spec = {"model": {"version": 3, "source": source}}
+    ic = api.parse({"metadata": {"name": "flowers", "namespace": "n", "uid": "u"}, "spec": spec})
+    served = replace(ic.candidate("server"), searches=True, preparer=Preparer("gateway"))
+    template: dict[str, Any] = render.serving_children(ic, served, 1)[0]["spec"]["template"]
+    return template
+
+
+def copy(template: dict[str, Any], name: str, root: Path) -> None:
+    """Run the `cp` of an init container of the model's image, with `root` as its file system."""
+    [container] = [each for each in template["spec"]["initContainers"] if each["name"] == name]
+    assert container["image"] == "flowers:3"
+    command = [f"{root}{word}" if word.startswith("/") else word for word in container["command"]]
+    subprocess.run(command, check=True)
+
+
+def test_a_directory_with_zeros_in_its_name_is_copied_from_an_image_under_its_number(tmp_path: Path) -> None:
+    model = tmp_path / "models" / "flowers" / "0003"
+    (model / "variables").mkdir(parents=True)
+    (model / "saved_model.pb").write_text("graph")
+    (model / "variables" / "variables.index").write_text("index")
+    (tmp_path / "model-names").mkdir()
+    (tmp_path / "model-copy").mkdir()
+    template = searching(IMAGE)
+    assert [each["name"] for each in template["spec"]["initContainers"]] == [
+        "model-names", "model-search", "model-files",
+    ]  # fmt: skip
+    for _ in range(2):  # the kubelet may run init containers again
+        copy(template, "model-names", tmp_path)
+        assert run(template, "model-search", tmp_path) == 0
+        link = tmp_path / "model-names" / "version"
+        assert link.readlink() == Path("/models/flowers/0003")
+        link.unlink()
+        link.symlink_to(model)  # in the test, the root of the image is another directory
+        copy(template, "model-files", tmp_path)
+    copied = tmp_path / "model-copy" / "3"
+    assert (copied / "saved_model.pb").read_text() == "graph"
+    assert (copied / "variables" / "variables.index").read_text() == "index"
+    assert not (copied / "saved_model.pb").is_symlink()
+
+
+def test_what_an_image_contains_instead_of_the_version_is_in_the_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "models" / "flowers" / "3" / "export").mkdir(parents=True)
+    (tmp_path / "models" / "flowers" / "3" / "export" / "saved_model.pb").touch()
+    (tmp_path / "model-names").mkdir()
+    template = searching(IMAGE)
+    copy(template, "model-names", tmp_path)
+    assert run(template, "model-search", tmp_path) == 3
+    assert "but it lies in models/flowers/3/export" in capsys.readouterr().err
+
+
+def test_a_volume_is_searched_where_the_server_reads_it(tmp_path: Path) -> None:
+    template = searching(CLAIM)
+    (tmp_path / "models" / "team" / "flowers" / "03").mkdir(parents=True)
+    (tmp_path / "models" / "team" / "flowers" / "03" / "saved_model.pb").touch()
+    assert run(template, "model-search", tmp_path) == 0
+    assert base_paths(template) == {"flowers": "/models/team/flowers"}

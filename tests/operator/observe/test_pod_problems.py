@@ -60,7 +60,7 @@ UNBOUND = (
             ),
             "ModelNotFound",
             "saved_model.pb",
-            True,
+            False,
         ),
         (
             pod(containers=[waiting("CreateContainerConfigError", "secret x not found")]),

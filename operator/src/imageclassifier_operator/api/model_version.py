@@ -65,6 +65,8 @@ class ModelVersion:
     """When a prediction is "I don't know", in the form of the routing file."""
     preparer: Preparer | None = None
     """The image that prepares the model's files, if they need it. Like `server_image`, it is not an input."""
+    searches: bool = False
+    """The files are not where a copy expects them, so the preparer searches them or says what is there."""
 
     @cached_property
     def class_file(self) -> Mapping[str, Any] | None:
@@ -90,7 +92,7 @@ class ModelVersion:
     @cached_property
     def pod_hash(self) -> str:
         """The hash of what the model server's pods are made from, without the rest of the contract."""
-        preparation = [] if self.preparer is None else [self.preparer, self.class_file]
+        preparation = [] if self.preparer is None else [self.preparer, self.class_file, self.searches]
         made_from = [self.version, self.model_name, self.source, self.serving, self.server_image]
         return digest([*made_from, *preparation])
 
@@ -115,6 +117,7 @@ class ModelVersion:
             "serverImage": self.server_image,
             **({} if self.unsure is None else {"unsure": self.unsure}),
             **({} if self.preparer is None else {"preparer": self.preparer.to_json()}),
+            **({"searches": True} if self.searches else {}),
         }
 
     @classmethod
@@ -133,4 +136,5 @@ class ModelVersion:
             server_image=stored["serverImage"],
             unsure=stored.get("unsure"),
             preparer=Preparer.from_json(stored["preparer"]) if stored.get("preparer") else None,
+            searches=stored.get("searches", False),
         )

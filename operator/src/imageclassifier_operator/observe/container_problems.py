@@ -59,7 +59,7 @@ def _image_pull_problem(where: str, pod: Json, status: Json, message: str) -> Pr
 
 def _pull_secrets_field(pod: Json, container: str) -> str:
     """The field of the spec with the pull secrets for the image of a container."""
-    if container == "model-files" and _claim(pod) is None:
+    if container in ("model-files", "model-names") and _claim(pod) is None:
         return "spec.model.source.image.pullSecrets"
     part = "serving" if container in ("model-files", "model-server") else "gateway"
     return f"spec.{part}.imagePullSecrets"
@@ -101,10 +101,14 @@ def _termination_problem(where: str, pod: Json, status: Json, ended: Json) -> Pr
         )
     if status["name"] == "model-classes" and ended.get("exitCode") == _REFUSED:
         return Problem(Reason.CONTRACT_INVALID, f"{where}: {last_line(message)}.", fatal=True)
-    if status["name"] == "model-files":
-        return Problem(
-            Reason.MODEL_NOT_FOUND, f"{where}: {_model_not_found(pod, status, message)}", fatal=True
-        )
+    if status["name"] == "model-search" and ended.get("exitCode") == _REFUSED:
+        why = f"{_origin(pod)}: {last_line(message)}."
+        return Problem(Reason.MODEL_NOT_FOUND, f"{where}: {why}", fatal=True)
+    if status["name"] in ("model-files", "model-names"):
+        # The next pods of a version whose files were not found search them, so it has not failed yet.
+        is_searched = bool(_container_spec(pod, "model-search"))
+        why = f"{where}: {_model_not_found(pod, status, message)}"
+        return Problem(Reason.MODEL_NOT_FOUND, why, fatal=is_searched or "No such file" not in message)
     if "did not become available" in message or "Failed to start server" in message:
         return Problem(
             Reason.MODEL_LOAD_FAILED,
@@ -148,6 +152,16 @@ def _model_not_found(pod: Json, status: Json, log: str) -> str:
     )
 
 
+def _origin(pod: Json) -> str:
+    """Where the model comes from."""
+    claim = _claim(pod)
+    return (
+        f"image {_container_spec(pod, 'model-files').get('image')}"
+        if claim is None
+        else f"PersistentVolumeClaim {claim}"
+    )
+
+
 def _container_spec(pod: Json, name: str) -> Json:
     spec = pod.get("spec") or {}
     containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
@@ -161,6 +175,10 @@ def _image(pod: Json, status: Json) -> str:
 
 def _directory(pod: Json, status: Json) -> str:
     """Where the init container looks for the version: in its image, or below the mounted volume."""
+    search = _container_spec(pod, "model-search").get("args") or ()
+    if "--base" in search:
+        base = search[search.index("--base") + 1].removeprefix("/model-names")
+        return f"{base}/{search[search.index('--version') + 1]}"
     command = _container_spec(pod, status["name"]).get("command") or ()
     found = next((word for word in command if word.startswith("/models/")), "/models/<name>/<version>")
     return found.removesuffix("/saved_model.pb")

@@ -18,6 +18,7 @@ from imageclassifier_operator.rollout.context import RolloutContext
 from imageclassifier_operator.rollout.goal import Goal
 from imageclassifier_operator.rollout.guards.goal import something_serves
 from imageclassifier_operator.rollout.guards.pods import is_usable, is_warm, number_is_in_use
+from imageclassifier_operator.rollout.preparation import with_preparation
 from imageclassifier_operator.rollout.state import HistoryEntry, Phase, State
 from imageclassifier_operator.rollout.transitions import ROLLED_BACK, TRANSITIONS, Transition
 
@@ -173,18 +174,10 @@ def _with_history(verdict: str, taken: TakenTransition, context: RolloutContext,
 
 def _with_derived_fields(goal: Goal, state: State, snapshot: Snapshot, now: float) -> State:
     """`state` with the fields that follow from the goal and the snapshot alone, in any phase."""
-    state = replace(_with_shadow(goal, _with_preparer(goal, state)), sticky=goal.rollout.sticky)
+    state = with_preparation(goal, replace(_with_shadow(goal, state), sticky=goal.rollout.sticky), snapshot)
     state = _with_min_replicas(goal, state.until(now))
     state = _with_disruption(_with_unavailability(state, snapshot, now), snapshot)
     return _with_fallback(_with_clock(goal, state, snapshot, now), snapshot)
-
-
-def _with_preparer(goal: Goal, state: State) -> State:
-    """A candidate that still loads follows the spec's image for the preparation of its files."""
-    candidate = state.candidate
-    if candidate is None or state.phase is not Phase.LOAD or candidate.input_hash != goal.wanted.input_hash:
-        return state
-    return replace(state, candidate=replace(candidate, preparer=goal.wanted.preparer))
 
 
 def _with_shadow(goal: Goal, state: State) -> State:

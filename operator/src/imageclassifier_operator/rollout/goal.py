@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from imageclassifier_operator.api import ImageClassifier, ModelVersion, RolloutSettings, Step, names
 from imageclassifier_operator.api.model_version import digest
+from imageclassifier_operator.api.preparer import Preparer
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.types import Problem
 from imageclassifier_operator.rollout.state import State
@@ -39,6 +40,8 @@ class Goal:
     """The spec is invalid: the rollout stands still, unless the version under analysis fails."""
     replicas: int = 1
     """The number of model servers of each version."""
+    preparer: Preparer | None = None
+    """The image that searches files which are not where they are expected."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -66,7 +69,10 @@ def goal_of(
     The serving version is immutable: other model files, classes, input or output under its number are
     refused. Its settings may change in place.
     """
-    wanted = ic.candidate(default_serving_image, default_gateway_image)
+    wanted, preparer = (
+        ic.candidate(default_serving_image, default_gateway_image),
+        Preparer.of(ic.gateway, default_gateway_image),
+    )
     refused = None
     serving = state.serving
     if serving is not None and (refused := _refused(serving, wanted)) is not None:
@@ -74,14 +80,9 @@ def goal_of(
     elif serving is not None and serving.input_hash == wanted.input_hash:
         wanted = serving  # keeps its server image, so that an operator upgrade restarts nothing
     elif state.candidate is not None and state.candidate.input_hash == wanted.input_hash:
-        wanted = _with_present_preparer(state.candidate, wanted)
-    elif (
-        serving is not None
-        and serving.version == wanted.version
-        and serving.serving.image is wanted.serving.image is None
-    ):
-        # A change of settings alone does not change the model server's image.
-        wanted = dataclasses.replace(wanted, server_image=serving.server_image)
+        wanted = _with_present_preparer(state.candidate, preparer)
+    elif serving is not None and serving.version == wanted.version:
+        wanted = _with_present_images(serving, wanted)
     # Pausing only stops the clock, and `on_inconclusive` only ends a wait: no version fails by them.
     rules = dataclasses.replace(
         ic.rollout, paused=False, promote_token="", on_inconclusive=RolloutSettings.on_inconclusive
@@ -95,18 +96,28 @@ def goal_of(
         request_timeout_seconds=float(ic.gateway.timeout_seconds),
         refused=refused,
         stopped=ic.stopped,
+        preparer=preparer,
     )
 
 
-def _with_present_preparer(candidate: ModelVersion, wanted: ModelVersion) -> ModelVersion:
+def _with_present_preparer(candidate: ModelVersion, preparer: Preparer) -> ModelVersion:
     """The candidate with the preparer of the spec, whose image or pull secrets may just have been corrected.
 
     The default image stays, so that an operator upgrade restarts nothing.
     """
-    if candidate.preparer is None or wanted.preparer is None:
+    if candidate.preparer is None:
         return candidate
-    preparer = dataclasses.replace(wanted.preparer, default_image=candidate.preparer.default_image)
-    return dataclasses.replace(candidate, preparer=preparer)
+    present = dataclasses.replace(preparer, default_image=candidate.preparer.default_image)
+    return dataclasses.replace(candidate, preparer=present)
+
+
+def _with_present_images(serving: ModelVersion, wanted: ModelVersion) -> ModelVersion:
+    """The version with changed settings, which change neither the default image nor where the files are."""
+    if serving.searches:
+        wanted = dataclasses.replace(wanted, preparer=serving.preparer, searches=True)
+    if serving.serving.image is wanted.serving.image is None:
+        wanted = dataclasses.replace(wanted, server_image=serving.server_image)
+    return wanted
 
 
 def goal_while_invalid(state: State, rollout: RolloutSettings) -> Goal | None:
