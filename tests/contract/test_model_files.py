@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import re
 import subprocess
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from archive_server import archive_server
 from imageclassifier_gateway.contract.class_servable import CLASSES_SIGNATURE, class_servable, with_class_file
 from imageclassifier_gateway.model_files.__main__ import main
 from imageclassifier_gateway.versions import tfserving_pb2 as pb
@@ -147,3 +151,38 @@ def test_a_volume_is_searched_where_the_server_reads_it(tmp_path: Path) -> None:
     (tmp_path / "models" / "team" / "flowers" / "03" / "saved_model.pb").touch()
     assert run(template, "model-search", tmp_path) == 0
     assert base_paths(template) == {"flowers": "/models/team/flowers"}
+
+
+def test_an_archive_is_downloaded_to_where_the_server_reads_it(tmp_path: Path) -> None:
+    with tarfile.open(fileobj=(archive := io.BytesIO()), mode="w:gz") as packed:
+        packed.addfile(tarfile.TarInfo("saved_model.pb"))
+    for folder in (
+        "tls",
+        "model-copy",
+        "etc/imageclassifier/source-ca",
+        "etc/imageclassifier/source-headers",
+    ):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "etc/imageclassifier/source-headers/Authorization").write_text("Bearer abc")
+    with archive_server(tmp_path / "tls") as server:
+        server.files["/flowers-3.tar.gz"] = archive.getvalue()
+        (tmp_path / "etc/imageclassifier/source-ca/ca.pem").write_bytes(server.ca_file.read_bytes())
+        _, template = rendered(
+            {
+                "https": {
+                    "url": f"{server.url}/flowers-{{version}}.tar.gz",
+                    "sha256": hashlib.sha256(archive.getvalue()).hexdigest(),
+                    "caBundle": {"configMap": {"name": "our-ca", "key": "ca.pem"}},
+                    "headersFrom": {"secret": "model-store"},
+                }
+            },
+            modelFile={},
+        )
+        assert run(template, "model-files", tmp_path) == 0
+        assert [request["authorization"] for request in server.requests] == ["Bearer abc"]
+    assert (tmp_path / "model-copy" / "3" / "saved_model.pb").exists()
+    assert base_paths(template)["flowers"] == "/models/flowers"
+    [server_container] = template["spec"]["containers"]
+    mounts = {each["name"]: each["mountPath"] for each in server_container["volumeMounts"]}
+    assert mounts["model"] == "/models/flowers"
+    assert not {"source-ca", "source-headers"} & mounts.keys()

@@ -45,6 +45,12 @@ def case(**picture: Any) -> dict[str, Any]:
     return {"acceptance": {"cases": [{"name": "a", "label": "pizza", "picture": picture}]}}
 
 
+def https(**changed: Any) -> dict[str, Any]:
+    """A model in an archive."""
+    source = {"url": "https://a.example/m-{version}.tar", "sha256": "a" * 64, **changed}
+    return {"model": {"version": 1, "source": {"https": source}}}
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no model": ({"model": None}, "spec.model"),
     "no version": ({"model": {"source": IMAGE["source"]}}, "spec.model.version: Required value"),
@@ -57,7 +63,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "less than or equal to",
     ),
     "no source": ({"model": {"version": 1}}, "Set source.image.reference to the image with the model"),
-    "an empty source": ({"model": {"version": 1, "source": {}}}, "The model has no source, or two"),
+    "an empty source": ({"model": {"version": 1, "source": {}}}, "The model has no source, or several"),
     "a data set without a source": (
         {"rollout": {"acceptance": {"dataset": {"source": {}}}}},
         "The data set has no source, or several",
@@ -84,7 +90,21 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
                 "source": {"image": {"reference": "a"}, "persistentVolumeClaim": {"claimName": "a"}},
             }
         },
-        "The model has no source, or two",
+        "The model has no source, or several",
+    ),
+    "an archive without a digest": (
+        {"model": {"version": 1, "source": {"https": {"url": "https://a.example/m.tar"}}}},
+        "spec.model.source.https.sha256: Required value",
+    ),
+    "an archive without TLS": (https(url="http://a.example/m.tar"), "spec.model.source.https.url"),
+    "an archive with a password in its URL": (
+        https(url="https://a:b@c.example/m"),
+        "spec.model.source.https.url",
+    ),
+    "a digest with a prefix": (https(sha256=f"sha256:{'a' * 57}"), "spec.model.source.https.sha256"),
+    "a CA in another directory": (
+        https(caBundle={"configMap": {"name": "ca", "key": "../ca.pem"}}),
+        "spec.model.source.https.caBundle.configMap.key",
     ),
     "a model name with a slash": ({"model": {**IMAGE, "name": "a/b"}}, "spec.model.name"),
     "an image with a space": (

@@ -7,8 +7,9 @@ import pytest
 
 from imageclassifier_operator import api
 from imageclassifier_operator.api import ModelVersion, contract
+from imageclassifier_operator.api.model_source import ImageSource, VolumeSource
 from imageclassifier_operator.api.rollout import Acceptance, AcceptanceCase, Limits, Step
-from imageclassifier_operator.api.serving import Batching, ImageSource, ServingSettings, VolumeSource
+from imageclassifier_operator.api.serving import Batching, ServingSettings
 from imageclassifier_operator.rollout import goal_of
 from imageclassifier_operator.rollout.state import State
 

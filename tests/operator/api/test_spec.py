@@ -39,7 +39,7 @@ def test_the_directory_in_a_volume_is_the_models_name_unless_said() -> None:
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"model": {"version": 1}}, "spec.model.source has no source, or two"),
+        ({"model": {"version": 1}}, "spec.model.source has no source, or several"),
         (
             {
                 "model": {
@@ -47,7 +47,7 @@ def test_the_directory_in_a_volume_is_the_models_name_unless_said() -> None:
                     "source": {"image": {"reference": "a"}, "persistentVolumeClaim": {"claimName": "b"}},
                 }
             },
-            "spec.model.source has no source, or two",
+            "spec.model.source has no source, or several",
         ),
         ({"model": {"version": 0, "source": {"image": {"reference": "a"}}}}, "spec.model.version is 0"),
         ({"model": {"source": {"image": {"reference": "a"}}}}, "does not match this operator's CRD"),

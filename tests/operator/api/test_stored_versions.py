@@ -41,6 +41,17 @@ sources = st.one_of(
     ),
     st.fixed_dictionaries(
         {
+            "https": st.fixed_dictionaries(
+                {"url": st.just("https://a.example/{version}"), "sha256": st.just("a" * 64)},
+                optional={
+                    "caBundle": st.just({"configMap": {"name": "c", "key": "ca.pem"}}),
+                    "headersFrom": st.just({"secret": "s"}),
+                },
+            )
+        }
+    ),
+    st.fixed_dictionaries(
+        {
             "persistentVolumeClaim": st.fixed_dictionaries(
                 {"claimName": st.just("c")}, optional={"path": st.just("x/y")}
             )

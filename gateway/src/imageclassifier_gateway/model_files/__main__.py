@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..command_line import Parser
+from .archive import Archive, fetch, secret_headers
+from .https_client import Remote
 from .layout import Place, saved_model_directory
 from .listing import listing
-from .refusal import FilesRefusedError
+from .refusal import ArchiveRefusedError, DownloadFailedError, FilesRefusedError
 from .version_directories import version_directory
 
 _DESCRIPTION = """\
@@ -23,10 +25,14 @@ example:
 exit codes:
   0  done
   2  an argument is invalid
-  3  the files cannot be used; the last line of the output says what is there and what to do
+  3  the files are no model that can be served
+  4  the download failed for now; run the command again to continue it
+  5  the archive cannot be downloaded or unpacked
+For 3 to 5 the last line of the output says why, and what to do.
 """
 _PROGRAM = "python -m imageclassifier_gateway.model_files"
 REFUSED = 3
+_EXIT_CODES = {FilesRefusedError: REFUSED, DownloadFailedError: 4, ArchiveRefusedError: 5}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         given.run(given)
-    except FilesRefusedError as error:
-        print(error, file=sys.stderr)
-        return REFUSED
+    except tuple(_EXIT_CODES) as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return _EXIT_CODES[type(error)]
     except OSError as error:
         print(f"{error.filename}: {error.strerror}.", file=sys.stderr)
         return REFUSED
@@ -46,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog=_PROGRAM,
-        usage="%(prog)s COMMAND --base DIRECTORY --version N [OPTIONS]",
+        usage="%(prog)s COMMAND --version N [OPTIONS]",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -63,11 +69,17 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     classes.set_defaults(run=_classes)
+    download = commands.add_parser(
+        "download", help="download the archive with the version, and unpack it", allow_abbrev=False
+    )
+    download.set_defaults(run=_download)
+    for command in (search, classes, download):
+        command.add_argument("--version", type=int, required=True, metavar="N", help="the version")
     for command in (search, classes):
         command.add_argument(
             "--base", type=Path, required=True, metavar="DIRECTORY", help="contains the version directories"
         )
-        command.add_argument("--version", type=int, required=True, metavar="N", help="the version")
+    _add_download_arguments(download)
     search.add_argument(
         "--root", type=Path, required=True, metavar="DIRECTORY", help="the top of the image or volume"
     )
@@ -92,6 +104,28 @@ def _parser() -> argparse.ArgumentParser:
         help="the class file in the directory of the version (default: the one with a usual name)",
     )
     return parser
+
+
+def _add_download_arguments(download: argparse.ArgumentParser) -> None:
+    download.add_argument("--url", required=True, help="the HTTPS URL of a tar, tar.gz or zip file")
+    download.add_argument("--sha256", required=True, metavar="DIGEST", help="the SHA-256 digest of that file")
+    download.add_argument(
+        "--out", type=Path, required=True, metavar="DIRECTORY", help="gets the directory N of the version"
+    )
+    download.add_argument(
+        "--ca-file", type=Path, metavar="FILE", help="certificates to trust, beside those of the system"
+    )
+    download.add_argument(
+        "--headers", type=Path, metavar="DIRECTORY", help="a mounted Secret: each key is the name of a header"
+    )
+
+
+def _download(given: argparse.Namespace) -> None:
+    remote = Remote(given.url, given.ca_file, secret_headers(given.headers))
+    if fetch(Archive(remote, given.sha256, given.version), given.out):
+        print(f"Downloaded version {given.version} from {remote.shown}.")
+    else:
+        print(f"Version {given.version} is there already.")
 
 
 def _search(given: argparse.Namespace) -> None:

@@ -8,32 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .listing import listing, shown_path
+from .other_models import other_model
 from .refusal import FilesRefusedError
 from .version_directories import SAVED_MODEL_FILES, version_directory, version_number
 
-_KERAS = 'Load it with keras.models.load_model, and export it with model.export("{place}").'
-_CONVERT = "Convert it to a SavedModel first."
-#: The end of a file's name -> what the file is, and what to do. The first match counts.
-_OTHER_MODELS = (
-    (".weights.h5", "has only the weights of a Keras model", "Build the model, load them, and export it."),
-    (".keras", "is a Keras model", _KERAS),
-    (".h5", "is a Keras model", _KERAS),
-    (".hdf5", "is a Keras model", _KERAS),
-    (".onnx", "is an ONNX model", "Convert it to a SavedModel first, for example with onnx2tf."),
-    (
-        ".tflite",
-        "is a TensorFlow Lite model",
-        "Export the model from which it was converted as a SavedModel.",
-    ),
-    (".pt", "is a PyTorch model", "Convert it to ONNX, and that to a SavedModel, for example with onnx2tf."),
-    (".pth", "is a PyTorch model", "Convert it to ONNX, and that to a SavedModel, for example with onnx2tf."),
-    (".safetensors", "has only weights", _CONVERT),
-    (".ckpt", "is a checkpoint", "Load it into its model, and export that as a SavedModel."),
-    (".tar", "is an archive", "Unpack it."),
-    (".tar.gz", "is an archive", "Unpack it."),
-    (".tgz", "is an archive", "Unpack it."),
-    (".zip", "is an archive", "Unpack it."),
-)
 _MAX_DEPTH = 3
 _MAX_ENTRIES = 2000
 
@@ -52,10 +30,11 @@ class Place:
     version: int
     field: str
     names_only: bool = False
+    root_name: str = "The volume"
 
     def shown(self, path: Path) -> str:
         """A path as the user knows it."""
-        return shown_path(path.relative_to(self.root))
+        return self.root_name if path == self.root else shown_path(path.relative_to(self.root))
 
     def exists(self, path: Path) -> bool:
         """Whether there is a file or a directory."""
@@ -91,10 +70,9 @@ def saved_model_directory(place: Place) -> Path:
 
 def _no_base(place: Place) -> str:
     above = next(each for each in place.base.parents if each.is_dir() or each == place.root)
-    where = "The volume" if above == place.root else place.shown(above)
     return (
-        f"There is no directory {place.shown(place.base)}. {where} contains {listing(above)}. Put the "
-        f"SavedModel into {place.wanted}, or correct {place.field}."
+        f"There is no directory {place.shown(place.base)}. {place.shown(above)} contains {listing(above)}. "
+        f"{_put_there(place)}"
     )
 
 
@@ -120,7 +98,11 @@ def _no_version(place: Place) -> str:
             f"{base} has no version {place.version}, only {which}. Set spec.model.version to one that "
             f"exists, or put the SavedModel into {place.wanted}."
         )
-    return f"There is no directory {place.wanted}. {_instead(place, place.base)}"
+    return f"There is no directory {place.wanted}. {_instead(place, place.base, _put_there(place))}"
+
+
+def _put_there(place: Place) -> str:
+    return f"Put the SavedModel into {place.wanted}, or correct {place.field}."
 
 
 def _no_saved_model(place: Place, directory: Path) -> str:
@@ -137,21 +119,19 @@ def _no_saved_model(place: Place, directory: Path) -> str:
             f"{', '.join(place.shown(each) for each in deeper[:5])}. Keep one model, and move its files to "
             f"{shown}."
         )
-    return f"{shown} has no saved_model.pb. {_instead(place, directory)}"
+    return f"{shown} has no saved_model.pb. {_instead(place, directory, _put_there(place))}"
 
 
-def _instead(place: Place, directory: Path) -> str:
-    """What a directory without a SavedModel contains, and what to do."""
+def _instead(place: Place, directory: Path, otherwise: str) -> str:
+    """What a directory without a SavedModel contains, and what to do. `otherwise`: if nothing there helps."""
     contains = f"{place.shown(directory)} contains {listing(directory)}."
     folders = [directory, *_below(directory)]
     names = [entry.name for folder in folders for entry in _entries(folder) if not entry.is_dir()]
-    for end, meaning, advice in _OTHER_MODELS:
-        if name := next((name for name in sorted(names) if name.lower().endswith(end)), None):
-            todo = advice.format(place=place.version)
-            return f"{contains} {shown_path(Path(name))} {meaning}, which is not served. {todo}"
+    if other := other_model(names, place.version):
+        return f"{contains} {other}"
     if (directory / "variables").is_dir():
         return f"{contains} The copy is incomplete. Copy the whole directory that the export has written."
-    return f"{contains} Put the SavedModel into {place.wanted}, or correct {place.field}."
+    return f"{contains} {otherwise}"
 
 
 def _below(directory: Path) -> Iterator[Path]:
@@ -174,3 +154,23 @@ def _entries(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except OSError:
         return []
+
+
+def packed_model_directory(unpacked: Path, version: int) -> Path:
+    """The directory with the only SavedModel, or with that of the version, in an unpacked archive.
+
+    Raises FilesRefusedError if there is none, or a choice.
+    """
+    place = Place(unpacked, unpacked, version, "spec.model.source.https.url", root_name="The archive")
+    found = [each for each in (unpacked, *_below(unpacked)) if place.has_saved_model(each)]
+    numbered = [each for each in found if version_number(each.name) == version]
+    if len(found) == 1 or len(numbered) == 1:
+        return numbered[0] if len(numbered) == 1 else found[0]
+    if found:
+        names = ", ".join(place.shown(each) for each in found[:5])
+        raise FilesRefusedError(
+            f"The archive contains {len(found)} models, in {names}. Pack only that of version {version}, or "
+            f"call its directory {version}."
+        )
+    todo = "Pack the directory that the export of the model has written."
+    raise FilesRefusedError(f"The archive has no saved_model.pb. {_instead(place, unpacked, todo)}")

@@ -1,5 +1,26 @@
-"""The error of this folder."""
+"""The errors of this folder. Their messages are for `status.conditions`: what is wrong, and what to do."""
+
+import errno
+
+#: The numbers of the OSErrors that mean that a disk is full.
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class FilesRefusedError(Exception):
-    """The files cannot be used. The message says what is there and what to do, for `status.conditions`."""
+    """The files are not a model that can be served."""
+
+
+class ArchiveRefusedError(Exception):
+    """The archive cannot be downloaded or unpacked, and a retry would not help."""
+
+
+def no_space(error: OSError) -> ArchiveRefusedError:
+    """The error for a node without enough disk space."""
+    return ArchiveRefusedError(
+        f"The model does not fit on the node: {error.strerror}. Raise the limit of ephemeral-storage in "
+        "spec.serving.resources, or use nodes with more."
+    )
+
+
+class DownloadFailedError(Exception):
+    """The download failed for now. Kubernetes runs the container again, which continues the download."""

@@ -16,6 +16,12 @@ from imageclassifier_operator.api.gateway import (
     GatewaySettings,
     GatewayUrls,
 )
+from imageclassifier_operator.api.model_source import (
+    HttpsSource,
+    ImageSource,
+    ModelSource,
+    VolumeSource,
+)
 from imageclassifier_operator.api.model_version import ModelVersion
 from imageclassifier_operator.api.rollout import (
     Acceptance,
@@ -27,13 +33,7 @@ from imageclassifier_operator.api.rollout import (
     Step,
     Sticky,
 )
-from imageclassifier_operator.api.serving import (
-    Batching,
-    ImageSource,
-    ModelSource,
-    ServingSettings,
-    VolumeSource,
-)
+from imageclassifier_operator.api.serving import Batching, ServingSettings
 
 __all__ = [
     "Acceptance",
@@ -49,6 +49,7 @@ __all__ = [
     "GatewayService",
     "GatewaySettings",
     "GatewayUrls",
+    "HttpsSource",
     "ImageClassifier",
     "ImageSource",
     "InvalidSpec",

@@ -13,12 +13,13 @@ from imageclassifier_operator.api.autoscaling import Autoscaling
 from imageclassifier_operator.api.contract import parse_contract
 from imageclassifier_operator.api.errors import InvalidSpec
 from imageclassifier_operator.api.gateway import GatewaySettings
+from imageclassifier_operator.api.model_source import HttpsSource, ModelSource, parse_source
 from imageclassifier_operator.api.model_version import ModelVersion
 from imageclassifier_operator.api.preparer import Preparer
 from imageclassifier_operator.api.quantity import cores
 from imageclassifier_operator.api.removed_fields import refuse_removed_fields
 from imageclassifier_operator.api.rollout import RolloutSettings
-from imageclassifier_operator.api.serving import ModelSource, ServingSettings, parse_source
+from imageclassifier_operator.api.serving import ServingSettings
 from imageclassifier_operator.api.unsure import parse_unsure
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
@@ -65,7 +66,7 @@ class ImageClassifier:
             unsure=self.unsure,
             server_image=self.serving.image or default_serving_image,
         )
-        if version.class_file is None:
+        if version.class_file is None and not isinstance(version.source, HttpsSource):
             return version
         return replace(version, preparer=Preparer.of(self.gateway, default_gateway_image))
 

@@ -5,7 +5,8 @@ from typing import Self
 
 from imageclassifier_operator.api.autoscaling import Autoscaling
 from imageclassifier_operator.api.json import Json
-from imageclassifier_operator.api.serving import canonical_resources, secret_names
+from imageclassifier_operator.api.model_source import secret_names
+from imageclassifier_operator.api.serving import canonical_resources
 
 GATEWAY_RESOURCES: Json = {
     "requests": {"cpu": "50m", "memory": "192Mi"},

@@ -14,8 +14,14 @@ from typing import Any, Self
 
 from imageclassifier_operator.api.class_list import identity
 from imageclassifier_operator.api.contract import without_defaults
+from imageclassifier_operator.api.model_source import (
+    HttpsSource,
+    ImageSource,
+    ModelSource,
+    source_from_json,
+)
 from imageclassifier_operator.api.preparer import Preparer
-from imageclassifier_operator.api.serving import ImageSource, ModelSource, ServingSettings, source_from_json
+from imageclassifier_operator.api.serving import ServingSettings
 
 
 def digest(value: Any) -> str:
@@ -98,6 +104,8 @@ class ModelVersion:
 
     def _files(self) -> Any:
         source = self.source
+        if isinstance(source, HttpsSource):
+            return [source.sha256]  # the same files, wherever they are
         return source.image if isinstance(source, ImageSource) else [source.claim_name, source.path]
 
     def _meaning(self) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from imageclassifier_operator.api.gateway import GatewaySettings
-from imageclassifier_operator.api.serving import secret_names
+from imageclassifier_operator.api.model_source import secret_names
 
 
 @dataclass(frozen=True)

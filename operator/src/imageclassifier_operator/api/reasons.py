@@ -75,7 +75,11 @@ class Reason(StrEnum):
         "ContainerConfigInvalid",
         "The kubelet cannot create the container from its settings.",
     )
-    MODEL_NOT_FOUND = "ModelNotFound", "The image or volume contains no SavedModel of this name and version."
+    MODEL_NOT_FOUND = "ModelNotFound", "The source contains no SavedModel of this name and version."
+    MODEL_DOWNLOAD_FAILED = (
+        "ModelDownloadFailed",
+        "The archive of `spec.model.source.https` cannot be downloaded or unpacked.",
+    )
     MODEL_LOAD_FAILED = "ModelLoadFailed", "TensorFlow Serving cannot load the model."
     OUT_OF_MEMORY = "OutOfMemory", "A container was killed because it exceeded its memory limit."
     CONTAINER_CRASHED = "ContainerCrashed", "A container ended with an error."

@@ -1,76 +1,12 @@
-"""`spec.model.source` and `spec.serving`: the source of the model's files, and the model server."""
+"""`spec.serving`: the model server."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from imageclassifier_operator.api.errors import InvalidSpec
 from imageclassifier_operator.api.json import Json
+from imageclassifier_operator.api.model_source import secret_names
 from imageclassifier_operator.api.quantity import canonical
-
-
-@dataclass(frozen=True)
-class ImageSource:
-    """An image with the model under `/models/<model name>/<version>`, and with the command `cp`."""
-
-    image: str
-    pull_policy: str | None = None
-    pull_secrets: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON form that `source_from_json` reads."""
-        return {
-            "image": self.image,
-            "imagePullPolicy": self.pull_policy,
-            "imagePullSecrets": [{"name": name} for name in self.pull_secrets],
-        }
-
-
-@dataclass(frozen=True)
-class VolumeSource:
-    """A PersistentVolumeClaim with the model under `<path>/<version>`."""
-
-    claim_name: str
-    path: str
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON form that `source_from_json` reads."""
-        return {"persistentVolumeClaim": {"claimName": self.claim_name, "path": self.path}}
-
-
-ModelSource = ImageSource | VolumeSource
-
-
-def parse_source(source: Json, *, model_name: str, version: int) -> ModelSource:
-    """Read `spec.model.source`, and fill in `{version}`. Raises InvalidSpec for no source, or two."""
-    image, claim = source.get("image"), source.get("persistentVolumeClaim")
-    if (image is None) == (claim is None):
-        raise InvalidSpec(
-            "spec.model.source has no source, or two. Set exactly one of image and persistentVolumeClaim."
-        )
-    if image is not None:
-        reference = image["reference"].replace("{version}", str(version))
-        return ImageSource(reference, image.get("pullPolicy"), secret_names(image.get("pullSecrets")))
-    assert claim is not None
-    return VolumeSource(claim["claimName"], claim.get("path") or model_name)
-
-
-def source_from_json(stored: Json) -> ModelSource:
-    """The inverse of `to_json` of a source. Raises KeyError or TypeError for any other document."""
-    if "image" in stored:
-        secrets = secret_names(stored["imagePullSecrets"])
-        return ImageSource(stored["image"], stored["imagePullPolicy"], secrets)
-    claim = stored["persistentVolumeClaim"]
-    return VolumeSource(claim["claimName"], claim["path"])
-
-
-def secret_names(secrets: Sequence[Json] | None) -> tuple[str, ...]:
-    """The names in a list of pull secrets.
-
-    >>> secret_names([{"name": "registry"}])
-    ('registry',)
-    """
-    return tuple(secret["name"] for secret in secrets or ())
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,16 @@ _PULL_REASONS = (
 )  # fmt: skip
 _CREATE_REASONS = ("CreateContainerConfigError", "CreateContainerError")
 
-_REFUSED = 3
-"""The exit code of `imageclassifier_gateway.model_files` when the files cannot be used."""
+# Exit codes of `imageclassifier_gateway.model_files`, whose last line is a message for the user.
+_REFUSED, _DOWNLOAD_FAILED, _ARCHIVE_REFUSED = 3, 4, 5
+_NOT_USABLE = {
+    ("model-classes", _REFUSED): Reason.CONTRACT_INVALID,
+    ("model-search", _REFUSED): Reason.MODEL_NOT_FOUND,
+    ("model-files", _REFUSED): Reason.MODEL_NOT_FOUND,
+    ("model-files", _DOWNLOAD_FAILED): Reason.MODEL_DOWNLOAD_FAILED,
+    ("model-files", _ARCHIVE_REFUSED): Reason.MODEL_DOWNLOAD_FAILED,
+}
+"""What it means that the container of this name ended with this code."""
 
 
 def container_problem(pod: Json, status: Json, *, init: bool) -> Problem | None:
@@ -59,9 +67,10 @@ def _image_pull_problem(where: str, pod: Json, status: Json, message: str) -> Pr
 
 def _pull_secrets_field(pod: Json, container: str) -> str:
     """The field of the spec with the pull secrets for the image of a container."""
-    if container in ("model-files", "model-names") and _claim(pod) is None:
+    if container in ("model-files", "model-names") and _claim(pod) is None and not _is_downloaded(pod):
         return "spec.model.source.image.pullSecrets"
-    part = "serving" if container in ("model-files", "model-server") else "gateway"
+    is_servers = container == "model-server" or (container == "model-files" and not _is_downloaded(pod))
+    part = "serving" if is_servers else "gateway"
     return f"spec.{part}.imagePullSecrets"
 
 
@@ -99,12 +108,12 @@ def _termination_problem(where: str, pod: Json, status: Json, ended: Json) -> Pr
             "down. Kubernetes restarts the container. If this continues, look at the pod and its node with "
             "kubectl describe.",
         )
-    if status["name"] == "model-classes" and ended.get("exitCode") == _REFUSED:
-        return Problem(Reason.CONTRACT_INVALID, f"{where}: {last_line(message)}.", fatal=True)
-    if status["name"] == "model-search" and ended.get("exitCode") == _REFUSED:
-        why = f"{_origin(pod)}: {last_line(message)}."
-        return Problem(Reason.MODEL_NOT_FOUND, f"{where}: {why}", fatal=True)
-    if status["name"] in ("model-files", "model-names"):
+    unusable = _NOT_USABLE.get((status["name"], ended.get("exitCode", 0)))
+    if unusable is not None and (status["name"] != "model-files" or _is_downloaded(pod)):
+        origin = f"{_origin(pod)}: " if status["name"] == "model-search" else ""
+        is_final = ended.get("exitCode") != _DOWNLOAD_FAILED
+        return Problem(unusable, f"{where}: {origin}{last_line(message)}.", fatal=is_final)
+    if status["name"] in ("model-files", "model-names") and not _is_downloaded(pod):
         # The next pods of a version whose files were not found search them, so it has not failed yet.
         is_searched = bool(_container_spec(pod, "model-search"))
         why = f"{where}: {_model_not_found(pod, status, message)}"
@@ -150,6 +159,11 @@ def _model_not_found(pod: Json, status: Json, log: str) -> str:
         f"the model's files cannot be copied from image {image}: {error_line(log)}. Put them under "
         f"{directory}/, readable by any user. {_LAYOUT}"
     )
+
+
+def _is_downloaded(pod: Json) -> bool:
+    """Whether the init container `model-files` downloads an archive, with the gateway's image."""
+    return "download" in (_container_spec(pod, "model-files").get("args") or ())
 
 
 def _origin(pod: Json) -> str:

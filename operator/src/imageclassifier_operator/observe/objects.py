@@ -84,15 +84,21 @@ def versions(objects: Objects, wanted: Mapping[int, Json | None]) -> dict[int, V
             ),
             unresponsive=any(map(is_unresponsive, current)),
             disrupted_at=disrupted_at(current),
-            model_digest="" if _is_from_volume(deployment) else model_digest(current),
+            model_digest=_digest_of_files(deployment, current),
         )
     return found
 
 
-def _is_from_volume(deployment: Json) -> bool:
-    """Whether the model comes from a PersistentVolumeClaim, so that no image contains it."""
-    volumes = deployment["spec"]["template"].get("spec", {}).get("volumes") or ()
-    return any(volume["name"] == "model" and "persistentVolumeClaim" in volume for volume in volumes)
+def _digest_of_files(deployment: Json, pods: Sequence[Json]) -> str:
+    """The digest of the image or archive with the model; empty if it is on a PersistentVolumeClaim."""
+    spec = deployment["spec"]["template"].get("spec", {})
+    for container in spec.get("initContainers") or ():
+        arguments = container.get("args") or ()
+        if "--sha256" in arguments:
+            return f"sha256:{arguments[arguments.index('--sha256') + 1]}"
+    volumes = spec.get("volumes") or ()
+    is_claim = any(volume["name"] == "model" and "persistentVolumeClaim" in volume for volume in volumes)
+    return "" if is_claim else model_digest(pods)
 
 
 def _problem(pods: Iterable[Json], deployment: Json, warnings: Iterable[Json]) -> Problem | None:

@@ -23,6 +23,7 @@ from imageclassifier_operator.observe.types import Problem
 
 _SEVERITY = (
     Reason.MODEL_NOT_FOUND,
+    Reason.MODEL_DOWNLOAD_FAILED,
     Reason.MODEL_LOAD_FAILED,
     Reason.CONTRACT_INVALID,
     Reason.OUT_OF_MEMORY,

@@ -3,7 +3,7 @@
 import logging
 
 from imageclassifier_operator import metrics
-from imageclassifier_operator.api import ImageSource, names
+from imageclassifier_operator.api import HttpsSource, ImageSource, names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS, SERVICES, STATUS_FIELD_MANAGER
 from imageclassifier_operator.api.reasons import Reason
@@ -36,16 +36,13 @@ class StatusWriter:
         """Write the status if it changed, and post an Event about what prevents the operator from acting."""
         ic = request.ic
         service = self._cache.get(SERVICES, request.key, names.gateway_name(ic.name))
-        # A model from a volume has no digest: the init container's image is then the model server's.
-        from_image = state.serving is not None and isinstance(state.serving.source, ImageSource)
-        pods = request.objects.serving_pods(state.serving.version) if state.serving and from_image else []
         facts = document.Facts(
             name=ic.name,
             generation=ic.generation,
             live=request.body.get("status") or {},
             now=request.now,
             url=objects.url(ic, service),
-            model_digest=objects.model_digest(pods),
+            model_digest=_model_digest(request, state),
             blocked=blocked,
         )
         await self._apply_status(request, facts, goal, state, snapshot)
@@ -119,3 +116,15 @@ class StatusWriter:
         memory.status_due = None
         written = await self._client.apply_status(request.body, status)
         self._cache.record_write(IMAGE_CLASSIFIERS, key, written)
+
+
+def _model_digest(request: ValidRequest, state: State) -> str:
+    """The digest of the serving version's image or archive; empty for a volume, which has none."""
+    if state.serving is None:
+        return ""
+    source = state.serving.source
+    if isinstance(source, HttpsSource):
+        return f"sha256:{source.sha256}"
+    if isinstance(source, ImageSource):
+        return objects.model_digest(request.objects.serving_pods(state.serving.version))
+    return ""  # the image of its init container is not the model's

@@ -5,20 +5,22 @@ them into a volume with the image's own `cp`. The command names saved_model.pb b
 fails with one line when that file is missing, and the image needs no shell. From a PersistentVolumeClaim they
 are mounted read-only, and the init container checks them with a `cp` of that file to /dev/null.
 
-If the version is missing, the next pods have an init container of the gateway's image that searches it: the
-directory may be called 0003, or the message says what lies there instead. It reads a PersistentVolumeClaim
-itself. From an image, the image's own `cp` first writes symbolic links with the names of all files. Then the
-search leaves a link to the directory, through which the copy finds it.
+If the version is missing there, the next pods have an init container of the gateway's image that searches it:
+the directory may be called 0003, or the message says what lies there instead. It reads a mounted volume. From
+an image, the image's own `cp` first writes symbolic links with the names of all files. Then the search leaves
+a link to the directory, through which the copy finds it.
 
 If the classes are in a file of the model, another init container, of the gateway's image, writes a tiny
 model beside it that returns them. The operator itself never reads the files of a model.
+
+An archive behind an HTTPS URL is downloaded and unpacked by the gateway's image.
 
 The init containers have the server's resources; they run before the server, so this costs nothing.
 """
 
 from dataclasses import dataclass, replace
 
-from imageclassifier_operator.api import ImageSource, ModelVersion
+from imageclassifier_operator.api import HttpsSource, ImageSource, ModelVersion, VolumeSource
 from imageclassifier_operator.render.model_server_config import CLASSES_ROOT, MODEL_ROOT, base_path
 from imageclassifier_operator.render.shared_parts import Manifest, container
 
@@ -30,6 +32,8 @@ CLASSES_CONTAINER = "model-classes"
 NAMES_ROOT = "/model-names"
 """Contains the names of the files of the image, and the link to the directory of the version."""
 _COPY_ROOT = "/model-copy"
+_CA_DIRECTORY = "/etc/imageclassifier/source-ca"
+_HEADERS_DIRECTORY = "/etc/imageclassifier/source-headers"
 _PROGRAM = ("python", "-m", "imageclassifier_gateway.model_files")
 
 
@@ -51,51 +55,70 @@ def model_files(served: ModelVersion) -> ModelFiles:
 
 def _files(served: ModelVersion) -> ModelFiles:
     mount: Manifest = {"name": "model", "mountPath": MODEL_ROOT, "readOnly": True}
-    if isinstance(served.source, ImageSource):
-        mount["mountPath"] = base_path(served)
-        volume: Manifest = {"name": "model", "emptyDir": {}}
-        init, secrets = _copy(served, served.source), served.source.pull_secrets
-    else:
-        claim = {"claimName": served.source.claim_name, "readOnly": True}
-        volume = {"name": "model", "persistentVolumeClaim": claim}
-        init, secrets = _check(served, mount), ()
-    return ModelFiles([volume], [mount], [init], secrets)
+    source = served.source
+    if isinstance(source, VolumeSource):
+        claim = {"claimName": source.claim_name, "readOnly": True}
+        volume: Manifest = {"name": "model", "persistentVolumeClaim": claim}
+        return ModelFiles([volume], [mount], [_check(served, mount)], ())
+    mount["mountPath"] = base_path(served)
+    parts = ModelFiles([{"name": "model", "emptyDir": {}}], [mount], [], ())
+    if isinstance(source, HttpsSource):
+        return _downloaded_files(served, source, parts)
+    return replace(parts, init_containers=[_copy(served, source)], pull_secrets=source.pull_secrets)
+
+
+def _downloaded_files(served: ModelVersion, source: HttpsSource, parts: ModelFiles) -> ModelFiles:
+    """The parts for an archive, which the gateway's program downloads and unpacks."""
+    assert served.preparer is not None, "a version that is downloaded has an image for that"
+    arguments = ["download", "--url", source.url, "--sha256", source.sha256, "--out", _COPY_ROOT]
+    mounts: list[Manifest] = [{"name": "model", "mountPath": _COPY_ROOT}]
+    volumes = list(parts.volumes)
+    if source.ca_bundle is not None:
+        name, key = source.ca_bundle
+        arguments += ["--ca-file", f"{_CA_DIRECTORY}/{key}"]
+        mounts.append({"name": "source-ca", "mountPath": _CA_DIRECTORY, "readOnly": True})
+        # Optional: the program reports what is missing, also a key.
+        volumes.append({"name": "source-ca", "configMap": {"name": name, "optional": True}})
+    if source.headers_secret is not None:
+        arguments += ["--headers", _HEADERS_DIRECTORY]
+        mounts.append({"name": "source-headers", "mountPath": _HEADERS_DIRECTORY, "readOnly": True})
+        volumes.append({"name": "source-headers", "secret": {"secretName": source.headers_secret}})
+    init = _prepare(served, FILES_CONTAINER, arguments, mounts)
+    return ModelFiles(volumes, parts.mounts, [init], served.preparer.pull_secrets)
 
 
 def _searched_files(served: ModelVersion) -> ModelFiles:
     """The parts for a version whose directory has another name, or is missing."""
     parts, source = _files(served), served.source
+    if isinstance(source, HttpsSource):
+        return parts  # the archive was searched when it was unpacked
     assert served.preparer is not None, "a version that is searched has an image for that"
-    secrets = (*parts.pull_secrets, *served.preparer.pull_secrets)
-    if not isinstance(source, ImageSource):
-        field = "spec.model.source.persistentVolumeClaim.path"
-        arguments = ["--root", MODEL_ROOT, "--base", base_path(served), "--field", field]
-        search = _prepare(served, SEARCH_CONTAINER, ["search", *arguments], parts.mounts)
-        return replace(parts, init_containers=[search], pull_secrets=secrets)
+    parts = replace(parts, pull_secrets=(*parts.pull_secrets, *served.preparer.pull_secrets))
+    if isinstance(source, ImageSource):
+        return _searched_image(served, source, parts)
+    field = "spec.model.source.persistentVolumeClaim.path"
+    arguments = ["search", "--root", MODEL_ROOT, "--base", base_path(served), "--field", field]
+    return replace(parts, init_containers=[_prepare(served, SEARCH_CONTAINER, arguments, parts.mounts)])
+
+
+def _searched_image(served: ModelVersion, source: ImageSource, parts: ModelFiles) -> ModelFiles:
+    """Copies the names of all files, finds the directory among them, and copies that."""
     names: Manifest = {"name": "model-names", "mountPath": NAMES_ROOT}
     copies: Manifest = {"name": "model", "mountPath": _COPY_ROOT}
     link = f"{NAMES_ROOT}/version"
     base = f"{NAMES_ROOT}{MODEL_ROOT}/{served.model_name}"
-    arguments = ["--root", NAMES_ROOT, "--base", base, "--field", "spec.model.name", "--link", link]
-    search = ["search", *arguments, "--out", _COPY_ROOT]
-    copied = f"{_COPY_ROOT}/{served.version}/"
-    return ModelFiles(
-        [*parts.volumes, {"name": "model-names", "emptyDir": {}}],
-        parts.mounts,
-        [
-            _of_image(
-                served, source, NAMES_CONTAINER, ["cp", "-RHsf", MODEL_ROOT, f"{NAMES_ROOT}/"], [names]
-            ),
+    places = ["--root", NAMES_ROOT, "--base", base, "--link", link, "--out", _COPY_ROOT]
+    search = ["search", *places, "--field", "spec.model.name"]
+    copy_names = ["cp", "-RHsf", MODEL_ROOT, f"{NAMES_ROOT}/"]
+    copy_files = ["cp", "-RLf", f"{link}/.", f"{_COPY_ROOT}/{served.version}/"]
+    return replace(
+        parts,
+        volumes=[*parts.volumes, {"name": "model-names", "emptyDir": {}}],
+        init_containers=[
+            _of_image(served, source, NAMES_CONTAINER, copy_names, [names]),
             _prepare(served, SEARCH_CONTAINER, search, [names, copies]),
-            _of_image(
-                served,
-                source,
-                FILES_CONTAINER,
-                ["cp", "-RLf", f"{link}/.", copied],
-                [{**names, "readOnly": True}, copies],
-            ),
+            _of_image(served, source, FILES_CONTAINER, copy_files, [{**names, "readOnly": True}, copies]),
         ],
-        secrets,
     )
 
 

@@ -1,4 +1,4 @@
-"""The model server of one version: its Deployment, headless Service and PodDisruptionBudget.
+"""The model server of one version: its Deployment, headless Service, NetworkPolicy and PodDisruptionBudget.
 
 The server's configuration files are annotations of its pod, mounted through the downward API. That needs no
 further object, and a changed file replaces the pods.
@@ -15,6 +15,7 @@ from imageclassifier_operator.render.model_server_config import (
     config_files,
     server_flags,
 )
+from imageclassifier_operator.render.network_policy import download_policies
 from imageclassifier_operator.render.shared_parts import (
     TMP_MOUNT,
     TMP_VOLUME,
@@ -100,6 +101,7 @@ def serving_children(
                 ],
             },
         },
+        *download_policies(ic, served),
         *disruption_budgets(
             meta(), selector, max(replicas, ic.autoscaling.max_replicas if ic.autoscaling else 0)
         ),

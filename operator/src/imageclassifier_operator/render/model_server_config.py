@@ -3,7 +3,7 @@
 import json
 import math
 
-from imageclassifier_operator.api import ImageSource, ModelVersion, names
+from imageclassifier_operator.api import ModelVersion, VolumeSource, names
 from imageclassifier_operator.api.quantity import cores
 from imageclassifier_operator.api.serving import Batching
 
@@ -72,9 +72,9 @@ def batching_config(batching: Batching, cpu_limit: str | None) -> str:
 
 def base_path(served: ModelVersion) -> str:
     """The directory in the pod that contains the version directories."""
-    if isinstance(served.source, ImageSource):
-        return f"{MODEL_ROOT}/{served.model_name}"
-    return f"{MODEL_ROOT}/{served.source.path}".rstrip("/")
+    if isinstance(served.source, VolumeSource):
+        return f"{MODEL_ROOT}/{served.source.path}".rstrip("/")
+    return f"{MODEL_ROOT}/{served.model_name}"
 
 
 def server_flags(served: ModelVersion, timeout_seconds: int) -> list[str]:

@@ -1,7 +1,7 @@
 """The NetworkPolicies: which connections an ImageClassifier's pods may accept and open.
 
 - Model servers accept connections of the gateway and the verification Jobs of the same ImageClassifier. They
-  open none.
+  open none, unless the model is downloaded: then to DNS and to any address outside of the node.
 - The gateway accepts any connection on its public port. On its internal port it accepts the operator's, and
   those of Prometheus if the installation names its namespace. It may connect to DNS, to the model servers,
   and to the public internet, from which it fetches pictures; to private networks only if the spec allows it.
@@ -13,7 +13,7 @@ Network plugins always allow the kubelet's probes, which come from the node.
 
 from typing import Any
 
-from imageclassifier_operator.api import ImageClassifier, names
+from imageclassifier_operator.api import HttpsSource, ImageClassifier, ModelVersion, names
 from imageclassifier_operator.render.shared_parts import Installation, Manifest, metadata
 
 # The gateway's own rules for addresses (imageclassifier_gateway) as address blocks, as a second line of
@@ -83,6 +83,26 @@ def network_policies(ic: ImageClassifier, installation: Installation) -> tuple[M
     )
 
 
+def download_policies(ic: ImageClassifier, served: ModelVersion) -> tuple[Manifest, ...]:
+    """The policy of a version whose pods download their model. It is added to that of all model servers."""
+    source = served.source
+    if not isinstance(source, HttpsSource):
+        return ()
+    name = names.serving_name(ic.name, served.version)
+    policy: Manifest = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata(ic, name, component="serving", version=served.version),
+        "spec": {
+            "podSelector": {"matchLabels": names.selector(ic.name, "serving", served.version)},
+            "policyTypes": ["Egress"],
+            # A redirect or a proxy may have another port than the URL.
+            "egress": [_dns(), _servers(allow_private_networks=True)],
+        },
+    }
+    return (policy,)
+
+
 def _policy(
     ic: ImageClassifier,
     name: str,
@@ -126,26 +146,31 @@ def _prometheus_ingress(installation: Installation) -> list[Manifest]:
 
 def _client_egress(ic: ImageClassifier) -> list[Manifest]:
     return [
-        {
-            "to": [
-                {
-                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
-                    "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
-                },
-                {"ipBlock": {"cidr": _NODE_LOCAL_DNS}},
-            ],
-            "ports": [{"port": 53, "protocol": "UDP"}, _tcp(53)],
-        },
+        _dns(),
         {
             "to": [{"podSelector": {"matchLabels": names.selector(ic.name, "serving")}}],
             "ports": [_tcp(names.MODEL_GRPC_PORT)],
         },
-        _pictures(allow_private_networks=ic.gateway.urls.allow_private_networks),
+        _servers(allow_private_networks=ic.gateway.urls.allow_private_networks),
     ]
 
 
-def _pictures(*, allow_private_networks: bool) -> Manifest:
-    """Where pictures may be fetched from. A URL may contain any port."""
+def _dns() -> Manifest:
+    """The name servers of the cluster."""
+    return {
+        "to": [
+            {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+                "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+            },
+            {"ipBlock": {"cidr": _NODE_LOCAL_DNS}},
+        ],
+        "ports": [{"port": 53, "protocol": "UDP"}, _tcp(53)],
+    }
+
+
+def _servers(*, allow_private_networks: bool) -> Manifest:
+    """Where pictures and models may be fetched from. A URL may contain any port."""
     closed = _FORBIDDEN_IPV4 if allow_private_networks else (*_PRIVATE_IPV4, *_FORBIDDEN_IPV4)
     blocks = [{"cidr": "0.0.0.0/0", "except": list(closed)}, _PUBLIC_IPV6]
     if allow_private_networks:

@@ -1,0 +1,138 @@
+"""HTTPS requests for the archive of a model: redirects, proxies, a private CA, and headers from a Secret."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+
+from .. import __version__
+from .refusal import ArchiveRefusedError
+
+#: How long to wait for a connection or for the next bytes.
+_TIMEOUT_SECONDS = 30
+_FIELD = "spec.model.source.https"
+#: Responses that a later request may not get.
+_TEMPORARY = (408, 425, 429)
+
+
+@dataclass(frozen=True)
+class Remote:
+    """The URL of an archive, and how to get it. `headers` come from the user's Secret, only for its host."""
+
+    url: str
+    ca_file: Path | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> str:
+        """The URL without its query, which may be a credential."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to HTTPS only. The Secret's headers go to the host of the URL and to no other."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if urlsplit(newurl).scheme != "https":
+            raise ArchiveRefusedError(
+                f"{self._remote.shown} redirects to a URL that is not HTTPS. Set {_FIELD}.url to another "
+                "server."
+            )
+        following = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if following is not None and urlsplit(newurl).netloc == urlsplit(self._remote.url).netloc:
+            _add_headers(following, self._remote)
+        return following
+
+
+def open_url(remote: Remote, offset: int) -> Any:
+    """The response with the archive from byte `offset` on, if the server supports that, or from the start.
+
+    Raises ArchiveRefusedError if a retry would not help, OSError or HTTPException otherwise.
+    """
+    request = urllib.request.Request(remote.url)  # noqa: S310 - the director below knows only HTTPS
+    request.add_header("User-Agent", f"imageclassifier-gateway/{__version__}")
+    request.add_header("Accept-Encoding", "identity")
+    if offset:
+        request.add_header("Range", f"bytes={offset}-")
+    _add_headers(request, remote)
+    try:
+        return _director(remote).open(request, timeout=_TIMEOUT_SECONDS)
+    except HTTPError as error:
+        with error:
+            if error.code in _TEMPORARY or error.code >= 500 or error.code == 416:
+                raise
+            raise ArchiveRefusedError(_refusal(remote, error)) from None
+    except URLError as error:
+        if isinstance(error.reason, ssl.SSLCertVerificationError):
+            raise ArchiveRefusedError(
+                f"The certificate of the server of {remote.shown} cannot be verified: "
+                f"{error.reason.verify_message.rstrip('.')}. If a private CA has signed it, set "
+                f"{_FIELD}.caBundle."
+            ) from None
+        raise
+
+
+def _director(remote: Remote) -> urllib.request.OpenerDirector:
+    director = urllib.request.OpenerDirector()
+    handlers = (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPSHandler(context=_context(remote)),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.UnknownHandler(),
+        _SafeRedirects(remote),
+    )
+    for handler in handlers:
+        director.add_handler(handler)
+    return director
+
+
+def _context(remote: Remote) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if remote.ca_file is not None:
+        try:
+            context.load_verify_locations(remote.ca_file)
+        except (ssl.SSLError, OSError):
+            raise ArchiveRefusedError(
+                f"The key of {_FIELD}.caBundle does not exist or contains no certificate in PEM form. "
+                "Correct it."
+            ) from None
+    return context
+
+
+def _add_headers(request: urllib.request.Request, remote: Remote) -> None:
+    for name, value in remote.headers.items():
+        request.add_unredirected_header(name, value)
+
+
+def _refusal(remote: Remote, error: HTTPError) -> str:
+    said = _words(error)
+    what = f"{remote.shown} responds with {error.code} {error.reason}{said}."
+    if error.code in (401, 403, 407):
+        return (
+            f"{what} Check that the URL has not expired, and that {_FIELD}.headersFrom has the credentials."
+        )
+    if error.code in (404, 410):
+        return f"{what} Upload the archive, or correct {_FIELD}.url and spec.model.version."
+    return f"{what} Correct {_FIELD}.url."
+
+
+def _words(error: HTTPError) -> str:
+    """The server's own words in the body, without markup: object stores explain their refusal there."""
+    try:
+        text = error.read(4096).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    text = " ".join(re.sub(r"<[^>]*>|[^\x20-\x7e]", " ", text).split())
+    return f": {text[:160].rstrip('. ')}" if text else ""
