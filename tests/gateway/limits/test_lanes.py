@@ -168,6 +168,24 @@ def test_a_job_that_fails_ends_no_thread() -> None:
     lane.close()
 
 
+def test_a_thread_rests_after_each_job_while_the_caller_has_the_result() -> None:
+    resting, rested = threading.Event(), threading.Event()
+
+    def rest() -> None:
+        resting.set()
+        rested.wait(60)
+
+    lane = Lane("test", 1, after_each=rest)
+    assert lane.submit(lambda: "done", 1.0).result(60) == "done"
+    assert resting.wait(60)
+    assert not lane.is_idle
+    next_one = lane.submit(lambda: "next", 1.0)
+    assert lane.waiting == 1
+    rested.set()
+    assert next_one.result(60) == "next"
+    lane.close()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a niceness for each thread")
 def test_costly_pictures_are_decoded_at_a_low_priority() -> None:
     lane = Lane("test", 1, niceness=10)

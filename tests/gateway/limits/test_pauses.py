@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -25,6 +26,15 @@ def test_a_pause_is_twice_as_long_as_the_work_before_it(slept: list[float]) -> N
     pause()
     pause()
     assert slept == pytest.approx([0.02, 0.02])
+
+
+def test_each_thread_pauses_for_its_own_work(slept: list[float]) -> None:
+    pause = Pauses()
+    other = threading.Thread(target=pause)
+    other.start()
+    other.join()
+    pause()
+    assert slept == pytest.approx([0.02, 0.05])
 
 
 def test_nothing_pauses_while_nobody_waits(slept: list[float]) -> None:

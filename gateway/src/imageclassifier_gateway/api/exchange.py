@@ -21,6 +21,7 @@ from ..http.access_log import Trace
 from ..http.origins import is_foreign, is_from_browser, origin_is_allowed
 from ..limits.admission import ARRIVED, Admission, Ticket
 from ..limits.deadline import Deadline
+from ..limits.pauses import Pauses
 from ..limits.slow import Slow
 from ..pixels import images
 from ..problems import Problem
@@ -68,6 +69,10 @@ class Exchange:
         self._settings = gateway.settings
         self._admission = admission
 
+    def pauses(self) -> Pauses:
+        """Pauses for the long work of one request, while there are others."""
+        return Pauses(lambda: self._admission.in_flight > 1)
+
     def read_body(self, ticket: Ticket) -> bytes:
         """The whole body. Raises Problem when it is too large or compressed."""
         length, limit = request.content_length, self._settings.max_body_bytes
@@ -109,11 +114,13 @@ class Exchange:
             ticket.hold(len(body))  # reading the form copies its files
             return read_form(body, boundary, self._settings.max_pictures)
         if request.mimetype == url_encoded_form.MEDIA_TYPE and is_url_encoded_form(body):
-            return read_url_encoded_form(self.admit_json(body, ticket), self._settings.max_pictures)
+            return read_url_encoded_form(
+                self.admit_json(body, ticket), self._settings.max_pictures, self.pauses()
+            )
         # No picture format begins with a brace.
         if request.is_json or body[:64].lstrip()[:1] == b"{":
             _check_json_type()
-            return read_json(self.admit_json(body, ticket), self._settings.max_pictures)
+            return read_json(self.admit_json(body, ticket), self._settings.max_pictures, self.pauses())
         if not body:
             raise Problem(
                 "bad-request",

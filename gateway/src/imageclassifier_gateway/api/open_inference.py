@@ -81,6 +81,7 @@ def open_inference_routes(gateway: Gateway, admission: Admission) -> Blueprint:
                     exchange.admit_json(body, ticket),
                     request.headers.get(_JSON_LENGTH),
                     gateway.settings.max_pictures,
+                    exchange.pauses(),
                 )
             answers = exchange.answer(asked.pictures, ticket, version=version)
         decisions = [_decision(outcome, index) for index, outcome in enumerate(answers.outcomes)]

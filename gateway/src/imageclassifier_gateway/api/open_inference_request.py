@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from ..pixels.pieces import Pause, no_pause
 from ..problems import Problem
 from .payload import Picture, check_count, decode_base64, parse_json_object
 
@@ -29,10 +30,13 @@ class InferenceRequest:
     id: str | None = None
 
 
-def read_inference_request(body: bytes, json_length: str | None, max_pictures: int) -> InferenceRequest:
+def read_inference_request(
+    body: bytes, json_length: str | None, max_pictures: int, pause: Pause = no_pause
+) -> InferenceRequest:
     """Parse a request. `json_length` is the header `Inference-Header-Content-Length` of the binary extension.
 
-    Raises Problem if it does not have exactly one BYTES tensor whose elements are pictures.
+    `pause` is called between two pieces of a long picture. Raises Problem if the request does not
+    have exactly one BYTES tensor whose elements are pictures.
     """
     end = _json_end(json_length, len(body))
     document = parse_json_object(body[:end])
@@ -49,7 +53,7 @@ def read_inference_request(body: bytes, json_length: str | None, max_pictures: i
         )
     binary = _parameters(tensor).get("binary_data_size")
     if binary is None:
-        pictures = list(_from_json(tensor.get("data")))
+        pictures = list(_from_json(tensor.get("data"), pause))
     else:
         if binary != len(body) - end:
             raise Problem("bad-request", "'binary_data_size' is not the number of bytes behind the JSON.")
@@ -91,7 +95,7 @@ def _parameters(described: dict[str, Any]) -> dict[str, Any]:
     return parameters if isinstance(parameters, dict) else {}
 
 
-def _from_json(data: Any) -> Iterator[Picture]:
+def _from_json(data: Any, pause: Pause) -> Iterator[Picture]:
     if not isinstance(data, list):
         raise Problem("bad-request", f"inputs[0] has no list 'data'. {_FORM}")
     for index, value in enumerate(data):
@@ -100,7 +104,7 @@ def _from_json(data: Any) -> Iterator[Picture]:
         where = f"inputs[0].data[{index}]"
         if not isinstance(value, str) or not value:
             raise Problem("bad-request", f"{where} must be a picture in base64. {_FORM}")
-        yield Picture(decode_base64(value, where))
+        yield Picture(decode_base64(value, where, pause))
 
 
 def _from_binary(body: bytes, at: int) -> Iterator[Picture]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from ..pixels.pieces import Pause, no_pause
 from ..problems import Problem
 
 #: Enough for 32 presigned URLs with 2,000 commas each. Base64 has no commas or brackets.
@@ -21,7 +22,7 @@ _MAX_JSON_VALUES = 70_000
 _LONG_JSON_BYTES = 1024 * 1024
 _WIDE_ESCAPE = re.compile(rb"\\u(?!00)")
 #: Base64 is decoded in pieces of this many characters. Between two pieces, other threads can take Python's
-#: lock, so that a large picture does not delay them.
+#: lock, and the caller can pause, so that a large picture does not delay others.
 _BASE64_STEP = 64 * 1024
 _WHITE_SPACE = b" \t\r\n\f\v"
 #: Turns the URL-safe alphabet (RFC 4648, section 5) into the usual one.
@@ -57,8 +58,11 @@ class Payload:
     many: bool = False
 
 
-def read_json(body: bytes, max_pictures: int) -> Payload:
-    """Parse `{"url"}`, `{"urls"}` or `{"image"}`. Raises Problem for any other body."""
+def read_json(body: bytes, max_pictures: int, pause: Pause = no_pause) -> Payload:
+    """Parse `{"url"}`, `{"urls"}` or `{"image"}`. Raises Problem for any other body.
+
+    `pause` is called between two pieces of a long picture.
+    """
     document = parse_json_object(body)
     given = [name for name in ("url", "urls", "image") if name in document]
     unknown = sorted(set(document) - {"url", "urls", "image"})
@@ -70,19 +74,19 @@ def read_json(body: bytes, max_pictures: int) -> Payload:
         )
     value = document[given[0]]
     if given[0] == "image":
-        return Payload([Picture(decode_base64(_string(value, "image"), "image"))])
+        return Payload([Picture(decode_base64(_string(value, "image"), "image", pause))])
     if given[0] == "url":
-        return Payload([read_url(_string(value, "url"), "url")])
+        return Payload([read_url(_string(value, "url"), "url", pause)])
     if not isinstance(value, list) or not value:
         raise Problem("bad-request", "'urls' must be a list of at least one URL.")
     check_count(len(value), max_pictures)
     named = ((url, f"urls[{index}]") for index, url in enumerate(value))
-    return Payload([read_url(_string(url, where), where) for url, where in named], many=True)
+    return Payload([read_url(_string(url, where), where, pause) for url, where in named], many=True)
 
 
-def read_url(url: str, where: str) -> Picture | Reference:
+def read_url(url: str, where: str, pause: Pause = no_pause) -> Picture | Reference:
     """A URL to fetch, or the picture in a data URL. Raises Problem for a data URL that is invalid."""
-    return Picture(decode_base64(url, where)) if _is_data_url(url) else Reference(url)
+    return Picture(decode_base64(url, where, pause)) if _is_data_url(url) else Reference(url)
 
 
 def parse_json_object(body: bytes) -> dict[str, Any]:
@@ -111,7 +115,7 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
     return document
 
 
-def decode_base64(text: str, where: str) -> bytes:
+def decode_base64(text: str, where: str, pause: Pause = no_pause) -> bytes:
     """Decode plain base64 or a data URL, in the usual or the URL-safe alphabet, with or without padding.
 
     Raises Problem if the text is none of them.
@@ -126,7 +130,7 @@ def decode_base64(text: str, where: str) -> bytes:
         if "%" in text:  # RFC 2397 lets a data URL escape any character
             text = unquote(text)
     try:
-        return _decode_in_pieces(text.encode("ascii"))
+        return _decode_in_pieces(text.encode("ascii"), pause)
     except (binascii.Error, ValueError):
         raise Problem("bad-request", f"'{where}' is not valid base64.{_hint(text)}") from None
 
@@ -149,7 +153,7 @@ def _hint(text: str) -> str:
     return ""
 
 
-def _decode_in_pieces(data: bytes) -> bytes:
+def _decode_in_pieces(data: bytes, pause: Pause) -> bytes:
     """Decode base64. Raises ValueError.
 
     Many encoders insert line breaks, so white space is ignored. So is padding, because the length of the text
@@ -158,6 +162,8 @@ def _decode_in_pieces(data: bytes) -> bytes:
     decoded, rest = io.BytesIO(), b""
     end = len(data.rstrip(b"=" + _WHITE_SPACE))
     for at in range(0, end, _BASE64_STEP):
+        if at:
+            pause()
         piece = rest + data[at : min(at + _BASE64_STEP, end)].translate(_USUAL_ALPHABET, _WHITE_SPACE)
         if b"=" in piece:
             raise ValueError

@@ -18,6 +18,7 @@ from google.protobuf.json_format import MessageToDict
 from ..contract import SERVING_SIGNATURE, Decision
 from ..gateway import Gateway
 from ..limits.admission import Admission
+from ..pixels.pieces import Pause
 from ..problems import Problem
 from ..versions.model_server_errors import ModelServerError
 from .exchange import Exchange
@@ -40,7 +41,7 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
                 body = exchange.read_body(ticket)
                 find_version(gateway, model, version)
                 document = parse_json_object(exchange.admit_json(body, ticket))
-                row_format, pictures = _pictures(document, gateway.settings.max_pictures)
+                row_format, pictures = _pictures(document, gateway.settings.max_pictures, exchange.pauses())
             answers = exchange.answer(pictures, ticket, version=version)
         rows = []
         for index, outcome in enumerate(answers.outcomes):
@@ -76,7 +77,7 @@ def tfserving_routes(gateway: Gateway, admission: Admission) -> Blueprint:
     return blueprint
 
 
-def _pictures(document: dict[str, Any], max_pictures: int) -> tuple[bool, list[Picture]]:
+def _pictures(document: dict[str, Any], max_pictures: int, pause: Pause) -> tuple[bool, list[Picture]]:
     """Whether the request has the row format (`instances`, not `inputs`), and its pictures."""
     signature = document.get("signature_name", "")
     if signature not in ("", SERVING_SIGNATURE):
@@ -91,10 +92,11 @@ def _pictures(document: dict[str, Any], max_pictures: int) -> tuple[bool, list[P
     if not isinstance(values, list) or not values:
         raise Problem("bad-request", f"'{name}' must be a list of at least one picture.")
     check_count(len(values), max_pictures)
-    return name == "instances", [_picture(value, f"{name}[{index}]") for index, value in enumerate(values)]
+    pictures = [_picture(value, f"{name}[{index}]", pause) for index, value in enumerate(values)]
+    return name == "instances", pictures
 
 
-def _picture(value: Any, where: str) -> Picture:
+def _picture(value: Any, where: str, pause: Pause) -> Picture:
     if isinstance(value, dict) and "b64" not in value and len(value) == 1:
         value = next(iter(value.values()))
     if not isinstance(value, dict) or set(value) != {"b64"} or not isinstance(value["b64"], str):
@@ -104,7 +106,7 @@ def _picture(value: Any, where: str) -> Picture:
             f'{where} must be a picture: {{"b64": "<base64 of a JPEG, PNG, ...>"}}.'
             f"{pixels if isinstance(value, list | int | float) else ''}",
         )
-    return Picture(decode_base64(value["b64"], where))
+    return Picture(decode_base64(value["b64"], where, pause))
 
 
 def _as_json(message: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qsl
 
+from ..pixels.pieces import Pause, no_pause
 from ..problems import Problem
 from .payload import Payload, Picture, Reference, check_count, decode_base64, read_url
 
@@ -22,20 +23,23 @@ def is_url_encoded_form(body: bytes) -> bool:
     return _START_OF_FORM.match(body[:64]) is not None
 
 
-def read_url_encoded_form(body: bytes, max_pictures: int) -> Payload:
-    """The pictures of the fields `url` and `image`, in their order. Raises Problem for any other field."""
+def read_url_encoded_form(body: bytes, max_pictures: int, pause: Pause = no_pause) -> Payload:
+    """The pictures of the fields `url` and `image`, in their order. Raises Problem for any other field.
+
+    `pause` is called between two pieces of a long picture.
+    """
     try:
         fields = parse_qsl(body.strip().decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except UnicodeDecodeError:
         raise Problem("bad-request", "The form is not valid: it must be ASCII text.") from None
     except ValueError:
         raise Problem("too-large", f"The form has more than {_MAX_FIELDS} fields.") from None
-    sources = [_source(name.removesuffix("[]").lower(), value) for name, value in fields]
+    sources = [_source(name.removesuffix("[]").lower(), value, pause) for name, value in fields]
     check_count(len(sources), max_pictures)
     return Payload(sources, many=len(sources) > 1)
 
 
-def _source(name: str, value: str) -> Picture | Reference:
+def _source(name: str, value: str, pause: Pause) -> Picture | Reference:
     if name not in ("url", "urls", "image", "file"):
         raise Problem(
             "bad-request", f"The form has the field '{name[:60]}'. Send the fields 'url' or 'image', or JSON."
@@ -43,6 +47,6 @@ def _source(name: str, value: str) -> Picture | Reference:
     if not value:
         raise Problem("bad-request", f"The field '{name}' of the form is empty.")
     if name in ("url", "urls"):
-        return read_url(value, name)
+        return read_url(value, name, pause)
     # A plus sign that the client did not encode arrives as a space.
-    return Picture(decode_base64(value.replace(" ", "+"), name))
+    return Picture(decode_base64(value.replace(" ", "+"), name, pause))

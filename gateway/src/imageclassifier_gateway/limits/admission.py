@@ -33,8 +33,13 @@ class Admission:
         self._bytes = 0
         self._slow = SlowRequests(max_requests, max_bytes)
         self._lock = threading.Lock()
-        in_flight.set_function(lambda: self._requests)
+        in_flight.set_function(lambda: self.in_flight)
         held_bytes.set_function(lambda: self._bytes)
+
+    @property
+    def in_flight(self) -> int:
+        """The number of requests that have a place."""
+        return self._requests
 
     def open(self) -> Ticket:
         """A ticket for a request that is still arriving. It may hold bytes, but has no place yet."""

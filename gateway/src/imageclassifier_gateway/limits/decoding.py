@@ -50,7 +50,8 @@ class Decoder:
     def __init__(self, limits: images.Limits, threads: int, stats: Stats) -> None:
         self._limits = limits
         self._light = Lane("decode", threads)
-        self._costly = Lane("decode-costly", threads, _NICENESS)
+        self._pauses = Pauses(self._others_wait)
+        self._costly = Lane("decode-costly", threads, _NICENESS, after_each=self._pauses)
         stats.decodes_waiting.set_function(lambda: self.waiting)
 
     @property
@@ -131,7 +132,7 @@ class Decoder:
 
     def _prepare(self, data: bytes, wanted: ModelInput) -> Prepared:
         try:
-            return images.prepare(data, wanted, self._limits, pause=Pauses(self._others_wait))
+            return images.prepare(data, wanted, self._limits, pause=self._pauses)
         except images.PictureError as error:
             return error.with_traceback(None)
 

@@ -34,7 +34,10 @@ class _Job:
 class Lane:
     """A queue of jobs and its threads. Thread-safe."""
 
-    def __init__(self, name: str, threads: int, niceness: int = 0) -> None:
+    def __init__(
+        self, name: str, threads: int, niceness: int = 0, after_each: Callable[[], None] = lambda: None
+    ) -> None:
+        """`after_each` is called on a thread after each of its jobs, when the result is available."""
         self._jobs: list[_Job] = []
         self._numbers = count()
         self._changed = threading.Condition()
@@ -43,6 +46,7 @@ class Lane:
         self._closed = False
         self._submitted_at = float("-inf")
         self._niceness = niceness
+        self._after_each = after_each
         self._threads = threads
         #: The real duration of recent jobs, as a multiple of their estimates.
         self._pace = 1.0
@@ -113,14 +117,14 @@ class Lane:
             niceness = max(self._niceness, os.getpriority(os.PRIO_PROCESS, own))
             os.setpriority(os.PRIO_PROCESS, own, niceness)
         while (job := self._next()) is not None:
-            began = time.monotonic()
+            began, estimate = time.monotonic(), job.seconds
             try:
                 job.future.set_result(job.work())
             except BaseException as error:
                 job.future.set_exception(error)
-            finally:
-                self._done(job, time.monotonic() - began)
             del job  # it holds a picture and its pixels, and the thread may wait long for the next job
+            self._after_each()
+            self._done(estimate, time.monotonic() - began)
 
     def _next(self) -> _Job | None:
         with self._changed:
@@ -133,8 +137,8 @@ class Lane:
                 self._changed.wait()
             return None
 
-    def _done(self, job: _Job, seconds: float) -> None:
+    def _done(self, estimate: float, seconds: float) -> None:
         with self._changed:
-            self._running.remove(job.seconds)
-            if job.seconds > 0:
-                self._pace += _PACE_WEIGHT * (seconds / job.seconds - self._pace)
+            self._running.remove(estimate)
+            if estimate > 0:
+                self._pace += _PACE_WEIGHT * (seconds / estimate - self._pace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -11,8 +12,8 @@ _LONGEST_SECONDS = 0.05
 _FOR_EACH_SECOND = 2.0
 
 
-class Pauses:
-    """Pauses of the thread that makes this, so that its work takes a third of a core while others wait.
+class Pauses(threading.local):
+    """Pauses of the threads that call this: the work of each takes a third of a core while others wait.
 
     A niceness is not enough. A thread that decodes runs on a core of its own, beside the threads with
     Python's lock. Together they use more than the CPU limit of the pod, and the kernel then stops all of
@@ -24,8 +25,9 @@ class Pauses:
         self._resumed = time.thread_time()
 
     def __call__(self) -> None:
-        """Pause for twice as long as the thread has worked since the last pause, if others wait."""
-        worked = time.thread_time() - self._resumed
+        """Pause for twice as long as the thread has worked since its last pause, if others wait."""
+        resumed = self._resumed  # before the clock, as the first look in a thread sets it
+        worked = time.thread_time() - resumed
         if self._others_wait():
             time.sleep(min(_FOR_EACH_SECOND * worked, _LONGEST_SECONDS))
         self._resumed = time.thread_time()
