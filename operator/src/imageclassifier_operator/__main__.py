@@ -143,7 +143,7 @@ async def _work(process: _Process) -> None:
     await informer.listed.wait()
     clock = SteadyClock()
     reconciler = Reconciler(informer.cache, client, process.gateways, settings, clock)
-    informer.queue.prefer(reconciler.is_urgent)
+    informer.queue.prefer(reconciler.urgency)
     reconciler.gateway_updates.call = informer.queue.add
     async with asyncio.TaskGroup() as group:
         prober = GatewayProber(informer.cache, process.gateways, reconciler.memories, informer.queue, clock)

@@ -19,7 +19,7 @@ from imageclassifier_operator.rollout.state import Phase, State
 from imageclassifier_operator.runtime.api_error import ApiError
 from imageclassifier_operator.runtime.cache import Cache
 from imageclassifier_operator.runtime.informer import Informer
-from imageclassifier_operator.runtime.work_queue import Key, WorkQueue
+from imageclassifier_operator.runtime.work_queue import Key, Urgency, WorkQueue
 from imageclassifier_operator.settings import Settings
 
 KEY = Key("food", "pizza")
@@ -139,3 +139,26 @@ def test_events_are_posted_by_a_later_reconciliation_when_the_api_server_is_busy
 
     asyncio.run(two_passes())
     assert server.taken == ["ShareChanged", "TookOver"]
+
+
+@pytest.mark.parametrize(
+    ("generation", "phase", "urgency"),
+    [
+        (1, "Stable", Urgency.AT_REST),
+        (2, "Stable", Urgency.CHANGED),
+        (1, "Load", Urgency.CHANGED),
+        (1, "Shift", Urgency.ANALYSIS),
+        (2, "Settle", Urgency.ANALYSIS),
+    ],
+)
+def test_a_new_leader_looks_first_at_what_somebody_waits_for(
+    generation: int, phase: str, urgency: Urgency
+) -> None:
+    body = {
+        **BODY,
+        "metadata": {**BODY["metadata"], "generation": generation},
+        "status": {"observedGeneration": 1, "phase": phase},
+    }
+    cache = Cache({kind.plural: {} for kind in WATCHED} | {IMAGE_CLASSIFIERS.plural: {KEY: [body]}})
+    reconciler = Reconciler(cache, None, None, SETTINGS)  # type: ignore[arg-type]
+    assert reconciler.urgency(KEY) is urgency

@@ -32,6 +32,15 @@ def test_a_write_is_visible_before_the_watch_reports_it():
     assert store.get(DEPLOYMENTS, KEY, "pizza-gateway")["spec"] == "newest"
 
 
+def test_only_the_last_version_that_we_wrote_is_our_own_write():
+    store, _ = cache()
+    store.record_write(DEPLOYMENTS, KEY, deployment("7"))
+    assert store.is_own_write(DEPLOYMENTS, KEY, deployment("7"))
+    assert not store.is_own_write(DEPLOYMENTS, KEY, deployment("6"))
+    assert not store.is_own_write(DEPLOYMENTS, KEY, deployment("8"))
+    assert not store.is_own_write(PODS, KEY, deployment("7"))
+
+
 def test_a_deletion_is_visible_before_the_watch_reports_it():
     store, _ = cache(deployments=[deployment("5")])
     store.record_deletion(DEPLOYMENTS, KEY, "pizza-gateway", "u")

@@ -24,6 +24,7 @@ class Reflected:
 
     def __init__(self, server: ControlPlane, namespace: str) -> None:
         self.server, self.namespace, self.store = server, namespace, Store(CONFIG_MAPS)
+        self.known = ""
         self.changed: list[Key] = []
         self.added: list[str] = []
         self.removed: list[Removed] = []
@@ -37,6 +38,7 @@ class Reflected:
             self.changed.append,
             lambda _, uid: self.added.append(uid),
             lambda _, removed: self.removed.append(removed),
+            lambda _, __, body: body["metadata"]["name"] == self.known,
         )
         reflector = Reflector(client, CONFIG_MAPS, self.store, listener, asyncio.Lock())
         task = asyncio.create_task(reflector.run())
@@ -82,6 +84,21 @@ def test_a_store_follows_the_api_server(apiserver: ControlPlane, namespace: str)
             await reflected.has("second")
             assert [removed.name for removed in reflected.removed] == ["first"]
             assert set(reflected.changed) == {Key(namespace, "pizza")}
+
+    asyncio.run(follow())
+
+
+def test_nobody_is_told_of_an_object_that_is_known(apiserver: ControlPlane, namespace: str) -> None:
+    async def follow() -> None:
+        reflected = Reflected(apiserver, namespace)
+        reflected.known = "our-own"
+        async with reflected.running(apiserver.kubeconfig):
+            reflected.create("our-own")
+            await reflected.has("our-own")
+            assert reflected.changed == []
+            reflected.delete("our-own")
+            await reflected.has()
+            assert reflected.changed == [Key(namespace, "pizza")]
 
     asyncio.run(follow())
 

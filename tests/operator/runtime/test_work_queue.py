@@ -3,7 +3,13 @@
 import asyncio
 import time
 
-from imageclassifier_operator.runtime.work_queue import Key, RetryAfterError, RetrySoonError, WorkQueue
+from imageclassifier_operator.runtime.work_queue import (
+    Key,
+    RetryAfterError,
+    RetrySoonError,
+    Urgency,
+    WorkQueue,
+)
 
 KEY = Key("default", "pizza")
 
@@ -115,7 +121,7 @@ def in_order_of_work(queue: WorkQueue, count: int) -> list[str]:
 
 def test_urgent_keys_go_first_and_no_other_key_waits_for_ever():
     queue = WorkQueue()
-    queue.prefer(lambda key: key.name.startswith("urgent"))
+    queue.prefer(lambda key: Urgency.ANALYSIS if key.name.startswith("urgent") else Urgency.AT_REST)
     for number in range(3):
         queue.add(Key("default", f"other{number}"))
     for number in range(6):
@@ -125,19 +131,29 @@ def test_urgent_keys_go_first_and_no_other_key_waits_for_ever():
     ]  # fmt: skip
 
 
+def test_each_urgency_leaves_one_turn_in_five_to_those_below_it():
+    queue, names = WorkQueue(), {"a": Urgency.ANALYSIS, "c": Urgency.CHANGED, "r": Urgency.AT_REST}
+    queue.prefer(lambda key: names[key.name[0]])
+    for number in range(30):
+        for name in "rca":
+            queue.add(Key("default", f"{name}{number}"))
+    order = "".join(name[0] for name in in_order_of_work(queue, 25)[:25])
+    assert order == "aaaac" * 4 + "aaaar"
+
+
 def test_a_new_leader_finds_the_urgent_key_behind_a_thousand_others():
     queue = WorkQueue()
     for number in range(1000):
         queue.add(Key("default", f"other{number}"))
     queue.add(Key("default", "urgent"))
-    queue.prefer(lambda key: key.name == "urgent")
+    queue.prefer(lambda key: Urgency.CHANGED if key.name == "urgent" else Urgency.AT_REST)
     assert len(queue) == 1001
     assert in_order_of_work(queue, 1001)[:2] == ["urgent", "other0"]
 
 
 def test_a_key_that_becomes_urgent_while_it_waits_is_processed_once_and_first():
     queue, urgent = WorkQueue(), set()
-    queue.prefer(urgent.__contains__)
+    queue.prefer(lambda key: Urgency.CHANGED if key in urgent else Urgency.AT_REST)
     for name in ("first", "second"):
         queue.add(Key("default", name))
     urgent.add(Key("default", "second"))

@@ -114,10 +114,14 @@ class Children:
             raise BlockedError(write_problems.conflict(kind, live, request.ic))
         if live["metadata"].get("deletionTimestamp") is not None:
             return  # the event of its deletion starts the next reconciliation
+        compared = _fingerprint(manifest), live["metadata"]["resourceVersion"]
+        if request.memory.checked.get((kind.plural, name)) == compared:
+            return
         if kind is JOBS:
             return  # a Job's template is immutable, and its name contains a hash of its inputs
         live = await self._remove_added_fields(request, kind, manifest, live)
         if not needs_apply(manifest, live, FIELD_MANAGER):
+            request.memory.checked[kind.plural, name] = (compared[0], live["metadata"]["resourceVersion"])
             return
         if has_fields_of_creation(live):
             self._cache.record_write(kind, request.key, await self._client.claim_fields(kind, live))
@@ -234,6 +238,12 @@ def _must_drain_first(
 
 def _id(manifest: Json) -> tuple[str, str]:
     return kind_of(manifest).plural, manifest["metadata"]["name"]
+
+
+def _fingerprint(manifest: Json) -> str:
+    """What two manifests of one child differ in. Their own hash leaves the replicas out."""
+    hashed: str = manifest["metadata"]["annotations"][names.ANNOTATION_MANIFEST_HASH]
+    return f"{hashed} {manifest.get('spec', {}).get('replicas')}"
 
 
 def _is_verification(live: Json) -> bool:

@@ -69,6 +69,8 @@ class Memory:
     """The problem of the last Event."""
     admitted: set[tuple[str, str, str]] = field(default_factory=set)
     """Additions that stay, because admission adds them again: plural, name, JSON pointer."""
+    checked: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    """Children that needed no write: plural and name, and the manifest and the resourceVersion compared."""
     foreign_autoscaler: tuple[bool, float] | None = None
     """Whether an autoscaler of somebody else scales the gateway, and until when that counts."""
     blocked: Problem | None = None

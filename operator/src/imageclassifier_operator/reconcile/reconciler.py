@@ -38,7 +38,7 @@ from imageclassifier_operator.runtime.api_error import ApiError
 from imageclassifier_operator.runtime.cache import Cache
 from imageclassifier_operator.runtime.client import KubernetesClient
 from imageclassifier_operator.runtime.gather import gather_all
-from imageclassifier_operator.runtime.work_queue import Key, RetrySoonError
+from imageclassifier_operator.runtime.work_queue import Key, RetrySoonError, Urgency
 from imageclassifier_operator.settings import Settings
 
 GATEWAY_FAILURES = (Reason.VERSION_UNUSABLE, Reason.NOT_ANSWERING, Reason.GATEWAYS_NOT_OBSERVED)
@@ -99,13 +99,25 @@ class Reconciler:
                 raise RetrySoonError(str(error), seconds) from error
             raise
 
-    def is_urgent(self, key: Key) -> bool:
-        """Whether a version under analysis has traffic, so that a bad one must be rolled back soon."""
-        memory = self.memories.get(key)
-        if memory is not None and memory.state is not None:
-            return memory.state.under_analysis is not None
+    def urgency(self, key: Key) -> Urgency:
+        """How soon this ImageClassifier must be reconciled, by what the last reconciliation left or knew."""
         body = self._cache.image_classifier(key)
-        return body is not None and (body.get("status") or {}).get("phase") in (Phase.SHIFT, Phase.SETTLE)
+        if body is None:
+            return Urgency.CHANGED
+        status, memory = body.get("status") or {}, self.memories.get(key)
+        state = None if memory is None else memory.state
+        if state is not None:
+            in_analysis, at_rest = state.under_analysis is not None, state.candidate is None
+        else:
+            phase = status.get("phase")
+            in_analysis, at_rest = (
+                phase in (Phase.SHIFT, Phase.SETTLE),
+                phase in (Phase.STABLE, Phase.STOPPED),
+            )
+        if in_analysis:
+            return Urgency.ANALYSIS
+        is_current = status.get("observedGeneration") == body["metadata"]["generation"]
+        return Urgency.AT_REST if at_rest and is_current else Urgency.CHANGED
 
     async def _request(self, key: Key, body: Json) -> Request:
         uid, now, routing_name = body["metadata"]["uid"], self._clock(), names.routing_name(key.name)

@@ -14,7 +14,8 @@ from typing import Any
 
 import kopf
 
-from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS, WATCHED, Kind
+from imageclassifier_operator.api.json import Json
+from imageclassifier_operator.api.kinds import CONFIG_MAPS, IMAGE_CLASSIFIERS, WATCHED, Kind
 from imageclassifier_operator.runtime.cache import Cache, key_of
 from imageclassifier_operator.runtime.client import KubernetesClient
 from imageclassifier_operator.runtime.reflector import Listener, Reflector
@@ -55,7 +56,7 @@ class Informer:
     async def reflect(self, client: KubernetesClient) -> None:
         """Run the reflectors until cancelled."""
         await self.started.wait()
-        listener = Listener(self.queue.add, self.cache.record_event, self._removed)
+        listener = Listener(self.queue.add, self.cache.record_event, self._removed, self._is_own_write)
         pages = asyncio.Lock()
         reflectors = [
             Reflector(client, kind, self._stores[kind.plural], listener, pages) for kind in REFLECTED
@@ -88,6 +89,13 @@ class Informer:
         else:
             self.cache.record_event(IMAGE_CLASSIFIERS, uid)
         self.queue.add(key)
+
+    def _is_own_write(self, kind: Kind, key: Key, body: Json) -> bool:
+        """Whether an event shows only what the last reconciliation wrote, so that no other is needed.
+
+        The routing is an exception: its write is a transition, and the next one may be possible at once.
+        """
+        return kind != CONFIG_MAPS and self.cache.is_own_write(kind, key, body)
 
     def _removed(self, kind: Kind, removed: Removed) -> None:
         self.cache.record_deletion(kind, removed.key, removed.name, removed.uid)

@@ -30,12 +30,13 @@ class Listener:
 
     `added`: the store has an object of this uid that it did not have. It may have had it before: an object
     that loses our label is removed, and is added when it has the label again. `changed`: an object of this
-    ImageClassifier is new, changed or gone.
+    ImageClassifier is new, changed or gone. It is not called for an object that `is_known` in this version.
     """
 
     changed: Callable[[Key], None]
     added: Callable[[Kind, str], None]
     removed: Callable[[Kind, Removed], None]
+    is_known: Callable[[Kind, Key, Json], bool]
 
 
 class Reflector:
@@ -109,7 +110,8 @@ class Reflector:
         if affected and not was_there:
             self._listener.added(self._kind, uid)
         for key in affected:
-            self._listener.changed(key)
+            if not self._listener.is_known(self._kind, key, body):
+                self._listener.changed(key)
 
     def _remove(self, uid: str) -> None:
         removed = self._store.remove(uid)

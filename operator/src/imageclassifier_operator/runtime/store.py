@@ -16,8 +16,8 @@ from imageclassifier_operator.api.kinds import FIELD_MANAGER, PODS, WARNINGS, Ki
 from imageclassifier_operator.runtime.cache import key_of
 from imageclassifier_operator.runtime.work_queue import Key
 
-PARSED = 512
-"""How many objects stay parsed: those of about thirty ImageClassifiers, as many as there are workers."""
+PARSED = 1024
+"""How many objects stay parsed: those of about sixty ImageClassifiers, twice as many as there are workers."""
 
 _POD_SPEC = ("nodeName", "restartPolicy")
 _POD_CONTAINER = ("name", "image", "command")

@@ -4,10 +4,11 @@ No key is processed twice at the same time. A key that is added while it is proc
 afterwards. A key that fails is retried with exponential back-off and jitter. A key can also be added with a
 delay. The queue is not persistent: after a restart the first lists add every key again.
 
-Urgent keys go first. After some of them one other key goes, so that no key waits for ever.
+Keys of a higher urgency go first. After some of them one other key goes, so that no key waits for ever.
 """
 
 import asyncio
+import enum
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -15,8 +16,8 @@ from typing import NamedTuple
 
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 60.0
-URGENT_IN_A_ROW = 4
-"""The number of urgent keys that go first in a row while another key waits."""
+IN_A_ROW = 4
+"""The number of keys of one urgency that go in a row while a less urgent key waits."""
 _MAX_DOUBLINGS = 20  # enough for any limit; a key may fail for days, and a float overflows at 2**1024
 
 
@@ -28,6 +29,17 @@ class Key(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+
+class Urgency(enum.IntEnum):
+    """How soon a key must be processed, the most urgent first."""
+
+    ANALYSIS = 0
+    """A version under analysis has traffic, so that a bad one must be rolled back soon."""
+    CHANGED = 1
+    """Somebody waits: the spec is new, or a version is on its way."""
+    AT_REST = 2
+    """Nothing has changed, as with most objects that a new leader lists."""
 
 
 class RetryAfterError(Exception):
@@ -50,11 +62,10 @@ class WorkQueue:
     """Keys to reconcile. Call its methods only from the thread of the event loop."""
 
     def __init__(self) -> None:
-        # key -> when it was added, in order of arrival
-        self._waiting: dict[Key, float] = {}
-        self._urgent: dict[Key, float] = {}
-        self._is_urgent: Callable[[Key], bool] = lambda _: False
-        self._urgent_in_a_row = 0
+        # for each urgency: key -> when it was added, in order of arrival
+        self._waiting: dict[Urgency, dict[Key, float]] = {urgency: {} for urgency in Urgency}
+        self._urgency_of: Callable[[Key], Urgency] = lambda _: Urgency.AT_REST
+        self._in_a_row = dict.fromkeys(Urgency, 0)
         self._running: set[Key] = set()
         self._again: set[Key] = set()
         self._failures: dict[Key, int] = {}
@@ -62,25 +73,30 @@ class WorkQueue:
         self._not_empty = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._urgent)
+        return sum(map(len, self._waiting.values()))
 
-    def prefer(self, is_urgent: Callable[[Key], bool]) -> None:
-        """Let urgent keys go first, including those that already wait."""
-        self._is_urgent = is_urgent
-        waiting = sorted({**self._waiting, **self._urgent}.items(), key=lambda item: item[1])
-        self._urgent = {key: added for key, added in waiting if is_urgent(key)}
-        self._waiting = {key: added for key, added in waiting if key not in self._urgent}
+    def prefer(self, urgency_of: Callable[[Key], Urgency]) -> None:
+        """Let more urgent keys go first, including those that already wait."""
+        self._urgency_of = urgency_of
+        waiting = sorted(
+            ((key, added) for keys in self._waiting.values() for key, added in keys.items()),
+            key=lambda item: item[1],
+        )
+        self._waiting = {urgency: {} for urgency in Urgency}
+        for key, added in waiting:
+            self._waiting[urgency_of(key)][key] = added
 
     def add(self, key: Key) -> None:
         """Add `key`, to be processed as soon as possible."""
         self._cancel_timer(key)
         if key in self._running:
             self._again.add(key)
-        elif self._is_urgent(key):
-            self._urgent.setdefault(key, self._waiting.pop(key, time.monotonic()))
-            self._not_empty.set()
-        elif key not in self._urgent:
-            self._waiting.setdefault(key, time.monotonic())
+            return
+        before = next((urgency for urgency, keys in self._waiting.items() if key in keys), None)
+        urgency = self._urgency_of(key)
+        if before is None or urgency < before:
+            added = time.monotonic() if before is None else self._waiting[before].pop(key)
+            self._waiting[urgency][key] = added
             self._not_empty.set()
 
     def add_after(self, key: Key, seconds: float) -> None:
@@ -131,13 +147,18 @@ class WorkQueue:
         while not len(self):
             self._not_empty.clear()
             await self._not_empty.wait()
-        is_their_turn = self._urgent_in_a_row < URGENT_IN_A_ROW or not self._waiting
-        if self._urgent and is_their_turn:
-            keys, self._urgent_in_a_row = self._urgent, self._urgent_in_a_row + 1
-        else:
-            keys, self._urgent_in_a_row = self._waiting, 0
-        key = next(iter(keys))
-        return key, keys.pop(key)
+        urgency = self._next_urgency()
+        key = next(iter(self._waiting[urgency]))
+        return key, self._waiting[urgency].pop(key)
+
+    def _next_urgency(self) -> Urgency:
+        waiting = [urgency for urgency, keys in self._waiting.items() if keys]
+        chosen = next((each for each in waiting if self._in_a_row[each] < IN_A_ROW), waiting[-1])
+        for urgency in Urgency:
+            if urgency < chosen:
+                self._in_a_row[urgency] = 0
+        self._in_a_row[chosen] = 0 if chosen == waiting[-1] else self._in_a_row[chosen] + 1
+        return chosen
 
     def _cancel_timer(self, key: Key) -> None:
         timer = self._timers.pop(key, None)
