@@ -61,11 +61,20 @@ class Api:
         return await self.request("PATCH", path, body, "application/merge-patch+json")
 
     async def watch(self, path: str, query: str = "") -> AsyncIterator[Json]:
-        """Yield all objects, and then each change, until the server ends the watch."""
+        """Yield all objects, and then each change, until cancelled.
+
+        The API server ends the watch of a client that is slow at a burst. The next one yields all objects
+        again.
+        """
         url = f"{self._url}{path}?watch=true&allowWatchBookmarks=false&timeoutSeconds=7200&{query}"
-        async with self._session.get(url) as response:
-            while line := await response.content.readuntil(b"\n"):
-                yield json.loads(line)
+        while True:
+            try:
+                async with self._session.get(url) as response:
+                    while line := await response.content.readuntil(b"\n"):
+                        yield json.loads(line)
+            except (aiohttp.ClientError, asyncio.IncompleteReadError) as error:
+                print(f"  a watch of {path} broke: {error}", flush=True)
+            await asyncio.sleep(0.1)
 
 
 async def at_once(work: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:

@@ -13,6 +13,7 @@ import asyncio
 import json
 import sys
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ class Gateways:
     def __init__(self) -> None:
         self.files: dict[str, Json] = {}
         self.by_address: dict[str, Pod] = {}
-        self._addresses: dict[str, str] = {}
+        self._pods: dict[str, dict[str, Pod]] = defaultdict(dict)
         self.behaviour = Behaviour()
 
     async def follow_files(self, api: Api) -> None:
@@ -64,10 +65,10 @@ class Gateways:
                 continue
             classifier = body["metadata"]["labels"][INSTANCE]
             self.files[classifier] = json.loads(text)
-            address = self._addresses.get(classifier)
             # A pod that started before there was a file gets the first one by the kubelet's next sync.
-            if address is not None and self.by_address[address].file is None:
-                self.by_address[address].file = self.files[classifier]
+            for pod in self._pods[classifier].values():
+                if pod.file is None:
+                    pod.file = self.files[classifier]
 
     async def follow_pods(self, api: Api) -> None:
         selector = "labelSelector=app.kubernetes.io/component=gateway"
@@ -77,14 +78,15 @@ class Gateways:
             if address is None:
                 continue
             if event["type"] == "DELETED":
-                self.by_address.pop(address, None)
+                if self.by_address.pop(address, None) is not None:
+                    self._pods[metadata["labels"][INSTANCE]].pop(address, None)
                 continue
             classifier = metadata["labels"][INSTANCE]
             annotation = (metadata.get("annotations") or {}).get(ROUTING_ANNOTATION, "")
             pod = self.by_address.get(address)
             if pod is None or pod.uid != metadata["uid"]:
                 pod = self.by_address[address] = Pod(metadata["uid"], classifier, annotation)
-                self._addresses[classifier] = address
+                self._pods[classifier][address] = pod
                 pod.file = self.files.get(classifier)
             elif pod.annotation != annotation:
                 pod.annotation, pod.file = annotation, self.files.get(classifier)

@@ -45,7 +45,8 @@ REQUESTS_PER_SECOND = 1000
 """By each controller of Kubernetes. With the usual 20 they would be what is measured."""
 PODS_OF_EACH, PODS_OF_A_NODE = 6, 9000
 SETTLE_SECONDS = 15
-STEPS = ("rest", "bumps", "busy", "rollbacks", "start")
+STEPS_WHILE_IT_RUNS = ("rest", "bumps", "busy", "rollbacks")
+STEPS = ("children", *STEPS_WHILE_IT_RUNS, "start")
 
 
 class Gateways:
@@ -92,12 +93,12 @@ async def keep_running(operator: InstalledOperator) -> None:
         await asyncio.sleep(0.5)
 
 
-async def measure_floor(objects: int) -> tuple[float, dict[str, float]]:
-    """The seconds and the CPU seconds of the floor."""
+async def measure_plain_client(objects: int, manifests: floor.Manifests) -> tuple[float, dict[str, float]]:
+    """The seconds and the CPU seconds of a client that only POSTs objects."""
     with control_plane(objects) as server, server.namespace() as namespace:
         async with Api(server.kubeconfig) as api:
             cpu = Cpu(server.process_ids)
-            seconds = await floor.measure(api, namespace, objects)
+            seconds = await floor.measure(api, namespace, objects, manifests)
             return seconds, cpu.used()
 
 
@@ -128,7 +129,7 @@ class Run:
                     operator.wait_until_it_leads()
                     async with beside(keep_running(operator)):
                         await self._create(operator)
-                        for step in STEPS[:-1]:
+                        for step in STEPS_WHILE_IT_RUNS:
                             if step in steps:
                                 await getattr(self, f"_{step}")(operator)
                     self._figures.restarts = operator.restarts
@@ -163,7 +164,7 @@ class Run:
         self._figures.bumps = Times([await self._bump(index) for index in range(15)])
 
     async def _busy(self, operator: InstalledOperator) -> None:
-        others = range(20, min(120, self._objects))
+        others = range(20, min(120, self._objects - 3))  # the last three roll back later, to version 2
         rolling = asyncio.gather(*(self._bump(index) for index in others))
         await asyncio.sleep(0.2)
         self._figures.busy_bumps = Times([await self._bump(index) for index in range(3)])
@@ -207,8 +208,11 @@ async def measure(objects: int, options: argparse.Namespace) -> Figures:
     figures = Figures(objects=objects, log=options.log, rest_seconds=options.rest_seconds)
     figures.log.write_text("")
     print(f"{objects} classifiers", flush=True)
-    figures.floor_seconds, figures.floor_cpu = await measure_floor(objects)
+    figures.floor_seconds, figures.floor_cpu = await measure_plain_client(objects, floor.least)
     print(f"  floor {figures.floor_seconds:.1f} s", flush=True)
+    if "children" in options.steps:
+        figures.children_seconds, _ = await measure_plain_client(objects, floor.all_children)
+        print(f"  all children {figures.children_seconds:.1f} s", flush=True)
     with control_plane(objects) as server, server.namespace() as namespace:
         async with Api(server.kubeconfig) as api:
             await Run(server, namespace, api, figures).all(set(options.steps))
