@@ -88,7 +88,7 @@ def test_a_store_follows_the_api_server(apiserver: ControlPlane, namespace: str)
     asyncio.run(follow())
 
 
-def test_nobody_is_told_of_an_object_that_is_known(apiserver: ControlPlane, namespace: str) -> None:
+def test_an_object_that_is_known_is_stored_without_a_call(apiserver: ControlPlane, namespace: str) -> None:
     async def follow() -> None:
         reflected = Reflected(apiserver, namespace)
         reflected.known = "our-own"
