@@ -100,7 +100,7 @@ def start(current: Step) -> None:
     """Start our engine, even after a crash of an earlier one; return when it answers."""
     files = Files.of_this_machine()
     files.log.parent.mkdir(parents=True, exist_ok=True)
-    pid = running_pid(files.pid, "dockerd")
+    pid, started = running_pid(files.pid, "dockerd"), None
     if pid is None:
         # A pid file whose number some other process has meanwhile would stop dockerd, or make it wait for a
         # containerd that is not one.
@@ -112,17 +112,20 @@ def start(current: Step) -> None:
                 pid_file.unlink(missing_ok=True)
         write_settings()
         with files.log.open("ab") as log:
-            pid = subprocess.Popen(
+            started = subprocess.Popen(
                 [
                     "dockerd", "--config-file", files.settings, "--pidfile", files.pid,
                     "--data-root", files.data, "--exec-root", files.run,
                 ],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
-            ).pid  # fmt: skip
+            )  # fmt: skip
+        pid = started.pid
     current.say(f"dockerd has process id {pid}; its log is {files.log}")
     deadline = time.monotonic() + _START_SECONDS
     while not answers():
-        if name_of_process(pid) != "dockerd":
+        # The kernel names a new process only after `Popen` returns, so the name cannot show that it ended.
+        ended = name_of_process(pid) != "dockerd" if started is None else started.poll() is not None
+        if ended:
             raise StepFailed(f"dockerd ended immediately. Read the end of {files.log}, then run this again.")
         if time.monotonic() > deadline:
             raise StepFailed(
