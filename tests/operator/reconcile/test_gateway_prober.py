@@ -60,22 +60,17 @@ class World:
         }
         serving = api.parse(body).candidate("tf")
         self.memory = Memory("u", state=State(revision=4, phase=Phase.STABLE, serving=serving))
-        self.gateways, self.now, self.queue = PlayedGateways(), 0.0, WorkQueue()
+        self.gateways, self.now = PlayedGateways(), 0.0
         self.memories = {KEY: self.memory}
         cache = Cache({kind.plural: {} for kind in WATCHED} | {PODS.plural: {KEY: list(pods)}})
-        self.prober = GatewayProber(cache, self.gateways, self.memories, self.queue, lambda: self.now)
+        self.cache = cache
 
     def probe(self, now: float) -> bool:
         """Probe at this time. Returns whether the ImageClassifier is to be reconciled."""
-        self.now = now
-
-        async def probe() -> None:
-            await self.prober.probe(KEY)
-
-        asyncio.run(probe())
-        reconciled = len(self.queue) > 0
-        self.queue._waiting.clear()
-        return reconciled
+        self.now, queue = now, WorkQueue()
+        prober = GatewayProber(self.cache, self.gateways, self.memories, queue, lambda: self.now)
+        asyncio.run(prober.probe(KEY))
+        return len(queue) > 0
 
     def reconciled(self) -> None:
         """A reconciliation has put what the probes found into the status."""
