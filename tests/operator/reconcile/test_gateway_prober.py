@@ -62,14 +62,16 @@ class World:
         self.memory = Memory("u", state=State(revision=4, phase=Phase.STABLE, serving=serving))
         self.gateways, self.now = PlayedGateways(), 0.0
         self.memories = {KEY: self.memory}
-        cache = Cache({kind.plural: {} for kind in WATCHED} | {PODS.plural: {KEY: list(pods)}})
-        self.cache = cache
+        self._cache = Cache({kind.plural: {} for kind in WATCHED} | {PODS.plural: {KEY: list(pods)}})
+
+    def prober(self, queue: WorkQueue) -> GatewayProber:
+        """A prober that adds to this queue."""
+        return GatewayProber(self._cache, self.gateways, self.memories, queue, lambda: self.now)
 
     def probe(self, now: float) -> bool:
         """Probe at this time. Returns whether the ImageClassifier is to be reconciled."""
         self.now, queue = now, WorkQueue()
-        prober = GatewayProber(self.cache, self.gateways, self.memories, queue, lambda: self.now)
-        asyncio.run(prober.probe(KEY))
+        asyncio.run(self.prober(queue).probe(KEY))
         return len(queue) > 0
 
     def reconciled(self) -> None:
@@ -141,8 +143,9 @@ def test_what_is_due_is_probed_and_nothing_else(monkeypatch: pytest.MonkeyPatch)
 
     async def run_for_a_while(now: float) -> int:
         world.now, before = now, len(world.gateways.asked)
-        running = asyncio.create_task(world.prober.run())
-        await looks(world.prober, 5)
+        prober = world.prober(WorkQueue())
+        running = asyncio.create_task(prober.run())
+        await looks(prober, 5)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         return len(world.gateways.asked) - before
@@ -166,7 +169,7 @@ def test_an_error_of_one_probe_does_not_end_the_others(monkeypatch: pytest.Monke
     monkeypatch.setattr(world.gateways, "fetch_reports", fails)
 
     async def run() -> bool:
-        running = asyncio.create_task(world.prober.run())
+        running = asyncio.create_task(world.prober(WorkQueue()).run())
         await wait_in_loop(lambda: calls >= 3 or running.done(), "three probes")
         ended = running.done()
         running.cancel()
