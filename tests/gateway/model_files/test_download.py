@@ -100,6 +100,9 @@ def below(folder: str) -> dict[str, bytes]:
         zipped(below("models/flowers/0003")), tar({**below("export"), "README": b"x"}),
         tar({**below("2"), **below("3")}, "w:gz", special("empty", tarfile.DIRTYPE)),
     ],
+    ids=[
+        "tar.gz", "tar", "tar.xz with ./", "zip", "3/", "models/flowers/0003/", "README", "two versions",
+    ],
 )  # fmt: skip
 def test_the_saved_model_of_an_archive_becomes_the_directory_of_the_version(
     fetch: Fetch, tmp_path: Path, archive: bytes
@@ -200,6 +203,8 @@ BAD = "a link or a special file: a."
         (tar({"README": b""}), 3, "no saved_model.pb. The archive contains README. Pack the"),
         (tar({**below("a"), **below("b")}), 3, "contains 2 models, in a, b. Pack only that of version 3"),
     ],
+    # The bytes of an archive contain the time, and two processes must find the same tests.
+    ids=lambda value: "archive" if isinstance(value, bytes) else None,
 )  # fmt: skip
 def test_an_archive_that_cannot_be_used_is_refused_and_leaves_nothing_outside(
     fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, archive: bytes, code: int, sentence: str
