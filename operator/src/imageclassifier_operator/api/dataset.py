@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Self
 
-from imageclassifier_operator.api.errors import InvalidSpec
 from imageclassifier_operator.api.json import Json
+from imageclassifier_operator.api.model_source import only_source, secret_names
 
 
 @dataclass(frozen=True)
@@ -62,18 +62,14 @@ class Dataset:
 
 
 def _source(source: Json) -> DatasetSource:
-    image, claim, maps = (source.get(key) for key in ("image", "persistentVolumeClaim", "configMaps"))
-    if [image is None, claim is None, maps is None].count(False) != 1:
-        raise InvalidSpec(
-            "spec.rollout.acceptance.dataset.source has no source, or several. Set exactly one of image, "
-            "persistentVolumeClaim and configMaps."
-        )
+    field = "spec.rollout.acceptance.dataset.source"
+    image, claim, maps = only_source(source, field, "image", "persistentVolumeClaim", "configMaps")
     if image is not None:
         return DatasetImage(
             reference=image["reference"],
             path=image.get("path", DatasetImage.path),
             pull_policy=image.get("pullPolicy"),
-            pull_secrets=tuple(secret["name"] for secret in image.get("pullSecrets") or ()),
+            pull_secrets=secret_names(image.get("pullSecrets")),
         )
     if claim is not None:
         return DatasetClaim(claim["claimName"], claim.get("path", DatasetClaim.path))

@@ -67,12 +67,7 @@ ModelSource = ImageSource | VolumeSource | HttpsSource
 
 def parse_source(source: Json, *, model_name: str, version: int) -> ModelSource:
     """Read `spec.model.source`, and fill in `{version}`. Raises InvalidSpec for no source, or several."""
-    image, claim, https = (source.get(key) for key in ("image", "persistentVolumeClaim", "https"))
-    if [image is None, claim is None, https is None].count(False) != 1:
-        raise InvalidSpec(
-            "spec.model.source has no source, or several. Set exactly one of image, persistentVolumeClaim "
-            "and https."
-        )
+    image, claim, https = only_source(source, "spec.model.source", "image", "persistentVolumeClaim", "https")
     if image is not None:
         reference = image["reference"].replace("{version}", str(version))
         return ImageSource(reference, image.get("pullPolicy"), secret_names(image.get("pullSecrets")))
@@ -99,6 +94,17 @@ def source_from_json(stored: Json) -> ModelSource:
         return HttpsSource(https["url"], https["sha256"], bundle, https["headersSecret"])
     claim = stored["persistentVolumeClaim"]
     return VolumeSource(claim["claimName"], claim["path"])
+
+
+def only_source(source: Json, field: str, *kinds: str) -> tuple[Any, ...]:
+    """The values of all `kinds` of sources: one is not None. Raises InvalidSpec for none, or several."""
+    values = tuple(source.get(kind) for kind in kinds)
+    if sum(value is not None for value in values) != 1:
+        *others, last = kinds
+        raise InvalidSpec(
+            f"{field} has no source, or several. Set exactly one of {', '.join(others)} and {last}."
+        )
+    return values
 
 
 def secret_names(secrets: Sequence[Json] | None) -> tuple[str, ...]:

@@ -217,6 +217,7 @@ class Children:
     async def _delete(self, request: ValidRequest, kind: Kind, live: Json) -> None:
         name, uid = live["metadata"]["name"], live["metadata"]["uid"]
         await self._client.delete(kind, request.key.namespace, name, uid)
+        request.memory.checked.pop((kind.plural, name), None)
         self._cache.record_deletion(kind, request.key, name, uid)
 
 

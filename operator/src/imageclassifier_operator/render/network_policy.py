@@ -88,40 +88,34 @@ def download_policies(ic: ImageClassifier, served: ModelVersion) -> tuple[Manife
     source = served.source
     if not isinstance(source, HttpsSource):
         return ()
+    # A redirect or a proxy may have another port than the URL.
+    egress = [_dns(), _servers(allow_private_networks=True)]
     name = names.serving_name(ic.name, served.version)
-    policy: Manifest = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": metadata(ic, name, component="serving", version=served.version),
-        "spec": {
-            "podSelector": {"matchLabels": names.selector(ic.name, "serving", served.version)},
-            "policyTypes": ["Egress"],
-            # A redirect or a proxy may have another port than the URL.
-            "egress": [_dns(), _servers(allow_private_networks=True)],
-        },
-    }
-    return (policy,)
+    return (_policy(ic, name, "serving", served.version, ingress=None, egress=egress),)
 
 
 def _policy(
     ic: ImageClassifier,
     name: str,
     component: names.Component,
+    version: int | None = None,
     *,
-    ingress: list[Manifest],
+    ingress: list[Manifest] | None,
     egress: list[Manifest],
 ) -> Manifest:
+    """A policy for the pods of one component, or of one version. `ingress`: None to leave that to others."""
     # An empty list allows nothing. It is rendered, so that an apply removes the rules of others.
     spec: dict[str, Any] = {
-        "podSelector": {"matchLabels": names.selector(ic.name, component)},
-        "policyTypes": ["Ingress", "Egress"],
-        "ingress": ingress,
+        "podSelector": {"matchLabels": names.selector(ic.name, component, version)},
+        "policyTypes": ["Egress"] if ingress is None else ["Ingress", "Egress"],
         "egress": egress,
     }
+    if ingress is not None:
+        spec["ingress"] = ingress
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": metadata(ic, name, component=component),
+        "metadata": metadata(ic, name, component=component, version=version),
         "spec": spec,
     }
 
