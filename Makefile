@@ -9,7 +9,7 @@ IMAGE_REGISTRY = imageclassifier
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: demo test help down clean venv kubernetes cluster cluster-with-workers images models
+.PHONY: demo test help down clean venv kubernetes install-checkers cluster cluster-with-workers images models
 .PHONY: install-yaml reference lint format types layers docs unit cluster-test workers-test bench bench-rollouts bench-judgement
 .PHONY: attack bench-scale bench-verdicts
 
@@ -28,6 +28,8 @@ images: cluster ## Build our images and load them into the cluster
 	@$(PYTHON) kind/build_images.py --load imageclassifier
 kubernetes: ## Build the Kubernetes and KWOK binaries, for tests against an API server without a cluster
 	@$(TOOL) kubernetes
+install-checkers: ## Build Helm and fetch Prometheus, for tests of the installation
+	@$(TOOL) install-checkers
 down: ## Remove our containers, networks and processes; keep the caches
 	@$(TOOL) down
 clean: ## Like down, and also remove the caches and logs
@@ -40,10 +42,8 @@ models/pizza-model/%/saved_model.pb: examples/pizza/v%/training.json examples/pi
 	@$(BIN)/imageclassifier-training export examples/pizza/v$* --name pizza-model --version $* --out models --replace
 
 ##@ Files made from sources
-install-yaml: ## Generate operator/install/install.yaml (IMAGE_REGISTRY=registry.example.org/team for your own images)
-	@$(PYTHON) operator/install/render.py --image-registry $(IMAGE_REGISTRY) >operator/install/install.yaml
-	@$(PYTHON) operator/install/render.py --image-registry $(IMAGE_REGISTRY) --one-namespace \
-	  >operator/install/install-one-namespace.yaml
+install-yaml: ## Generate the YAML, the kustomize bases and the chart (IMAGE_REGISTRY=registry.example.org/team)
+	@$(PYTHON) operator/install/make_files.py --image-registry $(IMAGE_REGISTRY)
 reference: venv ## Generate parts of docs/: reference.md, the diagrams of rollouts.md and architecture.md
 	@$(BIN)/python docs/make_reference.py
 	@$(BIN)/python docs/make_rollouts.py
@@ -63,12 +63,13 @@ format: venv ## Format the code
 	@$(BIN)/ruff format .
 types: venv ## Check the type hints with mypy --strict
 	@$(BIN)/mypy operator/src gateway/src training/src model_server/src kind/laptop kind/images kind/tool.py kind/build_images.py tests/support tests/bench/*.py
+	@MYPYPATH=operator/install $(BIN)/mypy operator/install
 	@for bench in $(wildcard tests/bench/*/); do MYPYPATH=$$bench $(BIN)/mypy $$bench || exit; done # their modules have equal names
 layers: venv ## Check with import-linter which modules import which
 	@$(BIN)/lint-imports
 docs: venv ## Build the documentation site in .build/site; a broken link is an error
 	@$(BIN)/zensical build --strict
-unit: venv kubernetes ## Run the tests that need no cluster; some use an API server without one
+unit: venv kubernetes install-checkers ## Run the tests that need no cluster; some use an API server without one
 	@$(PYTEST) tests/cluster --collect-only --quiet --quiet  # a wrong import fails now, not in ten minutes
 	@$(PYTEST) tests --ignore=tests/cluster --ignore=tests/bench -m "not cluster" $(IN_TWO)
 cluster-test: venv images ## Run the tests on the Kind cluster

@@ -1,4 +1,4 @@
-"""Installs missing packages of Debian and Ubuntu; needs root."""
+"""Installs missing packages of Debian and Ubuntu, which needs root, or unpacks one, which does not."""
 
 import os
 import re
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from laptop.progress import Step, StepFailed, output
+
+_WAIT_FOR_LOCK = ("-o", "DPkg::Lock::Timeout=300")
 
 
 def distribution() -> dict[str, str]:
@@ -46,15 +48,32 @@ def install(packages: Sequence[str], current: Step, otherwise: str) -> None:
         return
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
     advice = "Run the last command in the log by hand. When it succeeds, run this again."
-    lock = ["-o", "DPkg::Lock::Timeout=300"]
     # A run that was killed during dpkg leaves packages half configured.
     current.run(["dpkg", "--configure", "-a"], environment=environment, advice=advice)
-    current.run(["apt-get", *lock, "update"], environment=environment, advice=advice)
+    current.run(["apt-get", *_WAIT_FOR_LOCK, "update"], environment=environment, advice=advice)
     current.run(
-        ["apt-get", *lock, "install", "-y", "--no-install-recommends", *missing],
+        ["apt-get", *_WAIT_FOR_LOCK, "install", "-y", "--no-install-recommends", *missing],
         environment=environment,
         advice=advice,
     )
+
+
+def unpack(package: str, directory: Path, current: Step, otherwise: str) -> None:
+    """Download a package and unpack it into a directory. It is not installed, so nothing of it is started.
+
+    On a system without apt, fail with the advice `otherwise`.
+    """
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise StepFailed(
+            f"Packages can be unpacked only on Debian or Ubuntu: {otherwise}, and run this again."
+        )
+    advice = f"Run the last command in the log by hand, or {otherwise}. Then run this again."
+    if os.geteuid() == 0:  # others use the lists of packages that the machine has
+        current.run(["apt-get", *_WAIT_FOR_LOCK, "update"], advice=advice)
+    current.run(["apt-get", "download", package], directory=directory, advice=advice)
+    [archive] = directory.glob(f"{package}_*.deb")
+    current.run(["dpkg-deb", "--extract", archive, directory], advice=advice)
+    archive.unlink()
 
 
 def parse_mirror(sources: str, suite: str) -> str | None:

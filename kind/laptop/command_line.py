@@ -15,12 +15,13 @@ commands that do work:
   without-workers       delete that second cluster
   engine                start a Docker Engine if none answers
   kubernetes            build the Kubernetes and KWOK binaries
+  install-checkers      build Helm and fetch Prometheus, for tests of the installation
   venv                  create the Python environment .venv
   down                  remove our containers, networks and processes; keep the caches
   clean                 like down, and also remove the caches and logs
 
 commands that print one path or name, after building what is missing:
-  kind-binary, kubectl-binary, kubernetes-binary, kwok-binary, cyclonus-binary, base-image"""
+  kind-binary, kubectl-binary, kubernetes-binary, kwok-binary, cyclonus-binary, helm-binary, base-image"""
 _EPILOG = """\
 settings (environment variables):
   NODE_IMAGE                   image of the cluster's nodes (default: pulled, else made here)

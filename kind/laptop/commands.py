@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from laptop import base_image, cluster, demo, engine, golang, places, python_environment
+from laptop import base_image, cluster, demo, engine, golang, places, prometheus, python_environment
 from laptop.cluster_state import LAPTOP, TWO_WORKERS
 from laptop.command_line import parse
 from laptop.kubernetes_programs import kind_program, kubectl_program
@@ -30,6 +30,11 @@ def _without_workers() -> None:
 
 def _kubernetes() -> None:
     golang.ensure([golang.KUBERNETES, golang.KWOK])
+
+
+def _install_checkers() -> None:
+    golang.ensure([golang.HELM])
+    prometheus.ensure()
 
 
 def _down() -> None:
@@ -79,6 +84,7 @@ WORK: dict[str, Callable[[], None]] = {
     "without-workers": _without_workers,
     "venv": python_environment.ensure,
     "kubernetes": _kubernetes,
+    "install-checkers": _install_checkers,
     "engine": engine.ensure,
     "down": _down,
     "clean": _clean,
@@ -87,6 +93,7 @@ WORK: dict[str, Callable[[], None]] = {
 QUESTIONS: dict[str, Callable[[], Path | str]] = {
     "kubernetes-binary": lambda: _binary(golang.KUBERNETES),
     "kwok-binary": lambda: _binary(golang.KWOK),
+    "helm-binary": lambda: _binary(golang.HELM),
     "cyclonus-binary": lambda: _binary(golang.CYCLONUS),
     "kind-binary": kind_program,
     "kubectl-binary": kubectl_program,

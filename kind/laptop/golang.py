@@ -1,7 +1,8 @@
 """Builds Go programs from Go modules: finds a Go that is new enough, and builds each program once.
 
-The versions are pinned in kind/kubernetes/go.mod and go.sum (kind/kwok for KWOK, which needs other versions
-of the Kubernetes packages). A program is cached under a hash of those files, its sources and its flags.
+The versions are pinned in go.mod and go.sum of kind/kubernetes, kind/kwok and kind/checkers, because these
+programs need different versions of the same packages. A program is cached under a hash of those files, its
+sources and its flags.
 """
 
 import json
@@ -17,10 +18,9 @@ from laptop import apt, places
 from laptop.progress import Step, StepFailed, output, step
 
 KUBERNETES_VERSION = "v1.34.4"
-#: The oldest Go that can build Kubernetes 1.34 (the `go` line of kind/kubernetes/go.mod).
-OLDEST_GO = (1, 24, 4)
-#: Taken from the Go module proxy, as every Go since 1.21 can by itself, where Debian's Go is older.
-TOOLCHAIN = "go1.24.13"
+#: Taken from the Go module proxy, as every Go since 1.21 can by itself, where the installed Go is older than
+#: the `go` line of a program's go.mod. It must be as new as the newest of these lines.
+TOOLCHAIN = "go1.26.8"
 #: The checksum database does not answer for these; the committed go.sum pins them all the same.
 UNLISTED_MODULES = "sigs.k8s.io/metrics-server"
 
@@ -54,6 +54,9 @@ LOCAL_PATH_PROVISIONER = Program(
     "local-path-provisioner", "kubernetes", "github.com/rancher/local-path-provisioner"
 )
 KWOK = Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", note="about 2 minutes on 2 cores the first time")
+HELM = Program(
+    "helm", "checkers", "helm.sh/helm/v4/cmd/helm", note="about 5 minutes on 2 cores the first time"
+)
 
 
 def parse_version(text: str) -> tuple[int, ...]:
@@ -62,9 +65,16 @@ def parse_version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in match[1].split(".")) if match else ()
 
 
-def choose_go(found: Mapping[str, str]) -> str | None:
+def oldest_go(module: str) -> tuple[int, ...]:
+    """The oldest Go that can build a module: the `go` line of its go.mod."""
+    line = re.search(r"^go .+$", (places.KIND / module / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
+    assert line is not None, f"kind/{module}/go.mod has no `go` line"
+    return parse_version(line[0].replace("go ", "go"))
+
+
+def choose_go(found: Mapping[str, str], oldest: tuple[int, ...]) -> str | None:
     """The first Go that is new enough; `found` maps the path of each to its `go version` line."""
-    return next((path for path, line in found.items() if parse_version(line) >= OLDEST_GO), None)
+    return next((path for path, line in found.items() if parse_version(line) >= oldest), None)
 
 
 def _installed_go() -> dict[str, str]:
@@ -89,7 +99,7 @@ def _toolchain_from_module_proxy(old_go: str, current: Step) -> str:
     directory = Path(json.loads(listing).get("Dir", "")) if listing else Path()
     if not (directory / "bin/go").is_file():
         raise StepFailed(
-            f"Go {TOOLCHAIN} could not be downloaded. Install Go 1.24.4 or newer and run this again."
+            f"{TOOLCHAIN} could not be downloaded. Install this Go or a newer one, and run this again."
         )
     # The files of a module are not executable, and its directories are read-only.
     for program in (*directory.glob("bin/*"), *directory.glob("pkg/tool/*/*")):
@@ -99,16 +109,18 @@ def _toolchain_from_module_proxy(old_go: str, current: Step) -> str:
     return str(directory / "bin/go")
 
 
-def go_program(current: Step) -> str:
-    """A Go that is new enough: the installed one, else Debian's, else a newer toolchain."""
-    if go := choose_go(_installed_go()):
+def go_program(module: str, current: Step) -> str:
+    """A Go that is new enough for a module: the installed one, else Debian's, else a newer toolchain."""
+    oldest = oldest_go(module)
+    if go := choose_go(_installed_go(), oldest):
         return go
+    needed = f"Go {'.'.join(map(str, oldest))} or newer"
     if not _installed_go():
-        apt.install(["golang-go"], current, f"install Go {'.'.join(map(str, OLDEST_GO))} or newer")
+        apt.install(["golang-go"], current, f"install {needed}")
     installed = _installed_go()
     if not installed:
-        raise StepFailed("Go is missing. Install Go 1.24.4 or newer and run this again.")
-    return choose_go(installed) or _toolchain_from_module_proxy(next(iter(installed)), current)
+        raise StepFailed(f"Go is missing. Install {needed} and run this again.")
+    return choose_go(installed, oldest) or _toolchain_from_module_proxy(next(iter(installed)), current)
 
 
 def _inputs(program: Program) -> list[Path]:
@@ -141,7 +153,7 @@ def _build(program: Program, final: Path, current: Step) -> None:
     temporary.mkdir(parents=True, exist_ok=True)
     current.run(
         [
-            go_program(current), "build", "-trimpath", "-buildvcs=false",
+            go_program(program.module, current), "build", "-trimpath", "-buildvcs=false",
             "-ldflags", " ".join(["-s", "-w", *program.flags]),
             "-o", temporary / program.name, program.package,
         ],
@@ -154,7 +166,7 @@ def _build(program: Program, final: Path, current: Step) -> None:
 
 def module_directory(module: str, path: str, current: Step) -> Path:
     """The source directory of the module `path` at its pinned version, downloaded if it is missing."""
-    command = [go_program(current), "mod", "download", "-json", path]
+    command = [go_program(module, current), "mod", "download", "-json", path]
     listing = output(["env", f"--chdir={places.KIND / module}", *command], timeout_seconds=300)
     if not listing:
         raise StepFailed(f"The Go module {path} could not be downloaded. Check the network, run this again.")

@@ -122,9 +122,14 @@ def test_the_first_go_that_is_new_enough_is_used() -> None:
         "/usr/local/go/bin/go": "go version go1.26.8 linux/amd64",
         "/opt/go": "go version go1.25.0 linux/amd64",
     }
-    assert golang.choose_go(found) == "/usr/local/go/bin/go"
-    assert golang.choose_go({"/usr/bin/go": "go version go1.24.3 linux/amd64"}) is None
-    assert golang.choose_go({}) is None
+    assert golang.choose_go(found, (1, 24, 4)) == "/usr/local/go/bin/go"
+    assert golang.choose_go({"/usr/bin/go": "go version go1.24.3 linux/amd64"}, (1, 24, 4)) is None
+    assert golang.choose_go({}, (1, 24, 4)) is None
+
+
+@pytest.mark.parametrize("module", sorted(path.parent.name for path in places.KIND.glob("*/go.mod")))
+def test_the_toolchain_that_is_downloaded_can_build_every_module(module: str) -> None:
+    assert (1, 20) < golang.oldest_go(module) <= golang.parse_version(golang.TOOLCHAIN)
 
 
 @pytest.mark.parametrize(

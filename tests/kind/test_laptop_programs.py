@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from laptop import places, proc, progress
+from laptop import apt, places, proc, progress, prometheus
 
 WRAPPER = places.KIND / "runtime" / "runc-without-sys-resource"
 
@@ -109,3 +109,26 @@ def test_a_finished_directory_takes_the_place_of_an_old_one(tmp_path: Path) -> N
     (tmp_path / "new" / "fresh").touch()
     places.replace_directory(tmp_path / "new", tmp_path / "old")
     assert [path.name for path in (tmp_path / "old").iterdir()] == ["fresh"]
+
+
+@pytest.mark.parametrize(
+    ("promtool", "is_used"), [("2.53.1", True), ("2.42.0+ds", True), ("2.31.2", False), (None, False)]
+)
+def test_an_installed_prometheus_is_used_if_it_is_new_enough_and_has_promtool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, promtool: str | None, is_used: bool
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    for name, version in (("prometheus", "2.53.1"), ("promtool", promtool)):
+        if version is not None:
+            program = tmp_path / name
+            program.write_text(f"#!/bin/sh\necho '{name}, version {version} (branch: HEAD)' >&2\n")
+            program.chmod(0o755)
+    found = prometheus.directory.__wrapped__()
+    assert (found == tmp_path) is is_used
+    assert is_used or found.is_relative_to(places.cache_directory())
+
+
+def test_without_apt_the_user_reads_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(progress.StepFailed, match="only on Debian or Ubuntu: install it yourself"):
+        apt.unpack("a-package", tmp_path, progress.Step("Unpack", tmp_path / "log"), "install it yourself")

@@ -1,0 +1,60 @@
+"""Prometheus and promtool, for tests of the monitoring: the installed ones, else those of Debian's package.
+
+The package is unpacked into the cache, because installing it would start a server. It is not built from Go
+modules, because that takes 11 minutes on 2 cores.
+"""
+
+import os
+import shutil
+from functools import cache
+from pathlib import Path
+
+from laptop import apt, places
+from laptop.golang import parse_version
+from laptop.progress import Step, output, step
+
+OLDEST = (2, 42)
+_PROGRAMS = ("prometheus", "promtool")
+_ADVICE = "install Prometheus 2.42 or newer (the programs prometheus and promtool)"
+
+
+@cache
+def directory() -> Path:
+    """The directory of both programs, whether they are there or not."""
+    installed = shutil.which(_PROGRAMS[0])
+    if installed is not None and all(_is_new_enough(Path(installed).parent / name) for name in _PROGRAMS):
+        return Path(installed).parent
+    return _unpacked() / "usr/bin"
+
+
+def ensure() -> None:
+    """Unpack the package unless both programs are there."""
+    if _present(directory()):
+        return
+    with places.exclusive("prometheus"), step("Unpack Prometheus from its package") as current:
+        if not _present(directory()):
+            _unpack(current)
+
+
+def _present(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in _PROGRAMS)
+
+
+def _is_new_enough(program: Path) -> bool:
+    # Some releases print their version to stderr.
+    printed = output(["sh", "-c", '"$0" --version 2>&1', program])
+    return printed is not None and parse_version(printed) >= OLDEST
+
+
+def _unpacked() -> Path:
+    release = apt.distribution()
+    key = f"{release.get('ID')}-{release.get('VERSION_ID')}-{os.uname().machine}"
+    return places.cached("prometheus", key)
+
+
+def _unpack(current: Step) -> None:
+    final = _unpacked()
+    temporary = final.with_name(f".{final.name}.{os.getpid()}")
+    temporary.mkdir(parents=True, exist_ok=True)
+    apt.unpack("prometheus", temporary, current, _ADVICE)
+    places.replace_directory(temporary, final)
