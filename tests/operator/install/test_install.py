@@ -1,6 +1,5 @@
 """The installation: generated from its sources, accepted by the API server, and with minimal rights."""
 
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,6 @@ from imageclassifier_operator.runtime import leader_election
 
 REPOSITORY = Path(__file__).parents[3]
 INSTALL = REPOSITORY / "operator/install"
-RENDER = runpy.run_path(str(INSTALL / "render.py"))
 
 
 def documents(*options: str) -> list[dict[str, Any]]:
@@ -29,14 +27,6 @@ def documents(*options: str) -> list[dict[str, Any]]:
 def one(kind: str, *options: str) -> dict[str, Any]:
     [found] = [document for document in documents(*options) if document["kind"] == kind]
     return found
-
-
-@pytest.mark.parametrize(
-    ("file", "one_namespace"), [("install.yaml", False), ("install-one-namespace.yaml", True)]
-)
-def test_what_is_checked_in_is_current(file: str, one_namespace: bool) -> None:
-    made = RENDER["render"](RENDER["installation"](one_namespace=one_namespace))
-    assert (INSTALL / file).read_text(encoding="utf-8") == made, "run `make install-yaml`"
 
 
 def test_the_operator_finds_every_setting_that_it_needs() -> None:
