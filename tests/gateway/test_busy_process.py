@@ -63,5 +63,12 @@ def test_the_event_loop_logs_and_counts_an_early_refusal(busy_gateway: GatewayPr
     assert 'requests_total{route="none",status="503"}' in busy_gateway.metrics()
 
 
+def test_an_early_refusal_waits_so_that_a_client_that_retries_at_once_does_not_take_a_core(
+    busy_gateway: GatewayProcess,
+) -> None:
+    busy_gateway.predict(b'{"url": "https://site.example/"}', **{"X-Request-ID": "refused-late"})
+    assert busy_gateway.access_line("refused-late")["duration_ms"] >= 200
+
+
 def test_threads_pass_pythons_lock_on_after_a_millisecond(busy_gateway: GatewayProcess) -> None:
     assert busy_gateway.log_lines()[0] == {"switch_seconds": 0.001}

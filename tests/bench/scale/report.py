@@ -58,6 +58,8 @@ class Figures:
     start_memory: Memory = NO_MEMORY
     start_cpu: float = 0.0
     restarts: int = 0
+    failed: list[str] = field(default_factory=list)
+    """The steps that have no figures because they failed."""
 
     @property
     def writes(self) -> int:
@@ -72,7 +74,7 @@ ROWS: dict[str, Callable[[Figures], str]] = {
     "the floor: all Deployments available": lambda f: f"{f.floor_seconds:.1f} s",
     "all Ready": lambda f: f"{f.all_ready_seconds:.1f} s",
     "**all Ready, times the floor**": lambda f: _ratio(f.all_ready_seconds, f.floor_seconds),
-    "all our children from a plain client": lambda f: f"{f.children_seconds:.1f} s",
+    "all our children from a plain client": lambda f: _seconds(f.children_seconds),
     "**all Ready, times that**": lambda f: _ratio(f.all_ready_seconds, f.children_seconds),
     "writes / reads of each object": lambda f: f"{f.writes / f.objects:.1f} / {f.reads / f.objects:.1f}",
     "CPU of the operator until all Ready": lambda f: f"{f.cpu.get('operator', 0):.1f} s",
@@ -89,7 +91,7 @@ ROWS: dict[str, Callable[[Figures], str]] = {
     "bump while 100 others roll out, p50 / p95": lambda f: str(f.busy_bumps),
     "those 100, p50 / p95": lambda f: str(f.others),
     "rollback with up to 500 silent gateways, p50 / p95": lambda f: str(f.rollbacks),
-    "start until a bump serves": lambda f: f"{f.start_seconds:.1f} s",
+    "start until a bump serves": lambda f: _seconds(f.start_seconds),
     "memory after a start / at most": lambda f: f"{f.start_memory.now:.0f} / {f.start_memory.peak:.0f} MiB",
     "times that the operator lost its Lease": lambda f: str(f.restarts),
     "CPU of a start": lambda f: f"{f.start_cpu:.1f} s",
@@ -98,6 +100,10 @@ ROWS: dict[str, Callable[[Figures], str]] = {
 
 def _ratio(seconds: float, reference: float) -> str:
     return f"**{seconds / reference:.2f}**" if reference else "-"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds else "-"
 
 
 def _pair(figures: Figures, *names: str) -> str:

@@ -131,13 +131,21 @@ class Run:
                         await self._create(operator)
                         for step in STEPS_WHILE_IT_RUNS:
                             if step in steps:
-                                await getattr(self, f"_{step}")(operator)
+                                await self._try(step, getattr(self, f"_{step}")(operator))
                     self._figures.restarts = operator.restarts
                 if "start" in steps:
-                    await self._start()
+                    await self._try("start", self._start())
         finally:
             self._gateways.process.terminate()
             self._gateways.process.wait()
+
+    async def _try(self, step: str, work: Coroutine[Any, Any, None]) -> None:
+        """Do a step. If it fails, report it and keep the figures of the others."""
+        try:
+            await work
+        except Exception as error:
+            self._figures.failed.append(step)
+            print(f"  the step {step} failed: {error!r}", flush=True)
 
     async def _create(self, operator: InstalledOperator) -> None:
         processes = {**self._server.process_ids, "operator": operator.process_id}
@@ -238,6 +246,8 @@ def main() -> None:
         found.append(figures)
     if options.write:
         renew_page(found)
+    if any(figures.failed for figures in found):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -71,11 +71,31 @@ def test_3000_silent_connections_keep_no_answer_from_a_good_client(
         for _ in range(20):
             assert gateway.predict(picture()).status == 200
         assert gateway.internal("/readyz") == 200
-        eventually(
-            lambda: figure(gateway, 'evicted_connections_total{state="fresh"}') >= 1000,
-            "all are accepted, and the oldest ones evicted",
-        )
         assert figure(gateway, "connections") <= 2000
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_DEFER_ACCEPT"), reason="only Linux keeps silent connections")
+def test_the_kernel_keeps_a_connection_until_its_first_byte(
+    make_gateway: MakeGateway, model: FakeModel
+) -> None:
+    gateway = make_gateway().start_ready(routing(model))
+    with connections(gateway, 50) as silent:
+        silent[0].sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert silent[0].recv(15) == b"HTTP/1.1 200 OK"
+        assert figure(gateway, "connections") == 1
+
+
+def test_a_refusal_of_a_large_body_waits_and_its_connection_can_be_used_again(
+    shared_gateway: GatewayProcess,
+) -> None:
+    with socket.create_connection(("127.0.0.1", shared_gateway.port), timeout=60) as client:
+        began = time.monotonic()
+        head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+        client.sendall(head + bytes(100_000))
+        assert b"HTTP/1.1 4" in client.recv(100_000)
+        assert time.monotonic() - began >= 0.2
+        client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert client.makefile("rb").read(15) == b"HTTP/1.1 200 OK"
 
 
 def test_3000_heads_or_bodies_that_never_end_keep_no_answer_from_a_good_client(

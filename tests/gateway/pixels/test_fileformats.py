@@ -144,7 +144,8 @@ def test_a_picture_that_would_take_long_is_refused_with_what_to_do(data: bytes, 
         ("jpeg-quantization-tables", "tables exceed 65,536 bytes"),
         ("png-many-chunks", "more than 20,000 chunks"),
         ("gif-many-comments", "more than 20,000 blocks"),
-        ("webp-many-chunks", "more than 20,000 chunks"),
+        ("webp-many-chunks", "more than 8,000 chunks"),
+        ("heic-many-boxes", "more than 4,096 boxes"),
         ("tiff-overlapping-values", "a directory has 41,6"),
         ("tiff-numbers", "tag 282 has 125,000 values"),
     ],
@@ -166,9 +167,10 @@ def test_a_heic_file_that_has_the_same_pixels_decoded_again_and_again_is_refused
     [
         file([grid(8, 8, (2048, 2048), [*range(2, 66)]), *[coded(256, 256)] * 64]),
         file([grid(3, 3, (600, 600), [2] * 9), coded(256, 256)]),
+        file([grid(31, 31, (1984, 1984), [*range(2, 963)]), *[coded(64, 64)] * 961]),
         file([Item(b"iden", b"", (64, 64), [box(b"irot", b"\1")], [2]), coded(64, 64)]),
     ],
-    ids=["grid", "grid that repeats a tile", "rotation"],
+    ids=["grid", "grid that repeats a tile", "grid of as many tiles as libheif reads", "rotation"],
 )
 def test_a_heic_image_that_is_derived_from_others_is_read(data: bytes) -> None:
     assert images.decode(data).mode == "RGB"

@@ -176,6 +176,16 @@ class Connection(asyncio.BufferedProtocol):
             return  # the client has disconnected
         self._send(response, keep)
 
+    def drop_request(self) -> None:
+        """Free the memory and the ticket of the request. Its response can still be sent."""
+        self._release()
+        if self._parser is not None:
+            self._parser.close()
+            self._parser = None
+        if self._ticket is not None:
+            self._ticket.close()
+            self._ticket = None
+
     def expire(self) -> None:
         """End the current state, which has lasted too long."""
         if self.state is State.BODY:
@@ -281,7 +291,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _send(self, response: bytes, keep: bool) -> None:
         self._keep = keep
-        self._drop_request()
+        self.drop_request()
         self._pause_reading()
         self._enter(State.ANSWERING, self._server.timeout_seconds)
         self._transport.write(response)
@@ -298,7 +308,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self._keep or self._client_is_done:
             self._linger()
             return
-        self._drop_request()
+        self.drop_request()
         self._enter(State.IDLE, _IDLE_SECONDS)
         self._resume_reading()
         if self._ahead:
@@ -311,7 +321,7 @@ class Connection(asyncio.BufferedProtocol):
             self._close()
             self._transport.close()
             return
-        self._drop_request()
+        self.drop_request()
         self._enter(State.LINGERING, _LINGER_SECONDS)
         self._ahead = b""
         self._transport.write_eof()
@@ -320,18 +330,8 @@ class Connection(asyncio.BufferedProtocol):
     # Both:
 
     def _close(self) -> None:
-        self._drop_request()
+        self.drop_request()
         self._enter(State.CLOSED, None)
-
-    def _drop_request(self) -> None:
-        """Free the memory and the ticket of the request."""
-        self._release()
-        if self._parser is not None:
-            self._parser.close()
-            self._parser = None
-        if self._ticket is not None:
-            self._ticket.close()
-            self._ticket = None
 
     def _release(self) -> None:
         self._server.release(self.arriving_bytes)

@@ -50,7 +50,8 @@ class Decoder:
     def __init__(self, limits: images.Limits, threads: int, stats: Stats) -> None:
         self._limits = limits
         self._light = Lane("decode", threads)
-        self._pauses = Pauses(self._others_wait)
+        # libheif decodes in threads of its own, so the CPU time of ours says little.
+        self._pauses = Pauses(self._others_wait, clock=time.monotonic)
         self._costly = Lane("decode-costly", threads, _NICENESS, after_each=self._pauses)
         stats.decodes_waiting.set_function(lambda: self.waiting)
 
@@ -131,6 +132,7 @@ class Decoder:
             return error.with_traceback(None)
 
     def _prepare(self, data: bytes, wanted: ModelInput) -> Prepared:
+        self._pauses.begin()
         try:
             return images.prepare(data, wanted, self._limits, pause=self._pauses)
         except images.PictureError as error:

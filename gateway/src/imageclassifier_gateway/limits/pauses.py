@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
-#: The longest pause, in seconds: half of the kernel's period for CPU limits.
-_LONGEST_SECONDS = 0.05
+#: The longest pause, in seconds: the kernel's period for CPU limits.
+_LONGEST_SECONDS = 0.1
 #: The seconds of pause for each second of work.
 _FOR_EACH_SECOND = 2.0
 
@@ -20,14 +20,24 @@ class Pauses(threading.local):
     them until its period of 100 ms ends.
     """
 
-    def __init__(self, others_wait: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        others_wait: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.thread_time,
+    ) -> None:
+        """`clock` measures the work, in seconds. `time.thread_time` sees only the calling thread."""
         self._others_wait = others_wait
-        self._resumed = time.thread_time()
+        self._clock = clock
+        self._resumed = clock()
+
+    def begin(self) -> None:
+        """Begin a new piece of work, so that the time since the last one does not count."""
+        self._resumed = self._clock()
 
     def __call__(self) -> None:
-        """Pause for twice as long as the thread has worked since its last pause, if others wait."""
+        """Pause for twice as long as the work has taken since its last pause, if others wait."""
         resumed = self._resumed  # before the clock, as the first look in a thread sets it
-        worked = time.thread_time() - resumed
+        worked = self._clock() - resumed
         if self._others_wait():
             time.sleep(min(_FOR_EACH_SECOND * worked, _LONGEST_SECONDS))
-        self._resumed = time.thread_time()
+        self._resumed = self._clock()

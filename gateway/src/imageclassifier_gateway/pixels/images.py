@@ -41,7 +41,8 @@ try:
 except ImportError:
     _HEIF: tuple[str, ...] = ()
 else:
-    pillow_heif.register_heif_opener()
+    # The threads of one picture would use more than the CPU limit of a pod, and the kernel then stops all.
+    pillow_heif.register_heif_opener(decode_threads=1)
     _HEIF = ("HEIF",)
 
 #: Pillow's names of the supported formats. No other decoder gets a user's bytes.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from struct import Struct
 
 from .structure import Damaged, Structure, TooCostly
 
@@ -20,8 +21,11 @@ _REFUSED_TYPES = (b"iovl", b"unci", b"tili")
 _TRANSFORMS = (b"irot", b"imir", b"clap")
 #: References from an image to others that are decoded with it: its parts and its transparency.
 _DERIVED, _AUXILIARY = b"dimg", b"auxl"
-#: A file has tens of boxes at each level. A photograph of 200 megapixels has 800 tiles.
-_MAX_BOXES = 20_000
+#: The limit for one level of boxes. A photograph of 200 megapixels has 800 tiles, and libheif reads at most
+#: 1,000 items.
+_MAX_BOXES = 4_096
+#: The size and the kind, with which each box begins.
+_BOX_HEAD = Struct(">I4s")
 _MAX_REFERENCES = 4_096
 #: The worst real case is a rotated, transparent grid with tiles beyond its edges: its pixels are processed
 #: six or seven times.
@@ -175,13 +179,14 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]
     for _ in range(_MAX_BOXES):
         if start + 8 > end:
             return
-        size, content = _number(data, start, 4), start + 8
+        size, kind = _BOX_HEAD.unpack_from(data, start)
+        content = start + 8
         if size == 1:
             size, content = _number(data, content, 8), content + 8
         stop = start + size if size else end
         if stop < content or stop > end:
             stop = end  # the file is truncated; use the part that exists
-        yield data[start + 4 : start + 8], content, stop
+        yield kind, content, stop
         start = stop
     raise Damaged(f"it has more than {_MAX_BOXES:,} boxes")
 
