@@ -1,19 +1,23 @@
-"""The alert rules and the dashboards, checked by the real promtool."""
+"""The alert rules and the dashboards, checked by the real promtool and a real Prometheus."""
 
 import json
 import re
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
+from waiting import wait_until
 
 from imageclassifier_gateway.stats import Stats
 from imageclassifier_operator import metrics
 from imageclassifier_operator.api.reasons import Reason
-from install_checkers import CHART, REPOSITORY, checker, output
+from install_checkers import CHART, INSTALL, REPOSITORY, by_name, checker, documents, output
+from rendered import SPECS, all_children
+from scraped import Prometheus, scraping_prometheus
 
 MONITORING = CHART / "monitoring"
 RULES = MONITORING / "rules.yaml"
@@ -148,3 +152,100 @@ def test_the_panels_have_identities_fill_the_grid_and_use_only_its_variables(nam
         cells |= here
     known = {each["name"] for each in dashboard["templating"]["list"]} | {"__rate_interval", "__all"}
     assert set(re.findall(r"\$\{?(\w+)", json.dumps(dashboard))) <= known
+
+
+def discovered_ports(deployment: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The targets that the discovery of Kubernetes makes from a pod: one for each port of its container."""
+    template = deployment["spec"]["template"]
+    labels = {"namespace": "food", "pod_name": name}
+    for label, value in template["metadata"]["labels"].items():
+        labels["pod_label_" + re.sub(r"\W", "_", label)] = value
+    meta = {f"__meta_kubernetes_{label}": value for label, value in labels.items()}
+    return [
+        {
+            "targets": [f"127.0.0.1:{port['containerPort']}"],
+            "labels": {**meta, "__meta_kubernetes_pod_container_port_name": port["name"]},
+        }
+        for port in template["spec"]["containers"][0]["ports"]
+    ]
+
+
+def plain_jobs() -> list[dict[str, Any]]:
+    """The jobs for a Prometheus without its operator, with two pods that it has discovered.
+
+    Debian's Prometheus lacks the discovery of Kubernetes, so its result is written into the configuration.
+    """
+    objects = by_name(documents((INSTALL / "install.yaml").read_text(encoding="utf-8")))
+    deployments = {
+        "operator": objects["Deployment", "imageclassifier-operator"],
+        "gateway": all_children(SPECS["smallest"])["Deployment", "pizza-gateway"],
+    }
+    jobs = yaml.safe_load((MONITORING / "prometheus.yaml").read_text(encoding="utf-8"))["scrape_configs"]
+    for job in jobs:
+        [discovery] = job.pop("kubernetes_sd_configs")
+        assert discovery["role"] == "pod"
+        wanted = dict(pair.split("=") for pair in discovery["selectors"][0]["label"].split(","))
+        job["static_configs"] = [
+            target
+            for name, deployment in deployments.items()
+            if wanted.items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+            for target in discovered_ports(deployment, name)
+        ]
+    found: list[dict[str, Any]] = jobs
+    return found
+
+
+@pytest.fixture(scope="module")
+def scraping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    with scraping_prometheus(tmp_path_factory.mktemp("prometheus"), RULES, plain_jobs()) as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", ["fleet", "classifier"])
+def test_every_query_of_a_dashboard_finds_series_with_the_labels_of_its_legend(
+    scraping: Prometheus, name: str
+) -> None:
+    dashboard = dashboards()[name]
+    targets = {panel["title"]: panel["targets"][0] for panel in panels(dashboard)}
+    for title, query in queries(dashboard).items():
+        series = scraping.query(query)
+        assert series, f"the query of '{title}' finds nothing: {query}"
+        for label in re.findall(r"{{(\w+)}}", targets[title].get("legendFormat", "")):
+            assert all(label in each["metric"] for each in series), (title, label)
+
+
+def test_the_variables_of_the_dashboards_find_their_values(scraping: Prometheus) -> None:
+    for metric, label, value in (
+        ("imageclassifier_condition", "namespace", "food"),
+        ('imageclassifier_condition{namespace="food"}', "name", "pizza"),
+    ):
+        assert value in scraping.get(f"label/{label}/values", **{"match[]": metric})
+
+
+def test_prometheus_evaluates_every_rule_and_the_stalled_classifier_alerts(scraping: Prometheus) -> None:
+    def rules() -> dict[str, dict[str, Any]]:
+        groups = scraping.get("rules")["groups"]
+        return {rule["name"]: rule for group in groups for rule in group["rules"]}
+
+    assert set(rules()) == {rule["alert"] for rule in alerts()}
+    wait_until(lambda: all(rule["health"] != "unknown" for rule in rules().values()), "an evaluation", 10)
+    assert {name: rule["health"] for name, rule in rules().items() if rule["health"] != "ok"} == {}
+    [alert] = rules()["ImageClassifierStalled"]["alerts"]
+    assert (alert["labels"]["name"], alert["state"]) == ("cats", "firing")
+    assert alert["annotations"]["runbook_url"] == "docs/runbooks.md#imagepullfailed"
+
+
+def test_the_plain_scrape_jobs_give_pods_the_labels_that_the_rules_need(scraping: Prometheus) -> None:
+    targets = scraping.get("targets")["activeTargets"]
+    labels = [
+        target["labels"] for target in targets if target["labels"]["job"].startswith("imageclassifier-")
+    ]
+    assert {each.pop("pod"): each for each in labels} == {
+        "operator": {"job": "imageclassifier-operator", "namespace": "food", "instance": "127.0.0.1:8080"},
+        "gateway": {
+            "job": "imageclassifier-gateways",
+            "namespace": "food",
+            "classifier": "pizza",
+            "instance": "127.0.0.1:9697",
+        },
+    }
