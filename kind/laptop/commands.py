@@ -33,7 +33,7 @@ def _kubernetes() -> None:
 
 
 def _install_checkers() -> None:
-    golang.ensure([golang.HELM])
+    golang.ensure(golang.CHECKERS)
     prometheus.ensure()
 
 

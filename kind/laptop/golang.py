@@ -57,6 +57,10 @@ KWOK = Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", note="about 2 minute
 HELM = Program(
     "helm", "checkers", "helm.sh/helm/v4/cmd/helm", note="about 5 minutes on 2 cores the first time"
 )
+#: Uses the packages that Helm uses too.
+GITOPS = Program("gitops", "checkers", "./gitops")
+#: What the tests of the installation run.
+CHECKERS = (HELM, GITOPS)
 
 
 def parse_version(text: str) -> tuple[int, ...]:

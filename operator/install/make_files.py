@@ -1,4 +1,4 @@
-"""Writes the generated files of the installation: both YAMLs, the kustomize bases, parts of the Helm chart.
+"""Writes the generated files of the installation: YAMLs, kustomize bases, parts of the chart, argocd-cm.
 
     python3 operator/install/make_files.py            # writes them
     python3 operator/install/make_files.py --check    # lists those that are not current
@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import argo_cd
 import dashboards
 import render
 
@@ -52,6 +53,7 @@ def files(image_registry: str) -> dict[Path, str]:
         KUSTOMIZE / "cluster/operator.yaml": render.GENERATED + render.operator_yaml(cluster),
         KUSTOMIZE / "one-namespace/operator.yaml": render.GENERATED + render.operator_yaml(one_namespace),
         CHART_TEMPLATES / "crd.yaml": render.GENERATED + chart_crd(),
+        Path("argocd-cm.yaml"): argo_cd.config_map(),
     }
     for part in CHART_PARTS:
         text = render.filled_in(part, CHART_VALUES, for_chart=True)

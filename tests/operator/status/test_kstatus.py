@@ -1,4 +1,4 @@
-"""How kstatus, and therefore Flux and Config Sync, interprets the status."""
+"""How kstatus (Flux, Helm, Config Sync) and Argo CD interpret the status: their own code, our scripts."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,25 +11,7 @@ from imageclassifier_operator.observe.types import GatewaySnapshot, Problem, Sna
 from imageclassifier_operator.rollout import Goal
 from imageclassifier_operator.rollout.state import FailedVersion, Phase, State
 from imageclassifier_operator.status.document import Facts, status
-
-
-def kstatus(body: dict[str, Any]) -> str:
-    """The status that kstatus computes for a custom resource.
-
-    https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md: a generation that was not
-    observed is in progress, then Reconciling is in progress and Stalled is failed, then Ready decides.
-    """
-    if body["metadata"].get("deletionTimestamp"):
-        return "Terminating"
-    observed = body.get("status") or {}
-    if observed.get("observedGeneration", body["metadata"]["generation"]) != body["metadata"]["generation"]:
-        return "InProgress"
-    conditions = {each["type"]: each["status"] for each in observed.get("conditions") or ()}
-    if conditions.get("Reconciling") == "True":
-        return "InProgress"
-    if conditions.get("Stalled") == "True":
-        return "Failed"
-    return "Current" if conditions.get("Ready", "True") == "True" else "InProgress"
+from install_checkers import gitops
 
 
 def served(version: int) -> ModelVersion:
@@ -58,18 +40,31 @@ def world(problem: Problem | None = None, complete: bool = True) -> Snapshot:
     )
 
 
-def computed(
+def document(
     state: State,
     snapshot: Snapshot,
     goal: Goal | None = GOAL,
     blocked: Problem | None = None,
     seconds: float = 1.0,
-) -> tuple[str, dict[str, Any]]:
-    """What kstatus says, and the conditions that it has read, by type."""
+) -> dict[str, Any]:
+    """The status."""
     facts = Facts(name="pizza", generation=3, now=START + seconds, blocked=blocked)
-    document = status(facts, goal, state, snapshot)
-    conditions = {each["type"]: each for each in document["conditions"]}
-    return kstatus({"metadata": {"generation": 3}, "status": document}), conditions
+    return status(facts, goal, state, snapshot)
+
+
+def classifier(observed: dict[str, Any], **metadata: Any) -> dict[str, Any]:
+    """An ImageClassifier with this status."""
+    return {
+        "apiVersion": "imageclassifier.dev/v1alpha1",
+        "kind": "ImageClassifier",
+        "metadata": {"name": "pizza", "namespace": "food", "generation": 3, **metadata},
+        "spec": {"model": {"version": 2}},
+        "status": observed,
+    }
+
+
+def conditions_of(observed: dict[str, Any]) -> dict[str, Any]:
+    return {each["type"]: each for each in observed["conditions"]}
 
 
 STARTING = world(complete=False)
@@ -130,11 +125,22 @@ CASES: dict[str, tuple[str, tuple[Any, ...]]] = {
 }
 
 
+SUSPENDED = {"a paused rollout", "the classifier is stopped"}
+HEALTH = {"Current": "Healthy", "InProgress": "Progressing", "Failed": "Degraded"}
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, dict[str, Any]]:
+    """What both make of each case."""
+    objects = [classifier(document(*arguments)) for _, arguments in CASES.values()]
+    return dict(zip(CASES, gitops(objects), strict=True))
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_kstatus_distinguishes_progress_from_failure(case: str) -> None:
+def test_kstatus_distinguishes_progress_from_failure(case: str, results: dict[str, dict[str, Any]]) -> None:
     expected, arguments = CASES[case]
-    found, conditions = computed(*arguments)
-    assert found == expected
+    assert results[case]["kstatus"] == expected
+    conditions = conditions_of(document(*arguments))
     if case == "the classifier is stopped":
         assert conditions["Ready"]["reason"] == "Stopped"
         assert not conditions.keys() & {"Reconciling", "Stalled"}
@@ -143,14 +149,32 @@ def test_kstatus_distinguishes_progress_from_failure(case: str) -> None:
     assert conditions.keys() & {"Reconciling", "Stalled"} == present
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_argo_cd_shows_the_same_and_what_somebody_has_halted(
+    case: str, results: dict[str, dict[str, Any]]
+) -> None:
+    expected, arguments = CASES[case]
+    conditions = conditions_of(document(*arguments))
+    said = conditions["Stalled" if expected == "Failed" else "Ready"]["message"]
+    health = "Suspended" if case in SUSPENDED else HEALTH[expected]
+    assert results[case]["health"] == {"status": health, "message": said}
+
+
+def test_a_spec_that_the_operator_has_not_observed_is_in_progress() -> None:
+    of_the_crd = {"observedGeneration": -1}  # the default of the status
+    serves = document(State(phase=Phase.STABLE, serving=TWO), world())
+    for found in gitops([classifier(of_the_crd), classifier(serves, generation=4)]):
+        assert (found["kstatus"], found["health"]["status"]) == ("InProgress", "Progressing")
+
+
 def test_stalled_has_the_reason_and_what_to_do() -> None:
-    _, conditions = computed(State(phase=Phase.RETIRE, serving=ONE, failed=FAILED), world())
+    conditions = conditions_of(document(State(phase=Phase.RETIRE, serving=ONE, failed=FAILED), world()))
     assert conditions["Stalled"]["reason"] == "AcceptanceFailed"
     assert "To retry, change the spec" in conditions["Stalled"]["message"]
 
 
 def test_a_first_version_that_takes_too_long_reports_its_cause() -> None:
-    _, conditions = computed(LOADING_FIRST, world(PASSING, complete=False), seconds=600.0)
+    conditions = conditions_of(document(LOADING_FIRST, world(PASSING, complete=False), seconds=600.0))
     assert conditions["Stalled"]["reason"] == "ImagePullFailed"
     assert conditions["Stalled"]["message"] == (
         "Version 2 did not begin to serve within 600 s: Container model-files cannot pull its image."

@@ -1,5 +1,6 @@
-"""The programs that check the installation: Helm, kustomize, promtool."""
+"""The programs that check the installation: Helm, kustomize, Prometheus, and what GitOps tools run."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -20,8 +21,9 @@ class CheckFailedError(Exception):
 
 
 def checker(name: str) -> Path:
-    """The path of helm, prometheus or promtool, as `make install-checkers` provides them."""
-    path = golang.binary_path(golang.HELM) if name == "helm" else prometheus.directory() / name
+    """The path of a program that `make install-checkers` provides."""
+    built = {program.name: program for program in golang.CHECKERS}
+    path = golang.binary_path(built[name]) if name in built else prometheus.directory() / name
     assert path.is_file(), f"There is no {name} for tests yet ({path}). Run `make install-checkers`."
     return path
 
@@ -56,4 +58,23 @@ def by_name(objects: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, An
     """The objects by kind and name, which must be unique."""
     found = {(each["kind"], each["metadata"]["name"]): each for each in objects}
     assert len(found) == len(objects)
+    return found
+
+
+def argocd_scripts() -> dict[str, Any]:
+    """The scripts that argocd-cm has for Argo CD, as the program gitops takes them."""
+    data = yaml.safe_load((INSTALL / "argocd-cm.yaml").read_text(encoding="utf-8"))["data"]
+    kind = "imageclassifier.dev_ImageClassifier"
+    actions = yaml.safe_load(data[f"resource.customizations.actions.{kind}"])
+    return {
+        "health": data[f"resource.customizations.health.{kind}"],
+        "discovery": actions["discovery.lua"],
+        "actions": {each["name"]: each["action.lua"] for each in actions["definitions"]},
+    }
+
+
+def gitops(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What kstatus and Argo CD make of objects; kind/checkers/gitops describes the results."""
+    document = {"objects": objects, **argocd_scripts()}
+    found: list[dict[str, Any]] = json.loads(output([checker("gitops")], json.dumps(document)))
     return found
