@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from imageclassifier_gateway.contract import Contract, Golden, GoldenCase, ModelClass, ModelInput
+from imageclassifier_gateway.contract import Contract, Golden, ModelClass, ModelInput
 from imageclassifier_training.exporting import export, golden, saved_model
 
 SIDE = 32
@@ -77,7 +78,7 @@ def make(
 
     cases = golden.make(contract.input, run)
     if variant == "bad-golden":
-        wrong = tuple(GoldenCase(case.png, case.probabilities[::-1]) for case in cases.cases)
+        wrong = tuple(replace(case, probabilities=case.probabilities[::-1]) for case in cases.cases)
         return _replaced(
             folder, lambda staging: saved_model.write(staging, answer, contract, Golden(1e-3, wrong))
         )

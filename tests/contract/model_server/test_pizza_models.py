@@ -111,7 +111,7 @@ def test_the_golden_pictures_get_the_probabilities_of_training(pizza: Any, versi
     response = pizza.predict(inputs, model="pizza-model", version=version, signature="golden")
     golden = parse_golden(response.outputs["json"].string_val[0])
     wanted = contract(pizza, version).input
-    pixels = np.stack([prepare(case.png, wanted) for case in golden.cases])
+    pixels = np.stack([prepare(case.picture, wanted) for case in golden.cases])
     expected = [case.probabilities for case in golden.cases]
     np.testing.assert_allclose(over_grpc(pizza, pixels, version), expected, atol=golden.tolerance, rtol=0)
 

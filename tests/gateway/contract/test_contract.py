@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from imageclassifier_gateway.contract import (
     CHANNELS,
     FITS,
+    PROFILES,
     RESIZES,
     Contract,
     ContractError,
+    Decoding,
     Golden,
     GoldenCase,
     ModelClass,
@@ -25,6 +27,8 @@ from imageclassifier_gateway.contract import (
     parse_contract,
     parse_golden,
 )
+
+SIZE = {"height": 9, "width": 9}
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -56,6 +60,7 @@ contracts = st.builds(
         width=st.integers(1, 4096),
         resize=st.sampled_from(RESIZES),
         fit=st.sampled_from(FITS),
+        decode=st.builds(Decoding, margin=st.floats(0.5, 16), profile=st.sampled_from(PROFILES)),
         tensor=names,
         dtype=st.just("float32"),
         scale=st.floats(allow_nan=False, allow_infinity=False),
@@ -87,6 +92,20 @@ def test_the_documented_example_is_written_as_documented() -> None:
     assert contract.class_names == ("not_pizza", "pizza")
 
 
+def test_a_model_without_decode_is_prepared_as_when_it_was_trained() -> None:
+    decode = parse_contract(document()).input.decode
+    assert (decode.version, decode.margin, decode.profile) == (1, 2.0, "ignore")
+
+
+def test_a_contract_says_how_its_pictures_are_prepared() -> None:
+    decode = {"version": 1, "margin": 1.33, "profile": "srgb"}
+    described = {**document()["input"], "decode": decode}
+    contract = parse_contract(document(input=described))
+    assert contract.input.decode == Decoding(margin=1.33, profile="srgb")
+    assert contract.to_dict()["input"] == described
+    assert contract.digest != parse_contract(document()).digest
+
+
 def test_the_digest_does_not_depend_on_the_order_of_keys() -> None:
     turned = dict(reversed(document().items()))
     assert parse_contract(turned).digest == parse_contract(document()).digest
@@ -104,6 +123,15 @@ def test_the_digest_does_not_depend_on_the_order_of_keys() -> None:
         ({"input": {"height": 9, "width": 9, "scaling": 2}}, "unknown key 'scaling'"),
         ({"input": {"height": 9, "width": 9, "scale": 2}}, "need an input.dtype such as 'float32'"),
         ({"input": {"height": 9, "width": 9, "dtype": "int8"}}, r"input\.dtype must be one of"),
+        ({"input": {**SIZE, "decode": {"version": 2}}}, "prepares pictures by version 1 only. Update"),
+        ({"input": {**SIZE, "decode": {"version": True}}}, "input.decode.version is True"),
+        (
+            {"input": {**SIZE, "decode": {"margin": 0.1}}},
+            r"decode\.margin must be between 0\.5 and 16",
+        ),
+        ({"input": {**SIZE, "decode": {"profile": "p3"}}}, r"input\.decode\.profile must be one of ignore"),
+        ({"input": {**SIZE, "decode": {"scale": 2}}}, "input.decode has the unknown key 'scale'"),
+        ({"input": {**SIZE, "decode": "fast"}}, r"input\.decode must be an object"),
         ({"classes": [{"name": "pizza"}]}, "at least two"),
         ({"classes": [{"name": "a"}, {"name": "a"}]}, "'a' more than once"),
         ({"classes": [{"name": "a"}, {}]}, r"classes\[1\] lacks 'name'"),
@@ -216,8 +244,12 @@ def test_golden_cases_are_read_back_as_written() -> None:
     golden = Golden(0.001, (GoldenCase(b"\x89PNG", (0.25, 0.75)), GoldenCase(b"", (1.0, 0.0))))
     with pytest.raises(ContractError, match=r"cases\[1\]\.png"):
         parse_golden(golden.to_json())
-    kept = Golden(0.001, golden.cases[:1])
+    photograph = GoldenCase(b"\xff\xd8\xff\xe0", (0.5, 0.5), "sha256:00")
+    kept = Golden(0.001, (golden.cases[0], photograph))
     assert parse_golden(kept.to_json()) == kept
+    first, second = json.loads(kept.to_json())["cases"]
+    assert set(first) == {"png", "probabilities"}
+    assert set(second) == {"jpeg", "probabilities", "pixels"}
 
 
 def test_golden_pictures_that_are_not_base64_are_refused() -> None:

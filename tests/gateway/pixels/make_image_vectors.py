@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Draws the small pictures of `image_vectors/` in many formats, and writes down the pixels they must become.
 
-Run it only to add a picture: a changed hash of an old one means that training and serving no longer see the
-same, and that every model that exists was trained on other pixels.
+Run it only to add a picture or a way to prepare it: a changed hash of an old one means that training and
+serving no longer see the same, and that every model that exists was trained on other pixels.
 """
 
 from __future__ import annotations
@@ -10,17 +10,23 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from imageclassifier_gateway.contract import FITS, RESIZES, ModelInput
+from imageclassifier_gateway.contract import FITS, PROFILES, RESIZES, Decoding, ModelInput
 from imageclassifier_gateway.pixels.images import prepare
+from imageclassifier_training.exporting import golden_photograph
 
 FOLDER = Path(__file__).parent / "image_vectors"
 SIZES = ((24, 24), (20, 32))  # height, width
+PHOTOGRAPH, PHOTOGRAPH_SIZE = "photograph.jpg", (120, 160)
+DECODINGS = [
+    Decoding(margin=margin, profile=profile) for margin, profile in product((2.0, 1.33, 0.85), PROFILES)
+]
 
 
 def drawn(width: int = 60, height: int = 40) -> Image.Image:
@@ -75,18 +81,37 @@ def pictures() -> dict[str, bytes]:
     exif = Image.Exif()
     exif[0x0112] = 6
     found["reduced_scale_sideways.jpg"] = _encoded(drawn(480, 160), "JPEG", quality=85, exif=exif)
+    found[PHOTOGRAPH] = golden_photograph.draw(ModelInput(*PHOTOGRAPH_SIZE), seed=0)
     return found
 
 
-def prepared(data: bytes) -> dict[str, str]:
-    """The sha256 of the prepared pixels for each size, fit and filter."""
+def wanted_by_case() -> dict[str, ModelInput]:
+    """The inputs for which every picture is prepared, by the name of the case."""
     return {
-        f"{height}x{width} {fit} {resize}": hashlib.sha256(
-            prepare(data, ModelInput(height=height, width=width, resize=resize, fit=fit)).tobytes()
-        ).hexdigest()
+        f"{height}x{width} {fit} {resize}": ModelInput(height=height, width=width, resize=resize, fit=fit)
         for height, width in SIZES
         for fit in FITS
         for resize in RESIZES
+    }
+
+
+def wanted_photographs() -> dict[str, ModelInput]:
+    """The inputs for which the photograph is prepared, by the name of the case."""
+    height, width = PHOTOGRAPH_SIZE
+    return {
+        f"{height}x{width} squash {resize} {json.dumps(decoding.to_dict())}": ModelInput(
+            height=height, width=width, resize=resize, decode=decoding
+        )
+        for resize in RESIZES
+        for decoding in DECODINGS
+    }
+
+
+def prepared(name: str, data: bytes) -> dict[str, str]:
+    """The sha256 of the prepared pixels for each case."""
+    cases = wanted_photographs() if name == PHOTOGRAPH else wanted_by_case()
+    return {
+        case: hashlib.sha256(prepare(data, wanted).tobytes()).hexdigest() for case, wanted in cases.items()
     }
 
 
@@ -102,7 +127,7 @@ def main() -> None:
     for name, data in pictures().items():
         if not (FOLDER / name).exists():
             (FOLDER / name).write_bytes(data)
-        vectors[name] = prepared((FOLDER / name).read_bytes())
+        vectors[name] = prepared(name, (FOLDER / name).read_bytes())
     (FOLDER / "vectors.json").write_text(json.dumps(vectors, indent=0) + "\n")
 
 

@@ -11,6 +11,7 @@ import sys
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imageclassifier_gateway.contract import FITS, RESIZES, ModelInput
+from imageclassifier_gateway.contract import FITS, RESIZES, Decoding, ModelInput
 from imageclassifier_gateway.pixels.images import (
     BrokenPicture,
     Limits,
@@ -27,12 +28,15 @@ from imageclassifier_gateway.pixels.images import (
     PictureError,
     PictureTooLarge,
     UnsupportedPicture,
+    decode,
     prepare,
 )
+from imageclassifier_training.exporting.golden_photograph import wide_gamut_profile
 
 VECTORS = Path(__file__).parent / "image_vectors"
 EXPECTED: dict[str, dict[str, str]] = json.loads((VECTORS / "vectors.json").read_text())
 SMALL = ModelInput(height=24, width=24)
+SRGB = replace(SMALL, decode=Decoding(profile="srgb"))
 
 
 @pytest.mark.parametrize("size", [(12_000, 9_000), (12_240, 16_320)])
@@ -80,9 +84,11 @@ def png_header(width: int, height: int) -> bytes:
 def test_a_kept_picture_gives_the_same_pixels_bit_for_bit_as_when_models_were_trained(name: str) -> None:
     data = (VECTORS / name).read_bytes()
     for case, expected in EXPECTED[name].items():
-        size, fit, resize = case.split()
+        size, fit, resize, *decode = case.split(" ", 3)
         height, width = map(int, size.split("x"))
-        pixels = prepare(data, ModelInput(height=height, width=width, resize=resize, fit=fit))
+        decoding = Decoding(**json.loads(decode[0])) if decode else Decoding()
+        wanted = ModelInput(height=height, width=width, resize=resize, fit=fit, decode=decoding)
+        pixels = prepare(data, wanted)
         assert pixels.shape == (height, width, 3)
         assert pixels.dtype == np.uint8
         assert hashlib.sha256(pixels.tobytes()).hexdigest() == expected, case
@@ -90,6 +96,48 @@ def test_a_kept_picture_gives_the_same_pixels_bit_for_bit_as_when_models_were_tr
 
 def test_every_kept_picture_has_its_pixels_written_down_and_the_other_way_round() -> None:
     assert {each.name for each in VECTORS.iterdir()} - {"vectors.json"} == set(EXPECTED)
+
+
+def test_each_way_to_prepare_the_kept_photograph_gives_other_pixels() -> None:
+    for resize in RESIZES:
+        ways = [way for case, way in EXPECTED["photograph.jpg"].items() if f" {resize} " in case]
+        assert len(set(ways)) == len(ways) == 6
+
+
+def test_colours_of_a_picture_with_a_profile_are_converted_only_if_the_contract_says_so() -> None:
+    green = encoded(plain((0, 200, 0)), icc_profile=wide_gamut_profile())
+    assert (prepare(green, SMALL) == (0, 200, 0)).all()
+    converted = prepare(green, SRGB)
+    # Green of Display P3 is outside of sRGB: less red and blue than none, so more green.
+    assert (converted[..., 1] > 200).all()
+    assert (converted[..., ::2] < 10).all()
+    white = encoded(plain((255, 255, 255)), icc_profile=wide_gamut_profile())
+    assert (prepare(white, SRGB) >= 254).all()
+
+
+def test_black_borders_and_white_behind_transparent_pixels_keep_their_colours() -> None:
+    picture = encoded(plain((9, 9, 9, 0), "RGBA", (40, 20)), icc_profile=wide_gamut_profile())
+    pixels = prepare(picture, replace(SRGB, fit="pad"))
+    assert (pixels[:6] == 0).all()
+    assert (pixels[6:18] >= 254).all()
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [b"", b"no profile", wide_gamut_profile()[:200], wide_gamut_profile() + bytes(16 * 1024)]
+    + [wide_gamut_profile().replace(b"RGB ", space) for space in (b"CMYK", b"GRAY")],
+)
+def test_a_profile_that_cannot_be_used_is_ignored(profile: bytes) -> None:
+    picture = encoded(plain((0, 200, 0)), icc_profile=profile)
+    assert (prepare(picture, SRGB) == (0, 200, 0)).all()
+
+
+@pytest.mark.parametrize(("margin", "size"), [(2.0, (400, 300)), (1.33, (200, 150)), (0.85, (100, 75))])
+def test_a_jpeg_is_decoded_at_the_smallest_scale_that_leaves_the_margin(
+    margin: float, size: tuple[int, int]
+) -> None:
+    wanted = ModelInput(height=80, width=110, decode=Decoding(margin=margin))
+    assert decode(encoded(plain((1, 2, 3), size=(400, 300)), "JPEG"), wanted).size == size
 
 
 def test_the_eight_orientations_all_show_the_same_upright_picture() -> None:
@@ -267,11 +315,19 @@ def test_flipped_bytes_give_pixels_or_a_sentence_and_nothing_else(name: str, whe
 
 
 def test_threads_do_not_disturb_one_another() -> None:
-    names = sorted(EXPECTED) * 8
+    names = sorted(set(EXPECTED) - {"photograph.jpg"}) * 8
     with ThreadPoolExecutor(8) as threads:
         pixels = threads.map(lambda name: prepare((VECTORS / name).read_bytes(), SMALL), names)
         for name, found in zip(names, pixels, strict=True):
             assert hashlib.sha256(found.tobytes()).hexdigest() == EXPECTED[name]["24x24 squash bilinear"]
+
+
+def test_threads_convert_colours_independently() -> None:
+    files = [encoded(plain((0, green, 0)), icc_profile=wide_gamut_profile()) for green in range(0, 250, 10)]
+    expected = [prepare(file, SRGB).tobytes() for file in files]
+    with ThreadPoolExecutor(8) as threads:
+        found = threads.map(lambda file: prepare(file, SRGB).tobytes(), files * 8)
+        assert list(found) == expected * 8
 
 
 def test_neither_contract_nor_images_imports_more_than_numpy_and_pillow() -> None:

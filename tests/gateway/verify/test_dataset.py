@@ -81,8 +81,13 @@ def test_the_first_version_is_not_compared_and_must_reach_the_least_accuracy(
     assert "is right on 50.00 % of 40 labelled pictures" in verdict["message"]
 
 
-def test_each_version_gets_the_picture_in_its_own_size(make_model: MakeModel, pictures: Path) -> None:
-    large = {**CONTRACT, "input": {"height": 48, "width": 40, "resize": "bicubic", "fit": "crop"}}
+@pytest.mark.parametrize(
+    "changes", [{"height": 48, "width": 40, "resize": "bicubic", "fit": "crop"}, {"decode": {"margin": 0.5}}]
+)
+def test_each_version_gets_the_picture_as_its_own_contract_says(
+    make_model: MakeModel, pictures: Path, changes: dict[str, Any]
+) -> None:
+    large = {**CONTRACT, "input": {**CONTRACT["input"], **changes}}  # type: ignore[dict-item]
     candidate, serving = make_model(version=2, contract=large), make_model(version=1)
     assert run(plan(candidate, serving, {"root": str(pictures)}))["passed"]
     photograph = (pictures / "pizza" / "0.jpg").read_bytes()

@@ -17,7 +17,7 @@ import pytest
 from fake_model import CONTRACT, FakeModel, redness
 from gateway_testbed import picture
 from imageclassifier_gateway.config import Settings
-from imageclassifier_gateway.contract import parse_contract
+from imageclassifier_gateway.contract import parse_contract, pixels_digest
 from imageclassifier_gateway.pixels.images import prepare
 from imageclassifier_gateway.verify.verification import verify
 from imageclassifier_gateway.verify.verification_verdict import MAX_BYTES, CaseResult, Verdict
@@ -66,6 +66,18 @@ def test_a_good_candidate_passes_with_its_figures(make_model: MakeModel) -> None
     assert verdict["golden"]["worst_difference"] < 1e-6
     assert 0 < verdict["latency_milliseconds"]["p50"] <= verdict["latency_milliseconds"]["p99"]
     assert (verdict["cases_total"], verdict["cases_passed"]) == (2, 2)
+
+
+def test_a_golden_picture_with_other_pixels_than_at_training_is_a_warning(make_model: MakeModel) -> None:
+    document = golden()
+    png = base64.b64decode(document["cases"][0]["png"])
+    digest = pixels_digest(prepare(png, parse_contract(CONTRACT).input))
+    for pixels, warned in ((digest, 0), ("sha256:00", 1)):
+        document["cases"][0]["pixels"] = pixels
+        verdict = run(plan(make_model(version=2, golden=document)))
+        assert verdict["passed"]
+        assert len(verdict.get("warnings", [])) == warned
+    assert verdict["warnings"][0].startswith("Golden pictures 0 have other pixels than at training")
 
 
 def test_a_candidate_that_mistakes_a_picture_is_refused_with_the_case_first(make_model: MakeModel) -> None:

@@ -13,13 +13,24 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from imageclassifier_gateway.contract import Golden, GoldenCase, ModelInput, parse_contract
+from imageclassifier_gateway.contract import (
+    FOR_NEW_MODELS,
+    PROFILES,
+    RESIZES,
+    Decoding,
+    Golden,
+    GoldenCase,
+    ModelInput,
+    parse_contract,
+    pixels_digest,
+)
 from imageclassifier_gateway.pixels.images import prepare
 from imageclassifier_training.errors import ModelError, TrainingError
 from imageclassifier_training.exporting import export, golden, saved_model
 from imageclassifier_training.networks import learned
 
 Run = Callable[..., int]
+PIZZA = Path(__file__).parents[3] / "examples" / "pizza" / "v1"
 
 
 def test_each_input_and_output_has_a_batch_dimension(exported: Path) -> None:
@@ -56,6 +67,30 @@ def test_the_contract_describes_the_training(exported: Path, trained: Path) -> N
     assert contract.backbone == "efficientnet_lite0@64"
 
 
+def test_the_contract_says_how_training_prepared_the_images(exported: Path, trained: Path) -> None:
+    network = json.loads((trained / "training.json").read_text())["network"]
+    contract = saved_model.load(exported).contract
+    assert contract.to_dict()["input"]["decode"] == network["decode"]
+    assert contract.input.decode == FOR_NEW_MODELS
+
+
+def test_a_training_of_an_earlier_release_is_exported_with_the_preprocessing_of_that_release() -> None:
+    architecture = learned.load(PIZZA).architecture
+    assert architecture.input == ModelInput(height=224, width=224)
+    assert "decode" not in architecture.to_dict()
+
+
+def test_the_last_golden_image_shows_each_way_of_preparing_photographs() -> None:
+    photograph = golden.make(ModelInput(height=64, width=64), _half).cases[-1].picture
+    for resize in RESIZES:
+        ways = [
+            ModelInput(height=64, width=64, resize=resize, decode=Decoding(margin=margin, profile=profile))
+            for margin in (2.0, 1.33, 0.85)
+            for profile in PROFILES
+        ]
+        assert len({pixels_digest(prepare(photograph, wanted)) for wanted in ways}) == 6
+
+
 def test_the_exported_model_equals_the_trained_network_for_one_image_and_for_a_batch(
     exported: Path, trained: Path, shared_data: Path
 ) -> None:
@@ -73,8 +108,9 @@ def test_the_golden_images_have_their_recorded_probabilities(exported: Path) -> 
     model = saved_model.load(exported)
     assert len(model.golden.cases) >= 3
     for case in model.golden.cases:
-        assert len(case.png) < 20_000
-        found = model.probabilities(prepare(case.png, model.contract.input)[None])[0]
+        pixels = prepare(case.picture, model.contract.input)
+        assert pixels_digest(pixels) == case.pixels
+        found = model.probabilities(pixels[None])[0]
         np.testing.assert_allclose(found, case.probabilities, atol=model.golden.tolerance)
 
 
@@ -115,7 +151,7 @@ def test_a_model_with_other_probabilities_after_a_reload_is_not_published(tmp_pa
             "threshold": 0,
         }
     )
-    wrong = Golden(1e-3, (GoldenCase(golden.make(contract.input, _half).cases[0].png, (0.4, 0.6)),))
+    wrong = Golden(1e-3, (GoldenCase(golden.make(contract.input, _half).cases[0].picture, (0.4, 0.6)),))
     with pytest.raises(ModelError, match="differ from those of the trained network"):
         export.publish(lambda pixels: tf.fill([tf.shape(pixels)[0], 2], 0.5), contract, wrong, 1, tmp_path)
     assert not list((tmp_path / "m").iterdir())
@@ -177,4 +213,4 @@ def _write_and_fail(folder: Path) -> None:
 def test_golden_images_are_the_same_on_each_run() -> None:
     once = golden.make(ModelInput(height=16, width=16), _half)
     assert golden.make(ModelInput(height=16, width=16), _half) == once
-    assert len({case.png for case in once.cases}) == len(once.cases)
+    assert len({case.picture for case in once.cases}) == len(once.cases)

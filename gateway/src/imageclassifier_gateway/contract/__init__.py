@@ -8,6 +8,7 @@ contains the same JSON, with additional fields for their input and output (`docs
 
 from .checks import MAX_SIDE, SCHEMA, ContractError
 from .completion import completed
+from .decoding import DEFAULT_DECODING, FOR_NEW_MODELS, PROFILES, Decoding, parse_decoding
 from .description import (
     CONTRACT_SIGNATURE,
     GOLDEN_SIGNATURE,
@@ -17,15 +18,16 @@ from .description import (
     Decision,
     ModelClass,
 )
-from .golden import Golden, GoldenCase, parse_golden
+from .golden import Golden, GoldenCase, parse_golden, pixels_digest
 from .model_input import CHANNELS, DTYPES, FITS, PIXELS_TENSOR, RESIZES, SERVING_SIGNATURE, ModelInput
 from .model_output import ACTIVATIONS, PROBABILITIES_TENSOR, ModelOutput
 from .reading import parse_contract
 from .signature import Signature, Tensor
 
 __all__ = [
-    "ACTIVATIONS", "CHANNELS", "CONTRACT_SIGNATURE", "DTYPES", "FITS", "GOLDEN_SIGNATURE", "IGNORED_TENSOR",
-    "JSON_TENSOR", "MAX_SIDE", "PIXELS_TENSOR", "PROBABILITIES_TENSOR", "RESIZES", "SCHEMA",
-    "SERVING_SIGNATURE", "Contract", "ContractError", "Decision", "Golden", "GoldenCase", "ModelClass",
-    "ModelInput", "ModelOutput", "Signature", "Tensor", "completed", "parse_contract", "parse_golden",
+    "ACTIVATIONS", "CHANNELS", "CONTRACT_SIGNATURE", "DEFAULT_DECODING", "DTYPES", "FITS", "FOR_NEW_MODELS",
+    "GOLDEN_SIGNATURE", "IGNORED_TENSOR", "JSON_TENSOR", "MAX_SIDE", "PIXELS_TENSOR", "PROBABILITIES_TENSOR",
+    "PROFILES", "RESIZES", "SCHEMA", "SERVING_SIGNATURE", "Contract", "ContractError", "Decision", "Decoding",
+    "Golden", "GoldenCase", "ModelClass", "ModelInput", "ModelOutput", "Signature", "Tensor", "completed",
+    "parse_contract", "parse_decoding", "parse_golden", "pixels_digest",
 ]  # fmt: skip

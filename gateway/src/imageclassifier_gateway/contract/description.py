@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .checks import SCHEMA, ContractError
+from .decoding import Decoding
 from .model_input import ModelInput
 from .model_output import ModelOutput
 from .unsure import Unsure
@@ -27,7 +28,7 @@ JSON_TENSOR = "json"
 #: The fields of the input and the output that the JSON of a contract has only if they differ from their
 #: defaults.
 _OPTIONAL_INPUT = (
-    "tensor", "dtype", "scale", "offset", "channels", "layout", "batch", "signature",
+    "decode", "tensor", "dtype", "scale", "offset", "channels", "layout", "batch", "signature",
 )  # fmt: skip
 _OPTIONAL_OUTPUT = ("tensor", "activation")
 
@@ -158,7 +159,11 @@ class Contract:
 def _without_defaults(value: Any, optional: tuple[str, ...]) -> dict[str, Any]:
     fields = value.__dataclass_fields__
     return {
-        name: getattr(value, name)
+        name: _plain(getattr(value, name))
         for name in fields
         if name not in optional or getattr(value, name) != fields[name].default
     }
+
+
+def _plain(value: Any) -> Any:
+    return value.to_dict() if isinstance(value, Decoding) else value

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .decoding import DEFAULT_DECODING, Decoding
+
 SERVING_SIGNATURE = "serving_default"
 PIXELS_TENSOR = "pixels"
 
-RESIZES = ("nearest", "bilinear", "bicubic", "lanczos")
+RESIZES = ("nearest", "box", "bilinear", "bicubic", "lanczos")
 FITS = ("squash", "crop", "pad")
 #: `bytes` is a picture file in a string tensor.
 DTYPES = ("uint8", "int32", "float16", "bfloat16", "float32", "float64", "bytes")
@@ -25,7 +27,7 @@ PerChannel = float | tuple[float, ...]
 class ModelInput:
     """The input of a model: the size of the pixels, how to resize a picture, and the tensor for the pixels.
 
-    The fields after `fit` differ from their defaults only for models without a `contract` signature. A
+    The fields from `tensor` on differ from their defaults only for models without a `contract` signature. A
     value is `pixel * scale + offset`. `batch` is the number of pictures that each call must have.
     """
 
@@ -33,6 +35,7 @@ class ModelInput:
     width: int
     resize: str = "bilinear"
     fit: str = "squash"
+    decode: Decoding = DEFAULT_DECODING
     tensor: str = PIXELS_TENSOR
     dtype: str = "uint8"
     scale: PerChannel = 1.0

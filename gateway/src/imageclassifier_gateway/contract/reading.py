@@ -21,6 +21,7 @@ from .checks import (
     required,
 )  # fmt: skip
 from .class_list import listed_classes
+from .decoding import parse_decoding
 from .description import Contract, ModelClass
 from .model_input import CHANNELS, DTYPES, FITS, FLOAT_DTYPES, LAYOUTS, RESIZES, ModelInput, PerChannel
 from .model_output import ACTIVATIONS, ModelOutput
@@ -79,6 +80,7 @@ def _input(document: Mapping[str, Any]) -> ModelInput:
         width=a_side(required(document, "width", "input"), "input.width"),
         resize=a_choice(document.get("resize", ModelInput.resize), "input.resize", RESIZES),
         fit=a_choice(document.get("fit", ModelInput.fit), "input.fit", FITS),
+        decode=parse_decoding(document.get("decode")),
         tensor=a_text(document.get("tensor", ModelInput.tensor), "input.tensor"),
         dtype=dtype,
         scale=scale,

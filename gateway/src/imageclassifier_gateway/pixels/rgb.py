@@ -43,6 +43,7 @@ def to_rgb(picture: Image.Image, pause: Pause = no_pause) -> Image.Image:
 
 def _on_white(picture: Image.Image, pause: Pause) -> Image.Image:
     opaque = Image.new("RGB", picture.size)
+    opaque.info = {name: picture.info[name] for name in picture.info if name == "icc_profile"}
     rows = max(1, _STRIP_PIXELS // picture.width)
     for top in range(0, picture.height, rows):
         pause()

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from ..contract import ModelInput
+from ..contract import Decoding, ModelInput
 from ..limits.decoding import Pixels
 from ..pixels import images
 from ..versions.model_server_errors import ModelServerError, ModelTimeoutError, ModelUnavailableError
@@ -137,9 +137,9 @@ class Evaluation:
         return f"{self.progress.done:,} of {len(self.pictures):,} pictures were done."
 
 
-def _form(wanted: ModelInput) -> tuple[int, int, str, str]:
+def _form(wanted: ModelInput) -> tuple[int, int, str, str, Decoding]:
     """The parts of a model's input that determine the pixels of a picture."""
-    return wanted.height, wanted.width, wanted.resize, wanted.fit
+    return wanted.height, wanted.width, wanted.resize, wanted.fit, wanted.decode
 
 
 def _ahead(

@@ -20,6 +20,7 @@ from ..contract import (
     ContractError,
     Golden,
     parse_golden,
+    pixels_digest,
 )
 from ..limits.deadline import Deadline
 from ..limits.decoding import Pixels
@@ -132,19 +133,28 @@ class Verification:
     def _check_golden(self, contract: Contract) -> None:
         golden = self._read_golden()
         worst = 0.0
+        changed: list[str] = []
         for index, case in enumerate(golden.cases):
             try:
-                pixels = images.prepare(case.png, contract.input)
+                pixels = images.prepare(case.picture, contract.input)
             except images.PictureError as error:
                 raise RejectedError(
                     "ContractInvalid", f"Golden picture {index} cannot be used: {error}"
                 ) from None
+            if case.pixels not in ("", pixels_digest(pixels)):
+                changed.append(str(index))
             got = self._predict([pixels], contract)[0]
             if len(case.probabilities) != len(got):
                 raise RejectedError(
                     "ContractInvalid", f"Golden picture {index} does not have one probability per class."
                 )
             worst = max(worst, float(np.abs(got - np.array(case.probabilities)).max()))
+        if changed:
+            self.verdict.warnings.append(
+                f"Golden pictures {', '.join(changed)} have other pixels than at training: the gateway and "
+                "the training prepare pictures with different releases or libraries. Export the model with "
+                "the release that serves it."
+            )
         self.verdict.golden = {"cases": len(golden.cases), "worst_difference": round(worst, 6)}
         if worst > golden.tolerance:
             raise RejectedError(

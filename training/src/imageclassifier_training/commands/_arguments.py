@@ -10,6 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
+from imageclassifier_gateway.contract import parse_decoding
+
 from ..errors import TrainingError
 from ..judging.threshold_rule import ThresholdRule
 from ..networks import weights_folder
@@ -79,6 +81,14 @@ def at_least_two(text: str) -> int:
     if not text.isdecimal() or int(text) < 2:
         raise argparse.ArgumentTypeError(f"'{text}' must be a whole number of at least 2")
     return int(text)
+
+
+def decode_margin(text: str) -> float:
+    """The margin of a contract's `input.decode`."""
+    try:
+        return parse_decoding({"margin": float(text)}).margin
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' must be a number from 0.5 to 16") from None
 
 
 def default_cache() -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from imageclassifier_gateway.contract import FITS, RESIZES
+from imageclassifier_gateway.contract import FITS, FOR_NEW_MODELS, PROFILES, RESIZES
 
 from ..networks.backbones import BACKBONES
 from . import _arguments as arguments
@@ -42,6 +42,22 @@ def _add_network(group: Any) -> None:
         choices=FITS,
         help="what to do if the aspect ratio differs: squash the image, crop its centre, or pad it with "
         "black (default: squash)",
+    )
+    group.add_argument(
+        "--decode-margin",
+        type=arguments.decode_margin,
+        default=FOR_NEW_MODELS.margin,
+        metavar="RATIO",
+        help="a JPEG is decoded at the smallest of the scales 1, 1/2, 1/4 and 1/8 that leaves at least this "
+        "many pixels for each pixel of the input, on each axis. Less is faster, and loses detail; below 1, "
+        f"the picture may be enlarged again (0.5 to 16; default: {FOR_NEW_MODELS.margin})",
+    )
+    group.add_argument(
+        "--colour-profile",
+        default=FOR_NEW_MODELS.profile,
+        choices=PROFILES,
+        help="srgb: convert the colours of an image that has its own colour profile to sRGB; "
+        "ignore: take its colours for sRGB (default: %(default)s)",
     )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+
+from imageclassifier_gateway.contract import FOR_NEW_MODELS
 
 from ..errors import TrainingError
 from ..judging.threshold_rule import FIXED
@@ -55,6 +58,7 @@ def run(options: argparse.Namespace) -> None:
         tuple(Branch.parse(text) for text in options.backbone or ["efficientnet_lite0"]),
         resize=options.resize,
         fit=options.fit,
+        decode=replace(FOR_NEW_MODELS, margin=options.decode_margin, profile=options.colour_profile),
     )
     weights = arguments.weights_files(options.weights, architecture)
     threshold = options.threshold

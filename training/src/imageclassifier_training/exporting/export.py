@@ -143,7 +143,7 @@ def _reload(staging: Path, wanted: ModelInput, cases: Golden) -> tuple[float, fl
     """Load in a fresh process; return seconds to load, milliseconds per image, and the largest difference."""
     with tempfile.TemporaryDirectory() as exchange:
         pixels, results = Path(exchange, "pixels.npy"), Path(exchange, "results.npz")
-        np.save(pixels, np.stack([prepare(case.png, wanted) for case in cases.cases]))
+        np.save(pixels, np.stack([prepare(case.picture, wanted) for case in cases.cases]))
         run = subprocess.run(
             [sys.executable, "-m", f"{__package__}.reload", str(staging), str(pixels), str(results)],
             capture_output=True,

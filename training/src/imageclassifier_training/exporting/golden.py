@@ -1,8 +1,8 @@
-"""Draws the golden images of a model: small images that it carries with their expected probabilities.
+"""Draws the golden images of a model: images that it carries with their expected pixels and probabilities.
 
 A model server that loads the model must return the same probabilities. The images need not look like the
-classes. Each has a smooth background with discs and rectangles. All are PNGs, which decode to the same pixels
-on every machine.
+classes. Most are small PNGs: a smooth background with discs and rectangles, which decodes to the same pixels
+on every machine. The last one is a JPEG that shows whether a gateway prepares photographs as training did.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from imageclassifier_gateway.contract import Golden, GoldenCase, ModelInput
+from imageclassifier_gateway.contract import Golden, GoldenCase, ModelInput, pixels_digest
 from imageclassifier_gateway.pixels.images import prepare
+
+from . import golden_photograph
 
 #: CPUs and their kernels differ in the last bits of a sum. The tolerance is far above that.
 TOLERANCE = 1e-3
 _SIDE = 64
-_PICTURES = 3
+_DRAWINGS = 3
 _SHAPES = 12
 
 
@@ -29,10 +31,11 @@ def make(wanted: ModelInput, run: Callable[[NDArray[np.uint8]], NDArray[np.float
 
     `run` takes pixels, uint8 `(batch, height, width, 3)`, and returns probabilities `(batch, classes)`.
     """
-    pngs = [_draw(seed) for seed in range(_PICTURES)]
-    probabilities = run(np.stack([prepare(png, wanted) for png in pngs]))
+    files = [*(_draw(seed) for seed in range(_DRAWINGS)), golden_photograph.draw(wanted, seed=_DRAWINGS)]
+    pixels = np.stack([prepare(file, wanted) for file in files])
     cases = tuple(
-        GoldenCase(png, tuple(float(p) for p in row)) for png, row in zip(pngs, probabilities, strict=True)
+        GoldenCase(file, tuple(float(p) for p in row), pixels_digest(prepared))
+        for file, prepared, row in zip(files, pixels, run(pixels), strict=True)
     )
     return Golden(TOLERANCE, cases)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from imageclassifier_gateway.contract import ModelInput
+from imageclassifier_gateway.contract import DEFAULT_DECODING, Decoding, ModelInput, parse_decoding
 
 from ..errors import TrainingError
 from .backbones import backbone
@@ -43,6 +43,7 @@ class Architecture:
     branches: tuple[Branch, ...]
     resize: str = "bilinear"
     fit: str = "squash"
+    decode: Decoding = DEFAULT_DECODING
 
     @property
     def input(self) -> ModelInput:
@@ -52,17 +53,22 @@ class Architecture:
             width=max(branch.width for branch in self.branches),
             resize=self.resize,
             fit=self.fit,
+            decode=self.decode,
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The architecture as JSON values."""
-        return asdict(self)
+        """The architecture as JSON values, without `decode` if a contract does not need it."""
+        document = asdict(self)
+        if self.decode == DEFAULT_DECODING:
+            del document["decode"]
+        return document
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Architecture:
         """Read what `to_dict` returned."""
         branches = tuple(Branch(**branch) for branch in document["branches"])
-        return cls(branches, document["resize"], document["fit"])
+        decode = parse_decoding(document.get("decode"))
+        return cls(branches, document["resize"], document["fit"], decode)
 
     def __str__(self) -> str:
         return " + ".join(str(branch) for branch in self.branches)

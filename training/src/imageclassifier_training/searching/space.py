@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from itertools import product
 from typing import Any, Protocol
 
+from imageclassifier_gateway.contract import FOR_NEW_MODELS
+
 from ..networks.architecture import Architecture, Branch
 
 #: Values are names of parameters of a trial, as the journal and TensorBoard show them.
@@ -42,7 +44,8 @@ class Setting:
     @property
     def architecture(self) -> Architecture:
         """The network of this setting."""
-        return Architecture(tuple(Branch.parse(each) for each in self.backbone.split("+")), fit=self.fit)
+        branches = tuple(Branch.parse(each) for each in self.backbone.split("+"))
+        return Architecture(branches, fit=self.fit, decode=FOR_NEW_MODELS)
 
     @property
     def head_only(self) -> Setting:
