@@ -11,7 +11,7 @@ IMAGE_REGISTRY = imageclassifier
 .NOTPARALLEL:
 .PHONY: demo test help down clean venv kubernetes install-checkers cluster cluster-with-workers images models
 .PHONY: install-yaml reference lint format types layers docs unit cluster-test workers-test bench bench-rollouts bench-judgement
-.PHONY: attack bench-scale bench-verdicts
+.PHONY: attack bench-end-to-end bench-scale bench-verdicts
 
 ##@ The two commands
 demo: ## Bring everything up on this machine and show it
@@ -64,7 +64,7 @@ format: venv ## Format the code
 types: venv ## Check the type hints with mypy --strict
 	@$(BIN)/mypy operator/src gateway/src training/src model_server/src kind/laptop kind/images kind/tool.py kind/build_images.py tests/support tests/bench/*.py
 	@MYPYPATH=operator/install $(BIN)/mypy operator/install
-	@for bench in $(wildcard tests/bench/*/); do MYPYPATH=$$bench $(BIN)/mypy $$bench || exit; done # their modules have equal names
+	@for bench in $(wildcard tests/bench/*/); do MYPYPATH=$$bench:tests/bench/gateway $(BIN)/mypy $$bench || exit; done # their modules have equal names
 layers: venv ## Check with import-linter which modules import which
 	@$(BIN)/lint-imports
 docs: venv ## Build the documentation site in .build/site; a broken link is an error
@@ -81,6 +81,8 @@ bench: models ## Measure the gateway and the model server, each against a refere
 	@$(BIN)/python tests/bench/gateway/run.py
 	@$(BIN)/python tests/bench/gateway/fuzz.py --requests 100000
 	@$(BIN)/python tests/bench/model_server_throughput.py models/pizza-model
+bench-end-to-end: venv ## Measure the pizza model behind the whole path, beside a tutorial's stack (ARGUMENTS="--runs 3 --write")
+	@$(BIN)/python tests/bench/end_to_end/run.py $(ARGUMENTS)
 attack: venv ## Attack the gateway in a container while a well-behaved client uses it (ARGUMENTS="--only silent --write")
 	@$(BIN)/python tests/bench/attack/run.py $(ARGUMENTS)
 bench-rollouts: venv cluster ## Measure all kinds of rollouts on Kind under load (ARGUMENTS="--rows bump --write")

@@ -42,6 +42,8 @@ def main() -> None:
     ).encode() + body
     latencies: list[float] = []
     statuses: Counter[int] = Counter()
+    #: Also before and after the measurement, for the CPU time of each.
+    all_statuses: Counter[int] = Counter()
     measuring = threading.Event()
     stopped = threading.Event()
 
@@ -58,6 +60,7 @@ def main() -> None:
                     connection = None
             except OSError:
                 status, connection = 0, None
+            all_statuses[status] += 1
             if measuring.is_set() and not stopped.is_set():
                 statuses[status] += 1
                 if status == 200:
@@ -74,6 +77,7 @@ def main() -> None:
     elapsed = time.monotonic() - began
     for thread in threads:
         thread.join()
+    answered = sum(all_statuses.values())
     ordered = sorted(latencies) or [float("nan")]
     print(
         json.dumps(
@@ -81,6 +85,7 @@ def main() -> None:
                 "per_second": len(latencies) / elapsed,
                 "p50_ms": 1000 * ordered[len(ordered) // 2],
                 "p99_ms": 1000 * ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)],
+                "answered": answered,
                 "not_200": sum(count for status, count in statuses.items() if status != 200),
             }
         )

@@ -38,14 +38,19 @@ def ready() -> str:
     return "ready"
 
 
-@app.post("/predict")
-def predict() -> Any:
+def pixels_of_request() -> Any:
+    """The picture of the current request as float32 `(224, 224, 3)` from -1 to 1."""
     if request.is_json:
         data = requests.get(request.get_json()["url"]).content
     else:
         data = request.get_data()
     image = keras.utils.load_img(io.BytesIO(data), target_size=(224, 224))
-    pixels = keras.utils.img_to_array(image) / 127.5 - 1.0
+    return keras.utils.img_to_array(image) / 127.5 - 1.0
+
+
+@app.post("/predict")
+def predict() -> Any:
+    pixels = pixels_of_request()
     message = predict_pb2.PredictRequest()
     message.model_spec.name = "bench-model"
     message.model_spec.signature_name = "serving_default"

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,9 +43,16 @@ def use_bytecode(folder: Path) -> None:
 
 
 @contextmanager
-def start_gateways(folder: Path, model_port: int, options: argparse.Namespace) -> Iterator[Running]:
+def start_gateways(
+    folder: Path,
+    model_port: int,
+    options: argparse.Namespace,
+    model: str = "bench-model",
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Running]:
+    """Start gateways for version 1 of a model that a server on this machine has."""
     routing = {
-        "schema": 1, "revision": 1, "model": "bench-model", "serving": 1,
+        "schema": 1, "revision": 1, "model": model, "serving": 1,
         "versions": [{"version": 1, "target": f"dns:///127.0.0.1:{model_port}", "percent": 100}],
     }  # fmt: skip
     (folder / "routing.json").write_text(json.dumps(routing))
@@ -61,6 +68,7 @@ def start_gateways(folder: Path, model_port: int, options: argparse.Namespace) -
                 "GATEWAY_INTERNAL_PORT": str(internal_port),
                 "GATEWAY_CPU_LIMIT": "1",
                 "GATEWAY_URL_ALLOW_PRIVATE_NETWORKS": "true",
+                **(settings or {}),
             }
             command = [*pinned(options), sys.executable, "-m", "imageclassifier_gateway"]
             began = time.monotonic()

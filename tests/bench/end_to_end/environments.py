@@ -1,0 +1,37 @@
+"""Environments of other model servers: their own packages, and TensorFlow and Keras of this project."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from laptop import places
+
+
+def why_not(*packages: str) -> str | None:
+    """Why an environment with these packages cannot be made; None if it is there."""
+    folder = _folder(packages)
+    if (folder / "complete").exists():
+        return None
+    print(f"Installing {', '.join(packages)} into {folder}.", file=sys.stderr, flush=True)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+    install = [str(python(*packages)), "-m", "pip", "install", "--quiet", *packages]
+    done = subprocess.run(install, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return f"pip cannot install it: {(done.stderr.strip().splitlines() or ['no reason given'])[-1][:200]}"
+    # Behind its own packages, so that those that it pins come first.
+    [site_packages] = (folder / "lib").glob("python*/site-packages")
+    (site_packages / "this-project.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (folder / "complete").touch()
+    return None
+
+
+def python(*packages: str) -> Path:
+    """The interpreter of the environment with these packages."""
+    return _folder(packages) / "bin" / "python"
+
+
+def _folder(packages: tuple[str, ...]) -> Path:
+    return places.cached("bench-environment", places.digest([*packages, sys.version]))

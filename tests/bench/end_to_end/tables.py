@@ -1,0 +1,74 @@
+"""Writes the figures as Markdown tables, and puts them into docs/performance.md."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+PAGE = Path(__file__).parents[3] / "docs" / "performance.md"
+_BEGIN, _END = "<!-- end to end -->", "<!-- end of end to end -->"
+
+
+def tables(figures: dict[str, Any]) -> str:
+    """One table for each workload, a row for each number of connections and stack."""
+    machine, runs = figures["machine"], figures["runs"]
+    lines = [
+        f"{machine['cores']} cores of {machine['cpu']}, Python {machine['python']}, {machine['date']}, "
+        f"commit {figures['commit']}; {figures['seconds']:g} s for each row"
+        f"{f', median of {runs} runs with minimum and maximum' if runs > 1 else ''}; the machine's load was "
+        f"{machine['load_before']:.1f} before and {os.getloadavg()[0]:.1f} after.",
+    ]
+    workloads = dict.fromkeys(row.rpartition(", ")[0] for rows in figures["stacks"].values() for row in rows)
+    for workload in workloads:
+        lines += [
+            "",
+            f"| {workload} | connections | pictures/s | for each core | p50 ms | p99 ms | memory MB "
+            "| not 200 | this gateway, times |",
+            "|---|---|---|---|---|---|---|---|---|",
+        ]
+        lines += [
+            _row(name, row, results, figures["stacks"])
+            for name, rows in figures["stacks"].items()
+            for row, results in rows.items()
+            if row.rpartition(", ")[0] == workload
+        ]
+    return "\n".join(lines)
+
+
+def _row(name: str, row: str, results: list[dict[str, float]], stacks: dict[str, Any]) -> str:
+    own = stacks.get("this gateway", {}).get(row)
+    cells = [
+        name,
+        row.rpartition(", ")[2],
+        _spread([each["per_second"] for each in results]),
+        _spread([1000 / each["cpu_ms"] for each in results if "cpu_ms" in each]),
+        _spread([each["p50_ms"] for each in results], 1),
+        _spread([each["p99_ms"] for each in results], 1),
+        _spread([each["megabytes"] for each in results if "megabytes" in each]),
+        f"{sum(each['not_200'] for each in results):.0f}",
+        f"{_median(own) / _median(results):.1f}" if own and _median(results) else "-",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _median(results: list[dict[str, float]]) -> float:
+    return median(each["per_second"] for each in results)
+
+
+def _spread(values: list[float], digits: int = 0) -> str:
+    if not values:
+        return "-"
+    middle = f"{median(values):.{digits}f}"
+    if len(values) == 1:
+        return middle
+    return f"{middle} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def renewed(page: str, text: str) -> str:
+    """The page with other tables."""
+    before, found, rest = page.partition(_BEGIN)
+    if not found:
+        raise SystemExit(f"{PAGE} lacks the line '{_BEGIN}'. Add it where the tables belong.")
+    return f"{before}{_BEGIN}\n{text}\n{_END}{rest.partition(_END)[2]}"
