@@ -37,6 +37,8 @@ class Settings:
     cors_allowed_origins: tuple[str, ...] = ()
     cpu_limit: float = 1.0
     drain_seconds: float = 5.0
+    #: The memory for the probabilities of earlier pictures; 0 keeps none.
+    cache_bytes: int = 0
     #: The maximum number of pictures in one request. With `max_body_bytes`, it limits the work for one
     #: request.
     max_pictures: int = 32
@@ -135,6 +137,12 @@ VARIABLES = (
         f"{_DEFAULTS.cpu_limit:g}",
     ),
     Variable(
+        "GATEWAY_CACHE_BYTES",
+        "memory for the probabilities of earlier pictures, in bytes; the same picture is then answered "
+        "without the model. 0 keeps none",
+        str(_DEFAULTS.cache_bytes),
+    ),
+    Variable(
         "GATEWAY_DRAIN_SECONDS",
         "time in seconds after SIGTERM in which the gateway still takes new connections",
         f"{_DEFAULTS.drain_seconds:g}",
@@ -156,6 +164,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         url_user_agent=_header(environment, "GATEWAY_URL_USER_AGENT"),
         cors_allowed_origins=_origins(environment.get("GATEWAY_CORS_ALLOWED_ORIGINS", "")),
         cpu_limit=_number(environment, "GATEWAY_CPU_LIMIT", defaults.cpu_limit, 0.01, 1024),
+        cache_bytes=_whole(environment, "GATEWAY_CACHE_BYTES", defaults.cache_bytes, 0, 2**40),
         drain_seconds=_number(environment, "GATEWAY_DRAIN_SECONDS", defaults.drain_seconds, 0, 600),
     )
 

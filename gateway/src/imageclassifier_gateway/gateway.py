@@ -15,6 +15,7 @@ from .limits.decoding import Decoder
 from .limits.slow import Slow
 from .pixels import images
 from .stats import Stats
+from .versions.answer_cache import CachingPredictor
 from .versions.predictor import Predictor
 from .versions.shadow import ShadowSender
 from .versions.shadow_labels import shadow_labels
@@ -31,7 +32,7 @@ class Gateway:
     settings: Settings
     stats: Stats
     watcher: RoutingWatcher
-    predictor: Predictor
+    predictor: Predictor | CachingPredictor
     decoder: Decoder
     fetcher: Fetcher
     shadow: ShadowSender
@@ -119,18 +120,20 @@ def build_gateway(settings: Settings) -> Gateway:
     decoder = Decoder(limits, settings.decoding_threads, stats)
     label = partial(shadow_labels, decoder=decoder, timeout_seconds=settings.timeout_seconds)
     shadow = ShadowSender(stats, label)
+    predictor = Predictor(
+        watcher,
+        stats,
+        shadow,
+        decoder,
+        timeout_seconds=settings.timeout_seconds,
+        max_pixel_bytes=settings.max_pixel_bytes,
+    )
+    cache_bytes = settings.cache_bytes
     return Gateway(
         settings=settings,
         stats=stats,
         watcher=watcher,
-        predictor=Predictor(
-            watcher,
-            stats,
-            shadow,
-            decoder,
-            timeout_seconds=settings.timeout_seconds,
-            max_pixel_bytes=settings.max_pixel_bytes,
-        ),
+        predictor=CachingPredictor(predictor, stats, cache_bytes) if cache_bytes else predictor,
         decoder=decoder,
         fetcher=Fetcher(
             max_bytes=settings.max_image_bytes,

@@ -76,6 +76,9 @@ class Stats:
             "Pictures classified, by version and label (any if the model has more than 1,000 classes).",
             ("version", "label"),
         )
+        self.cached_predictions = counter(
+            "cached_predictions", "Pictures classified from the cache of answers, without the model."
+        )
         self.fetches = counter("url_fetches", "Fetches of pictures from URLs, by outcome.", ("outcome",))
         stages = Histogram(
             f"{prefix}_stage_duration_seconds",

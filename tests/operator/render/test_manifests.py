@@ -280,6 +280,16 @@ def test_a_deployment_carries_its_inputs_and_whether_it_has_served() -> None:
     assert names.ANNOTATION_HAS_SERVED not in before
 
 
+def test_the_cache_of_the_gateway_is_off_unless_the_spec_gives_it_memory() -> None:
+    def environment(spec: dict[str, Any]) -> dict[str, str | None]:
+        pod = all_children(spec)["Deployment", "pizza-gateway"]["spec"]["template"]["spec"]
+        return {entry["name"]: entry.get("value") for entry in pod["containers"][0]["env"]}
+
+    assert "GATEWAY_CACHE_BYTES" not in environment(SPECS["smallest"])
+    with_cache = {**SPECS["smallest"], "gateway": {"cacheBytes": 2_000_000}}
+    assert environment(with_cache)["GATEWAY_CACHE_BYTES"] == "2000000"
+
+
 def test_the_origins_that_may_use_the_gateway_are_its_setting() -> None:
     def environment(name: str) -> dict[str, str | None]:
         pod = all_children(SPECS[name])["Deployment", "pizza-gateway"]["spec"]["template"]["spec"]

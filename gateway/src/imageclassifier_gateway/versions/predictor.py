@@ -103,6 +103,14 @@ class Predictor:
         self._offer_to_shadow(fleet, request, answer)
         return answer
 
+    def count_labels(self, version: int, outcomes: Sequence[Decision | images.PictureError]) -> None:
+        """Count the classified pictures of a version by their labels."""
+        for outcome in outcomes:
+            if isinstance(outcome, Decision):
+                has_own_series = len(outcome.probabilities) <= MAX_COUNTED_CLASSES
+                label = outcome.label if has_own_series else OTHER_LABELS
+                self._stats.predictions.labels(version, label).inc()
+
     def _ask(
         self,
         version: Version,
@@ -205,11 +213,7 @@ class Predictor:
             return
         # The time per picture: clients that send many pictures must not make a version look slow.
         self._stats.answered(call.version.number, call.seconds / call.pictures)
-        for outcome in outcomes:
-            if isinstance(outcome, Decision):
-                has_own_series = len(outcome.probabilities) <= MAX_COUNTED_CLASSES
-                label = outcome.label if has_own_series else OTHER_LABELS
-                self._stats.predictions.labels(call.version.number, label).inc()
+        self.count_labels(call.version.number, outcomes)
 
     def _offer_to_shadow(self, fleet: Fleet, request: ClassifyRequest, answer: Classified) -> None:
         shadow = fleet.routing.shadow

@@ -99,6 +99,7 @@ class GatewaySettings:
     urls: GatewayUrls = field(default_factory=GatewayUrls)
     cors: GatewayCors = field(default_factory=GatewayCors)
     max_image_bytes: int = 20_971_520
+    cache_bytes: int = 0
     timeout_seconds: int = 10
 
     @classmethod
@@ -117,5 +118,6 @@ class GatewaySettings:
             urls=GatewayUrls.parse(gateway.get("urls") or {}),
             cors=GatewayCors.parse(gateway.get("cors") or {}),
             max_image_bytes=gateway.get("maxImageBytes", cls.max_image_bytes),
+            cache_bytes=gateway.get("cacheBytes", cls.cache_bytes),
             timeout_seconds=gateway.get("timeoutSeconds", cls.timeout_seconds),
         )

@@ -95,6 +95,7 @@ def _environment(ic: ImageClassifier) -> list[Manifest]:
         "GATEWAY_PORT": str(names.GATEWAY_PORT),
         "GATEWAY_INTERNAL_PORT": str(names.GATEWAY_INTERNAL_PORT),
         "GATEWAY_MAX_IMAGE_BYTES": str(gateway.max_image_bytes),
+        "GATEWAY_CACHE_BYTES": str(gateway.cache_bytes or ""),
         "GATEWAY_TIMEOUT_SECONDS": str(gateway.timeout_seconds),
         "GATEWAY_URL_ALLOWED_HOSTS": ",".join(gateway.urls.allowed_hosts),
         "GATEWAY_URL_ALLOW_PRIVATE_NETWORKS": "true" if gateway.urls.allow_private_networks else "false",
