@@ -21,7 +21,8 @@ commands that do work:
   clean                 like down, and also remove the caches and logs
 
 commands that print one path or name, after building what is missing:
-  kind-binary, kubectl-binary, kubernetes-binary, kwok-binary, cyclonus-binary, helm-binary, base-image"""
+  kind-binary, kubectl-binary, kubernetes-binary, kwok-binary, cyclonus-binary, helm-binary,
+  versitygw-binary, base-image"""
 _EPILOG = """\
 settings (environment variables):
   NODE_IMAGE                   image of the cluster's nodes (default: pulled, else made here)

@@ -94,6 +94,7 @@ QUESTIONS: dict[str, Callable[[], Path | str]] = {
     "kubernetes-binary": lambda: _binary(golang.KUBERNETES),
     "kwok-binary": lambda: _binary(golang.KWOK),
     "helm-binary": lambda: _binary(golang.HELM),
+    "versitygw-binary": lambda: _binary(golang.VERSITYGW),
     "cyclonus-binary": lambda: _binary(golang.CYCLONUS),
     "kind-binary": kind_program,
     "kubectl-binary": kubectl_program,

@@ -1,8 +1,8 @@
 """Builds Go programs from Go modules: finds a Go that is new enough, and builds each program once.
 
-The versions are pinned in go.mod and go.sum of kind/kubernetes, kind/kwok and kind/checkers, because these
-programs need different versions of the same packages. A program is cached under a hash of those files, its
-sources and its flags.
+The versions are pinned in go.mod and go.sum of kind/kubernetes, kind/kwok, kind/checkers and kind/storage,
+because these programs need different versions of the same packages. A program is cached under a hash of those
+files, its sources and its flags.
 """
 
 import json
@@ -61,6 +61,13 @@ HELM = Program(
 GITOPS = Program("gitops", "checkers", "./gitops")
 #: What the tests of the installation run.
 CHECKERS = (HELM, GITOPS)
+
+VERSITYGW = Program(
+    "versitygw",
+    "storage",
+    "github.com/versity/versitygw/cmd/versitygw",
+    note="about 2 minutes on 2 cores the first time",
+)
 
 
 def parse_version(text: str) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ from imageclassifier_gateway.versions import tfserving_pb2 as pb
 from imageclassifier_operator import api, render
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.preparer import Preparer
+from s3_server import s3_server
 
 IMAGE = {"image": {"reference": "flowers:{version}"}}
 CLAIM = {"persistentVolumeClaim": {"claimName": "models", "path": "team/flowers"}}
@@ -186,3 +187,30 @@ def test_an_archive_is_downloaded_to_where_the_server_reads_it(tmp_path: Path) -
     mounts = {each["name"]: each["mountPath"] for each in server_container["volumeMounts"]}
     assert mounts["model"] == "/models/flowers"
     assert not {"source-ca", "source-headers"} & mounts.keys()
+
+
+def test_a_model_in_a_bucket_is_downloaded_to_where_the_server_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "model-copy").mkdir()
+    (tmp_path / "etc/imageclassifier").mkdir(parents=True)
+    (tmp_path / "s3").mkdir()
+    with s3_server(tmp_path / "s3") as server:
+        server.upload({"flowers/3/saved_model.pb": b"graph"})
+        server.secret(tmp_path / "etc/imageclassifier/source-credentials", "reader")
+        _, template = rendered(
+            {
+                "storage": {
+                    "uri": "s3://models/flowers/{version}",
+                    "endpoint": server.endpoint,
+                    "region": "us-east-1",
+                    "credentialsFrom": {"secret": "model-store"},
+                }
+            },
+            modelFile={},
+        )
+        assert run(template, "model-files", tmp_path) == 0
+    assert (tmp_path / "model-copy" / "3" / "saved_model.pb").read_bytes() == b"graph"
+    assert base_paths(template)["flowers"] == "/models/flowers"
+    [server_container] = template["spec"]["containers"]
+    mounts = {each["name"]: each["mountPath"] for each in server_container["volumeMounts"]}
+    assert mounts["model"] == "/models/flowers"
+    assert "source-credentials" not in mounts

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import random
 import stat
 import tarfile
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,32 +13,11 @@ from typing import Any
 import pytest
 
 from archive_server import ArchiveServer, archive_server
-from imageclassifier_gateway.model_files import download, unpacking
+from archives import tar, zipped
+from imageclassifier_gateway.model_files import retries, unpacking
 from imageclassifier_gateway.model_files.__main__ import main
 
 MODEL = {"saved_model.pb": random.Random(7).randbytes(25_000), "variables/variables.index": b"index"}
-
-
-def tar(files: dict[str, bytes], kind: str = "w:gz", *others: tarfile.TarInfo) -> bytes:
-    """A tar archive, without the time that tarfile would write into a gzip header."""
-    mode = kind.removesuffix(":gz")
-    with tarfile.open(fileobj=(file := io.BytesIO()), mode=mode) as archive:  # type: ignore[call-overload]
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-        for other in others:
-            archive.addfile(other)
-    return gzip.compress(file.getvalue(), mtime=0) if kind == "w:gz" else file.getvalue()
-
-
-def zipped(files: dict[str, bytes], mode: int = 0) -> bytes:
-    with zipfile.ZipFile(file := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            member = zipfile.ZipInfo(name)
-            member.external_attr = mode << 16
-            archive.writestr(member, content)
-    return file.getvalue()
 
 
 def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
@@ -61,7 +37,7 @@ def server(running: ArchiveServer, monkeypatch: pytest.MonkeyPatch) -> ArchiveSe
     """The server as it starts, and downloads that do not wait before they are repeated."""
     running.files, running.answers, running.breaks, running.requests = {}, {}, [], []
     running.supports_ranges = True
-    monkeypatch.setattr(download, "_FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE_SECONDS", 0.0)
     return running
 
 
@@ -204,7 +180,7 @@ BAD = "a link or a special file: a."
         (b"", 5, "The file is no archive"),
         (tar({"flowers.keras": b""}), 3, "contains flowers.keras. flowers.keras is a Keras model"),
         (tar({"README": b""}), 3, "no saved_model.pb. The archive contains README. Pack the"),
-        (tar({**below("a"), **below("b")}), 3, "contains 2 models, in a, b. Pack only that of version 3"),
+        (tar({**below("a"), **below("b")}), 3, "contains 2 models, in a, b. Keep only that of version 3"),
     ],
     ids=lambda value: "archive" if isinstance(value, bytes) else None,
 )  # fmt: skip

@@ -66,12 +66,15 @@ def _send(handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str],
 @contextmanager
 def archive_server(folder: Path) -> Iterator[ArchiveServer]:
     """Run the server, with a certificate for localhost that only its own CA file vouches for."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-days", "2", "-subj", "/CN=private CA", "-addext", "subjectAltName=DNS:localhost",
-         "-keyout", "key.pem", "-out", "ca.pem"],
-        cwd=folder, check=True, capture_output=True,
-    )  # fmt: skip
+    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    authority = ["-days", "2", "-subj", "/CN=private CA", "-keyout", "ca.key", "-out", "ca.pem"]
+    issued = [
+        "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+        "-addext", "basicConstraints=critical,CA:FALSE", "-CA", "ca.pem", "-CAkey", "ca.key",
+        "-keyout", "key.pem", "-out", "cert.pem",
+    ]  # fmt: skip
+    for arguments in (authority, issued):
+        subprocess.run([*new, *arguments], cwd=folder, check=True, capture_output=True)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -82,7 +85,7 @@ def archive_server(folder: Path) -> Iterator[ArchiveServer]:
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "ca.pem", folder / "key.pem")
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     http.socket = context.wrap_socket(http.socket, server_side=True)
     server = ArchiveServer(f"https://localhost:{http.server_port}", folder / "ca.pem")
     threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()

@@ -133,6 +133,33 @@ def test_how_the_image_is_pulled_can_change_while_the_version_serves(apply: Appl
     apply(model={"version": 1, "source": {"image": pulled}})
 
 
+def in_storage(**changed: Any) -> dict[str, Any]:
+    return {"version": 1, "source": {"storage": {"uri": "s3://models/flowers", **changed}}}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"uri": "s3://models/roses"}, {"endpoint": "https://minio.example"}, {"sha256": "a" * 64}],
+    ids=["another directory", "another store", "a digest that was not known"],
+)
+def test_the_place_of_the_files_is_immutable_without_a_digest(
+    apply: Apply, set_status: Any, changed: dict[str, str]
+) -> None:
+    apply(model=in_storage())
+    set_status({"servingVersion": 1})
+    apply(model=in_storage(region="eu-west-1", credentialsFrom={"secret": "store"}))
+    with pytest.raises(ApiError, match="The source of the serving version cannot change"):
+        apply(model=in_storage(**changed))
+
+
+def test_files_with_a_digest_may_move_while_the_version_serves(apply: Apply, set_status: Any) -> None:
+    apply(model=in_storage(sha256="a" * 64))
+    set_status({"servingVersion": 1})
+    apply(model=in_storage(sha256="a" * 64, uri="s3://other/flowers"))
+    with pytest.raises(ApiError, match="The source of the serving version cannot change"):
+        apply(model=in_storage(sha256="b" * 64))
+
+
 def test_a_typo_in_a_version_that_never_served_can_be_corrected(apply: Apply, set_status: Any) -> None:
     apply()
     apply(model={"version": 1, "source": {"image": {"reference": "pizza-modle:{version}"}}})

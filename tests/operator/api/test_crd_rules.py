@@ -45,6 +45,11 @@ def case(**picture: Any) -> dict[str, Any]:
     return {"acceptance": {"cases": [{"name": "a", "label": "pizza", "picture": picture}]}}
 
 
+def storage(**changed: Any) -> dict[str, Any]:
+    """A spec with a model in a bucket."""
+    return {"model": {"version": 1, "source": {"storage": {"uri": "s3://models/flowers", **changed}}}}
+
+
 def https(**changed: Any) -> dict[str, Any]:
     """A model in an archive."""
     source = {"url": "https://a.example/m-{version}.tar", "sha256": "a" * 64, **changed}
@@ -105,6 +110,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a CA in another directory": (
         https(caBundle={"configMap": {"name": "ca", "key": "../ca.pem"}}),
         "spec.model.source.https.caBundle.configMap.key",
+    ),
+    "a bucket of another kind": (storage(uri="gopher://models/flowers"), "spec.model.source.storage.uri"),
+    "a bucket without a name": (storage(uri="s3:///flowers"), "spec.model.source.storage.uri"),
+    "an endpoint with a password": (
+        storage(endpoint="https://a:b@c.example"),
+        "spec.model.source.storage.endpoint",
+    ),
+    "a digest of files with a prefix": (
+        storage(sha256=f"sha256:{'a' * 57}"),
+        "spec.model.source.storage.sha256",
     ),
     "a model name with a slash": ({"model": {**IMAGE, "name": "a/b"}}, "spec.model.name"),
     "an image with a space": (

@@ -52,6 +52,20 @@ sources = st.one_of(
     ),
     st.fixed_dictionaries(
         {
+            "storage": st.fixed_dictionaries(
+                {"uri": st.just("s3://models/flowers/{version}")},
+                optional={
+                    "sha256": st.just("a" * 64),
+                    "endpoint": st.just("https://minio.example"),
+                    "region": st.just("eu-west-1"),
+                    "caBundle": st.just({"configMap": {"name": "c", "key": "ca.pem"}}),
+                    "credentialsFrom": st.just({"secret": "s"}),
+                },
+            )
+        }
+    ),
+    st.fixed_dictionaries(
+        {
             "persistentVolumeClaim": st.fixed_dictionaries(
                 {"claimName": st.just("c")}, optional={"path": st.just("x/y")}
             )

@@ -12,7 +12,7 @@ from .archive import Archive, fetch, secret_headers
 from .https_client import Remote
 from .layout import Place, saved_model_directory
 from .listing import listing
-from .refusal import ArchiveRefusedError, DownloadFailedError, FilesRefusedError
+from .refusal import DownloadFailedError, DownloadRefusedError, FilesRefusedError
 from .version_directories import version_directory
 
 _DESCRIPTION = """\
@@ -27,12 +27,12 @@ exit codes:
   2  an argument is invalid
   3  the files are no model that can be served
   4  the download failed for now; run the command again to continue it
-  5  the archive cannot be downloaded or unpacked
+  5  the model cannot be downloaded or unpacked
 For 3 to 5 the last line of the output says why, and what to do.
 """
 _PROGRAM = "python -m imageclassifier_gateway.model_files"
 REFUSED = 3
-_EXIT_CODES = {FilesRefusedError: REFUSED, DownloadFailedError: 4, ArchiveRefusedError: 5}
+_EXIT_CODES = {FilesRefusedError: REFUSED, DownloadFailedError: 4, DownloadRefusedError: 5}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,13 +73,18 @@ def _parser() -> argparse.ArgumentParser:
         "download", help="download the archive with the version, and unpack it", allow_abbrev=False
     )
     download.set_defaults(run=_download)
-    for command in (search, classes, download):
+    storage = commands.add_parser(
+        "storage", help="download the version from a store of files, such as S3", allow_abbrev=False
+    )
+    storage.set_defaults(run=_storage)
+    for command in (search, classes, download, storage):
         command.add_argument("--version", type=int, required=True, metavar="N", help="the version")
     for command in (search, classes):
         command.add_argument(
             "--base", type=Path, required=True, metavar="DIRECTORY", help="contains the version directories"
         )
     _add_download_arguments(download)
+    _add_storage_arguments(storage)
     search.add_argument(
         "--root", type=Path, required=True, metavar="DIRECTORY", help="the top of the image or volume"
     )
@@ -118,6 +123,47 @@ def _add_download_arguments(download: argparse.ArgumentParser) -> None:
     download.add_argument(
         "--headers", type=Path, metavar="DIRECTORY", help="a mounted Secret: each key is the name of a header"
     )
+
+
+def _add_storage_arguments(storage: argparse.ArgumentParser) -> None:
+    storage.add_argument(
+        "--uri", required=True, help="the directory or archive of the version, such as s3://models/flowers/3"
+    )
+    storage.add_argument(
+        "--out", type=Path, required=True, metavar="DIRECTORY", help="gets the directory N of the version"
+    )
+    storage.add_argument(
+        "--sha256", metavar="DIGEST", help="the SHA-256 digest of the archive, or of the list of all files"
+    )
+    storage.add_argument("--endpoint", metavar="URL", help="the URL of a store that is compatible with S3")
+    storage.add_argument("--region", help="the region of the bucket")
+    storage.add_argument(
+        "--ca-file", type=Path, metavar="FILE", help="certificates to trust, beside those of the system"
+    )
+    storage.add_argument(
+        "--credentials", type=Path, metavar="DIRECTORY", help="a mounted Secret with the keys of the store"
+    )
+    storage.add_argument(
+        "--termination-log",
+        type=Path,
+        metavar="FILE",
+        default=Path("/dev/termination-log"),
+        help="gets the digest, if it exists (default: %(default)s)",
+    )
+
+
+def _storage(given: argparse.Namespace) -> None:
+    # The libraries of the stores are large, and the other commands do not need them.
+    from .storage.access import Access
+    from .storage.model import Wanted, fetch_model
+    from .storage.stores import open_store
+
+    access = Access(given.endpoint, given.region, given.ca_file, given.credentials)
+    store = open_store(given.uri, access)
+    digest = fetch_model(store, Wanted(given.version, given.sha256), given.out)
+    if given.termination_log.exists():
+        given.termination_log.write_text(f"sha256:{digest}")
+    print(f"Version {given.version} from {store.uri.text} has the SHA-256 digest {digest}.")
 
 
 def _download(given: argparse.Namespace) -> None:

@@ -2,64 +2,47 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.client
 import re
-import time
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 
+from .digests import file_digest
 from .https_client import Remote, open_url
-from .refusal import NO_SPACE, ArchiveRefusedError, DownloadFailedError, no_space
+from .refusal import DownloadRefusedError
+from .retries import retried
 
 #: The largest archive, and the largest model.
 MAX_BYTES = 16 * 2**30
 _CHUNK_BYTES = 2**20
-_ATTEMPTS = 5
-_FIRST_PAUSE_SECONDS = 1.0
 
 
 def download(remote: Remote, sha256: str, file: Path) -> None:
     """Download an archive into `file`, or continue it, until its SHA-256 digest is `sha256`.
 
-    Raises ArchiveRefusedError or DownloadFailedError.
+    Raises DownloadRefusedError or DownloadFailedError.
     """
     continued = file.exists() and file.stat().st_size > 0
     _fetch_all(remote, file)
-    found = _digest(file)
+    found = file_digest(file)
     if found != sha256 and continued:
         # The first part may be of an earlier file. Only a whole download shows what the server has.
         file.unlink()
         _fetch_all(remote, file)
-        found = _digest(file)
+        found = file_digest(file)
     if found != sha256:
         start = file.read_bytes()[:512] if file.stat().st_size < _CHUNK_BYTES else b""
         size = file.stat().st_size
         file.unlink()
         kind = " It is an HTML page." if b"<html" in start.lower() or b"<!doctype" in start.lower() else ""
-        raise ArchiveRefusedError(
+        raise DownloadRefusedError(
             f"The file at {remote.shown} ({size:,} bytes) has the SHA-256 digest {found}, but "
             f"spec.model.source.https.sha256 is {sha256}.{kind} Correct the URL or the digest."
         )
 
 
 def _fetch_all(remote: Remote, file: Path) -> None:
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            _fetch(remote, file)
-        except (OSError, http.client.HTTPException) as error:
-            if isinstance(error, OSError) and error.errno in NO_SPACE:
-                raise no_space(error) from None
-            if attempt == _ATTEMPTS:
-                size = file.stat().st_size if file.exists() else 0
-                raise DownloadFailedError(
-                    f"The download of {remote.shown} failed {_ATTEMPTS} times, after {size:,} bytes: "
-                    f"{_cause(error)}. Kubernetes retries it."
-                ) from None
-            time.sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
-        else:
-            return
+    retried(remote.shown, lambda: _fetch(remote, file), lambda: file.stat().st_size if file.exists() else 0)
 
 
 def _fetch(remote: Remote, file: Path) -> None:
@@ -80,7 +63,7 @@ def _fetch(remote: Remote, file: Path) -> None:
         length = response.headers.get("Content-Length")
         expected = None if length is None else offset + int(length)
         if expected is not None and expected > MAX_BYTES:
-            raise ArchiveRefusedError(_too_large(remote))
+            raise DownloadRefusedError(_too_large(remote))
         with file.open("r+b" if offset else "wb") as opened:
             opened.seek(offset)
             received = offset + _copy(response, opened, remote, MAX_BYTES - offset)
@@ -93,7 +76,7 @@ def _copy(response: Any, opened: Any, remote: Remote, most: int) -> int:
     while chunk := response.read(_CHUNK_BYTES):
         received += len(chunk)
         if received > most:
-            raise ArchiveRefusedError(_too_large(remote))
+            raise DownloadRefusedError(_too_large(remote))
         opened.write(chunk)
     return received
 
@@ -105,15 +88,3 @@ def _too_large(remote: Remote) -> str:
 def _total(content_range: str | None) -> int | None:
     found = re.fullmatch(r"bytes \*/(\d+)", content_range or "")
     return None if found is None else int(found[1])
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def _cause(error: Exception) -> str:
-    if isinstance(error, HTTPError):
-        return f"the server responds with {error.code} {error.reason}"
-    reason = error.reason if isinstance(error, URLError) else error
-    return str(getattr(reason, "strerror", None) or reason or type(error).__name__)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import ssl
 import urllib.request
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 from .. import __version__
-from .refusal import ArchiveRefusedError
+from .refusal import DownloadRefusedError
 
 #: How long to wait for a connection or for the next bytes.
 _TIMEOUT_SECONDS = 30
@@ -24,11 +25,16 @@ _TEMPORARY = (408, 425, 429)
 
 @dataclass(frozen=True)
 class Remote:
-    """The URL of an archive, and how to get it. `headers` come from the user's Secret, only for its host."""
+    """The URL of a file, and how to get it. `headers` come from the user's Secret, only for its host.
+
+    `field`: the field of the spec that has the URL. `refusal`: what an error means, and what to do.
+    """
 
     url: str
     ca_file: Path | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = dataclass_field(default_factory=dict)
+    field: str = "spec.model.source.https"
+    refusal: Callable[[str, HTTPError], str] | None = None
 
     @property
     def shown(self) -> str:
@@ -45,9 +51,9 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if urlsplit(newurl).scheme != "https":
-            raise ArchiveRefusedError(
-                f"{self._remote.shown} redirects to a URL that is not HTTPS. Set {_FIELD}.url to another "
-                "server."
+            raise DownloadRefusedError(
+                f"{self._remote.shown} redirects to a URL that is not HTTPS. Set {self._remote.field} to "
+                "another server."
             )
         following = super().redirect_request(req, fp, code, msg, headers, newurl)
         if following is not None and urlsplit(newurl).netloc == urlsplit(self._remote.url).netloc:
@@ -58,7 +64,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
 def open_url(remote: Remote, offset: int) -> Any:
     """The response with the archive from byte `offset` on, if the server supports that, or from the start.
 
-    Raises ArchiveRefusedError if a retry would not help, OSError or HTTPException otherwise.
+    Raises DownloadRefusedError if a retry would not help, OSError or HTTPException otherwise.
     """
     request = urllib.request.Request(remote.url)  # noqa: S310 - the director below knows only HTTPS
     request.add_header("User-Agent", f"imageclassifier-gateway/{__version__}")
@@ -72,13 +78,14 @@ def open_url(remote: Remote, offset: int) -> Any:
         with error:
             if error.code in _TEMPORARY or error.code >= 500 or error.code == 416:
                 raise
-            raise ArchiveRefusedError(_refusal(remote, error)) from None
+            explain = remote.refusal or _refusal
+            raise DownloadRefusedError(explain(remote.shown, error)) from None
     except URLError as error:
         if isinstance(error.reason, ssl.SSLCertVerificationError):
-            raise ArchiveRefusedError(
+            raise DownloadRefusedError(
                 f"The certificate of the server of {remote.shown} cannot be verified: "
                 f"{error.reason.verify_message.rstrip('.')}. If a private CA has signed it, set "
-                f"{_FIELD}.caBundle."
+                f"{remote.field}.caBundle."
             ) from None
         raise
 
@@ -104,8 +111,8 @@ def _context(remote: Remote) -> ssl.SSLContext:
         try:
             context.load_verify_locations(remote.ca_file)
         except (ssl.SSLError, OSError):
-            raise ArchiveRefusedError(
-                f"The key of {_FIELD}.caBundle does not exist or contains no certificate in PEM form. "
+            raise DownloadRefusedError(
+                f"The key of {remote.field}.caBundle does not exist or contains no certificate in PEM form. "
                 "Correct it."
             ) from None
     return context
@@ -116,9 +123,9 @@ def _add_headers(request: urllib.request.Request, remote: Remote) -> None:
         request.add_unredirected_header(name, value)
 
 
-def _refusal(remote: Remote, error: HTTPError) -> str:
-    said = _words(error)
-    what = f"{remote.shown} responds with {error.code} {error.reason}{said}."
+def _refusal(shown: str, error: HTTPError) -> str:
+    said = words(error)
+    what = f"{shown} responds with {error.code} {error.reason}{f': {said}' if said else ''}."
     if error.code in (401, 403, 407):
         return (
             f"{what} Check that the URL has not expired, and that {_FIELD}.headersFrom has the credentials."
@@ -128,11 +135,11 @@ def _refusal(remote: Remote, error: HTTPError) -> str:
     return f"{what} Correct {_FIELD}.url."
 
 
-def _words(error: HTTPError) -> str:
+def words(error: HTTPError) -> str:
     """The server's own words in the body, without markup: object stores explain their refusal there."""
     try:
         text = error.read(4096).decode("utf-8", "replace")
     except OSError:
         return ""
     text = " ".join(re.sub(r"<[^>]*>|[^\x20-\x7e]", " ", text).split())
-    return f": {text[:160].rstrip('. ')}" if text else ""
+    return text[:160].rstrip(". ")

@@ -156,21 +156,19 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
-def packed_model_directory(unpacked: Path, version: int) -> Path:
-    """The directory with the only SavedModel, or with that of the version, in an unpacked archive.
+def only_model_directory(place: Place, advice: str) -> Path:
+    """The directory with the only SavedModel below `place.root`, or with that of the version.
 
-    Raises FilesRefusedError if there is none, or a choice.
+    `advice`: what to do if there is none. Raises FilesRefusedError if there is none, or a choice.
     """
-    place = Place(unpacked, unpacked, version, "spec.model.source.https.url", root_name="The archive")
-    found = [each for each in (unpacked, *_below(unpacked)) if place.has_saved_model(each)]
-    numbered = [each for each in found if version_number(each.name) == version]
+    found = [each for each in (place.root, *_below(place.root)) if place.has_saved_model(each)]
+    numbered = [each for each in found if version_number(each.name) == place.version]
     if len(found) == 1 or len(numbered) == 1:
         return numbered[0] if len(numbered) == 1 else found[0]
     if found:
         names = ", ".join(place.shown(each) for each in found[:5])
         raise FilesRefusedError(
-            f"The archive contains {len(found)} models, in {names}. Pack only that of version {version}, or "
-            f"call its directory {version}."
+            f"{place.root_name} contains {len(found)} models, in {names}. Keep only that of version "
+            f"{place.version}, or call its directory {place.version}."
         )
-    todo = "Pack the directory that the export of the model has written."
-    raise FilesRefusedError(f"The archive has no saved_model.pb. {_instead(place, unpacked, todo)}")
+    raise FilesRefusedError(f"{place.root_name} has no saved_model.pb. {_instead(place, place.root, advice)}")

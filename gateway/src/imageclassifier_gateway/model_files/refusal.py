@@ -10,13 +10,13 @@ class FilesRefusedError(Exception):
     """The files are not a model that can be served."""
 
 
-class ArchiveRefusedError(Exception):
+class DownloadRefusedError(Exception):
     """The archive cannot be downloaded or unpacked, and a retry would not help."""
 
 
-def no_space(error: OSError) -> ArchiveRefusedError:
+def no_space(error: OSError) -> DownloadRefusedError:
     """The error for a node without enough disk space."""
-    return ArchiveRefusedError(
+    return DownloadRefusedError(
         f"The model does not fit on the node: {error.strerror}. Raise the limit of ephemeral-storage in "
         "spec.serving.resources, or use nodes with more."
     )

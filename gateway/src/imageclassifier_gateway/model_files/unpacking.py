@@ -17,20 +17,20 @@ from typing import IO, Any
 
 from .download import MAX_BYTES
 from .listing import shown_path
-from .refusal import ArchiveRefusedError
+from .refusal import DownloadRefusedError
 
 MAX_FILES = 10_000
 _CHUNK_BYTES = 2**20
 
 
 def unpack(archive: Path, target: Path) -> None:
-    """Unpack `archive` into the new directory `target`. Raises ArchiveRefusedError or OSError."""
+    """Unpack `archive` into the new directory `target`. Raises DownloadRefusedError or OSError."""
     target.mkdir()
     written = 0
     try:
         for number, (name, opened) in enumerate(_members(archive)):
             if number >= MAX_FILES:
-                raise ArchiveRefusedError(
+                raise DownloadRefusedError(
                     f"The archive has more than {MAX_FILES:,} files. Pack only the model."
                 )
             path = target / _safe(name)
@@ -41,9 +41,9 @@ def unpack(archive: Path, target: Path) -> None:
             else:
                 path.mkdir(exist_ok=True)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise ArchiveRefusedError(f"The archive is damaged: {error}. Pack it again.") from None
+        raise DownloadRefusedError(f"The archive is damaged: {error}. Pack it again.") from None
     except (FileExistsError, NotADirectoryError):
-        raise ArchiveRefusedError("The archive has two files of the same name. Pack it again.") from None
+        raise DownloadRefusedError("The archive has two files of the same name. Pack it again.") from None
 
 
 def discard(*paths: Path) -> None:
@@ -63,7 +63,7 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
     try:
         opened = tarfile.open(archive, "r:*")  # noqa: SIM115 - closed below
     except tarfile.ReadError:
-        raise ArchiveRefusedError(
+        raise DownloadRefusedError(
             "The file is no archive. Pack the directory of the version as .tar, .tar.gz or .zip."
         ) from None
     with opened:
@@ -73,7 +73,7 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
             elif member.isreg():
                 yield member.name, opened.extractfile(member)
             else:
-                raise ArchiveRefusedError(_not_plain(member.name))
+                raise DownloadRefusedError(_not_plain(member.name))
 
 
 def _of_zip(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
@@ -81,20 +81,20 @@ def _of_zip(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
         for member in opened.infolist():
             mode = member.external_attr >> 16
             if member.flag_bits & 1:
-                raise ArchiveRefusedError("The archive is encrypted. Pack it without a password.")
+                raise DownloadRefusedError("The archive is encrypted. Pack it without a password.")
             if member.is_dir():
                 yield member.filename, None
             elif stat.S_IFMT(mode) in (0, stat.S_IFREG):
                 with opened.open(member) as content:
                     yield member.filename, content
             else:
-                raise ArchiveRefusedError(_not_plain(member.filename))
+                raise DownloadRefusedError(_not_plain(member.filename))
 
 
 def _safe(name: str) -> PurePosixPath:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or "\0" in name:
-        raise ArchiveRefusedError(
+        raise DownloadRefusedError(
             f"The archive has a file outside of its directory: {_shown(name)}. Pack it with relative names."
         )
     return path
@@ -116,7 +116,7 @@ def _copy(opened: IO[bytes], file: Any, most: int) -> int:
     while chunk := opened.read(_CHUNK_BYTES):
         copied += len(chunk)
         if copied > most:
-            raise ArchiveRefusedError(
+            raise DownloadRefusedError(
                 f"The archive has more than {MAX_BYTES // 2**30} GiB when it is unpacked. Use an image or a "
                 "volume instead."
             )

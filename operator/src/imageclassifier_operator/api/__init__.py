@@ -20,6 +20,7 @@ from imageclassifier_operator.api.model_source import (
     HttpsSource,
     ImageSource,
     ModelSource,
+    StorageSource,
     VolumeSource,
 )
 from imageclassifier_operator.api.model_version import ModelVersion
@@ -63,6 +64,7 @@ __all__ = [
     "Shadow",
     "Step",
     "Sticky",
+    "StorageSource",
     "VolumeSource",
     "parse",
 ]

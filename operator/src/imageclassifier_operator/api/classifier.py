@@ -13,7 +13,7 @@ from imageclassifier_operator.api.autoscaling import Autoscaling
 from imageclassifier_operator.api.contract import parse_contract
 from imageclassifier_operator.api.errors import InvalidSpec
 from imageclassifier_operator.api.gateway import GatewaySettings
-from imageclassifier_operator.api.model_source import HttpsSource, ModelSource, parse_source
+from imageclassifier_operator.api.model_source import HttpsSource, ModelSource, StorageSource, parse_source
 from imageclassifier_operator.api.model_version import ModelVersion
 from imageclassifier_operator.api.preparer import Preparer
 from imageclassifier_operator.api.quantity import cores
@@ -66,7 +66,7 @@ class ImageClassifier:
             unsure=self.unsure,
             server_image=self.serving.image or default_serving_image,
         )
-        if version.class_file is None and not isinstance(version.source, HttpsSource):
+        if version.class_file is None and not isinstance(version.source, HttpsSource | StorageSource):
             return version
         return replace(version, preparer=Preparer.of(self.gateway, default_gateway_image))
 

@@ -62,25 +62,71 @@ class HttpsSource:
         }
 
 
-ModelSource = ImageSource | VolumeSource | HttpsSource
+@dataclass(frozen=True)
+class StorageSource:
+    """A directory or an archive with the model in a store of files, such as a bucket of S3.
+
+    `sha256`: the digest of the archive or of all files, if the spec has one. `credentials_secret`: the Secret
+    with the keys of the store, which only the pods mount.
+    """
+
+    uri: str
+    sha256: str | None = None
+    endpoint: str | None = None
+    region: str | None = None
+    ca_bundle: tuple[str, str] | None = None
+    credentials_secret: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON form that `source_from_json` reads."""
+        return {
+            "storage": {
+                "uri": self.uri,
+                "sha256": self.sha256,
+                "endpoint": self.endpoint,
+                "region": self.region,
+                "caBundle": None if self.ca_bundle is None else list(self.ca_bundle),
+                "credentialsSecret": self.credentials_secret,
+            }
+        }
+
+
+ModelSource = ImageSource | VolumeSource | HttpsSource | StorageSource
 
 
 def parse_source(source: Json, *, model_name: str, version: int) -> ModelSource:
     """Read `spec.model.source`, and fill in `{version}`. Raises InvalidSpec for no source, or several."""
-    image, claim, https = only_source(source, "spec.model.source", "image", "persistentVolumeClaim", "https")
+    image, claim, https, storage = only_source(
+        source, "spec.model.source", "image", "persistentVolumeClaim", "https", "storage"
+    )
     if image is not None:
         reference = image["reference"].replace("{version}", str(version))
         return ImageSource(reference, image.get("pullPolicy"), secret_names(image.get("pullSecrets")))
     if claim is not None:
         return VolumeSource(claim["claimName"], claim.get("path") or model_name)
-    assert https is not None
-    bundle, headers = https.get("caBundle"), https.get("headersFrom")
-    return HttpsSource(
-        https["url"].replace("{version}", str(version)),
-        https["sha256"],
-        None if bundle is None else (bundle["configMap"]["name"], bundle["configMap"]["key"]),
-        None if headers is None else headers["secret"],
+    if https is not None:
+        headers = https.get("headersFrom")
+        return HttpsSource(
+            https["url"].replace("{version}", str(version)),
+            https["sha256"],
+            _ca_bundle(https),
+            None if headers is None else headers["secret"],
+        )
+    assert storage is not None
+    credentials = storage.get("credentialsFrom")
+    return StorageSource(
+        storage["uri"].replace("{version}", str(version)),
+        storage.get("sha256"),
+        storage.get("endpoint"),
+        storage.get("region"),
+        _ca_bundle(storage),
+        None if credentials is None else credentials["secret"],
     )
+
+
+def _ca_bundle(source: Json) -> tuple[str, str] | None:
+    bundle = source.get("caBundle")
+    return None if bundle is None else (bundle["configMap"]["name"], bundle["configMap"]["key"])
 
 
 def source_from_json(stored: Json) -> ModelSource:
@@ -90,10 +136,24 @@ def source_from_json(stored: Json) -> ModelSource:
         return ImageSource(stored["image"], stored["imagePullPolicy"], secrets)
     if "https" in stored:
         https = stored["https"]
-        bundle = None if https["caBundle"] is None else (https["caBundle"][0], https["caBundle"][1])
-        return HttpsSource(https["url"], https["sha256"], bundle, https["headersSecret"])
+        return HttpsSource(https["url"], https["sha256"], _stored_bundle(https), https["headersSecret"])
+    if "storage" in stored:
+        storage = stored["storage"]
+        return StorageSource(
+            storage["uri"],
+            storage["sha256"],
+            storage["endpoint"],
+            storage["region"],
+            _stored_bundle(storage),
+            storage["credentialsSecret"],
+        )
     claim = stored["persistentVolumeClaim"]
     return VolumeSource(claim["claimName"], claim["path"])
+
+
+def _stored_bundle(stored: Json) -> tuple[str, str] | None:
+    bundle = stored["caBundle"]
+    return None if bundle is None else (bundle[0], bundle[1])
 
 
 def only_source(source: Json, field: str, *kinds: str) -> tuple[Any, ...]:

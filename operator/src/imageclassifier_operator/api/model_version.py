@@ -18,6 +18,7 @@ from imageclassifier_operator.api.model_source import (
     HttpsSource,
     ImageSource,
     ModelSource,
+    StorageSource,
     source_from_json,
 )
 from imageclassifier_operator.api.preparer import Preparer
@@ -106,6 +107,8 @@ class ModelVersion:
         source = self.source
         if isinstance(source, HttpsSource):
             return [source.sha256]  # the same files, wherever they are
+        if isinstance(source, StorageSource):
+            return [source.sha256] if source.sha256 else [source.uri, source.endpoint]
         return source.image if isinstance(source, ImageSource) else [source.claim_name, source.path]
 
     def _meaning(self) -> Any:

@@ -78,7 +78,7 @@ class Reason(StrEnum):
     MODEL_NOT_FOUND = "ModelNotFound", "The source contains no SavedModel of this name and version."
     MODEL_DOWNLOAD_FAILED = (
         "ModelDownloadFailed",
-        "The archive of `spec.model.source.https` cannot be downloaded or unpacked.",
+        "The model of `spec.model.source.https` or `.storage` cannot be downloaded or unpacked.",
     )
     MODEL_LOAD_FAILED = "ModelLoadFailed", "TensorFlow Serving cannot load the model."
     OUT_OF_MEMORY = "OutOfMemory", "A container was killed because it exceeded its memory limit."

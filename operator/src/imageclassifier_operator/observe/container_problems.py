@@ -18,13 +18,13 @@ _PULL_REASONS = (
 _CREATE_REASONS = ("CreateContainerConfigError", "CreateContainerError")
 
 # Exit codes of `imageclassifier_gateway.model_files`, whose last line is a message for the user.
-_REFUSED, _DOWNLOAD_FAILED, _ARCHIVE_REFUSED = 3, 4, 5
+_REFUSED, _DOWNLOAD_FAILED, _DOWNLOAD_REFUSED = 3, 4, 5
 _NOT_USABLE = {
     ("model-classes", _REFUSED): Reason.CONTRACT_INVALID,
     ("model-search", _REFUSED): Reason.MODEL_NOT_FOUND,
     ("model-files", _REFUSED): Reason.MODEL_NOT_FOUND,
     ("model-files", _DOWNLOAD_FAILED): Reason.MODEL_DOWNLOAD_FAILED,
-    ("model-files", _ARCHIVE_REFUSED): Reason.MODEL_DOWNLOAD_FAILED,
+    ("model-files", _DOWNLOAD_REFUSED): Reason.MODEL_DOWNLOAD_FAILED,
 }
 """What it means that the container of this name ended with this code."""
 
@@ -162,8 +162,9 @@ def _model_not_found(pod: Json, status: Json, log: str) -> str:
 
 
 def _is_downloaded(pod: Json) -> bool:
-    """Whether the init container `model-files` downloads an archive, with the gateway's image."""
-    return "download" in (_container_spec(pod, "model-files").get("args") or ())
+    """Whether the init container `model-files` downloads the model, with the gateway's image."""
+    arguments = _container_spec(pod, "model-files").get("args") or ()
+    return bool({"download", "storage"}.intersection(arguments[:1]))
 
 
 def _origin(pod: Json) -> str:

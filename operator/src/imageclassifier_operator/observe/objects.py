@@ -1,5 +1,6 @@
 """From API objects to snapshots of versions and gateways: readiness, completeness, ownership, URL. Pure."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from imageclassifier_operator.observe.pod_problems import (
 )
 from imageclassifier_operator.observe.types import Problem, VersionSnapshot
 from imageclassifier_operator.runtime.drift import needs_apply
+
+_DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,14 @@ def versions(objects: Objects, wanted: Mapping[int, Json | None]) -> dict[int, V
 
 
 def _digest_of_files(deployment: Json, pods: Sequence[Json]) -> str:
-    """The digest of the image or archive with the model; empty if it is on a PersistentVolumeClaim."""
+    """The digest of the image, archive or files; empty if they are on a PersistentVolumeClaim."""
     spec = deployment["spec"]["template"].get("spec", {})
     for container in spec.get("initContainers") or ():
         arguments = container.get("args") or ()
         if "--sha256" in arguments:
             return f"sha256:{arguments[arguments.index('--sha256') + 1]}"
+        if "storage" in arguments[:1]:
+            return downloaded_digest(pods)
     volumes = spec.get("volumes") or ()
     is_claim = any(volume["name"] == "model" and "persistentVolumeClaim" in volume for volume in volumes)
     return "" if is_claim else model_digest(pods)
@@ -186,4 +191,14 @@ def model_digest(pods: Iterable[Json]) -> str:
         for container in (pod.get("status") or {}).get("initContainerStatuses") or ():
             if container.get("imageID"):
                 return str(container["imageID"])
+    return ""
+
+
+def downloaded_digest(pods: Iterable[Json]) -> str:
+    """The digest of the files that a pod has downloaded, as its init container has reported it."""
+    for pod in pods:
+        for container in (pod.get("status") or {}).get("initContainerStatuses") or ():
+            message = ((container.get("state") or {}).get("terminated") or {}).get("message") or ""
+            if _DIGEST.fullmatch(message):
+                return str(message)
     return ""

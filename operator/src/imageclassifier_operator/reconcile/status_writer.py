@@ -3,7 +3,7 @@
 import logging
 
 from imageclassifier_operator import metrics
-from imageclassifier_operator.api import HttpsSource, ImageSource, names
+from imageclassifier_operator.api import HttpsSource, ImageSource, StorageSource, names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS, SERVICES, STATUS_FIELD_MANAGER
 from imageclassifier_operator.api.reasons import Reason
@@ -119,12 +119,15 @@ class StatusWriter:
 
 
 def _model_digest(request: ValidRequest, state: State) -> str:
-    """The digest of the serving version's image or archive; empty for a volume, which has none."""
+    """The digest of the serving version's image, archive or files; empty for a volume, which has none."""
     if state.serving is None:
         return ""
     source = state.serving.source
     if isinstance(source, HttpsSource):
         return f"sha256:{source.sha256}"
+    pods = request.objects.serving_pods(state.serving.version)
+    if isinstance(source, StorageSource):
+        return f"sha256:{source.sha256}" if source.sha256 else objects.downloaded_digest(pods)
     if isinstance(source, ImageSource):
-        return objects.model_digest(request.objects.serving_pods(state.serving.version))
+        return objects.model_digest(pods)
     return ""  # the image of its init container is not the model's

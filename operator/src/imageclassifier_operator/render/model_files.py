@@ -13,14 +13,20 @@ a link to the directory, through which the copy finds it.
 If the classes are in a file of the model, another init container, of the gateway's image, writes a tiny
 model beside it that returns them. The operator itself never reads the files of a model.
 
-An archive behind an HTTPS URL is downloaded and unpacked by the gateway's image.
+An archive behind an HTTPS URL, and a model in a store such as S3, are downloaded by the gateway's image.
 
 The init containers have the server's resources; they run before the server, so this costs nothing.
 """
 
 from dataclasses import dataclass, replace
 
-from imageclassifier_operator.api import HttpsSource, ImageSource, ModelVersion, VolumeSource
+from imageclassifier_operator.api import (
+    HttpsSource,
+    ImageSource,
+    ModelVersion,
+    StorageSource,
+    VolumeSource,
+)
 from imageclassifier_operator.render.model_server_config import CLASSES_ROOT, MODEL_ROOT, base_path
 from imageclassifier_operator.render.shared_parts import Manifest, container
 
@@ -34,6 +40,7 @@ NAMES_ROOT = "/model-names"
 _COPY_ROOT = "/model-copy"
 _CA_DIRECTORY = "/etc/imageclassifier/source-ca"
 _HEADERS_DIRECTORY = "/etc/imageclassifier/source-headers"
+_CREDENTIALS_DIRECTORY = "/etc/imageclassifier/source-credentials"
 _PROGRAM = ("python", "-m", "imageclassifier_gateway.model_files")
 
 
@@ -63,26 +70,56 @@ def _files(served: ModelVersion) -> ModelFiles:
     mount["mountPath"] = base_path(served)
     parts = ModelFiles([{"name": "model", "emptyDir": {}}], [mount], [], ())
     if isinstance(source, HttpsSource):
-        return _downloaded_files(served, source, parts)
+        arguments = ["download", "--url", source.url, "--sha256", source.sha256]
+        secret = (
+            None
+            if source.headers_secret is None
+            else ("--headers", _HEADERS_DIRECTORY, source.headers_secret)
+        )
+        return _downloaded_files(served, parts, _Download(arguments, source.ca_bundle, secret))
+    if isinstance(source, StorageSource):
+        return _downloaded_files(served, parts, _storage_download(source))
     return replace(parts, init_containers=[_copy(served, source)], pull_secrets=source.pull_secrets)
 
 
-def _downloaded_files(served: ModelVersion, source: HttpsSource, parts: ModelFiles) -> ModelFiles:
-    """The parts for an archive, which the gateway's program downloads and unpacks."""
+@dataclass(frozen=True)
+class _Download:
+    """What the init container downloads. `ca_bundle`: ConfigMap and key. `secret`: flag, directory, name."""
+
+    arguments: list[str]
+    ca_bundle: tuple[str, str] | None
+    secret: tuple[str, str, str] | None
+
+
+def _storage_download(source: StorageSource) -> _Download:
+    values = {"--sha256": source.sha256, "--endpoint": source.endpoint, "--region": source.region}
+    settings = [word for flag, value in values.items() if value is not None for word in (flag, value)]
+    secret = source.credentials_secret
+    return _Download(
+        ["storage", "--uri", source.uri, *settings],
+        source.ca_bundle,
+        None if secret is None else ("--credentials", _CREDENTIALS_DIRECTORY, secret),
+    )
+
+
+def _downloaded_files(served: ModelVersion, parts: ModelFiles, download: _Download) -> ModelFiles:
+    """The parts for files that the gateway's program downloads."""
     assert served.preparer is not None, "a version that is downloaded has an image for that"
-    arguments = ["download", "--url", source.url, "--sha256", source.sha256, "--out", _COPY_ROOT]
+    arguments = [*download.arguments, "--out", _COPY_ROOT]
     mounts: list[Manifest] = [{"name": "model", "mountPath": _COPY_ROOT}]
     volumes = list(parts.volumes)
-    if source.ca_bundle is not None:
-        name, key = source.ca_bundle
+    if download.ca_bundle is not None:
+        name, key = download.ca_bundle
         arguments += ["--ca-file", f"{_CA_DIRECTORY}/{key}"]
         mounts.append({"name": "source-ca", "mountPath": _CA_DIRECTORY, "readOnly": True})
         # Optional: the program reports what is missing, also a key.
         volumes.append({"name": "source-ca", "configMap": {"name": name, "optional": True}})
-    if source.headers_secret is not None:
-        arguments += ["--headers", _HEADERS_DIRECTORY]
-        mounts.append({"name": "source-headers", "mountPath": _HEADERS_DIRECTORY, "readOnly": True})
-        volumes.append({"name": "source-headers", "secret": {"secretName": source.headers_secret}})
+    if download.secret is not None:
+        flag, directory, name = download.secret
+        arguments += [flag, directory]
+        volume = directory.rpartition("/")[2]
+        mounts.append({"name": volume, "mountPath": directory, "readOnly": True})
+        volumes.append({"name": volume, "secret": {"secretName": name}})
     init = _prepare(served, FILES_CONTAINER, arguments, mounts)
     return ModelFiles(volumes, parts.mounts, [init], served.preparer.pull_secrets)
 
@@ -90,8 +127,8 @@ def _downloaded_files(served: ModelVersion, source: HttpsSource, parts: ModelFil
 def _searched_files(served: ModelVersion) -> ModelFiles:
     """The parts for a version whose directory has another name, or is missing."""
     parts, source = _files(served), served.source
-    if isinstance(source, HttpsSource):
-        return parts  # the archive was searched when it was unpacked
+    if isinstance(source, HttpsSource | StorageSource):
+        return parts  # the program has searched what it downloaded
     assert served.preparer is not None, "a version that is searched has an image for that"
     parts = replace(parts, pull_secrets=(*parts.pull_secrets, *served.preparer.pull_secrets))
     if isinstance(source, ImageSource):

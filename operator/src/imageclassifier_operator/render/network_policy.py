@@ -1,7 +1,8 @@
 """The NetworkPolicies: which connections an ImageClassifier's pods may accept and open.
 
 - Model servers accept connections of the gateway and the verification Jobs of the same ImageClassifier. They
-  open none, unless the model is downloaded: then to DNS and to any address outside of the node.
+  open none, unless the model is downloaded: then to DNS, to any address outside of the node, to the namespace
+  of a server in the cluster, and to the agent that has the credentials of a ServiceAccount's role.
 - The gateway accepts any connection on its public port. On its internal port it accepts the operator's, and
   those of Prometheus if the installation names its namespace. It may connect to DNS, to the model servers,
   and to the public internet, from which it fetches pictures; to private networks only if the spec allows it.
@@ -11,9 +12,10 @@
 Network plugins always allow the kubelet's probes, which come from the node.
 """
 
+import re
 from typing import Any
 
-from imageclassifier_operator.api import HttpsSource, ImageClassifier, ModelVersion, names
+from imageclassifier_operator.api import HttpsSource, ImageClassifier, ModelVersion, StorageSource, names
 from imageclassifier_operator.render.shared_parts import Installation, Manifest, metadata
 
 # The gateway's own rules for addresses (imageclassifier_gateway) as address blocks, as a second line of
@@ -42,6 +44,13 @@ _PUBLIC_IPV6 = {
 _PRIVATE_IPV6 = {"cidr": "fc00::/7", "except": ["fd00:ec2::/32", "fd20:ce::/32"]}
 
 _NODE_LOCAL_DNS = "169.254.20.10/32"
+
+# Where pods get the credentials of their ServiceAccount's role: the agent of EKS Pod Identity. IAM roles for
+# service accounts need a public address only.
+_CREDENTIALS_OF_ROLES: Manifest = {
+    "to": [{"ipBlock": {"cidr": "169.254.170.23/32"}}, {"ipBlock": {"cidr": "fd00:ec2::23/128"}}],
+    "ports": [{"port": 80, "protocol": "TCP"}],
+}
 
 
 def network_policies(ic: ImageClassifier, installation: Installation) -> tuple[Manifest, ...]:
@@ -86,12 +95,32 @@ def network_policies(ic: ImageClassifier, installation: Installation) -> tuple[M
 def download_policies(ic: ImageClassifier, served: ModelVersion) -> tuple[Manifest, ...]:
     """The policy of a version whose pods download their model. It is added to that of all model servers."""
     source = served.source
-    if not isinstance(source, HttpsSource):
+    if not isinstance(source, HttpsSource | StorageSource):
         return ()
     # A redirect or a proxy may have another port than the URL.
     egress = [_dns(), _servers(allow_private_networks=True)]
+    url = source.url if isinstance(source, HttpsSource) else source.endpoint
+    if url is not None and (namespace := _namespace_of_service(url)) is not None:
+        egress.append(_namespace(namespace))
+    if isinstance(source, StorageSource) and source.credentials_secret is None:
+        egress.append(_CREDENTIALS_OF_ROLES)
     name = names.serving_name(ic.name, served.version)
     return (_policy(ic, name, "serving", served.version, ingress=None, egress=egress),)
+
+
+def _namespace_of_service(url: str) -> str | None:
+    """The namespace of the Service to which a URL leads; None if it leads out of the cluster.
+
+    >>> _namespace_of_service("http://minio.storage.svc.cluster.local:9000")
+    'storage'
+    """
+    found = re.match(r"https?://[^./:]+\.([a-z0-9-]+)\.svc(?:\.[^/:]*)?(?:[/:]|$)", url)
+    return None if found is None else found[1]
+
+
+def _namespace(name: str) -> Manifest:
+    """Any pod of a namespace. Some network plugins apply address blocks to addresses outside only."""
+    return {"to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}]}
 
 
 def _policy(

@@ -1,0 +1,94 @@
+"""A version in a store such as S3: its pods, its policy, its digest and its problems."""
+
+from typing import Any
+
+import pytest
+
+from broken_pods import crashed, pod
+from imageclassifier_operator import api, render
+from imageclassifier_operator.observe import objects
+from imageclassifier_operator.observe.pod_problems import diagnose
+from rendered import SPECS, classifier
+
+DIGEST = "a" * 64
+
+
+def version(**changed: Any) -> api.ModelVersion:
+    source = {"storage": {"uri": "s3://models/flowers/{version}", **changed}}
+    return classifier({"model": {"version": 3, "source": source}}).candidate("tf", "gateway:1")
+
+
+def children(served: api.ModelVersion) -> dict[str, dict[str, Any]]:
+    ic = classifier(SPECS["smallest"])
+    return {each["kind"]: each for each in render.serving_children(ic, served, 1)}
+
+
+def pod_spec(**changed: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = children(version(**changed))["Deployment"]["spec"]["template"]["spec"]
+    return spec
+
+
+def test_the_identity_of_the_files_is_their_digest_or_else_their_place() -> None:
+    assert version(region="eu-west-1").source_hash == version().source_hash
+    assert version(uri="s3://models/roses/3").source_hash != version().source_hash
+    assert version(endpoint="https://minio.example").source_hash != version().source_hash
+    known = version(sha256=DIGEST)
+    assert version(sha256=DIGEST, uri="s3://other/3").source_hash == known.source_hash
+    assert version(sha256="b" * 64).source_hash != known.source_hash
+
+
+def test_the_credentials_are_mounted_by_the_init_container_only() -> None:
+    spec = pod_spec(credentialsFrom={"secret": "model-store"}, region="eu-west-1")
+    assert {"name": "source-credentials", "secret": {"secretName": "model-store"}} in spec["volumes"]
+    [init], [server] = spec["initContainers"], spec["containers"]
+    assert init["image"] == "gateway:1"
+    assert init["args"] == [
+        "storage", "--uri", "s3://models/flowers/3", "--region", "eu-west-1", "--out", "/model-copy",
+        "--credentials", "/etc/imageclassifier/source-credentials", "--version", "3",
+    ]  # fmt: skip
+    assert "source-credentials" in {each["name"] for each in init["volumeMounts"]}
+    assert "source-credentials" not in {each["name"] for each in server["volumeMounts"]}
+
+
+def egress(**changed: Any) -> str:
+    return str(children(version(**changed))["NetworkPolicy"]["spec"]["egress"])
+
+
+def test_the_pods_may_reach_what_the_download_needs() -> None:
+    inside = egress(endpoint="http://minio.storage.svc.cluster.local:9000")
+    assert "{'kubernetes.io/metadata.name': 'storage'}" in inside
+    for endpoint in ("https://minio.example", "http://10.0.0.7:9000", "https://s3.svc.example"):
+        assert egress(endpoint=endpoint).count("namespaceSelector") == 1, endpoint  # that of DNS
+    assert "169.254.170.23/32" in egress()
+    assert "169.254.170.23/32" not in egress(credentialsFrom={"secret": "model-store"})
+
+
+@pytest.mark.parametrize(
+    ("message", "digest"), [(f"sha256:{DIGEST}", f"sha256:{DIGEST}"), ("Downloaded.", ""), (None, "")]
+)
+def test_the_digest_that_the_init_container_reports_is_that_of_the_model(
+    message: str | None, digest: str
+) -> None:
+    deployment = children(version())["Deployment"]
+    ended = {"name": "model-files", "state": {"terminated": {"exitCode": 0, "message": message}}}
+    spec = deployment["spec"]["template"]
+    running = {
+        "metadata": {**deployment["metadata"], **spec["metadata"], "name": "p", "uid": "u"},
+        "spec": spec["spec"],
+        "status": {"initContainerStatuses": [{**ended, "imageID": "gateway@sha256:1"}]},
+    }
+    [seen] = objects.versions(objects.Objects([deployment], [running], []), {}).values()
+    assert seen.model_digest == digest
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "fatal"),
+    [(3, "ModelNotFound", True), (4, "ModelDownloadFailed", False), (5, "ModelDownloadFailed", True)],
+)
+def test_the_words_of_the_program_are_the_problem_of_the_version(code: int, reason: str, fatal: bool) -> None:
+    said = "s3://models/flowers/3: the store responds with 404 Not Found: NoSuchBucket. Create the bucket."
+    inits = [crashed(message=said, code=code, name="model-files")]
+    problem = diagnose([{**pod(inits=inits), "spec": pod_spec()}])
+    assert problem is not None
+    assert (problem.reason, problem.fatal) == (reason, fatal)
+    assert said.rstrip(".") in problem.message
