@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from imageclassifier_training.comparing import runs
-from imageclassifier_training.judging.metrics import compute
+from imageclassifier_training.fitting import cross_validation_results
+from imageclassifier_training.judging.operating_point import OperatingPoint, OutOfFold
 from imageclassifier_training.networks import learned
+from imageclassifier_training.pictures.dataset import Dataset, Picture
 
 Run = Callable[..., int]
 
@@ -98,14 +100,39 @@ def test_a_folder_without_trainings_is_an_error(
     assert "No finished training with a cross-validation was found" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
 def test_predictions_are_kept_precisely_enough_for_the_log_loss_of_sure_mistakes(
-    trained: Path, tmp_path: Path
+    temperature: float, tmp_path: Path
 ) -> None:
     """A probability of 1e-8 costs 18 nats: with six decimals it would read as zero."""
-    copy = tmp_path / "run"
-    shutil.copytree(trained, copy)
-    rows = (copy / "out_of_fold.csv").read_text().splitlines()
-    values = np.array([[float(each) for each in row.split(",")[-2:]] for row in rows[1:]])
-    np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-8)
-    labels = np.array([row.split(",")[2] == "red" for row in rows[1:]]).astype(int)
-    assert compute(values, labels).log_loss > 0
+    raw = np.array([[[0.9, 0.1], [1 - 1e-8, 1e-8]]])
+    pictures = (Picture(Path("a.png"), 0, "0" * 64), Picture(Path("b.png"), 1, "1" * 64))
+    dataset = Dataset(("blue", "red"), pictures, np.arange(2))
+    predictions = OutOfFold(raw, np.array([[0, 1]]), dataset.labels)
+    file = tmp_path / "out_of_fold.csv"
+    cross_validation_results.write(file, dataset, predictions, OperatingPoint(temperature))
+    kept = cross_validation_results.read(file, dataset.classes, temperature)
+    np.testing.assert_allclose(np.log(kept.predictions.probabilities), np.log(raw), rtol=1e-6)
+    assert (kept.paths, kept.digests) == (("a.png", "b.png"), ("0" * 64, "1" * 64))
+
+
+def test_a_leaderboard_without_the_weights_of_a_backbone_shows_its_costs_as_unknown(
+    several: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(several, tmp_path / "runs")
+    record = tmp_path / "runs" / "one-view" / "training.json"
+    record.write_text(record.read_text().replace("efficientnet_lite0", "vgg16"))
+    (tmp_path / "runs" / "weights").mkdir()
+    (tmp_path / "runs" / "weights" / "vgg16.weights.h5").write_bytes(b"not weights")
+    table, html = tmp_path / "board.csv", tmp_path / "board.html"
+    assert run("leaderboard", tmp_path / "runs", "--csv", table, "--html", html) == 0
+    shown = capsys.readouterr()
+    assert "n/a" in shown.out
+    assert "without them there is no champion" in shown.err
+    assert "does not hold the weights of vgg16" in shown.err
+    with table.open() as file:
+        costs = {row["run"]: row["milliseconds_per_image"] for row in csv.DictReader(file)}
+    assert costs["one-view"] == ""
+    assert float(costs["two-views"]) > 0
+    assert "champion, the cheapest" not in html.read_text()
+    assert run("champion", tmp_path / "runs") == 4

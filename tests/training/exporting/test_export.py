@@ -153,7 +153,9 @@ def test_a_model_with_other_probabilities_after_a_reload_is_not_published(tmp_pa
     )
     wrong = Golden(1e-3, (GoldenCase(golden.make(contract.input, _half).cases[0].picture, (0.4, 0.6)),))
     with pytest.raises(ModelError, match="differ from those of the trained network"):
-        export.publish(lambda pixels: tf.fill([tf.shape(pixels)[0], 2], 0.5), contract, wrong, 1, tmp_path)
+        export.publish(
+            lambda pixels: tf.fill([tf.shape(pixels)[0], 2], 0.5), contract, wrong, _place(tmp_path)
+        )
     assert not list((tmp_path / "m").iterdir())
 
 
@@ -172,8 +174,12 @@ def test_a_network_with_a_gradient_of_its_own_is_exported(tmp_path: Path) -> Non
         }
     )
     cases = golden.make(contract.input, lambda batch: np.asarray(model(batch.astype(np.float32)), np.float64))
-    exported = export.publish(lambda batch: model(batch, training=False), contract, cases, 1, tmp_path)
+    exported = export.publish(lambda batch: model(batch, training=False), contract, cases, _place(tmp_path))
     assert exported.worst_difference < 1e-6
+
+
+def _place(out: Path, version: int = 1) -> export.Place:
+    return export.Place(out, version)
 
 
 def _half(pixels: Any) -> Any:
@@ -191,7 +197,7 @@ def test_an_invalid_version_is_refused(version: int, tmp_path: Path) -> None:
         }
     )
     with pytest.raises(TrainingError, match="between 1 and 2147483647"):
-        export.publish(lambda pixels: pixels, contract, Golden(0, ()), version, tmp_path)
+        export.publish(lambda pixels: pixels, contract, Golden(0, ()), _place(tmp_path, version))
 
 
 def test_a_failed_write_keeps_the_old_version_and_leaves_no_files(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Writes files atomically, and shows the names of files.
+"""Writes files atomically, shows the names of files, and knows where the cache is.
 
 A reader, or a process that is killed, never sees or leaves half of a file.
 """
@@ -30,3 +30,9 @@ def shown(path: Path | str) -> str:
     """Make a path printable: control characters and bytes that are not UTF-8 become escapes."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def default_cache() -> Path:
+    """`$XDG_CACHE_HOME/imageclassifier`, or `~/.cache/imageclassifier`."""
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(root) / "imageclassifier"

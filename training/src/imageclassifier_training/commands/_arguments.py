@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,13 @@ from rich.console import Console
 from imageclassifier_gateway.contract import parse_decoding
 
 from ..errors import TrainingError
+from ..files import default_cache
 from ..judging.threshold_rule import ThresholdRule
-from ..networks import weights_folder
-from ..networks.architecture import Architecture
-from ..networks.backbones import BACKBONES
 
 #: Results go to stdout, progress to stderr.
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
-#: Below the folder of a search, the weights that `--random-weights` wrote.
-WEIGHTS_FOLDER = "weights"
 DATA_DIR_HELP = (
     "folder with one subfolder of images for each class, folder of splits (train/, val/, test/) with such "
     "folders, or CSV file with the columns path and label (and, optionally, split)"
@@ -91,12 +86,6 @@ def decode_margin(text: str) -> float:
         raise argparse.ArgumentTypeError(f"'{text}' must be a number from 0.5 to 16") from None
 
 
-def default_cache() -> Path:
-    """`$XDG_CACHE_HOME/imageclassifier`, or `~/.cache/imageclassifier`."""
-    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(root) / "imageclassifier"
-
-
 def add_folds(group: Any, without: str) -> None:
     """Add `--folds`. `without`: what the command does with 0."""
     group.add_argument(
@@ -135,18 +124,3 @@ def threshold_rule(text: str) -> ThresholdRule:
         return ThresholdRule.parse(text)
     except TrainingError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def weights_files(path: Path | None, architecture: Architecture) -> dict[str, Path]:
-    """The files of `--weights` by the name of the backbone: a folder has several, a file is for one."""
-    if path is None:
-        return {}
-    names = {each.backbone for each in architecture.branches if BACKBONES[each.backbone].downloads}
-    if path.is_dir():
-        return weights_folder.find(path, sorted(names))
-    if len(names) != 1:
-        raise TrainingError(
-            f"--weights applies to exactly one backbone of keras.applications, but {architecture} has "
-            f"{len(names)}. Remove --weights, or choose one such backbone."
-        )
-    return {names.pop(): path}

@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from ..errors import TrainingError
-from ..networks import weights_folder
-from ..networks.backbones import BACKBONES
-from ..progress import Progress
 from . import _arguments as arguments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..comparing.costs import Cost
     from ..comparing.leaderboard import Row
-    from ..comparing.runs import Found, Run
+    from ..comparing.runs import Found
 
 _SHOWN_ROWS = 20
 
@@ -60,19 +56,6 @@ def find(options: argparse.Namespace) -> Found:
     if missing := [str(each) for each in options.runs if not each.is_dir()]:
         raise TrainingError(f"{', '.join(missing)} is not a folder. Give folders of trainings.")
     return runs.find(options.runs)
-
-
-def costs(runs: Sequence[Run], folder: Path, weights: Path | None, progress: Progress) -> dict[str, Cost]:
-    """Milliseconds and megabytes of each training; `folder` keeps them for the next time."""
-    from ..comparing import costs as measuring
-
-    weights = weights or (
-        folder / arguments.WEIGHTS_FOLDER if (folder / arguments.WEIGHTS_FOLDER).is_dir() else None
-    )
-    names = {branch.backbone for run in runs for branch in run.architecture.branches}
-    needed = sorted(name for name in names if BACKBONES[name].downloads)
-    files = weights_folder.find(weights, needed) if weights and needed else {}
-    return measuring.measure(runs, folder / measuring.COSTS_FILE, files, progress)
 
 
 def table(rows: Sequence[Row], metric: str, champion: str) -> Table:

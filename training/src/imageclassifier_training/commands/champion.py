@@ -51,10 +51,11 @@ def run(options: argparse.Namespace) -> None:
     """Choose the champion, and copy it into a folder that `export` takes."""
     found = comparison.find(options)
     from ..comparing import champion, crowning, runs
+    from ..comparing import costs as measuring
 
     folder = options.runs[0]
     with ProgressDisplay(arguments.err) as progress:
-        costs = comparison.costs(found.runs, folder, options.weights, progress)
+        costs = measuring.measure_in(folder, found.runs, options.weights, progress).complete()
     chosen = champion.choose(found.runs, options.metric, costs)
     data_options.print_notes(found.notes)
     out = options.out or folder / crowning.CHAMPION_FOLDER

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from ..files import shown, write_atomically
+from ..networks import weights_folder
 from ..networks.architecture import Architecture, Branch
 from ..progress import ProgressDisplay
 from . import _arguments as arguments
@@ -60,9 +61,9 @@ def add_parser(subparsers: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     """Explore a data set, write the reports that were asked for, and print a summary."""
     architecture = Architecture((Branch.parse(options.backbone),))
-    weights = arguments.weights_files(options.weights, architecture)
+    weights = weights_folder.files_for(options.weights, architecture)
     from ..exploring import explore, report
-    from ..fitting.trainer import Options, Workspace
+    from ..fitting.options import Options, Workspace
     from ..pictures import lists
     from ..pictures.reading import Reading
 

@@ -47,28 +47,22 @@ def run(options: argparse.Namespace) -> None:
     """Export a finished training and print what the check of the export measured."""
     from ..comparing.crowning import CHAMPION_FOLDER
     from ..exporting import export
-    from ..networks import learned
+    from ..networks import learned, weights_folder
 
     folder = options.training
     if not (folder / learned.RECORD_FILE).exists() and (folder / CHAMPION_FOLDER).is_dir():
         folder = folder / CHAMPION_FOLDER
     training = learned.load(folder)
+    version = export.next_version(options.out / options.name) if options.version is None else options.version
+    weights = options.weights or weights_folder.random_beside(folder)
     exported = export.export_training(
         training,
         options.name,
-        export.next_version(options.out / options.name) if options.version is None else options.version,
-        options.out,
-        replace=options.replace,
-        weights=arguments.weights_files(options.weights or _weights_beside(folder), training.architecture),
+        export.Place(options.out, version, options.replace),
+        weights_folder.files_for(weights, training.architecture),
     )
     arguments.out.print(
         f"Exported {exported.folder}: {exported.size_bytes / 1e6:.1f} MB, loads in "
         f"{exported.load_seconds:.2f} s, {exported.milliseconds_per_picture:.0f} ms per image on one core. "
         f"Its probabilities differ from the trained network's by at most {exported.worst_difference:.1g}."
     )
-
-
-def _weights_beside(folder: Path) -> Path | None:
-    """The weights that `search --random-weights` wrote, for one of its trainings or for its champion."""
-    candidates = [parent / arguments.WEIGHTS_FOLDER for parent in (folder.parent, folder.parent.parent)]
-    return next((each for each in candidates if each.is_dir()), None)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..files import shown, write_atomically
 from ..progress import ProgressDisplay
 from . import _arguments as arguments
 from . import _comparison as comparison
 from . import _data as data_options
+
+if TYPE_CHECKING:
+    from ..comparing.runs import Found
 
 _EXAMPLES = """\
   imageclassifier-training leaderboard runs
@@ -39,22 +42,21 @@ def run(options: argparse.Namespace) -> None:
     show(found, options, options.runs[0])
 
 
-def show(found: Any, options: argparse.Namespace, folder: Path) -> None:
+def show(found: Found, options: argparse.Namespace, folder: Path) -> None:
     """Print the leaderboard of the trainings and write its files; `folder` keeps what it measures."""
-    from ..comparing import champion, leaderboard, report, runs
+    from ..comparing import board, costs
 
     with ProgressDisplay(arguments.err) as progress:
-        costs = comparison.costs(found.runs, folder, options.weights, progress)
-    rows = leaderboard.rank(found.runs, options.metric, costs)
-    name = champion.choose(found.runs, options.metric, costs).run.name
-    page = report.Page(options.metric, name, found.notes, runs.same_folds(found.runs))
-    data_options.print_notes(found.notes)
+        measured = costs.measure_in(folder, found.runs, options.weights, progress)
+    shown_board = board.board(found, options.metric, measured)
+    page = shown_board.page
+    data_options.print_notes((*found.notes, *shown_board.problems))
     if not page.same_folds:
         data_options.print_notes(
             ["The trainings were cross-validated on different folds. Use the same --folds and --seed."]
         )
-    arguments.out.print(comparison.table(rows, options.metric, name))
-    for path, text in ((options.html, report.render), (options.csv, lambda rows, _: report.to_csv(rows))):
+    arguments.out.print(comparison.table(shown_board.rows, options.metric, page.champion))
+    for path, text in ((options.html, shown_board.html), (options.csv, shown_board.csv)):
         if path:
-            write_atomically(path, text(rows, page).encode("utf-8", "surrogateescape"))
+            write_atomically(path, text().encode("utf-8", "surrogateescape"))
             arguments.out.print(f"Wrote {shown(path)}.", markup=False)

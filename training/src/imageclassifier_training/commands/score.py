@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,38 +52,31 @@ def add_parser(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Classify images; raise DataError at the end if some could not be read."""
-    from ..judging import scoring
-    from ..judging.score_table import ScoreTable
+    from ..judging import score_table, scoring
 
     sources = options.sources if options.gateway else options.sources[1:]
     if not sources:
         raise TrainingError("Give the images to classify after the model: files, folders or URLs.")
     images = list(dict.fromkeys(scoring.images(sources)))
     model = None if options.gateway else _load(Path(options.sources[0]))
-    name = f"{model.contract.name} {model.contract.digest[:19]}" if model else options.gateway
-    counts: Counter[str] = Counter()
-    with ProgressDisplay(arguments.err) as progress, ScoreTable(options.csv, name) as table:
-        wanted = [image for image in images if image not in table.done]
-        already = len(images) - len(wanted)
-        scored = scoring.with_model(model, wanted) if model else scoring.with_gateway(options.gateway, wanted)
-        for done, each in enumerate(scored, start=1):
-            table.add(each)
-            counts[each.decision.label if each.decision else ""] += 1
-            progress("Classify", done, len(wanted))
+    name = scoring.name_of(model) if model else options.gateway
+    score = partial(scoring.with_model, model) if model else partial(scoring.with_gateway, options.gateway)
+    with ProgressDisplay(arguments.err) as progress:
+        filled = score_table.fill(options.csv, name, images, score, progress)
     if options.html:
         from ..judging import contact_sheet
 
         write_atomically(options.html, contact_sheet.render(options.csv, name).encode())
-    failed = counts.pop("", 0)
-    listed = ", ".join(f"{count} {label}" for label, count in counts.most_common(10)) or "none"
-    resumed = f" {already} were in the file before." if already else ""
+    most = list(filled.labels.items())[:10]
+    listed = ", ".join(f"{count} {label}" for label, count in most) or "none"
+    resumed = f" {filled.already} were in the file before." if filled.already else ""
     arguments.out.print(
-        f"Classified {sum(counts.values())} images: {listed}.{resumed} Wrote {shown(options.csv)}.",
+        f"Classified {sum(filled.labels.values())} images: {listed}.{resumed} Wrote {shown(options.csv)}.",
         markup=False,
     )
-    if failed:
+    if filled.failed:
         raise DataError(
-            [f"{failed} images could not be classified. Their errors are in {shown(options.csv)}."]
+            [f"{filled.failed} images could not be classified. Their errors are in {shown(options.csv)}."]
         )
 
 

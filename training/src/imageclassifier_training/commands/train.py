@@ -13,6 +13,7 @@ from imageclassifier_gateway.contract import FOR_NEW_MODELS
 
 from ..errors import TrainingError
 from ..judging.threshold_rule import FIXED
+from ..networks import weights_folder
 from ..networks.architecture import Architecture, Branch
 from ..progress import ProgressDisplay
 from . import _arguments as arguments
@@ -20,7 +21,7 @@ from . import _data as data_options
 from . import _tables as tables
 
 if TYPE_CHECKING:
-    from ..fitting.fine_tuning import FineTuning
+    from ..fitting.options import FineTuning
     from ..networks.learned import Training
 from . import _train_options as train_options
 
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
         fit=options.fit,
         decode=replace(FOR_NEW_MODELS, margin=options.decode_margin, profile=options.colour_profile),
     )
-    weights = arguments.weights_files(options.weights, architecture)
+    weights = weights_folder.files_for(options.weights, architecture)
     threshold = options.threshold
     if options.html and not options.folds:
         raise TrainingError("--html reports the cross-validation: set --folds to 2 or more.")
@@ -153,7 +154,7 @@ def _table(result: Training, title: str) -> Table:
 def _fine_tuning(options: argparse.Namespace) -> FineTuning | None:
     if options.fine_tune is None:
         return None
-    from ..fitting.fine_tuning import FineTuning
+    from ..fitting.options import FineTuning
 
     return FineTuning(
         blocks=None if options.fine_tune == "all" else int(options.fine_tune),

@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..exporting.export import export_training
+from ..errors import TrainingError, WeightsUnavailable
+from ..exporting.export import Place, export_training
 from ..files import write_atomically
-from ..networks import learned
+from ..networks import learned, weights_folder
+from ..networks.backbones import backbone
 from ..progress import Progress, no_progress
 from .runs import Run
 
@@ -29,13 +32,48 @@ class Cost:
     megabytes: float
 
 
+@dataclass(frozen=True)
+class Costs:
+    """The cost of each training by its name, and a problem for each network that cannot be built here."""
+
+    by_name: dict[str, Cost]
+    problems: tuple[TrainingError, ...] = ()
+
+    def complete(self) -> dict[str, Cost]:
+        """The cost of each training. Raises the first problem if there is one."""
+        if self.problems:
+            raise self.problems[0]
+        return self.by_name
+
+
+def measure_in(
+    folder: Path, runs: Sequence[Run], weights: Path | None = None, progress: Progress = no_progress
+) -> Costs:
+    """Return the costs of trainings in a folder, which keeps them for the next time.
+
+    `weights` is a folder with the weights of backbones that are not installed (default: the random ones that
+    a search in this folder wrote).
+    """
+    beside = folder / weights_folder.RANDOM_WEIGHTS
+    files: dict[str, Path] = {}
+    for name in sorted({branch.backbone for run in runs for branch in run.architecture.branches}):
+        if not backbone(name).downloads:
+            continue
+        if weights is not None:
+            files |= weights_folder.find(weights, [name])
+        elif beside.is_dir():
+            with suppress(WeightsUnavailable):  # a training of another search
+                files |= weights_folder.find(beside, [name])
+    return measure(runs, folder / COSTS_FILE, files, progress)
+
+
 def measure(
     runs: Sequence[Run],
     file: Path,
     weights: Mapping[str, Path] | None = None,
     progress: Progress = no_progress,
-) -> dict[str, Cost]:
-    """Return the cost of each training by its name.
+) -> Costs:
+    """Return the costs of trainings.
 
     `file` keeps the costs. Those that it lacks are measured and added.
 
@@ -46,17 +84,23 @@ def measure(
     for run in runs:
         kinds.setdefault(_kind(run), run)
     missing = [kind for kind in kinds if kind not in known]
+    problems = []
     for done, kind in enumerate(missing, start=1):
-        known[kind] = _measure(kinds[kind].folder, weights or {})
+        try:
+            known[kind] = _measure(kinds[kind].folder, weights or {})
+        except TrainingError as error:  # without its weights, for example
+            problems.append(error)
+            continue
         document = {each: asdict(cost) for each, cost in known.items()}
         write_atomically(file, (json.dumps(document, indent=1) + "\n").encode())
         progress("Measure the exported networks", done, len(missing))
-    return {run.name: known[_kind(run)] for run in runs}
+    by_name = {run.name: known[_kind(run)] for run in runs if _kind(run) in known}
+    return Costs(by_name, tuple(problems))
 
 
 def _measure(folder: Path, weights: Mapping[str, Path]) -> Cost:
     with tempfile.TemporaryDirectory(prefix="imageclassifier-") as out:
-        exported = export_training(learned.load(folder), "measured", 1, Path(out), weights=dict(weights))
+        exported = export_training(learned.load(folder), "measured", Place(Path(out), 1), dict(weights))
     return Cost(round(exported.milliseconds_per_picture, 2), round(exported.size_bytes / 1e6, 2))
 
 

@@ -38,7 +38,10 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Page:
-    """What the report says around the rows: the metric that ranks, notes, and the name of the champion."""
+    """What the report says around the rows: the metric that ranks, notes, and the name of the champion.
+
+    Without the costs of all trainings there is no champion; its name is then empty.
+    """
 
     metric: str
     champion: str
@@ -103,7 +106,7 @@ def render(rows: Sequence[Row], page: Page) -> str:
         rows=list(zip(rows, whiskers(rows, page.metric), strict=True)),
         page=page,
         images=len(rows[0].run.labels),
-        champion=next(row for row in rows if row.run.name == page.champion),
+        champion=next((row for row in rows if row.run.name == page.champion), None),
         points=_points(rows),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -15,8 +14,9 @@ from numpy.typing import NDArray
 
 from ..errors import TrainingError
 from ..files import shown
+from ..fitting import cross_validation_results
 from ..fitting.cross_validation_results import OUT_OF_FOLD_FILE
-from ..judging.operating_point import OutOfFold, cross_fitted, with_temperature
+from ..judging.operating_point import cross_fitted
 from ..judging.threshold_rule import ThresholdRule
 from ..networks.architecture import Architecture
 from ..networks.learned import RECORD_FILE, SCHEMA
@@ -24,8 +24,6 @@ from ..networks.learned import RECORD_FILE, SCHEMA
 #: The folder of a search in which its trials lie.
 TRIALS_FOLDER = "trials"
 CHAMPION_FILE = "champion.json"
-#: Older files have six decimals. A zero in them stands for anything below half of the last decimal.
-_ROUNDED_TO_ZERO = 5e-7
 
 
 @dataclass(frozen=True)
@@ -133,10 +131,11 @@ def _read(root: Path, folder: Path) -> Run:
         raise TrainingError(f"{RECORD_FILE} has schema {document.get('schema')!r}, not {SCHEMA}.")
     names = tuple(each["name"] for each in document["classes"])
     options = document["record"]["options"]
-    digests, predictions = _predictions(folder / OUT_OF_FOLD_FILE, names, document["record"]["temperature"])
-    rule = options["threshold"]
-    rule = ThresholdRule(**rule) if isinstance(rule, Mapping) else ThresholdRule("fixed", rule)
-    judged = cross_fitted(predictions, rule, calibrate=options["calibrate"])
+    kept = cross_validation_results.read(folder / OUT_OF_FOLD_FILE, names, document["record"]["temperature"])
+    predictions = kept.predictions
+    judged = cross_fitted(
+        predictions, ThresholdRule.recorded(options["threshold"]), calibrate=options["calibrate"]
+    )
     everyone = np.arange(len(predictions.labels))
     losses = [-np.log(np.maximum(each[everyone, predictions.labels], 1e-15)) for each, _ in judged]
     correct = [(predicted == predictions.labels).astype(float) for _, predicted in judged]
@@ -148,7 +147,7 @@ def _read(root: Path, folder: Path) -> Run:
         class_names=names,
         data_digest=document["data_digest"],
         seconds=document["record"]["seconds"],
-        digests=digests,
+        digests=kept.digests,
         labels=predictions.labels,
         folds=predictions.folds[0],
         losses=np.mean(losses, axis=0),
@@ -168,24 +167,3 @@ def describe(options: Mapping[str, Any]) -> str:
         blocks = "all" if tuning["blocks"] is None else f"the last {tuning['blocks']}"
         words.append(f"{blocks} blocks fine-tuned, rate {tuning['learning_rate']:g}")
     return ", ".join(words)
-
-
-def _predictions(path: Path, names: tuple[str, ...], temperature: float) -> tuple[tuple[str, ...], OutOfFold]:
-    """The raw predictions, with the images in the order of their digests."""
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
-        raise TrainingError(f"{path.name} is empty. Train again.")
-    repeats = 1 + max(int(row["repeat"]) for row in rows)
-    rows.sort(key=lambda row: (int(row["repeat"]), row["sha256"], row["class"], int(row["fold"])))
-    count = len(rows) // repeats
-    if count * repeats != len(rows):
-        raise TrainingError(f"{path.name} is incomplete: it has {len(rows)} lines. Train again.")
-    calibrated = np.array([[float(row[f"p({name})"]) for name in names] for row in rows])
-    calibrated[calibrated == 0] = _ROUNDED_TO_ZERO
-    # The file has the temperature that was chosen on all images; comparisons choose it on the other folds.
-    raw = with_temperature(calibrated, 1 / temperature)
-    folds = np.array([int(row["fold"]) for row in rows]).reshape(repeats, count)
-    labels = np.array([names.index(row["class"]) for row in rows[:count]])
-    digests = tuple(row["sha256"] for row in rows[:count])
-    return digests, OutOfFold(raw.reshape(repeats, count, len(names)), folds, labels)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..files import shown
 from ..fitting import features
-from ..fitting.trainer import Options, Trainer, Workspace
+from ..fitting.options import Options, Workspace
+from ..fitting.trainer import Trainer
 from ..judging import metrics
 from ..judging.metrics import Metrics
 from ..pictures import folders, near_duplicates, reading

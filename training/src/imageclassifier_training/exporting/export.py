@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ MAX_VERSION = 2**31 - 1
 
 @dataclass(frozen=True)
 class Exported:
-    """A published version, and what its check measured."""
+    """A published version, the size of its SavedModel, and what its check measured."""
 
     folder: Path
     size_bytes: int
@@ -40,16 +40,31 @@ class Exported:
     worst_difference: float
 
 
+Beside = Callable[[Path, Exported], None]
+"""Writes more files into the folder of a version, before it is published. An error prevents that."""
+
+
+def _nothing(folder: Path, exported: Exported) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a version goes: `<out>/<name of the model>/<version>/`, and what else is written there.
+
+    An existing version is replaced only if `replace` is true.
+    """
+
+    out: Path
+    version: int
+    replace: bool = False
+    beside: Beside = _nothing
+
+
 def export_training(
-    training: Training,
-    name: str,
-    version: int,
-    out: Path,
-    *,
-    replace: bool = False,
-    weights: dict[str, Path] | None = None,
+    training: Training, name: str, place: Place, weights: dict[str, Path] | None = None
 ) -> Exported:
-    """Export a finished training as `<out>/<name>/<version>/`.
+    """Export a finished training as a version of the model `name`.
 
     `weights` are weights files by backbone name, as for `network.build`. Raises the errors of `publish`.
     """
@@ -73,9 +88,7 @@ def export_training(
         lambda pixels: network.model(pixels, training=False),
         contract,
         cases,
-        version,
-        out,
-        replace=replace,
+        place,
         trained_on=training.trained_on,
     )
 
@@ -90,10 +103,7 @@ def publish(
     probabilities: saved_model.Probabilities,
     contract: Contract,
     cases: Golden,
-    version: int,
-    out: Path,
-    *,
-    replace: bool = False,
+    place: Place,
     trained_on: NDArray[np.uint64] | None = None,
 ) -> Exported:
     """Write a version to a temporary folder, load it in a fresh process, compare it, and rename the folder.
@@ -101,10 +111,12 @@ def publish(
     Raises ModelError when the loaded model returns other probabilities for the golden images. Raises
     TrainingError when the version exists and `replace` is false, or when its number is invalid.
     """
-    if not 1 <= version <= MAX_VERSION:
-        raise TrainingError(f"Invalid version {version}: use a whole number between 1 and {MAX_VERSION}.")
-    folder = out / contract.name / str(version)
-    with staged(folder, replace=replace) as staging:
+    if not 1 <= place.version <= MAX_VERSION:
+        raise TrainingError(
+            f"Invalid version {place.version}: use a whole number between 1 and {MAX_VERSION}."
+        )
+    folder = place.out / contract.name / str(place.version)
+    with staged(folder, replace=place.replace) as staging:
         saved_model.write(staging, probabilities, contract, cases, trained_on)
         load_seconds, milliseconds, worst = _reload(staging, contract.input, cases)
         if not worst <= _TOLERANCE:
@@ -113,8 +125,10 @@ def publish(
                 f"the trained network by {worst:.2g}, and at most {_TOLERANCE:g} is allowed. "
                 "Check that the same TensorFlow trained and exports the model."
             )
-    size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
-    return Exported(folder, size, load_seconds, milliseconds, worst)
+        size = sum(each.stat().st_size for each in staging.rglob("*") if each.is_file())
+        exported = Exported(folder, size, load_seconds, milliseconds, worst)
+        place.beside(staging, exported)
+    return exported
 
 
 @contextmanager

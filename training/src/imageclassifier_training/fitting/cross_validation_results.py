@@ -4,24 +4,38 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import TrainingError
 from ..files import write_atomically
 from ..judging import metrics
 from ..judging.judgement import Judgement
 from ..judging.metrics import Metrics
-from ..judging.operating_point import OperatingPoint, OutOfFold, cross_fitted
+from ..judging.operating_point import OperatingPoint, OutOfFold, cross_fitted, with_temperature
 from ..judging.plots import learning_curves
 from ..judging.report import Page, render
 from ..networks.learned import Training
 from ..pictures.dataset import Dataset
-from .trainer import Options
+from .options import Options
 
 OUT_OF_FOLD_FILE = "out_of_fold.csv"
+#: Older files have six decimals. A zero in them stands for anything below half of the last decimal.
+_ROUNDED_TO_ZERO = 5e-7
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Predictions that `write` kept: the path and the sha256 of each image, in the order of the digests."""
+
+    paths: tuple[str, ...]
+    digests: tuple[str, ...]
+    predictions: OutOfFold
 
 
 def figures(predictions: OutOfFold, options: Options) -> dict[str, Any]:
@@ -85,6 +99,33 @@ def write(path: Path, dataset: Dataset, predictions: OutOfFold, point: Operating
                 ]
             )
     write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def read(path: Path, names: Sequence[str], temperature: float) -> Kept:
+    """Read what `write` wrote; the probabilities are those before the calibration with this temperature.
+
+    `names` are the classes. Raises FileNotFoundError, or TrainingError when lines are missing.
+    """
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise TrainingError(f"{path.name} is empty. Train again.")
+    repeats = 1 + max(int(row["repeat"]) for row in rows)
+    rows.sort(key=lambda row: (int(row["repeat"]), row["sha256"], row["class"], int(row["fold"])))
+    count = len(rows) // repeats
+    if count * repeats != len(rows):
+        raise TrainingError(f"{path.name} is incomplete: it has {len(rows)} lines. Train again.")
+    calibrated = np.array([[float(row[f"p({name})"]) for name in names] for row in rows])
+    calibrated[calibrated == 0] = _ROUNDED_TO_ZERO
+    # The file has the temperature that was chosen on all images; comparisons choose it on the other folds.
+    raw = with_temperature(calibrated, 1 / temperature)
+    folds = np.array([int(row["fold"]) for row in rows]).reshape(repeats, count)
+    labels = np.array([names.index(row["class"]) for row in rows[:count]])
+    return Kept(
+        tuple(row["path"] for row in rows[:count]),
+        tuple(row["sha256"] for row in rows[:count]),
+        OutOfFold(raw.reshape(repeats, count, len(names)), folds, labels),
+    )
 
 
 def report(training: Training, dataset: Dataset, predictions: OutOfFold, options: Options) -> str:

@@ -22,27 +22,10 @@ from ..networks.head import Head, softmax
 from ..progress import Progress
 from .activations import Activations
 from .checkpoints import Checkpoint, State, fingerprint
+from .options import FineTuning
 
 _WARMUP_SHARE = 0.1
 _GRADIENT_NORM = 1.0
-
-
-@dataclass(frozen=True)
-class FineTuning:
-    """Options of fine-tuning.
-
-    The last `blocks` blocks are trained (None: all), for at most `epochs` epochs. The learning rate rises
-    during the first tenth of the steps, and then falls to zero along a half cosine. The epoch with the lowest
-    loss on a 10 % hold-out is kept, and training stops after `patience` epochs without improvement. With
-    patience 0 there is no hold-out, and the last epoch is kept.
-    """
-
-    blocks: int | None
-    epochs: int = 4
-    learning_rate: float = 1e-5
-    weight_decay: float = 1e-4
-    patience: int = 2
-    batch: int = 32
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -13,53 +11,15 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from ..judging.operating_point import OutOfFold
-from ..judging.threshold_rule import FIXED, ThresholdRule
 from ..networks import network as networks
-from ..networks.architecture import Architecture
 from ..networks.learned import Delta, Learned
 from ..pictures import splits
 from ..pictures.dataset import Dataset
-from ..progress import Progress, no_progress
 from . import activations, features, linear_head
-from .fine_tuning import Examples, FineTuning, Tuner
+from .fine_tuning import Examples, Tuner
+from .options import Options, Workspace
 
 CHECKPOINTS = "checkpoints"
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to train.
-
-    `views` is the number of augmented views per image: 1 = original, 2 = plus mirrored, 3 or more = plus
-    random crops. `folds` is the number of folds of the cross-validation (0: none); it is repeated `repeats`
-    times with other folds. `balanced` weighs each class by the inverse of its frequency. `threshold` is
-    fixed, or chosen from the out-of-fold predictions. The temperature is chosen from them if `calibrate` is
-    true.
-    """
-
-    architecture: Architecture
-    views: int = 2
-    balanced: bool = True
-    folds: int = 5
-    repeats: int = 1
-    threshold: ThresholdRule = FIXED
-    calibrate: bool = True
-    seed: int = 0
-    fine_tuning: FineTuning | None = None
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """Where a training runs: its output folder, its cache, the weights files by backbone name, its report.
-
-    `report` is the HTML file for the cross-validation; None writes none.
-    """
-
-    out: Path
-    cache: Path
-    weights: Mapping[str, Path] = field(default_factory=dict)
-    progress: Progress = no_progress
-    report: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from ..pictures import splits
 from ..pictures.dataset import Dataset
 from . import cross_validation_results, features
 from .cross_validation_results import OUT_OF_FOLD_FILE
-from .trainer import CHECKPOINTS, Options, Trainer, Workspace
+from .options import Options, Workspace
+from .trainer import CHECKPOINTS, Trainer
 
 __all__ = ["Options", "Workspace", "train"]
 

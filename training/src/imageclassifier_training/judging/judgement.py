@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -66,14 +67,7 @@ class Judgement:
 
     def confusions(self) -> list[tuple[str, str, int]]:
         """(true class, predicted class, images) of each pair that was confused, the most frequent first."""
-        matrix = np.array(self.metrics.confusion)
-        np.fill_diagonal(matrix, 0)
-        rows, columns = np.nonzero(matrix)
-        pairs = [
-            (self.class_names[row], self.class_names[column], int(matrix[row, column]))
-            for row, column in zip(rows, columns, strict=True)
-        ]
-        return sorted(pairs, key=lambda pair: -pair[2])
+        return ranked_confusions(self.metrics.confusion, self.class_names)
 
     def subset(self, chosen: NDArray[np.bool_]) -> Judgement:
         """The chosen images."""
@@ -85,3 +79,15 @@ class Judgement:
             self.probabilities[chosen],
             None if self.decided is None else self.decided[chosen],
         )
+
+
+def ranked_confusions(confusion: Sequence[Sequence[int]], names: Sequence[str]) -> list[tuple[str, str, int]]:
+    """(true class, predicted class, images) of each confused pair of a matrix, the most frequent first."""
+    matrix = np.array(confusion)
+    np.fill_diagonal(matrix, 0)
+    rows, columns = np.nonzero(matrix)
+    pairs = [
+        (names[row], names[column], int(matrix[row, column]))
+        for row, column in zip(rows, columns, strict=True)
+    ]
+    return sorted(pairs, key=lambda pair: -pair[2])

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from ..errors import TrainingError
 from ..files import shown, write_atomically
+from ..progress import Progress, no_progress
 from .scoring import Scored
 
 _HEADER = ("image", "label", "probability", "message", "error", "model")
@@ -96,3 +100,31 @@ class ScoreTable:
                 decision.label, f"{decision.probability:.6f}", decision.message, "", self._model, *values
             ]  # fmt: skip
         self._table.writerow([scored.image, *row])
+
+
+@dataclass(frozen=True)
+class Filled:
+    """How many images a run classified with each label, how many failed, and how many were done before."""
+
+    labels: Mapping[str, int]
+    failed: int
+    already: int
+
+
+def fill(
+    path: Path,
+    model: str,
+    images: Sequence[str],
+    score: Callable[[Sequence[str]], Iterable[Scored]],
+    progress: Progress = no_progress,
+) -> Filled:
+    """Score the images that a table lacks, and add them line by line. `model` is what scores them."""
+    counts: Counter[str] = Counter()
+    with ScoreTable(path, model) as table:
+        wanted = [image for image in images if image not in table.done]
+        for done, each in enumerate(score(wanted), start=1):
+            table.add(each)
+            counts[each.decision.label if each.decision else ""] += 1
+            progress("Classify", done, len(wanted))
+    failed = counts.pop("", 0)
+    return Filled(dict(counts.most_common()), failed, len(images) - len(wanted))

@@ -59,6 +59,11 @@ def images(sources: Iterable[str]) -> Iterator[str]:
             raise DataError([f"{shown(source)}: no such file or folder."])
 
 
+def name_of(model: ServedModel) -> str:
+    """The name of a model and the start of its digest, as tables of scores have it."""
+    return f"{model.contract.name} {model.contract.digest[:19]}"
+
+
 def with_model(model: ServedModel, wanted: Iterable[str]) -> Iterator[Scored]:
     """Score images with a model in this process, in the order given."""
 

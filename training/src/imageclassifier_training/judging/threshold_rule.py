@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import TrainingError
 
@@ -35,6 +37,16 @@ class ThresholdRule:
                 "example precision=0.95"
             )
         return cls("precision" if separator else "fixed", value)
+
+    @classmethod
+    def recorded(cls, value: Mapping[str, Any] | float) -> ThresholdRule:
+        """Read what a training recorded: the fields of a rule or, in older trainings, a fixed threshold."""
+        return cls(**value) if isinstance(value, Mapping) else cls("fixed", value)
+
+    @property
+    def argument(self) -> str:
+        """The rule as `parse` reads it."""
+        return f"{self.value:g}" if self.by == "fixed" else str(self)
 
     def __str__(self) -> str:
         return f"{self.by}={self.value:g}" if self.by == "precision" else self.by

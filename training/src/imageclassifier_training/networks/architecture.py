@@ -45,6 +45,11 @@ class Architecture:
     fit: str = "squash"
     decode: Decoding = DEFAULT_DECODING
 
+    @classmethod
+    def parse(cls, *branches: str, resize: str = "bilinear", fit: str = "squash") -> Architecture:
+        """Read one or more branches as `Branch.parse` does: `efficientnet_lite1@300`."""
+        return cls(tuple(Branch.parse(each) for each in branches), resize, fit)
+
     @property
     def input(self) -> ModelInput:
         """The input of the whole network: the largest input of its branches."""

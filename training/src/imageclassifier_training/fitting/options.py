@@ -1,0 +1,65 @@
+"""The options of a training, and where it runs. Importing them does not import TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..judging.threshold_rule import FIXED, ThresholdRule
+from ..networks.architecture import Architecture
+from ..progress import Progress, no_progress
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """Options of fine-tuning.
+
+    The last `blocks` blocks are trained (None: all), for at most `epochs` epochs. The learning rate rises
+    during the first tenth of the steps, and then falls to zero along a half cosine. The epoch with the lowest
+    loss on a 10 % hold-out is kept, and training stops after `patience` epochs without improvement. With
+    patience 0 there is no hold-out, and the last epoch is kept.
+    """
+
+    blocks: int | None
+    epochs: int = 4
+    learning_rate: float = 1e-5
+    weight_decay: float = 1e-4
+    patience: int = 2
+    batch: int = 32
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train.
+
+    `architecture` is the network, for example `Architecture.parse("efficientnet_lite1@300")`. `views` is the
+    number of augmented views per image: 1 = original, 2 = plus mirrored, 3 or more = plus random crops.
+    `folds` is the number of folds of the cross-validation (0: none); it is repeated `repeats` times with
+    other folds. `balanced` weighs each class by the inverse of its frequency. `threshold` is fixed, or chosen
+    from the out-of-fold predictions. The temperature is chosen from them if `calibrate` is true.
+    """
+
+    architecture: Architecture = field(default_factory=lambda: Architecture.parse("efficientnet_lite0"))
+    views: int = 2
+    balanced: bool = True
+    folds: int = 5
+    repeats: int = 1
+    threshold: ThresholdRule = FIXED
+    calibrate: bool = True
+    seed: int = 0
+    fine_tuning: FineTuning | None = None
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where a training runs: its output folder, its cache, the weights files by backbone name, its report.
+
+    `report` is the HTML file for the cross-validation; None writes none.
+    """
+
+    out: Path
+    cache: Path
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    progress: Progress = no_progress
+    report: Path | None = None
