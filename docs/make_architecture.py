@@ -15,7 +15,7 @@ FOLDERS = {
         "api", "http", "verify", "model_files", "versions", "fetching", "limits", "pixels", "contract",
     ),
     "imageclassifier_training": (
-        "commands", "exploring", "searching", "comparing", "fitting", "judging", "exporting",
+        "commands", "exploring", "searching", "publishing", "comparing", "fitting", "judging", "exporting",
         "networks", "pictures",
     ),
 }  # fmt: skip

@@ -159,6 +159,29 @@ def test_a_model_with_other_probabilities_after_a_reload_is_not_published(tmp_pa
     assert not list((tmp_path / "m").iterdir())
 
 
+def test_a_version_without_the_files_beside_it_is_not_published(tmp_path: Path) -> None:
+    contract = parse_contract(
+        {
+            "name": "m",
+            "input": {"height": 8, "width": 8},
+            "classes": [{"name": "a"}, {"name": "b"}],
+            "threshold": 0,
+        }
+    )
+
+    def fail(folder: Path, exported: export.Exported) -> None:
+        raise ModelError("no card")
+
+    with pytest.raises(ModelError, match="no card"):
+        export.publish(
+            lambda pixels: tf.fill([tf.shape(pixels)[0], 2], 0.5),
+            contract,
+            golden.make(contract.input, _half),
+            export.Place(tmp_path, 1, beside=fail),
+        )
+    assert not list((tmp_path / "m").iterdir())
+
+
 def test_a_network_with_a_gradient_of_its_own_is_exported(tmp_path: Path) -> None:
     """The swish of EfficientNetB3 and B5 has one, which TensorFlow cannot save."""
     pixels = keras.Input((8, 8, 3))

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..files import shown
 from . import _arguments as arguments
 
 _EXAMPLES = """\
@@ -18,7 +19,11 @@ _EXAMPLES = """\
 def add_parser(subparsers: Any) -> None:
     """Declare the command and its arguments."""
     command = arguments.declare(
-        subparsers, "export", run, "export a training as a model version for TensorFlow Serving", _EXAMPLES
+        subparsers,
+        "export",
+        run,
+        "export a training as a model version for TensorFlow Serving, with a model card",
+        _EXAMPLES,
     )
     command.add_argument(
         "training",
@@ -45,24 +50,17 @@ def add_parser(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Export a finished training and print what the check of the export measured."""
-    from ..comparing.crowning import CHAMPION_FOLDER
-    from ..exporting import export
-    from ..networks import learned, weights_folder
+    from ..publishing import release
+    from ..publishing.model_card import CARD_FILE
 
-    folder = options.training
-    if not (folder / learned.RECORD_FILE).exists() and (folder / CHAMPION_FOLDER).is_dir():
-        folder = folder / CHAMPION_FOLDER
-    training = learned.load(folder)
-    version = export.next_version(options.out / options.name) if options.version is None else options.version
-    weights = options.weights or weights_folder.random_beside(folder)
-    exported = export.export_training(
-        training,
-        options.name,
-        export.Place(options.out, version, options.replace),
-        weights_folder.files_for(weights, training.architecture),
+    exported = release.release(
+        options.training,
+        release.Wanted(options.name, options.version, options.out, options.replace, options.weights),
     )
     arguments.out.print(
-        f"Exported {exported.folder}: {exported.size_bytes / 1e6:.1f} MB, loads in "
+        f"Exported {shown(exported.folder)}: {exported.size_bytes / 1e6:.1f} MB, loads in "
         f"{exported.load_seconds:.2f} s, {exported.milliseconds_per_picture:.0f} ms per image on one core. "
-        f"Its probabilities differ from the trained network's by at most {exported.worst_difference:.1g}."
+        f"Its probabilities differ from the trained network's by at most {exported.worst_difference:.1g}.",
+        markup=False,
     )
+    arguments.out.print(f"Wrote its model card: {shown(exported.folder / CARD_FILE)}.", markup=False)

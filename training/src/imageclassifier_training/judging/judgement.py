@@ -88,6 +88,6 @@ def ranked_confusions(confusion: Sequence[Sequence[int]], names: Sequence[str]) 
     rows, columns = np.nonzero(matrix)
     pairs = [
         (names[row], names[column], int(matrix[row, column]))
-        for row, column in zip(rows, columns, strict=True)
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
     ]
     return sorted(pairs, key=lambda pair: -pair[2])
