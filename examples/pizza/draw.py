@@ -3,6 +3,7 @@
 
 examples/pizza/draw.py pictures            # pictures/pizza-0.jpg ... and pictures/other-0.jpg ...
 examples/pizza/draw.py pictures --count 20
+examples/pizza/draw.py photographs --count 40 --by-class   # photographs/pizza/ and photographs/not_pizza/
 """
 
 from __future__ import annotations
@@ -189,11 +190,19 @@ def main() -> None:
     )
     parser.add_argument("out", type=Path, help="folder for the pictures")
     parser.add_argument("--count", type=int, default=3, help="number of images of each kind (default: 3)")
+    parser.add_argument(
+        "--by-class", action="store_true", help="draw into a folder for each class, as a training needs them"
+    )
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
+    first, second = ("pizza/", "not_pizza/") if options.by_class else ("pizza-", "other-")
     for seed in range(options.count):
-        pizza(np.random.default_rng(seed)).save(options.out / f"pizza-{seed}.jpg", quality=90)
-        other(np.random.default_rng(seed), seed).save(options.out / f"other-{seed}.jpg", quality=90)
+        for name, picture in (
+            (first, pizza(np.random.default_rng(seed))),
+            (second, other(np.random.default_rng(seed), seed)),
+        ):
+            path = options.out / f"{name}{seed}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(path, quality=90)
 
 
 if __name__ == "__main__":

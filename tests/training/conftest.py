@@ -62,3 +62,13 @@ def exported(trained: Path, run: Any, tmp_path_factory: pytest.TempPathFactory) 
     out = tmp_path_factory.mktemp("exported")
     assert run("export", trained, "--name", "colours", "--version", "3", "--out", out) == 0
     return out / "colours" / "3"
+
+
+@pytest.fixture(scope="session")
+def costs_file(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the network of that training costs, to be copied to a folder of trainings."""
+    from imageclassifier_training.comparing import costs, runs
+
+    file = tmp_path_factory.mktemp("costs") / costs.COSTS_FILE
+    costs.measure(runs.find([trained]).runs, file).complete()
+    return file

@@ -22,10 +22,16 @@ Run = Callable[..., int]
 
 @pytest.fixture(scope="module")
 def several(
-    trained: Path, shared_data: Path, cache: Path, run: Run, tmp_path_factory: pytest.TempPathFactory
+    trained: Path,
+    shared_data: Path,
+    cache: Path,
+    costs_file: Path,
+    run: Run,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """Two trainings on the same images and folds, and one without a cross-validation."""
     folder = tmp_path_factory.mktemp("several")
+    shutil.copy(costs_file, folder)
     shutil.copytree(trained, folder / "two-views")
     arguments = ["--backbone", "efficientnet_lite0@64", "--cache", cache]
     out = folder / "one-view"

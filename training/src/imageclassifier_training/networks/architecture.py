@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from imageclassifier_gateway.contract import DEFAULT_DECODING, Decoding, ModelInput, parse_decoding
+from imageclassifier_gateway.contract import (
+    DEFAULT_DECODING,
+    FOR_NEW_MODELS,
+    Decoding,
+    ModelInput,
+    parse_decoding,
+)
 
 from ..errors import TrainingError
 from .backbones import backbone
@@ -46,9 +52,15 @@ class Architecture:
     decode: Decoding = DEFAULT_DECODING
 
     @classmethod
-    def parse(cls, *branches: str, resize: str = "bilinear", fit: str = "squash") -> Architecture:
+    def parse(
+        cls,
+        *branches: str,
+        resize: str = "bilinear",
+        fit: str = "squash",
+        decode: Decoding = FOR_NEW_MODELS,
+    ) -> Architecture:
         """Read one or more branches as `Branch.parse` does: `efficientnet_lite1@300`."""
-        return cls(tuple(Branch.parse(each) for each in branches), resize, fit)
+        return cls(tuple(Branch.parse(each) for each in branches), resize, fit, decode)
 
     @property
     def input(self) -> ModelInput:
