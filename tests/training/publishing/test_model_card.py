@@ -17,7 +17,7 @@ from imageclassifier_training.exporting.export import Exported
 from imageclassifier_training.networks import learned
 from imageclassifier_training.networks.learned import Training
 from imageclassifier_training.publishing import figures, model_card
-from imageclassifier_training.publishing.model_card import Origin
+from imageclassifier_training.publishing.model_card import Made, Origin
 
 Run = Callable[..., int]
 PIZZA = Path(__file__).parents[3] / "examples" / "pizza"
@@ -26,7 +26,7 @@ EXPORTED = Exported(Path("models/pizza-model/4"), 16_600_000, 0.5, 24.0, 1e-7)
 
 
 def card_of(training: Training, folder: Path) -> str:
-    return model_card.render(training, figures.collect(training, folder), ORIGIN, EXPORTED)
+    return model_card.render(training, figures.collect(training, folder), ORIGIN, Made(EXPORTED))
 
 
 def section(card: str, title: str) -> str:

@@ -7,7 +7,7 @@ name does:
 
     ict.explore("photographs", html="data.html")
     ict.train("photographs", "runs/first")
-    ict.export("runs/first", "pizza-model")
+    ict.export("runs/first", ict.Version("pizza-model"))
 """
 
 from .api import (
@@ -20,6 +20,7 @@ from .api import (
     Space,
     ThresholdRule,
     TrainingError,
+    Version,
     champion,
     evaluate,
     explore,
@@ -32,5 +33,6 @@ from .api import (
 
 __all__ = [
     "Architecture", "Data", "DataError", "FineTuning", "Options", "Plan", "Space", "ThresholdRule",
-    "TrainingError", "champion", "evaluate", "explore", "export", "leaderboard", "score", "search", "train",
+    "TrainingError", "Version", "champion", "evaluate", "explore", "export", "leaderboard", "score",
+    "search", "train",
 ]  # fmt: skip

@@ -21,22 +21,24 @@ from .judging.threshold_rule import ThresholdRule
 from .networks import weights_folder
 from .networks.architecture import Architecture
 from .progress import ProgressDisplay
+from .publishing.version import Version
 from .searching.space import Plan, Space, class_weights
 
 if TYPE_CHECKING:
     from .comparing.board import Board
     from .comparing.champion import Champion
     from .exploring.explore import Exploration
-    from .exporting.export import Exported
     from .judging.evaluate import Evaluation
     from .judging.score_table import Filled
     from .networks.learned import Training
     from .pictures.reading import Reading
+    from .publishing.release import Released
     from .searching.search import Outcome
 
 __all__ = [
     "Architecture", "Data", "DataError", "FineTuning", "Options", "Plan", "Space", "ThresholdRule",
-    "TrainingError", "champion", "evaluate", "explore", "export", "leaderboard", "score", "search", "train",
+    "TrainingError", "Version", "champion", "evaluate", "explore", "export", "leaderboard", "score",
+    "search", "train",
 ]  # fmt: skip
 
 PathLike = Path | str
@@ -226,29 +228,20 @@ def champion(runs: PathLike | Sequence[PathLike], metric: str = "log_loss") -> C
     return chosen
 
 
-def export(
-    training: PathLike,
-    name: str,
-    version: int | None = None,
-    *,
-    out: PathLike = "models",
-    replace: bool = False,
-) -> Exported:
+def export(training: PathLike, version: Version) -> Released:
     """Export a training as a model version that TensorFlow Serving can serve, with its model card.
 
     Args:
         training: The folder of a training, or of a search with a champion.
-        name: The name of the model.
-        version: Its number (default: one more than the highest version of the model).
-        out: The folder in which `name/version` is written.
-        replace: Whether an existing version is replaced.
+        version: Its name and number, where it is written, and its other formats.
 
     Returns:
-        The folder of the version, its size, and what its check measured.
+        The folder of the version, what its check measured, and how the other formats compare.
     """
     from .publishing import release
 
-    return release.release(Path(training), release.Wanted(name, version, Path(out), replace))
+    with ProgressDisplay(_err) as progress:
+        return release.release(Path(training), version, progress)
 
 
 def evaluate(model: PathLike, data: Data | PathLike, *, html: PathLike | None = None) -> Evaluation:

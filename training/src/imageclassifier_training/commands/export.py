@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
 
 from ..files import shown
+from ..progress import ProgressDisplay
+from ..publishing.version import FORMATS, Version
 from . import _arguments as arguments
+
+if TYPE_CHECKING:
+    from ..publishing.release import Released
 
 _EXAMPLES = """\
   imageclassifier-training export runs/first --name cats --version 1
   imageclassifier-training export runs/search --name cats
+  imageclassifier-training export runs/first --name cats --formats tflite,tflite-int8
   imageclassifier-training export examples/pizza/v2 --name pizza-model --version 2 --out models
 """
 
@@ -46,6 +54,22 @@ def add_parser(subparsers: Any) -> None:
     )
     command.add_argument("--replace", action="store_true", help="replace the version if it exists")
     command.add_argument("--weights", type=Path, metavar="PATH", help=arguments.WEIGHTS_HELP)
+    others = command.add_argument_group("other formats, beside the SavedModel")
+    others.add_argument(
+        "--formats",
+        type=_formats_named,
+        default=(),
+        metavar="FORMAT,...",
+        help=f"formats to write too, of {', '.join(FORMATS)}. Each must predict the same class as the "
+        "SavedModel for 99 %% of the golden images and of up to 1,000 images of the cross-validation",
+    )
+    others.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="FOLDER",
+        help="folder with the training images, on all levels, for --formats (default: where they were at the "
+        "training)",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -53,14 +77,53 @@ def run(options: argparse.Namespace) -> None:
     from ..publishing import release
     from ..publishing.model_card import CARD_FILE
 
-    exported = release.release(
-        options.training,
-        release.Wanted(options.name, options.version, options.out, options.replace, options.weights),
+    wanted = Version(
+        options.name,
+        options.version,
+        options.out,
+        options.replace,
+        options.weights,
+        options.formats,
+        options.pictures,
     )
+    with ProgressDisplay(arguments.err) as progress:
+        released = release.release(options.training, wanted, progress)
+    exported = released.exported
     arguments.out.print(
         f"Exported {shown(exported.folder)}: {exported.size_bytes / 1e6:.1f} MB, loads in "
         f"{exported.load_seconds:.2f} s, {exported.milliseconds_per_picture:.0f} ms per image on one core. "
         f"Its probabilities differ from the trained network's by at most {exported.worst_difference:.1g}.",
         markup=False,
     )
+    if released.formats:
+        arguments.out.print(_formats(released))
     arguments.out.print(f"Wrote its model card: {shown(exported.folder / CARD_FILE)}.", markup=False)
+
+
+def _formats(released: Released) -> Table:
+    exported = released.exported
+    table = Table(title="the SavedModel and the other formats", title_justify="left")
+    table.add_column("format")
+    table.add_column("file")
+    for name in ("MB", "ms, one core", "same class", "largest difference"):
+        table.add_column(name, justify="right")
+    size, speed = f"{exported.size_bytes / 1e6:.1f}", f"{exported.milliseconds_per_picture:.1f}"
+    table.add_row("SavedModel", "saved_model.pb", size, speed, "", "")
+    for each in released.formats:
+        table.add_row(
+            each.name,
+            each.file,
+            f"{each.size_bytes / 1e6:.1f}",
+            f"{each.milliseconds:.1f}",
+            f"{100 * each.agreement:.2f} % of {each.images}",
+            f"{each.largest_difference:.2g}",
+        )
+    return table
+
+
+def _formats_named(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not names or (wrong := [name for name in names if name not in FORMATS]):
+        raise argparse.ArgumentTypeError(f"'{text}' must have values of {', '.join(FORMATS)}")
+    assert not wrong
+    return names

@@ -10,6 +10,7 @@ import datetime
 import os
 import platform
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from ..exporting.golden import TOLERANCE
 from ..networks.learned import Training
 from . import licences, limits, recipe
 from .figures import Figures, Interval, Share
+from .formats.comparison import Compared
 
 CARD_FILE = "MODEL_CARD.md"
 #: With more classes, the card shows only those with the lowest F1.
@@ -46,7 +48,15 @@ class Origin:
     weights: str = ""
 
 
-def render(training: Training, figures: Figures, origin: Origin, exported: Exported) -> str:
+@dataclass(frozen=True)
+class Made:
+    """What the export made and measured."""
+
+    exported: Exported
+    formats: Sequence[Compared] = ()
+
+
+def render(training: Training, figures: Figures, origin: Origin, made: Made) -> str:
     """Render the card as Markdown."""
     record = training.record
     environment = Environment(
@@ -60,7 +70,8 @@ def render(training: Training, figures: Figures, origin: Origin, exported: Expor
     return environment.get_template(f"{CARD_FILE}.j2").render(
         training=training,
         origin=origin,
-        exported=exported,
+        exported=made.exported,
+        formats=made.formats,
         figures=figures,
         record=record,
         classes=_classes(training, figures),

@@ -1,4 +1,4 @@
-"""Releases a training as a model version: exports it, and writes its model card beside the model."""
+"""Releases a training as a model version: exports it, and writes its other formats and its model card."""
 
 from __future__ import annotations
 
@@ -7,62 +7,90 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..comparing.crowning import CHAMPION_FOLDER
+from ..errors import TrainingError
 from ..exporting.export import Exported, Place, export_training, next_version
 from ..files import shown
+from ..fitting import cross_validation_results
+from ..fitting.cross_validation_results import OUT_OF_FOLD_FILE
 from ..networks import learned, weights_folder
 from ..networks.learned import Training
+from ..progress import Progress, no_progress
 from . import figures, model_card
+from .formats import comparison, images
+from .formats.comparison import Compared
+from .formats.table import format_of
 from .model_card import CARD_FILE, Origin
+from .version import Version
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """The version to make of a training.
+class Released:
+    """A published version: its folder and what its check measured, and its other formats."""
 
-    Without `version` it is the one after the highest version of `name` in `out`. `weights` is a file or a
-    folder with the weights of backbones that are not installed with this package.
-    """
+    exported: Exported
+    formats: tuple[Compared, ...]
 
-    name: str
-    version: int | None = None
-    out: Path = Path("models")
-    replace: bool = False
-    weights: Path | None = None
+    @property
+    def folder(self) -> Path:
+        """The folder of the version."""
+        return self.exported.folder
 
 
-def release(training: Path, wanted: Wanted) -> Exported:
+def release(training: Path, wanted: Version, progress: Progress = no_progress) -> Released:
     """Export the training in a folder, or the champion of a search in a folder, with its model card.
 
-    The version appears only when it has been checked and is complete. Raises the errors of `publish`.
+    The version appears only when it has been checked and is complete. Raises the errors of `publish`, and
+    those of the formats.
     """
     folder = training
     if not (folder / learned.RECORD_FILE).exists() and (folder / CHAMPION_FOLDER).is_dir():
         folder = folder / CHAMPION_FOLDER
     found = learned.load(folder)
-    version = next_version(wanted.out / wanted.name) if wanted.version is None else wanted.version
-    weights = wanted.weights or weights_folder.random_beside(folder)
-    files = weights_folder.files_for(weights, found.architecture)
-    origin = Origin(wanted.name, version, _command(training, wanted, version), _weights(files, wanted))
+    files = _training_images(found, folder, wanted) if wanted.formats else []
+    out = Path(wanted.out)
+    number = next_version(out / wanted.name) if wanted.number is None else wanted.number
+    given = Path(wanted.weights) if wanted.weights else weights_folder.random_beside(folder)
+    weights = weights_folder.files_for(given, found.architecture)
+    origin = Origin(wanted.name, number, _command(training, wanted, number), _weights(weights, wanted))
+    compared: list[Compared] = []
 
-    def write_card(staging: Path, exported: Exported) -> None:
-        _write_card(staging, exported, found, folder, origin)
+    def complete(staging: Path, exported: Exported) -> None:
+        if wanted.formats:
+            formats = [format_of(name) for name in wanted.formats]
+            compared.extend(comparison.write(staging, formats, files, progress))
+        card = model_card.render(
+            found, figures.collect(found, folder), origin, model_card.Made(exported, compared)
+        )
+        (staging / CARD_FILE).write_text(card, encoding="utf-8")
 
-    return export_training(found, wanted.name, Place(wanted.out, version, wanted.replace, write_card), files)
+    place = Place(out, number, wanted.replace, complete)
+    return Released(export_training(found, wanted.name, place, weights), tuple(compared))
 
 
-def _write_card(staging: Path, exported: Exported, training: Training, folder: Path, origin: Origin) -> None:
-    card = model_card.render(training, figures.collect(training, folder), origin, exported)
-    (staging / CARD_FILE).write_text(card, encoding="utf-8")
+def _training_images(training: Training, folder: Path, wanted: Version) -> list[Path]:
+    for name in wanted.formats:
+        format_of(name)
+    file = folder / OUT_OF_FOLD_FILE
+    if not file.exists():
+        raise TrainingError(
+            f"Other formats are compared with the SavedModel on the images of the cross-validation, but "
+            f"{shown(folder)} has no {OUT_OF_FOLD_FILE}. Train with --folds 2 or more, or remove --formats."
+        )
+    names = [each.name for each in training.classes]
+    kept = cross_validation_results.read(file, names, training.record["temperature"])
+    return images.find(kept, Path(wanted.pictures) if wanted.pictures else None)
 
 
-def _command(training: Path, wanted: Wanted, version: int) -> str:
+def _command(training: Path, wanted: Version, number: int) -> str:
     words = ["imageclassifier-training", "export", shown(training), "--name", wanted.name]
-    words += ["--version", str(version), "--out", shown(wanted.out)]
+    words += ["--version", str(number), "--out", shown(wanted.out)]
     words += ["--weights", shown(wanted.weights)] if wanted.weights else []
+    words += ["--formats", ",".join(wanted.formats)] if wanted.formats else []
+    words += ["--pictures", shown(wanted.pictures)] if wanted.pictures else []
     return shlex.join(words)
 
 
-def _weights(files: dict[str, Path], wanted: Wanted) -> str:
+def _weights(files: dict[str, Path], wanted: Version) -> str:
     """Say where the weights of these backbones came from, if they were not downloaded."""
     if not files:
         return ""

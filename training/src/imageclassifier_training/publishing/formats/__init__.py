@@ -1,0 +1,1 @@
+"""Other formats of an exported model, each compared with the SavedModel before it is published."""
