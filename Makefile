@@ -11,11 +11,13 @@ IMAGE_REGISTRY = imageclassifier
 .NOTPARALLEL:
 .PHONY: demo test help down clean venv kubernetes install-checkers cluster cluster-with-workers images models
 .PHONY: install-yaml reference lint format types layers docs unit cluster-test workers-test bench bench-rollouts bench-judgement
-.PHONY: attack bench-end-to-end bench-scale bench-verdicts
+.PHONY: attack train-demo bench-end-to-end bench-scale bench-verdicts
 
-##@ The two commands
+##@ The main commands
 demo: ## Bring everything up on this machine and show it
 	@$(TOOL) demo
+train-demo: ## Train on images, and roll out the champion on the demo cluster (DATA=photographs MINUTES=10)
+	@$(TOOL) train-demo
 test: venv lint types layers docs unit cluster-test ## All checks: lint, types, layers, documentation, unit and cluster tests
 	@echo "All checks passed."
 

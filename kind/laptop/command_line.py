@@ -10,6 +10,7 @@ usual ways to call it. It needs Python 3.11 or newer, and Docker or root on Debi
 
 commands that do work:
   demo                  create a cluster, install the operator, roll out models
+  train-demo            train on images, and roll out the champion on the cluster of the demo
   cluster               create or repair the cluster imageclassifier
   cluster-with-workers  create or repair a second cluster with two workers
   without-workers       delete that second cluster
@@ -25,6 +26,8 @@ commands that print one path or name, after building what is missing:
   versitygw-binary, base-image"""
 _EPILOG = """\
 settings (environment variables):
+  DATA                         train-demo: folder of images, one subfolder for each class (default: drawn)
+  MINUTES                      train-demo: minutes for the search (default: 10)
   NODE_IMAGE                   image of the cluster's nodes (default: pulled, else made here)
   BASE_IMAGE                   image below our images (default: pulled, else made here)
   SERVING_IMAGE                image of the model server (default: pulled, else made here)

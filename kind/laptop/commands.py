@@ -6,7 +6,17 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from laptop import base_image, cluster, demo, engine, golang, places, prometheus, python_environment
+from laptop import (
+    base_image,
+    cluster,
+    demo,
+    engine,
+    golang,
+    places,
+    prometheus,
+    python_environment,
+    train_demo,
+)
 from laptop.cluster_state import LAPTOP, TWO_WORKERS
 from laptop.command_line import parse
 from laptop.kubernetes_programs import kind_program, kubectl_program
@@ -79,6 +89,7 @@ def _binary(program: golang.Program) -> Path:
 #: Commands that change the machine; only one runs at a time.
 WORK: dict[str, Callable[[], None]] = {
     "demo": demo.run,
+    "train-demo": train_demo.run,
     "cluster": _cluster,
     "cluster-with-workers": _cluster_with_workers,
     "without-workers": _without_workers,

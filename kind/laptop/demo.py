@@ -24,29 +24,33 @@ _READY_SECONDS = 300
 def run() -> None:
     """Run the whole demo; it ends with commands to try next."""
     python_environment.ensure()
-    engine.ensure()
-    cluster.ensure()
-    directory = models.ensure()
     pictures = models.draw_pictures()
-    product.install(product.ensure_images(directory))
-    # The user copies the commands that are shown, and these have no --context.
-    cluster.use(LAPTOP)
-    _bring_up()
-    _show("get", "imageclassifiers")
+    prepare_cluster()
+    bring_up()
+    show("get", "imageclassifiers")
     with step("Send a picture of a pizza and one of something else"):
-        answers = {label: _ask(path) for label, path in pictures.items()}
+        answers = {label: ask(path) for label, path in pictures.items()}
     for label, answer in answers.items():
         print(f"  {pictures[label]}: {answer['prediction']} (probability {answer['probability']:.3f})")
     tallies = [_bump(pictures["pizza"]), _refuse_the_bad(pictures)]
     _return_to_the_good()
-    _show("get", "imageclassifiers")
+    show("get", "imageclassifiers")
     _say_what_to_try(pictures["pizza"])
     failed = sum(len(tally.failures) for tally in tallies)
     if failed:
         raise SystemExit(f"{failed} requests failed. The first error: {_first_failure(tallies)}")
 
 
-def _bring_up() -> None:
+def prepare_cluster() -> None:
+    """Create the cluster, load the images of the product and the pizza models, and install the operator."""
+    engine.ensure()
+    cluster.ensure()
+    product.install(product.ensure_images(models.ensure()))
+    # The user copies the commands that are shown, and these have no --context.
+    cluster.use(LAPTOP)
+
+
+def bring_up() -> None:
     """Apply examples/pizza.yaml. One write replaces the object of an earlier demo, rollout included."""
     with step("Apply examples/pizza.yaml and wait until it is Ready") as current:
         manifest = places.REPOSITORY / "examples/pizza.yaml"
@@ -54,7 +58,7 @@ def _bring_up() -> None:
             product.change("replace", "-f", manifest)
         else:
             product.change("apply", "--server-side", "-f", manifest)
-        _wait(current, lambda seen: "Ready" in seen and seen["Ready"].status == "True")
+        wait(current, lambda seen: "Ready" in seen and seen["Ready"].status == "True")
 
 
 def _bump(picture: Path) -> Tally:
@@ -66,7 +70,7 @@ def _bump(picture: Path) -> Tally:
                 "patch", "imageclassifier", NAME, "--type=merge",
                 "--patch-file", places.REPOSITORY / "examples/pizza-v2.yaml",
             )  # fmt: skip
-            _wait(current, lambda seen: "Ready" in seen and seen["Ready"].status == "True")
+            wait(current, lambda seen: "Ready" in seen and seen["Ready"].status == "True")
         traffic.wait_for_more(20)
     print(f"  {traffic.tally.summary()}")
     return traffic.tally
@@ -85,7 +89,7 @@ def _refuse_the_bad(pictures: Mapping[str, Path]) -> Tally:
     with SteadyTraffic(product.GATEWAY_PORT, pictures["pizza"].read_bytes()) as traffic:
         with step("Try the bad version 3 while requests are sent") as current:
             product.change("patch", "imageclassifier", NAME, "--type=merge", "--patch", json.dumps(patch))
-            _wait(
+            wait(
                 current,
                 lambda seen: "Progressing" in seen and seen["Progressing"].reason == "AcceptanceFailed",
             )
@@ -118,10 +122,10 @@ def _return_to_the_good() -> None:
     patch = {"spec": {"model": {"version": 2}, "rollout": None}}
     with step("Return to version 2") as current:
         product.change("patch", "imageclassifier", NAME, "--type=merge", "--patch", json.dumps(patch))
-        _wait(current, lambda seen: "Ready" in seen and seen["Ready"].status == "True")
+        wait(current, lambda seen: "Ready" in seen and seen["Ready"].status == "True")
 
 
-def _wait(current: Step, done: Callable[[Mapping[str, product.Condition]], bool]) -> None:
+def wait(current: Step, done: Callable[[Mapping[str, product.Condition]], bool]) -> None:
     """Wait for the conditions; each change is written to the log of the step."""
     deadline, last = time.monotonic() + _READY_SECONDS, ""
     while True:
@@ -144,7 +148,8 @@ def _wait(current: Step, done: Callable[[Mapping[str, product.Condition]], bool]
         time.sleep(0.5)
 
 
-def _ask(picture: Path) -> dict[str, Any]:
+def ask(picture: Path) -> dict[str, Any]:
+    """The gateway's prediction for a picture file."""
     try:
         return predict(product.GATEWAY_PORT, picture.read_bytes())
     except (OSError, PredictionRefused) as error:
@@ -154,7 +159,8 @@ def _ask(picture: Path) -> dict[str, Any]:
         ) from error
 
 
-def _show(*arguments: str) -> None:
+def show(*arguments: str) -> None:
+    """Print the output of a kubectl command."""
     print(f"$ kubectl {' '.join(arguments)}")
     print(kubectl(LAPTOP, *arguments))
 

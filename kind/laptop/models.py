@@ -60,5 +60,19 @@ def draw_pictures() -> dict[str, Path]:
     return pictures
 
 
+def draw_photographs(count: int = 40) -> Path:
+    """A folder of drawn images for a training: `count` in each of the classes `pizza` and `not_pizza`."""
+    script = places.REPOSITORY / "examples/pizza/draw.py"
+    directory = places.cached("photographs", places.digest([str(count)], [script]))
+    if not directory.exists():
+        with step(f"Draw {2 * count} images") as current:
+            drawn = directory.with_name(f"{directory.name}.part")
+            shutil.rmtree(drawn, ignore_errors=True)
+            advice = "Read the end of the log."
+            current.run([_python(), script, drawn, "--count", str(count), "--by-class"], advice=advice)
+            places.replace_directory(drawn, directory)
+    return directory
+
+
 def _python() -> Path:
     return places.REPOSITORY / ".venv/bin/python"

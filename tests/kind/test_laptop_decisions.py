@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laptop import apt, base_image, cluster, engine, golang, node_image, places, proc, progress, registry
+from laptop import (
+    apt,
+    base_image,
+    cluster,
+    engine,
+    golang,
+    node_image,
+    places,
+    proc,
+    progress,
+    registry,
+    train_demo,
+)
 from laptop.cluster_state import LAPTOP, TWO_WORKERS, Found, Record, decide
 
 NODES = ["imageclassifier-control-plane"]
@@ -257,3 +269,11 @@ def test_a_digest_changes_with_a_value_and_with_a_files_bytes(tmp_path: Path) ->
 )
 def test_a_duration_reads_well(seconds: float, text: str) -> None:
     assert progress.duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(("asked", "exported"), [(None, 4), (1, 4), (2, 4), (3, 4), (4, 5), (17, 18)])
+def test_a_training_is_exported_as_version_4_and_never_as_one_that_was_rolled_out(
+    asked: int | None, exported: int
+) -> None:
+    found = {} if asked is None else {"spec": {"model": {"version": asked}}}
+    assert train_demo.next_version(found) == exported
