@@ -5,6 +5,7 @@ The exported model is loaded in a fresh process and compared with the trained ne
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from imageclassifier_gateway.contract import Contract, Golden, ModelInput
@@ -44,6 +46,11 @@ Beside = Callable[[Path, Exported], None]
 """Writes more files into the folder of a version, before it is published. An error prevents that."""
 
 
+#: A GPU rounds differently, and milliseconds are those of one CPU core.
+_CPU = "/CPU:0"
+_NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}
+
+
 def _nothing(folder: Path, exported: Exported) -> None:
     pass
 
@@ -68,10 +75,12 @@ def export_training(
 
     `weights` are weights files by backbone name, as for `network.build`. Raises the errors of `publish`.
     """
-    network = training.network(weights)
+    with tf.device(_CPU):
+        network = training.network(weights)
 
     def run(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        return np.asarray(network.model(pixels.astype(np.float32), training=False), dtype=np.float64)
+        with tf.device(_CPU):
+            return np.asarray(network.model(pixels.astype(np.float32), training=False), dtype=np.float64)
 
     contract = Contract(
         name=name,
@@ -162,6 +171,7 @@ def _reload(staging: Path, wanted: ModelInput, cases: Golden) -> tuple[float, fl
             [sys.executable, "-m", f"{__package__}.reload", str(staging), str(pixels), str(results)],
             capture_output=True,
             text=True,
+            env={**os.environ, **_NO_GPU},
             check=False,
         )
         if run.returncode != 0:
