@@ -3,6 +3,7 @@
     python3 kind/build_images.py                                 # all three: operator, gateway, model-server
     python3 kind/build_images.py --load imageclassifier gateway  # one, and into the nodes of that cluster
     python3 kind/build_images.py --models DIRECTORY --load imageclassifier model-server
+    python3 kind/build_images.py --load imageclassifier training # for examples/training-job.yaml
 
 Standard output is one JSON object, name -> image, such as {"gateway":
 "imageclassifier/gateway:0a1b2c3d4e5f"}; a tag is a hash of the contents of the image. Each also has the
@@ -57,9 +58,9 @@ def build_program(program: Program, base: str) -> str:
 
 
 def package_files(program: Program) -> list[File]:
-    """The files of the import package of a program."""
-    package = places.REPOSITORY / program.package
-    return list(files_below(package, f"app/src/{package.name}"))
+    """The files of the import packages of a program."""
+    packages = (places.REPOSITORY / package for package in program.packages)
+    return [file for package in packages for file in files_below(package, f"app/src/{package.name}")]
 
 
 def build_dependencies(program: Program, reference: str, base: str) -> None:
@@ -126,25 +127,29 @@ def load(cluster: str, images: dict[str, tuple[str, tuple[str, ...]]]) -> None:
 def main(argv: list[str]) -> int:
     """Build the images that the command line names; returns the exit code."""
     names = [program.name for program in recipes.PROGRAMS]
+    known = [*names, recipes.TRAINING.name]
     parser = Parser(
         usage="python3 kind/build_images.py [--load CLUSTER] [--models DIRECTORY] [NAME ...]",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"images to build: {', '.join(names)} (default: all)"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"images to build: {', '.join(known)} (default: {', '.join(names)})",
     )
     parser.add_argument("--load", metavar="CLUSTER", help="load the images into this Kind cluster")
     parser.add_argument(
         "--models", metavar="DIRECTORY", type=Path, help="also build the models DIRECTORY/NAME/VERSION"
     )
     arguments = parser.parse_args(argv)
-    if unknown := set(arguments.names) - set(names):
-        parser.error(f"unknown image {', '.join(sorted(unknown))}: use {', '.join(names)}")
+    if unknown := set(arguments.names) - set(known):
+        parser.error(f"unknown image {', '.join(sorted(unknown))}: use {', '.join(known)}")
     images: dict[str, tuple[str, tuple[str, ...]]] = {}
     try:
         base = build_base()
-        for program in recipes.PROGRAMS:
+        for program in (*recipes.PROGRAMS, recipes.TRAINING):
             if program.name in (arguments.names or names):
                 stock = choose_model_server(base) if program.name == "model-server" else None
                 reference = stock or build_program(program, base)

@@ -18,11 +18,11 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Program:
-    """One of our images: the lock files of its packages, its import package and the command it runs."""
+    """One of our images: the lock files of its packages, its import packages and the command it runs."""
 
     name: str
     lock_files: tuple[str, ...]
-    package: str  # directory of the import package, relative to the repository's root
+    packages: tuple[str, ...]  # directories of the import packages, relative to the repository's root
     entry_point: tuple[str, ...]
     environment: tuple[str, ...] = ()  # NAME=value
 
@@ -31,13 +31,13 @@ PROGRAMS = (
     Program(
         "operator",
         ("operator.txt",),
-        "operator/src/imageclassifier_operator",
+        ("operator/src/imageclassifier_operator",),
         ("python", "-m", "imageclassifier_operator"),
     ),
     Program(
         "gateway",
         ("gateway.txt",),
-        "gateway/src/imageclassifier_gateway",
+        ("gateway/src/imageclassifier_gateway",),
         ("python", "-m", "imageclassifier_gateway"),
         # glibc gives each decoding thread its own heap, and each keeps freed memory. It also raises the size
         # from which a buffer gets its own pages, up to 32 MB. Bodies and pictures then lie in the heaps, and
@@ -47,9 +47,17 @@ PROGRAMS = (
     Program(
         "model-server",
         ("model-server.txt", "no-deps.txt"),
-        "model_server/src/model_server",
+        ("model_server/src/model_server",),
         ("tensorflow_model_server",),
     ),
+)
+#: Only built when it is asked for: the product runs without it (examples/training-job.yaml).
+TRAINING = Program(
+    "training",
+    ("training.txt", "no-deps.txt"),
+    ("training/src/imageclassifier_training", "gateway/src/imageclassifier_gateway"),
+    ("python", "-m", "imageclassifier_training"),
+    environment=("TF_CPP_MIN_LOG_LEVEL=2",),
 )
 
 # The command of the TensorFlow Serving image, so that the same manifests fit both images.
@@ -99,7 +107,7 @@ def dependencies(reference: str, base_reference: str, files: tuple[File, ...]) -
 
 
 def code(program: Program, dependencies_reference: str, package_files: tuple[File, ...]) -> Build:
-    """The final image: our import package below `app/src`, on its dependencies."""
+    """The final image: our import packages below `app/src`, on its dependencies."""
     files = package_files
     if program.name == "model-server":
         files = (*package_files, _MODEL_SERVER_COMMAND)

@@ -6,7 +6,7 @@ import pytest
 
 from images import recipes
 from images.packages import lock_text, uv_arguments
-from images.recipes import PROGRAMS, Program
+from images.recipes import PROGRAMS, TRAINING, Program
 from images.trees import File
 from laptop import places
 
@@ -14,7 +14,7 @@ BASE = "imageclassifier/base:0123456789ab"
 CODE = (File(PurePosixPath("app/src/p/__init__.py"), b"x = 1\n"),)
 
 
-@pytest.fixture(params=PROGRAMS, ids=lambda program: program.name)
+@pytest.fixture(params=(*PROGRAMS, TRAINING), ids=lambda program: program.name)
 def program(request: pytest.FixtureRequest) -> Program:
     value: Program = request.param
     return value
@@ -53,7 +53,8 @@ def test_a_program_starts_by_its_entry_point_as_an_unprivileged_user(program: Pr
 
 
 def test_a_program_image_is_built_from_files_of_the_repository(program: Program) -> None:
-    assert (places.REPOSITORY / program.package / "__init__.py").is_file()
+    for package in program.packages:
+        assert (places.REPOSITORY / package / "__init__.py").is_file()
     assert "--hash=sha256:" in lock_text(program)
 
 

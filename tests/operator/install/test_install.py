@@ -134,3 +134,16 @@ def test_every_example_is_taken_by_the_api_server(
         installed.kubectl(
             "apply", "--dry-run=server", "--validate=strict", "-n", namespace, "-f", str(example)
         )
+
+
+@pytest.mark.apiserver
+@pytest.mark.parametrize("example", ["pvc", "training-job"])
+def test_the_pods_of_an_example_are_allowed_where_pods_must_be_restricted(
+    installed: ControlPlane, example: str
+) -> None:
+    text = (REPOSITORY / f"examples/{example}.yaml").read_text(encoding="utf-8")
+    found = {each["kind"]: each for each in yaml.safe_load_all(text)}
+    pods = [found["Job"]["spec"]["template"]["spec"], *([found["Pod"]["spec"]] if "Pod" in found else [])]
+    for spec in pods:
+        body = {"metadata": {"name": "pod"}, "spec": spec}
+        installed.request("POST", "/api/v1/namespaces/imageclassifier-system/pods?dryRun=All", body)
