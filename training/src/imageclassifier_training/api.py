@@ -26,7 +26,9 @@ from .searching.space import Plan, Space, class_weights
 
 if TYPE_CHECKING:
     from .comparing.board import Board
-    from .comparing.champion import Champion
+    from .comparing.champion import Champion, Nested
+    from .comparing.costs import Cost
+    from .comparing.runs import Run
     from .exploring.explore import Exploration
     from .judging.evaluate import Evaluation
     from .judging.score_table import Filled
@@ -204,12 +206,16 @@ def leaderboard(
     return ranked
 
 
-def champion(runs: PathLike | Sequence[PathLike], metric: str = "log_loss") -> Champion:
+def champion(
+    runs: PathLike | Sequence[PathLike], metric: str = "log_loss", data: Data | PathLike | None = None
+) -> Champion:
     """Choose the cheapest training that is not worse than the best one, and copy it for `export`.
 
     Args:
         runs: Folders of trainings and searches. The copy is in the folder `champion` of the first.
         metric: `log_loss` or `accuracy`.
+        data: The images of the trainings, to measure the choice by full nested cross-validation. It fits all
+            trainings again, and takes about twice their time.
 
     Returns:
         The champion; `nested` has the figures of the choice, in which no luck of the choice is left.
@@ -224,6 +230,8 @@ def champion(runs: PathLike | Sequence[PathLike], metric: str = "log_loss") -> C
     with ProgressDisplay(_err) as progress:
         measured = costs.measure_in(folders[0], found.runs, progress=progress).complete()
     chosen = choosing.choose(found.runs, metric, measured)
+    if data is not None:
+        chosen = replace(chosen, nested=_fitted_again(_data(data), folders[0], found.runs, metric, measured))
     crowning.crown(chosen, metric, measured, folders[0] / crowning.CHAMPION_FOLDER)
     return chosen
 
@@ -302,6 +310,21 @@ def score(
     if html is not None:
         write_atomically(Path(html), contact_sheet.render(Path(csv), name).encode())
     return filled
+
+
+def _fitted_again(
+    data: Data, folder: Path, runs: Sequence[Run], metric: str, measured: Mapping[str, Cost]
+) -> Nested:
+    from .comparing import costs, nested
+    from .pictures import training_data
+    from .pictures.listing import Sources
+
+    with ProgressDisplay(_err) as progress:
+        sources = Sources(training_data.choose(Path(data.path), None).training)
+        dataset = training_data.read(sources, 0, _reading(data), progress).training
+        weights = costs.weights_of(folder, runs, None if data.weights is None else Path(data.weights))
+        workspace = Workspace(folder / nested.FOLDER, data.cache, weights, progress)
+        return nested.measure(runs, dataset, workspace, metric, measured)
 
 
 def _data(data: Data | PathLike) -> Data:

@@ -7,7 +7,8 @@ the champion. Among equally fast ones it is the smallest, then the one with the 
 
 The figure of the best of many trainings is too good, because luck helped to make it the best. So the champion
 gets the figures of the choice, by nested cross-validation: for each fold, the rule chooses by the predictions
-for the other folds, and the chosen training is measured on this fold.
+for the other folds, and the chosen training is measured on this fold. `nested` does the same with trainings
+that are fitted again.
 """
 
 from __future__ import annotations
@@ -28,13 +29,16 @@ from .runs import Run
 class Nested:
     """The figures of the choice: each image is predicted by a training that was chosen without its fold.
 
-    `chosen` has the name of the training for each fold.
+    `chosen` has the name of the training for each fold. `refitted` is true if the choice for a fold was made
+    with networks that never saw the fold (`nested.measure`). Else it was made by the out-of-fold predictions
+    of the other folds, whose networks saw it.
     """
 
     accuracy: float
     accuracy_interval: tuple[float, float]
     log_loss: Estimate
     chosen: tuple[str, ...]
+    refitted: bool = False
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,14 @@ def measure_in(
 ) -> Costs:
     """Return the costs of trainings in a folder, which keeps them for the next time.
 
+    `weights` as for `weights_of`.
+    """
+    return measure(runs, folder / COSTS_FILE, weights_of(folder, runs, weights), progress)
+
+
+def weights_of(folder: Path, runs: Sequence[Run], weights: Path | None = None) -> dict[str, Path]:
+    """The weights files of the backbones of trainings in a folder, by backbone name.
+
     `weights` is a folder with the weights of backbones that are not installed (default: the random ones that
     a search in this folder wrote).
     """
@@ -64,7 +72,7 @@ def measure_in(
         elif beside.is_dir():
             with suppress(WeightsUnavailable):  # a training of another search
                 files |= weights_folder.find(beside, [name])
-    return measure(runs, folder / COSTS_FILE, files, progress)
+    return files
 
 
 def measure(

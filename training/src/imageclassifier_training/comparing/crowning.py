@@ -30,6 +30,7 @@ def crown(chosen: Champion, metric: str, costs: Mapping[str, Cost], out: Path) -
             "accuracy_interval": list(chosen.nested.accuracy_interval),
             "log_loss": chosen.nested.log_loss.mean,
             "chosen_by_fold": list(chosen.nested.chosen),
+            "refitted": chosen.nested.refitted,
         }
         training = replace(training, metrics={**training.metrics, NESTED: nested})
     out.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..judging.threshold_rule import FIXED, ThresholdRule
 from ..networks.architecture import Architecture
@@ -49,6 +50,22 @@ class Options:
     calibrate: bool = True
     seed: int = 0
     fine_tuning: FineTuning | None = None
+
+    @classmethod
+    def recorded(cls, architecture: Architecture, document: Mapping[str, Any]) -> Options:
+        """Read the options that a training of this architecture recorded."""
+        tuning = document["fine_tuning"]
+        return cls(
+            architecture,
+            views=document["views"],
+            balanced=document["balanced"],
+            folds=document["folds"],
+            repeats=document["repeats"],
+            threshold=ThresholdRule.recorded(document["threshold"]),
+            calibrate=document["calibrate"],
+            seed=document["seed"],
+            fine_tuning=FineTuning(**tuning) if tuning else None,
+        )
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class Trainer:
             parts = list(splits.folds(dataset, options.folds, options.seed + repeat))
             for fold, (training, held_out) in enumerate(parts):
                 folds[repeat, held_out] = fold
-                probabilities[repeat, held_out] = self._predict(
+                probabilities[repeat, held_out] = self.predict(
                     training, held_out, f"repeat{repeat}-fold{fold}"
                 )
                 done = repeat * len(parts) + fold + 1
@@ -79,7 +79,7 @@ class Trainer:
         Fine-tuning leaves its checkpoint, so that `cross_validate` does not do it again.
         """
         training, held_out = next(splits.folds(self.dataset, self._options.folds, self._options.seed))
-        return held_out, self._predict(training, held_out, "repeat0-fold0")
+        return held_out, self.predict(training, held_out, "repeat0-fold0")
 
     def fit_all(self) -> tuple[Learned, dict[str, Any]]:
         """Fit on all images; return what was learned, and details for the record."""
@@ -90,9 +90,10 @@ class Trainer:
         tuned = self._fine_tune(everything, "final")
         return Learned(tuned.tuner.head, tuned.deltas), {"history": tuned.history}
 
-    def _predict(
+    def predict(
         self, training: NDArray[np.int64], held_out: NDArray[np.int64], name: str
     ) -> NDArray[np.float64]:
+        """Fit on some images and predict others, both as indices; `name` is that of the checkpoint."""
         if self._options.fine_tuning is None:
             return self._fit_head(training).head.probabilities(self._features[0][held_out])
         return self._fine_tune(training, name).tuner.probabilities(self._activations, held_out)

@@ -21,6 +21,11 @@ from ..judging.threshold_rule import ThresholdRule
 from ..networks.learned import Training
 
 Interval = tuple[float, float]
+#: How the choice of the champion was measured, by whether its trainings were fitted again.
+_CHOICES = {
+    False: "choice of the champion, each fold judged by the choice on the other folds",
+    True: "choice of the champion, full nested cross-validation",
+}
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def collect(training: Training, folder: Path) -> Figures:
     if nested := training.metrics.get(NESTED):
         rows.append(
             Measured(
-                "choice of the champion, each fold judged by the choice on the other folds",
+                _CHOICES[bool(nested.get("refitted"))],
                 rows[0].images if rows else None,
                 nested["accuracy"],
                 _interval(nested["accuracy_interval"]),

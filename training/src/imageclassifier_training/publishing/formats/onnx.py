@@ -24,7 +24,8 @@ def _convert(source: Source) -> bytes:
         import tf2onnx
     except ImportError:
         raise TrainingError(_NOT_INSTALLED) from None
-    loaded = tf.saved_model.load(str(source.saved_model))  # must outlive its signature, which needs its weights
+    # Its signature needs its weights, so it must not be collected before the conversion.
+    loaded = tf.saved_model.load(str(source.saved_model))
     signature = loaded.signatures[SERVING_SIGNATURE]
     wanted = source.input
     spec = tf.TensorSpec((None, wanted.height, wanted.width, 3), tf.uint8, name=PIXELS_TENSOR)
