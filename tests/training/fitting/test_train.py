@@ -163,6 +163,21 @@ def test_fine_tuning_changes_only_the_last_blocks_and_is_restored_from_its_delta
     assert not np.array_equal(layer.get_weights()[0], original.get_weights()[0])
 
 
+def test_mixed_precision_trains_float32_weights_almost_like_float32(
+    shared_data: Path, cache: Path, run: Run, tmp_path: Path
+) -> None:
+    changes = []
+    for name, more in (("float32", []), ("bfloat16", ["--mixed-precision"])):
+        arguments = [*TUNING, "--epochs", "2", "--cache", cache, *more]
+        assert run("train", shared_data, "--out", tmp_path / name, *arguments) == 0
+        stored = arrays(tmp_path / name)
+        names = sorted(each.removeprefix("steps/") for each in stored if each.startswith("steps/"))
+        changes.append([(stored[f"steps/{each}"] * stored[f"sizes/{each}"]).ravel() for each in names])
+    exact, mixed = (np.concatenate(each) for each in changes)
+    assert not np.array_equal(exact, mixed)
+    assert exact @ mixed > 0.8 * np.linalg.norm(exact) * np.linalg.norm(mixed)  # the same direction
+
+
 def test_a_killed_training_resumes_and_ends_with_the_same_weights(
     shared_data: Path, cache: Path, run: Run, tmp_path: Path
 ) -> None:

@@ -82,6 +82,18 @@ def test_the_command_in_the_card_repeats_the_training(
             {"fine_tuning": {"blocks": None, "epochs": 3, "learning_rate": 3e-5, "patience": 0}},
             "--fine-tune all --epochs 3 --learning-rate 3e-05 --patience 0",
         ),
+        (
+            {
+                "fine_tuning": {
+                    "blocks": 2,
+                    "epochs": 1,
+                    "learning_rate": 1e-5,
+                    "patience": 2,
+                    "mixed_precision": True,
+                }
+            },
+            "--patience 2 --mixed-precision",
+        ),
     ],
 )
 def test_the_command_has_each_option(options: dict[str, object], words: str, trained: Path) -> None:

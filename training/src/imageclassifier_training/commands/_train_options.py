@@ -97,6 +97,11 @@ def _add_fine_tuning(group: Any) -> None:
         help="stop after this many epochs without improvement on a 10 %% hold-out; "
         "0 disables early stopping (default: 2)",
     )
+    group.add_argument(
+        "--mixed-precision",
+        action="store_true",
+        help="compute in bfloat16 while blocks are fine-tuned, for GPUs and CPUs that have it",
+    )
 
 
 def _add_measuring(group: Any) -> None:

@@ -161,6 +161,7 @@ def _fine_tuning(options: argparse.Namespace) -> FineTuning | None:
         epochs=options.epochs,
         learning_rate=options.learning_rate,
         patience=options.patience,
+        mixed_precision=options.mixed_precision,
     )
 
 

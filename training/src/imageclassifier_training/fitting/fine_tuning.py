@@ -22,6 +22,7 @@ from ..networks.head import Head, softmax
 from ..progress import Progress
 from .activations import Activations
 from .checkpoints import Checkpoint, State, fingerprint
+from .mixed_precision import in_bfloat16
 from .options import FineTuning
 
 _WARMUP_SHARE = 0.1
@@ -47,12 +48,19 @@ class Tuner:
         self._seed = seed
         self.blocks = keras.models.clone_model(blocks)
         self.blocks.set_weights(blocks.get_weights())
-        activations = keras.Input(blocks.input.shape[1:])
-        pooled = keras.layers.GlobalAveragePooling2D()(self.blocks(activations))
         self._dense = keras.layers.Dense(head.kernel.shape[1])
-        self._network = keras.Model(activations, self._dense(pooled))
+        self._network = self._with_head(self.blocks)
         self._dense.set_weights([head.kernel, head.bias])
+        # The network that the optimizer changes; `_network` is what is measured and saved.
+        self._trained = (
+            self._with_head(in_bfloat16(self.blocks)) if options.mixed_precision else self._network
+        )
         self._logits = tf.function(lambda batch: self._network(batch, training=False), reduce_retracing=True)
+
+    def _with_head(self, blocks: keras.Model) -> keras.Model:
+        activations = keras.Input(blocks.input.shape[1:])
+        pooled = keras.layers.GlobalAveragePooling2D(dtype="float32")(blocks(activations))
+        return keras.Model(activations, self._dense(pooled))
 
     @property
     def head(self) -> Head:
@@ -74,12 +82,12 @@ class Tuner:
         """Train, keep the weights of the best epoch, and return the losses of each epoch."""
         steps = max(1, len(examples.training) // self._options.batch)
         optimizer = self._optimizer(steps * self._options.epochs)
-        step = self._step(optimizer, self._network.trainable_variables, examples.class_weights)
+        step = self._step(optimizer, self._trained.trainable_variables, examples.class_weights)
         identity = fingerprint(
             [asdict(self._options), self._seed],
             [examples.training, examples.hold_out, *self._network.get_weights()],
         )
-        checkpoint = Checkpoint(checkpoint_file, identity, self._network, optimizer)
+        checkpoint = Checkpoint(checkpoint_file, identity, self._trained, optimizer)
         state, best = checkpoint.resume()
         writer = tf.summary.create_file_writer(str(logs))
         while state.epoch < self._options.epochs and not self._stops_early(state):
@@ -89,6 +97,8 @@ class Tuner:
                 batch = examples.activations.batch(pictures, views)
                 losses.append(step(tf.constant(batch), examples.labels[pictures]))
                 progress(f"Fine-tune ({checkpoint_file.stem}, epoch {state.epoch})", len(losses), steps)
+            if self._trained is not self._network:
+                self._network.set_weights(self._trained.get_weights())
             entry = {"epoch": state.epoch, "loss": float(np.mean([float(loss) for loss in losses]))}
             if len(examples.hold_out):
                 entry["hold_out_loss"] = self._hold_out_loss(examples)
@@ -117,7 +127,7 @@ class Tuner:
         optimizer = keras.optimizers.AdamW(
             schedule, weight_decay=self._options.weight_decay, global_clipnorm=_GRADIENT_NORM
         )
-        optimizer.build(self._network.trainable_variables)
+        optimizer.build(self._trained.trainable_variables)
         return optimizer
 
     def _step(
@@ -127,7 +137,7 @@ class Tuner:
 
         def step(batch: Any, labels: Any) -> Any:
             with tf.GradientTape() as tape:
-                logits = self._network(batch, training=True)
+                logits = self._trained(batch, training=True)
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
                 loss = tf.reduce_mean(losses * tf.gather(weights, labels))
             optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))

@@ -19,7 +19,8 @@ class FineTuning:
     The last `blocks` blocks are trained (None: all), for at most `epochs` epochs. The learning rate rises
     during the first tenth of the steps, and then falls to zero along a half cosine. The epoch with the lowest
     loss on a 10 % hold-out is kept, and training stops after `patience` epochs without improvement. With
-    patience 0 there is no hold-out, and the last epoch is kept.
+    patience 0 there is no hold-out, and the last epoch is kept. With `mixed_precision`, the blocks compute in
+    bfloat16 while they are trained; what is measured and saved computes in float32.
     """
 
     blocks: int | None
@@ -28,6 +29,7 @@ class FineTuning:
     weight_decay: float = 1e-4
     patience: int = 2
     batch: int = 32
+    mixed_precision: bool = False
 
 
 @dataclass(frozen=True)

@@ -47,4 +47,5 @@ def _fine_tuning(tuning: Any) -> list[str]:
         "--epochs", str(tuning["epochs"]),
         "--learning-rate", f"{tuning['learning_rate']:g}",
         "--patience", str(tuning["patience"]),
+        *(["--mixed-precision"] if tuning.get("mixed_precision") else []),
     ]  # fmt: skip
