@@ -149,6 +149,15 @@ def test_an_acceptable_body_gets_100_continue(shared_gateway: GatewayProcess) ->
         assert connection.recv(15) == b"HTTP/1.1 200 OK"
 
 
+def test_hundreds_of_pipelined_requests_that_need_no_thread_are_answered_one_by_one(
+    shared_gateway: GatewayProcess,
+) -> None:
+    count = 500
+    requests = b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n" * count
+    last = b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert exchange(shared_gateway.port, requests + last, end=False).count(b"HTTP/1.1 204 ") == count + 1
+
+
 def test_refused_uploads_that_continue_hold_no_thread(make_gateway: MakeGateway, model: FakeModel) -> None:
     gateway = make_gateway().start_ready(routing(model))
     with connections(gateway, 150) as uploads:

@@ -211,7 +211,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def close_if_unused(self) -> None:
         """Close the connection if it has no request in progress."""
-        if self.state in (State.FRESH, State.IDLE):
+        if self.state in (State.FRESH, State.IDLE) and not self._ahead:
             self._linger()
 
     def abort(self) -> None:
@@ -310,10 +310,19 @@ class Connection(asyncio.BufferedProtocol):
             return
         self.drop_request()
         self._enter(State.IDLE, _IDLE_SECONDS)
-        self._resume_reading()
         if self._ahead:
-            ahead, self._ahead = self._ahead, b""
-            self._received(memoryview(ahead))
+            # Not by calling it: hundreds of short requests may wait, and each would nest one level deeper.
+            asyncio.get_running_loop().call_soon(self._read_ahead)
+        else:
+            self._resume_reading()
+
+    def _read_ahead(self) -> None:
+        """Read the bytes that arrived behind the last request."""
+        if self.state is not State.IDLE:  # closed meanwhile
+            return
+        ahead, self._ahead = self._ahead, b""
+        self._resume_reading()
+        self._received(memoryview(ahead))
 
     def _linger(self) -> None:
         """Close the sending side, and give the client time to read the response and to close its side."""
