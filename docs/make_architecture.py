@@ -12,7 +12,8 @@ BEGIN, END = "<!-- made by make reference: begin {} -->\n", "<!-- made by make r
 FOLDERS = {
     "imageclassifier_operator": ("reconcile", "status", "rollout", "render", "observe", "runtime", "api"),
     "imageclassifier_gateway": (
-        "api", "http", "verify", "model_files", "versions", "fetching", "limits", "pixels", "contract",
+        "api", "http", "verify", "model_files", "versions", "fetching", "access", "limits", "pixels",
+        "contract",
     ),
     "imageclassifier_training": (
         "commands", "exploring", "searching", "publishing", "comparing", "fitting", "judging", "exporting",

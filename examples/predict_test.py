@@ -3,12 +3,14 @@
 
     python3 predict_test.py [--gateway http://localhost:8080] PICTURE...
 
-PICTURE is an image file, or its URL. Needs only Python.
+PICTURE is an image file, or its URL. Needs only Python. If the gateway needs an API key, put it into the
+environment variable IMAGECLASSIFIER_API_KEY.
 """
 
 import argparse
 import http.client
 import json
+import os
 import sys
 import urllib.error
 import urllib.request
@@ -27,6 +29,8 @@ def predict(gateway: str, picture: str, timeout_seconds: float = 30) -> dict[str
     if not gateway.lower().startswith(_SCHEMES):
         raise NoAnswerError(f"the gateway {gateway} is not a URL: it must start with http:// or https://")
     headers = {"Accept": "application/json"}
+    if key := os.environ.get("IMAGECLASSIFIER_API_KEY"):
+        headers["X-API-Key"] = key
     if picture.lower().startswith(_SCHEMES):
         body = json.dumps({"url": picture}).encode()
         headers["Content-Type"] = "application/json"

@@ -25,6 +25,8 @@ class Settings:
     """The settings of one gateway process; the defaults are for a gateway started by hand."""
 
     routing_file: Path = Path("/etc/imageclassifier/routing/routing.json")
+    #: The folder with the API keys of clients; None: requests need no key.
+    api_keys_directory: Path | None = None
     port: int = 9696
     internal_port: int = 9697
     max_image_bytes: int = 20 * 1024 * 1024
@@ -93,6 +95,11 @@ VARIABLES = (
         "the routing file: versions, their model servers, and their shares of the traffic",
         str(_DEFAULTS.routing_file),
     ),
+    Variable(
+        "GATEWAY_API_KEYS_DIRECTORY",
+        "folder with the API keys, one file for each client; with it, requests need a key",
+        "none, so that requests need no key",
+    ),
     Variable("GATEWAY_PORT", "port for clients", str(_DEFAULTS.port)),
     Variable(
         "GATEWAY_INTERNAL_PORT",
@@ -155,6 +162,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     defaults = Settings()
     return Settings(
         routing_file=Path(environment.get("GATEWAY_ROUTING_FILE") or defaults.routing_file),
+        api_keys_directory=_directory(environment.get("GATEWAY_API_KEYS_DIRECTORY", "")),
         port=_whole(environment, "GATEWAY_PORT", defaults.port, 0, 65535),
         internal_port=_whole(environment, "GATEWAY_INTERNAL_PORT", defaults.internal_port, 0, 65535),
         max_image_bytes=_whole(environment, "GATEWAY_MAX_IMAGE_BYTES", defaults.max_image_bytes, 1, 2**30),
@@ -167,6 +175,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         cache_bytes=_whole(environment, "GATEWAY_CACHE_BYTES", defaults.cache_bytes, 0, 2**40),
         drain_seconds=_number(environment, "GATEWAY_DRAIN_SECONDS", defaults.drain_seconds, 0, 600),
     )
+
+
+def _directory(text: str) -> Path | None:
+    return Path(text) if text else None
 
 
 def _number(environment: Mapping[str, str], name: str, default: float, least: float, most: float) -> float:

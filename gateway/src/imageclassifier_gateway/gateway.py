@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from .access.api_keys import ApiKeys
+from .access.key_folder import KeyFolder
 from .config import Settings
 from .contract import Contract
 from .fetching.fetcher import DEFAULT_USER_AGENT, Fetcher
@@ -37,15 +39,21 @@ class Gateway:
     fetcher: Fetcher
     shadow: ShadowSender
     admission: Admission
+    #: None: requests need no key.
+    api_keys: ApiKeys | None
     _draining: threading.Event
     _was_ready: bool = False
 
     def start(self) -> None:
-        """Start to follow the routing file."""
+        """Start to follow the API keys and the routing file."""
+        if self.api_keys is not None:
+            self.api_keys.start()
         self.watcher.start()
 
     def stop(self) -> None:
         """Stop the threads and close the connections."""
+        if self.api_keys is not None:
+            self.api_keys.stop()
         self.watcher.stop()
         self.shadow.stop()
         self.decoder.close()
@@ -62,14 +70,16 @@ class Gateway:
     def unready_reason(self) -> str | None:
         """Why this pod is not ready; None if it is ready.
 
-        The gateway is ready once it has read the contract of a serving version, and stays ready. If the model
-        fails later, the gateway answers with 503. If all gateways became unready instead, clients would get
-        no response that explains the failure.
+        The gateway is ready once it has read a valid API key, if it needs one, and the contract of a serving
+        version. It stays ready. If the model fails later, the gateway answers with 503. If all gateways
+        became unready instead, clients would get no response that explains the failure.
         """
         if self.draining:
             return "The gateway is shutting down."
         if self._was_ready:
             return None
+        if self.api_keys is not None and not self.api_keys.are_usable:
+            return self.api_keys.error
         fleet = self.watcher.fleet
         if fleet is None:
             return self.watcher.error
@@ -87,6 +97,10 @@ class Gateway:
             "revision": fleet.routing.revision if fleet else None,
             "serving": fleet.routing.serving if fleet else None,
             "routing_error": self.watcher.error,
+            "access": {
+                "needs_key": self.api_keys is not None,
+                "error": None if self.api_keys is None else self.api_keys.error,
+            },
             "versions": {},
             "shadow": None,
         }
@@ -129,6 +143,7 @@ def build_gateway(settings: Settings) -> Gateway:
         max_pixel_bytes=settings.max_pixel_bytes,
     )
     cache_bytes = settings.cache_bytes
+    keys_directory = settings.api_keys_directory
     return Gateway(
         settings=settings,
         stats=stats,
@@ -146,5 +161,6 @@ def build_gateway(settings: Settings) -> Gateway:
         admission=Admission(
             settings.max_requests_in_flight, settings.max_buffered_bytes, stats.in_flight, stats.held_bytes
         ),
+        api_keys=None if keys_directory is None else ApiKeys(KeyFolder(keys_directory), stats),
         _draining=threading.Event(),
     )

@@ -30,6 +30,17 @@ CAUSES: dict[str, Cause] = {
         "Send a picture as the body, a multipart form with pictures as files, or JSON. `/openapi.json` "
         "describes each of them.",
     ),
+    "key-missing": Cause(
+        401,
+        "An API key is needed",
+        "Send the key that you got from the owner of the gateway in the header `X-API-Key`, or as "
+        "`Authorization: Bearer KEY`. The page asks for it.",
+    ),
+    "key-refused": Cause(
+        403,
+        "The API key is not valid",
+        "Check that you sent the whole key. The owner of the gateway may have removed it: ask for a new one.",
+    ),
     "cross-site-url": Cause(
         403,
         "Pages of other sites may not send URLs",
@@ -65,6 +76,12 @@ CAUSES: dict[str, Cause] = {
         422,
         "The picture is damaged",
         "Send it again, in case the upload was cut off. If that fails, save the picture again.",
+    ),
+    "rate-limited": Cause(
+        429,
+        "Too many requests with this API key",
+        "Retry after the number of seconds in Retry-After. The owner of the gateway can raise `rate` and "
+        "`burst` of the key.",
     ),
     "headers-too-large": Cause(431, "The request's headers are too large", "Send fewer or shorter headers."),
     "unsupported-picture": Cause(

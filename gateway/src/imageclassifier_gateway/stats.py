@@ -11,6 +11,7 @@ import uuid
 from bisect import bisect_left
 from collections import Counter as Tally
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +80,11 @@ class Stats:
         self.cached_predictions = counter(
             "cached_predictions", "Pictures classified from the cache of answers, without the model."
         )
+        self.key_requests = counter(
+            "key_requests",
+            "Requests with a valid API key, by its name: accepted, or limited by its rate.",
+            ("key", "outcome"),
+        )
         self.fetches = counter("url_fetches", "Fetches of pictures from URLs, by outcome.", ("outcome",))
         stages = Histogram(
             f"{prefix}_stage_duration_seconds",
@@ -135,6 +141,12 @@ class Stats:
         self._shadowed = counter(
             "shadow", "Pictures copied to the shadow version, by outcome.", ("version", "outcome")
         )
+
+    def forget_key(self, name: str) -> None:
+        """Remove the series of an API key that does not exist any more."""
+        for outcome in ("accepted", "limited"):
+            with suppress(KeyError):
+                self.key_requests.remove(name, outcome)
 
     def answered(self, version: int, latency_seconds: float) -> None:
         """Count a request that a version answered; the latency is per picture."""

@@ -19,6 +19,7 @@ from fake_model import FakeModel
 from gateway_process import GatewayProcess
 from gateway_process import request as http_request
 from gateway_testbed import picture, routing
+from key_secret import KeySecret, entry
 
 pytestmark = pytest.mark.browser
 
@@ -273,6 +274,46 @@ def test_it_fits_a_phone_and_a_screen_in_light_and_dark(open_page: Any, width: i
     ground = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     red = int(ground.removeprefix("rgb(").split(",")[0])
     assert (red < 128) == (scheme == "dark")
+
+
+def test_the_page_asks_for_an_api_key_once_and_keeps_it_for_its_tab(
+    open_page: Any, make_gateway: Callable[..., GatewayProcess], model: FakeModel, tmp_path: Path
+) -> None:
+    secret = KeySecret(tmp_path / "keys", app=entry("key-of-app"))
+    gateway = make_gateway(GATEWAY_API_KEYS_DIRECTORY=str(secret.folder)).start_ready(routing(model))
+    page = open_page(gateway)
+    field = page.locator("#api-key")
+    expect(field).to_be_hidden()
+    deliver(page, "drop", "red")
+    expect(page.get_by_label("This classifier needs an API key")).to_be_focused()
+    page.keyboard.type("clé")
+    page.keyboard.press("Enter")
+    assert "letters, digits and signs" in field.evaluate("field => field.validationMessage")
+    field.fill("wrong")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_label("The API key is not valid. Enter another one")).to_be_focused()
+    page.keyboard.type("key-of-app")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="It's a pizza!")).to_be_visible()
+    expect(field).to_be_hidden()
+    page.reload()
+    page.locator("#files").set_input_files([file("blue", "sea.jpg"), file("red", "pizza.jpg")])
+    expect(page.get_by_role("article").get_by_role("listitem")).to_have_count(4)
+    assert page.evaluate("localStorage.length") == 0, "a key outlives its tab"
+
+
+def test_pictures_that_are_chosen_while_the_page_asks_replace_those_that_wait(
+    open_page: Any, make_gateway: Callable[..., GatewayProcess], model: FakeModel, tmp_path: Path
+) -> None:
+    secret = KeySecret(tmp_path / "keys", app=entry("key-of-app"))
+    gateway = make_gateway(GATEWAY_API_KEYS_DIRECTORY=str(secret.folder)).start_ready(routing(model))
+    page = open_page(gateway)
+    deliver(page, "drop", "blue")
+    deliver(page, "drop", "red")
+    page.get_by_label("This classifier needs an API key").fill("key-of-app")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("heading", name="It's a pizza!")).to_be_visible()
+    assert 'key_requests_total{key="app",outcome="accepted"} 1.0' in gateway.metrics()
 
 
 def test_an_unreachable_gateway_is_reported(open_page: Any) -> None:

@@ -247,6 +247,18 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"gateway": {"urls": {"allowedHosts": ["example.org", "example.org"]}}},
         "Duplicate value",
     ),
+    "authentication that names nothing": (
+        {"gateway": {"authentication": {}}},
+        "authentication has no apiKeys, so the gateway would be open",
+    ),
+    "API keys without a Secret": (
+        {"gateway": {"authentication": {"apiKeys": {}}}},
+        "spec.gateway.authentication.apiKeys.secretName: Required value",
+    ),
+    "a Secret with a name that no Secret can have": (
+        {"gateway": {"authentication": {"apiKeys": {"secretName": "Pizza_Keys"}}}},
+        "The name of the Secret is invalid",
+    ),
     "an origin with a final slash": (
         {"gateway": {"cors": {"allowedOrigins": ["https://app.example.org/"]}}},
         "Use a scheme and a host in lower case",

@@ -97,6 +97,11 @@ def test_the_directory_in_a_volume_is_the_models_name_unless_said() -> None:
             "minReplicas (3) is greater",
         ),
         ({"replicas": 0}, "set spec.stopped to true"),
+        ({"gateway": {"authentication": {}}}, "Set apiKeys.secretName, or remove authentication"),
+        (
+            {"gateway": {"authentication": {"apiKeys": {}}}},
+            "Set apiKeys.secretName, or remove authentication",
+        ),
         ({"serving": {"resources": {"requests": {"cpu": "fast"}}}}, "fast is not a quantity"),
         (
             {"serving": {"resources": {"limits": {"cpu": "1Ki"}}, "batching": {}}},

@@ -16,7 +16,7 @@ from imageclassifier_operator.observe.gateway_intervals import (
     PROBE_SECONDS,
     RETRY_SECONDS,
 )
-from imageclassifier_operator.observe.types import GatewayReport, VersionReport
+from imageclassifier_operator.observe.types import AccessReport, GatewayReport, VersionReport
 
 WELL = GatewayReport("s", 4, {1: VersionReport(ready=True)})
 LOST = GatewayReport("s", 4, {1: VersionReport(ready=False, error="no contract")})
@@ -35,7 +35,7 @@ def probe(health: GatewayHealth, now: float, reports: Mapping[str, GatewayReport
 def health() -> GatewayHealth:
     """Of one gateway and one model server, probed once."""
     health = GatewayHealth()
-    health.observe_ready_pods(pods("gateway", "server"), 0.0)
+    health.observe_pods(pods("gateway", "server"), 0.0)
     probe(health, 0.0, {"gateway": WELL})
     return health
 
@@ -55,11 +55,11 @@ def test_a_healthy_gateway_is_probed_at_the_longest_interval(health: GatewayHeal
 def test_after_a_change_of_pods_the_probe_follows_the_gateways_detection(
     health: GatewayHealth, ready: tuple[str, ...]
 ) -> None:
-    health.observe_ready_pods(pods("gateway", "server"), 10.0)
+    health.observe_pods(pods("gateway", "server"), 10.0)
     assert health.next_probe_at == PROBE_SECONDS
-    health.observe_ready_pods(pods(*ready), 20.0)
+    health.observe_pods(pods(*ready), 20.0)
     assert health.next_probe_at == 20.0 + DETECTION_SECONDS
-    health.observe_ready_pods(pods(*ready), 22.0)
+    health.observe_pods(pods(*ready), 22.0)
     assert health.next_probe_at == 20.0 + DETECTION_SECONDS
 
 
@@ -128,3 +128,15 @@ def test_a_gateway_without_routing_cannot_use_the_version(health: GatewayHealth)
     for now in (10.0, 10.0 + FAILURE_SECONDS):
         probe(health, now, {"gateway": GatewayReport("s", 0, routing_error="schema 2 is not known")})
     assert last_report(health, 13.0) == (False, "schema 2 is not known")
+
+
+def test_a_report_on_the_api_keys_counts_at_once_and_until_the_next_one(health: GatewayHealth) -> None:
+    found_before = health.findings(1, 0.0)
+    broken = AccessReport(needs_key=True, error="The entry 'shop' has 0 keys.")
+    probe(health, 10.0, {"gateway": GatewayReport("s", 4, WELL.versions, access=broken)})
+    assert health.access["gateway"] == broken
+    assert health.findings(1, 10.0) != found_before
+    probe(health, 20.0, NO_ANSWER)
+    assert health.access["gateway"] == broken
+    probe(health, 30.0, {"gateway": WELL})
+    assert health.findings(1, 30.0) == found_before

@@ -151,6 +151,22 @@ def test_a_volume_that_cannot_be_mounted_is_reported_from_the_events():
     assert diagnose([pod(ready=True)], events=[event]) is None
 
 
+@pytest.mark.parametrize(
+    ("missing", "advice"),
+    [
+        ('secret "pizza-keys" not found', "Create the Secret pizza-keys, or correct its name in the spec."),
+        ('configmap "labels" not found', "Create the ConfigMap labels, or correct its name in the spec."),
+    ],
+)
+def test_a_missing_secret_or_config_map_is_named_with_what_to_do(missing, advice):
+    event = {
+        "involvedObject": {"kind": "Pod", "name": "pizza-serving-v2-abc"},
+        "reason": "FailedMount",
+        "message": f'MountVolume.SetUp failed for volume "api-keys" : {missing}',
+    }
+    assert diagnose([pod()], events=[event]).message.endswith(f"{missing}. {advice}")
+
+
 STARTED = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
 
 

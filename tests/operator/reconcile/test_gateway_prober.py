@@ -115,10 +115,15 @@ def test_a_gateway_on_another_routing_revision_starts_one(world: World) -> None:
     assert world.probe(30)
 
 
-def test_only_ready_gateways_are_probed() -> None:
-    world = World(gateway_pod("ready"), gateway_pod("starting", ready=False))
+def test_gateways_are_probed_when_their_container_answers_and_only_ready_ones_may_not_be_silent() -> None:
+    broken = gateway_pod("broken", ready=False)
+    broken["status"]["containerStatuses"] = [{"started": True, "state": {"running": {}}}]
+    world = World(gateway_pod("ready"), gateway_pod("starting", ready=False), broken)
     world.probe(0)
-    assert world.gateways.asked == ["ready"]
+    assert sorted(world.gateways.asked) == ["broken", "ready"]
+    world.gateways.report = None
+    world.probe(30)
+    assert world.memory.gateway_health.silent_since.keys() == {"ready"}
 
 
 async def looks(prober: GatewayProber, times: int) -> None:

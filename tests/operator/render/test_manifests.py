@@ -298,3 +298,20 @@ def test_the_origins_that_may_use_the_gateway_are_its_setting() -> None:
     allowed = environment("everything")["GATEWAY_CORS_ALLOWED_ORIGINS"]
     assert allowed == "https://app.example.org,http://localhost:3000"
     assert "GATEWAY_CORS_ALLOWED_ORIGINS" not in environment("smallest")
+
+
+def test_a_gateway_that_needs_api_keys_cannot_start_without_their_secret() -> None:
+    template = all_children(SPECS["everything"])["Deployment", "pizza-gateway"]["spec"]["template"]
+    pod = template["spec"]
+    [volume] = [volume for volume in pod["volumes"] if volume["name"] == "api-keys"]
+    assert volume["secret"] == {"secretName": "pizza-keys"}, "an optional Secret could be missing"
+    [mount] = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] == "api-keys"]
+    environment = {entry["name"]: entry.get("value") for entry in pod["containers"][0]["env"]}
+    assert environment["GATEWAY_API_KEYS_DIRECTORY"] == mount["mountPath"]
+    assert template["metadata"]["annotations"] == {names.ANNOTATION_ACCESS: "APIKey"}
+    assert (
+        "annotations"
+        not in (
+            all_children(SPECS["smallest"])["Deployment", "pizza-gateway"]["spec"]["template"]["metadata"]
+        )
+    )

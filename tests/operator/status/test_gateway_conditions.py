@@ -6,13 +6,15 @@ import pytest
 
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.types import (
+    AccessReport,
     GatewayReport,
     GatewaySnapshot,
     Problem,
 )
 from imageclassifier_operator.rollout.state import Phase
 from imageclassifier_operator.status.conditions import conditions
-from status_examples import GOAL, NOT_READ, STATES, WELL, gateways, reported, well
+from imageclassifier_operator.status.document import status
+from status_examples import FACTS, GOAL, NOT_READ, STATES, WELL, gateways, reported, well
 
 
 @pytest.mark.parametrize("words", [(NOT_READ,), (NOT_READ, NOT_READ), (None, NOT_READ)])
@@ -79,3 +81,66 @@ def test_a_missing_acknowledgement_is_reported_with_its_cause(report, words):
     ready = next(c for c in conditions(GOAL, state, seen) if c.type == "Ready")
     assert ready.reason is Reason.AWAITING_GATEWAYS
     assert f"Gateway pod g has not acknowledged routing revision 7{words}" in ready.message
+
+
+BROKEN = AccessReport(needs_key=True, error="The entry 'shop' has 0 keys; it must have 1 to 8.")
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_broken_api_keys_are_reported_with_the_entry_and_what_to_correct(complete):
+    """A gateway that was ready before stays so; one that has just started does not answer its probe."""
+    not_answering = Problem(Reason.NOT_ANSWERING, "Container gateway runs but fails its readiness probe.")
+    seen = replace(
+        well(2),
+        gateways=(GatewaySnapshot("g", ready=complete, wants_key=True, access=BROKEN),),
+        gateways_complete=complete,
+        gateway_problem=None if complete else not_answering,
+    )
+    found = {c.type: c for c in conditions(GOAL, STATES[Phase.STABLE], seen)}
+    for condition in ("Ready", "GatewayReady"):
+        assert (found[condition].holds, found[condition].reason) == (False, Reason.API_KEYS_UNUSABLE)
+        assert (
+            "Gateway pod g cannot use all API keys: The entry 'shop' has 0 keys; it must have 1 to 8. "
+            "Correct the Secret in spec.gateway.authentication.apiKeys."
+        ) in found[condition].message
+    assert found["Available"].holds is complete
+
+
+def test_a_worse_problem_of_the_gateways_pods_comes_before_their_api_keys():
+    seen = replace(
+        well(2),
+        gateways=(GatewaySnapshot("g", ready=False, wants_key=True, access=BROKEN),),
+        gateways_complete=False,
+        gateway_problem=Problem(Reason.VOLUME_FAILED, "Pod h cannot mount a volume."),
+    )
+    assert reported(STATES[Phase.STABLE], seen)["GatewayReady"] == (False, Reason.VOLUME_FAILED)
+
+
+def test_a_gateway_whose_image_ignores_api_keys_is_reported_as_open():
+    old = GatewaySnapshot("g", ready=True, wants_key=True, access=AccessReport())
+    seen = replace(well(2), gateways=(old,))
+    found = {c.type: c for c in conditions(GOAL, STATES[Phase.STABLE], seen)}
+    assert found["Available"].holds
+    assert found["GatewayReady"].reason is Reason.API_KEYS_UNUSABLE
+    assert "Gateway pod g is open to everybody" in found["Ready"].message
+
+
+CLOSED = GatewaySnapshot("closed", ready=True, wants_key=True, access=AccessReport(needs_key=True))
+STARTING = GatewaySnapshot("starting", ready=False, wants_key=True)
+OPEN = GatewaySnapshot("open", ready=True, access=AccessReport())
+IGNORES = GatewaySnapshot("ignores", ready=True, wants_key=True, access=AccessReport())
+
+
+@pytest.mark.parametrize(
+    ("gateways", "access"),
+    [
+        ((), None),
+        ((OPEN,), "Open"),
+        ((CLOSED, STARTING), "APIKey"),
+        ((CLOSED, OPEN), "Open"),
+        ((CLOSED, IGNORES), "Open"),
+    ],
+)
+def test_the_status_says_that_the_gateways_are_open_while_any_of_them_is(gateways, access):
+    seen = replace(well(2), gateways=gateways)
+    assert status(FACTS, GOAL, STATES[Phase.STABLE], seen).get("access") == access

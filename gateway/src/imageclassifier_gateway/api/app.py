@@ -15,6 +15,7 @@ from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
+from ..access.api_keys import KEY_NAME
 from ..gateway import Gateway
 from ..http.access_log import Trace, log_access, request_id_of
 from ..http.refusals import SAFETY_HEADERS, problem_document
@@ -133,6 +134,8 @@ def _log(trace: Trace, asked: Request, response: Response, rule: str) -> None:
         "response_bytes": response.calculate_content_length(),
         "request_id": trace.request_id,
     }
+    if key_name := asked.environ.get(KEY_NAME):
+        fields["key"] = key_name
     if trace.traceparent:
         fields["trace_id"] = trace.traceparent.split("-")[1]
     log_access(fields | trace.log_fields)

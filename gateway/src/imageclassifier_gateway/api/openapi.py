@@ -7,6 +7,7 @@ from imageclassifier_gateway import __version__
 from ..config import Settings
 from .openapi_responses import answer, file, get, problems
 from .openapi_schemas import Json, ref, schemas
+from .openapi_security import require_keys
 
 _PREDICT_CAUSES = (
     "bad-request", "body-too-slow", "too-large", "not-a-picture", "compressed-body", "broken-picture",
@@ -20,7 +21,7 @@ _MODEL_CAUSES = (
 
 def openapi_document(settings: Settings) -> Json:
     """The OpenAPI 3.1 document for a gateway with these limits."""
-    return {
+    document: Json = {
         "openapi": "3.1.0",
         "info": {
             "title": "ImageClassifier gateway",
@@ -45,6 +46,9 @@ def openapi_document(settings: Settings) -> Json:
         },
         "components": {"schemas": schemas(settings), "headers": _HEADERS},
     }
+    if settings.api_keys_directory is not None:
+        require_keys(document)
+    return document
 
 
 _MODEL: Json = {

@@ -42,7 +42,7 @@ def problems(causes: Iterable[str]) -> Json:
     responses: Json = {}
     for status, texts in sorted(titles.items()):
         headers = {**_REQUEST_ID, "Link": {"$ref": "#/components/headers/Help"}}
-        if status == 503:
+        if status in (429, 503):
             headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
         responses[str(status)] = {
             "description": ". ".join(texts) + ".",

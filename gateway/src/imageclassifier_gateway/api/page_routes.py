@@ -23,11 +23,12 @@ def page_routes(gateway: Gateway) -> Blueprint:
     """The routes of the page, of `/problems` and of `/openapi.json`."""
     blueprint = Blueprint("page", __name__)
     document = json.dumps(openapi_document(gateway.settings))
+    needs_key = "false" if gateway.api_keys is None else "true"
     folder = resources.files(__package__) / "page"
     for path, (name, mimetype) in _PAGE_FILES.items():
-        content = (folder / name).read_bytes()
+        content = (folder / name).read_text(encoding="utf-8").replace("{{needs_key}}", needs_key)
 
-        def serve(content: bytes = content, mimetype: str = mimetype) -> Response:
+        def serve(content: str = content, mimetype: str = mimetype) -> Response:
             return Response(content, mimetype=mimetype, headers={"Cache-Control": "no-cache"})
 
         blueprint.add_url_rule(f"/{path}", name.replace(".", "-"), serve)

@@ -59,6 +59,8 @@ class Request:
     """When its first byte arrived, in monotonic seconds. The request's deadline counts from here."""
     peer: str
     ticket: Ticket
+    key_name: str = ""
+    """The name of its API key; empty if it needs none."""
 
 
 class Server(Protocol):
@@ -81,6 +83,9 @@ class Server(Protocol):
 
     def release(self, count_bytes: int) -> None:
         """Release memory that `make_room` reserved."""
+
+    def check_key(self, head: RequestHead) -> str:
+        """The name of the request's API key; empty if it needs none. Raises Problem."""
 
     def wants_body(self, head: RequestHead) -> bool:
         """Whether to read the body: False when the server refuses the request by its head alone."""
@@ -112,6 +117,7 @@ class Connection(asyncio.BufferedProtocol):
         self._parser: RequestParser | None = None
         self._ticket: Ticket | None = None
         self._first_byte_at = 0.0
+        self._key_name = ""
         self._ahead = b""
         self._keep = False
         self._writing_paused = False
@@ -238,6 +244,11 @@ class Connection(asyncio.BufferedProtocol):
                 return
             self._ticket = self._server.open_ticket()
             parser.start_body(self._server.max_body_bytes, self)
+            try:
+                self._key_name = self._server.check_key(parser.head)
+            except Problem:
+                self._skip_body(data)
+                raise
         if data and not parser.complete:
             data = parser.feed_body(data)
         if parser.complete:
@@ -252,6 +263,13 @@ class Connection(asyncio.BufferedProtocol):
         self._enter(State.BODY, self._first_byte_at + self._server.timeout_seconds - time.monotonic())
         if head.expects_continue:
             self._transport.write(_CONTINUE)
+
+    def _skip_body(self, data: memoryview) -> None:
+        """Skip a body that arrived together with its head, so that the connection can be kept."""
+        assert self._parser is not None
+        if data and not self._parser.complete:
+            data = self._parser.feed_body(data)
+        self._ahead = bytes(data) if self._parser.complete else b""
 
     def receive(self, count_bytes: int) -> None:
         """Reserve memory for bytes of the body (the budget of RequestParser). Raises Problem."""
@@ -271,7 +289,8 @@ class Connection(asyncio.BufferedProtocol):
         self._pause_reading()
         self._release()
         peer = self._transport.get_extra_info("peername")
-        request = Request(parser.head, parser.body, self._first_byte_at, peer[0] if peer else "", ticket)
+        address = peer[0] if peer else ""
+        request = Request(parser.head, parser.body, self._first_byte_at, address, ticket, self._key_name)
         self._enter(State.WORKING, None)
         self._server.answer(self, request)
         self._ticket = None  # the server closes it when the request thread has ended

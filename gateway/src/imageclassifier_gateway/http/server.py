@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+from ..access.api_keys import KEY_NAME
 from ..gateway import Gateway
 from ..limits.admission import ARRIVED, FIRST_BYTE_AT, TICKET, Ticket
 from ..problems import Problem, internal_error
@@ -124,6 +125,12 @@ class HttpServer:
         """Release bytes that `make_room` reserved."""
         self._connections.release(count_bytes)
 
+    def check_key(self, head: RequestHead) -> str:
+        """The name of the request's API key; empty if it needs none. Raises Problem."""
+        if self._gateway.api_keys is None or (head.method, head.target) == ("OPTIONS", b"*"):
+            return ""
+        return self._gateway.api_keys.check(head.method, split_target(head.target)[0], head.values)
+
     def wants_body(self, head: RequestHead) -> bool:
         """Whether a route accepts the method and the path."""
         return self._wants_body(head.method, split_target(head.target)[0])
@@ -152,7 +159,12 @@ class HttpServer:
             request.body,
             request.peer,
             self._gateway.settings.port,
-            {TICKET: request.ticket, FIRST_BYTE_AT: request.first_byte_at, ARRIVED: time.monotonic()},
+            {
+                TICKET: request.ticket,
+                FIRST_BYTE_AT: request.first_byte_at,
+                ARRIVED: time.monotonic(),
+                KEY_NAME: request.key_name,
+            },
         )
         request.ticket.take_place()
         self._threads.submit(self._work, connection, request, environ)

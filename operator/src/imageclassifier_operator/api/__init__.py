@@ -10,6 +10,7 @@ from imageclassifier_operator.api.dataset import (
 )
 from imageclassifier_operator.api.errors import InvalidSpec
 from imageclassifier_operator.api.gateway import (
+    Access,
     GatewayCors,
     GatewayIngress,
     GatewayService,
@@ -39,6 +40,7 @@ from imageclassifier_operator.api.serving import Batching, ServingSettings
 __all__ = [
     "Acceptance",
     "AcceptanceCase",
+    "Access",
     "Autoscaling",
     "Batching",
     "ConfigMapKey",

@@ -1,9 +1,11 @@
 """`spec.gateway`: how the gateway runs, and how users reach it."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Self
 
 from imageclassifier_operator.api.autoscaling import Autoscaling
+from imageclassifier_operator.api.errors import InvalidSpec
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.model_source import secret_names
 from imageclassifier_operator.api.serving import canonical_resources
@@ -12,6 +14,13 @@ GATEWAY_RESOURCES: Json = {
     "requests": {"cpu": "50m", "memory": "192Mi"},
     "limits": {"cpu": "1", "memory": "512Mi"},
 }
+
+
+class Access(StrEnum):
+    """Who may use the gateway, as in `status.access`."""
+
+    OPEN = "Open"
+    API_KEY = "APIKey"
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,8 @@ class GatewaySettings:
     ingress: GatewayIngress | None = None
     urls: GatewayUrls = field(default_factory=GatewayUrls)
     cors: GatewayCors = field(default_factory=GatewayCors)
+    api_keys_secret: str | None = None
+    """The Secret with the API keys of clients; None: everybody may use the gateway."""
     max_image_bytes: int = 20_971_520
     cache_bytes: int = 0
     timeout_seconds: int = 10
@@ -117,7 +128,24 @@ class GatewaySettings:
             ingress=None if ingress is None else GatewayIngress.parse(ingress),
             urls=GatewayUrls.parse(gateway.get("urls") or {}),
             cors=GatewayCors.parse(gateway.get("cors") or {}),
+            api_keys_secret=_api_keys_secret(gateway.get("authentication")),
             max_image_bytes=gateway.get("maxImageBytes", cls.max_image_bytes),
             cache_bytes=gateway.get("cacheBytes", cls.cache_bytes),
             timeout_seconds=gateway.get("timeoutSeconds", cls.timeout_seconds),
         )
+
+
+def _api_keys_secret(authentication: Json | None) -> str | None:
+    """The Secret in `spec.gateway.authentication`. Raises InvalidSpec if it names none.
+
+    The CRD refuses that too. A gateway must not be open by mistake.
+    """
+    if authentication is None:
+        return None
+    secret = (authentication.get("apiKeys") or {}).get("secretName")
+    if not secret:
+        raise InvalidSpec(
+            "spec.gateway.authentication names no Secret. Set apiKeys.secretName, or remove authentication "
+            "to let everybody use the gateway."
+        )
+    return str(secret)

@@ -32,6 +32,7 @@ ANNOTATION_SERVED_VERSION = f"{GROUP}/served-version"
 ANNOTATION_HAS_SERVED = f"{GROUP}/has-served"
 ANNOTATION_POD_HASH = f"{GROUP}/pod-hash"
 ANNOTATION_PLAN = f"{GROUP}/plan.json"
+ANNOTATION_ACCESS = f"{GROUP}/access"
 ANNOTATION_MODEL_CONFIG = f"{GROUP}/models.config"
 ANNOTATION_BATCHING_CONFIG = f"{GROUP}/batching.config"
 

@@ -58,6 +58,11 @@ class Reason(StrEnum):
         "The operator gets no answer from a ready gateway pod, so it cannot tell whether the version answers "
         "requests. The condition is Unknown.",
     )
+    API_KEYS_UNUSABLE = (
+        "ApiKeysUnusable",
+        "The Secret with the API keys has an invalid entry or none, or the image of a gateway is too old for "
+        "API keys.",
+    )
     NO_READY_PODS = "NoReadyPods", "The serving version has no ready pod."
     # Pods that do not become ready.
     IMAGE_PULL_FAILED = "ImagePullFailed", "The node cannot pull a container's image."

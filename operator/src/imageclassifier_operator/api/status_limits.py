@@ -10,6 +10,7 @@ from typing import Any
 MAX_CHARACTERS: Mapping[str, int] = {
     "phase": 64,
     "selector": 1024,
+    "access": 64,
     "url": 1024,
     "modelDigest": 512,
     "shadow.confusion[].serving": 255,

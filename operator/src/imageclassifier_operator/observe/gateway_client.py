@@ -15,6 +15,7 @@ import aiohttp
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.observe.types import (
+    AccessReport,
     Counters,
     GatewayReport,
     ShadowReport,
@@ -112,6 +113,7 @@ def parse_report(document: Json) -> GatewayReport:
         start_id=document["start_id"],
         revision=int(document["revision"] or 0),
         routing_error=_text(document.get("routing_error")),
+        access=_access(document.get("access") or {}),
         versions={int(version): _version(report) for version, report in document["versions"].items()},
         shadow=None
         if not shadow
@@ -131,6 +133,11 @@ def parse_report(document: Json) -> GatewayReport:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
+
+
+def _access(report: Json) -> AccessReport:
+    """A gateway of an earlier release sends no report on access, and is open."""
+    return AccessReport(bool(report.get("needs_key")), _text(report.get("error")))
 
 
 def _version(report: Json) -> VersionReport:

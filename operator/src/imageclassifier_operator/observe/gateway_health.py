@@ -15,15 +15,17 @@ from imageclassifier_operator.observe.gateway_intervals import (
     PROBE_SECONDS,
     RETRY_SECONDS,
 )
-from imageclassifier_operator.observe.types import GatewayReport, VersionReport
+from imageclassifier_operator.observe.types import AccessReport, GatewayReport, VersionReport
 
 FAILURE_SECONDS = 3.0
 """An error counts when it has lasted this long."""
 SILENCE_SECONDS = 15.0
 """A gateway whose probes have had no answer for this long is not observed any more."""
 
-Finding = tuple[str, tuple[bool, str | None] | None, bool]
-"""The uid of a gateway's pod, whether it is ready and its error if it has a report, whether it is silent."""
+Finding = tuple[str, tuple[bool, str | None] | None, bool, AccessReport | None]
+"""The uid of a gateway's pod, whether it is ready and its error if it has a report, whether it is silent, and
+its report on access.
+"""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class LastReport:
 
 @dataclass(frozen=True)
 class Probe:
-    """One probe of all gateways: whom it asked, by the uids of ready pods, and the reports that came back."""
+    """One probe of all gateways: which ready pods it asked, by uid, and the reports that came back."""
 
     version: int
     asked: frozenset[str]
@@ -50,6 +52,7 @@ class GatewayHealth:
     """The last report of each gateway of one ImageClassifier, by the uid of its pod."""
 
     last_reports: dict[str, LastReport] = field(default_factory=dict)
+    access: dict[str, AccessReport] = field(default_factory=dict)
     silent_since: dict[str, float] = field(default_factory=dict)
     """The ready gateways that did not answer the last probe, and since when they have not."""
     next_probe_at: float = 0.0
@@ -57,18 +60,19 @@ class GatewayHealth:
     """The status reports a failure of the gateways already, so that the first finding of one counts at once.
     Otherwise a change of leaders would hide the failure for a moment.
     """
-    _ready: frozenset[str] = frozenset()
+    _answering: frozenset[str] = frozenset()
 
-    def observe_ready_pods(self, ready: Iterable[Json], now: float) -> None:
-        """Record which pods, of the gateways and of the version's model servers, are ready now."""
-        uids = frozenset(pod["metadata"]["uid"] for pod in ready)
-        if uids != self._ready:
-            self._ready = uids
+    def observe_pods(self, answering: Iterable[Json], now: float) -> None:
+        """Record which pods, of the gateways and of the version's model servers, can answer now."""
+        uids = frozenset(pod["metadata"]["uid"] for pod in answering)
+        if uids != self._answering:
+            self._answering = uids
             self.next_probe_at = min(self.next_probe_at, now + DETECTION_SECONDS)
 
     def forget_other_pods(self, existing: set[str]) -> None:
         """Keep what is known of these pods only."""
         self.last_reports = {uid: last for uid, last in self.last_reports.items() if uid in existing}
+        self.access = {uid: report for uid, report in self.access.items() if uid in existing}
         self.silent_since = {uid: since for uid, since in self.silent_since.items() if uid in existing}
 
     def record(self, probe: Probe, jitter: float = 1.0) -> None:
@@ -82,6 +86,7 @@ class GatewayHealth:
         self.next_probe_at = probe.now + self._seconds_until_next_probe(probe.version, probe.now, jitter)
 
     def _record(self, uid: str, gateway: GatewayReport, probe: Probe) -> None:
+        self.access[uid] = gateway.access
         report, before = gateway.versions.get(probe.version), self.last_reports.get(uid)
         if report is None and gateway.routing_error is not None:
             report = VersionReport(ready=False, error=gateway.routing_error)
@@ -107,8 +112,13 @@ class GatewayHealth:
     def findings(self, version: int, now: float) -> frozenset[Finding]:
         """Everything that counts now, to be compared with what counted before."""
         return frozenset(
-            (uid, None if report is None else (report.ready, report.error), self.is_silent(uid, now))
-            for uid in self.last_reports.keys() | self.silent_since.keys()
+            (
+                uid,
+                None if report is None else (report.ready, report.error),
+                self.is_silent(uid, now),
+                self.access.get(uid),
+            )
+            for uid in self.last_reports.keys() | self.silent_since.keys() | self.access.keys()
             for report in (self.report_on(uid, version, now),)
         )
 

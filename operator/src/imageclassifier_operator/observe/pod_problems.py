@@ -102,6 +102,16 @@ def is_ready(pod: Json) -> bool:
     return has_ready_condition(pod) and not _is_terminating(pod)
 
 
+def can_answer(pod: Json) -> bool:
+    """Whether the pod is ready, or a container of it runs and has passed its startup probe."""
+    if is_ready(pod):
+        return True
+    containers = (pod.get("status") or {}).get("containerStatuses") or ()
+    return not _is_terminating(pod) and any(
+        container.get("started") and "running" in (container.get("state") or {}) for container in containers
+    )
+
+
 def has_ready_condition(pod: Json) -> bool:
     """Whether the pod answers requests. A terminating pod may still do so."""
     return condition(pod, "Ready", "True") is not None
@@ -194,11 +204,18 @@ def _volume_problems(events: Iterable[Json], pods: set[str]) -> Iterator[Problem
         about = event.get("involvedObject") or {}
         mounting = event.get("reason") in ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
         if mounting and about.get("kind") == "Pod" and about.get("name") in pods:
+            detail = one_line(event.get("message"))
             yield Problem(
                 Reason.VOLUME_FAILED,
-                f"Pod {about['name']} cannot mount a volume: {one_line(event.get('message'))}. Check that "
-                "the volume exists and that the pod's node can reach it.",
+                f"Pod {about['name']} cannot mount a volume: {detail}. {_volume_advice(detail)}",
             )
+
+
+def _volume_advice(detail: str) -> str:
+    if missing := re.search(r'\b(secret|configmap) "([^"]+)" not found', detail):
+        kind = {"secret": "Secret", "configmap": "ConfigMap"}[missing[1]]
+        return f"Create the {kind} {missing[2]}, or correct its name in the spec."
+    return "Check that the volume exists and that the pod's node can reach it."
 
 
 def _refused(owner: str, message: str | None) -> Problem:

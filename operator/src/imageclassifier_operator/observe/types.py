@@ -73,6 +73,14 @@ class ShadowReport:
 
 
 @dataclass(frozen=True)
+class AccessReport:
+    """Who may use a gateway. `needs_key`: only with an API key. `error`: what is wrong with the keys."""
+
+    needs_key: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True)
 class GatewayReport:
     """The response of one gateway process to `GET /rollout`."""
 
@@ -81,6 +89,7 @@ class GatewayReport:
     versions: Mapping[int, VersionReport] = field(default_factory=dict)
     shadow: ShadowReport | None = None
     routing_error: str | None = None
+    access: AccessReport = AccessReport()
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,7 @@ class GatewaySnapshot:
 
     `report` is None when the gateway was not polled or did not answer. `serving` is its last report on the
     serving version. `silent`: it has not answered probes for so long that this report is too old.
+    `wants_key`: its pod was made to need API keys. `access`: its last report on that; None without one.
     """
 
     pod: str
@@ -96,6 +106,18 @@ class GatewaySnapshot:
     report: GatewayReport | None = None
     serving: VersionReport | None = None
     silent: bool = False
+    wants_key: bool = False
+    access: AccessReport | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody may use the gateway."""
+        return not self.wants_key or self.ignores_keys
+
+    @property
+    def ignores_keys(self) -> bool:
+        """Whether the gateway is open although it was made to need API keys: its image is too old."""
+        return self.wants_key and self.access is not None and not self.access.needs_key
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from imageclassifier_operator.api.kinds import PODS
 from imageclassifier_operator.observe.gateway_client import GatewayClient
 from imageclassifier_operator.observe.gateway_health import Probe
 from imageclassifier_operator.observe.objects import Objects
-from imageclassifier_operator.observe.pod_problems import is_ready
+from imageclassifier_operator.observe.pod_problems import can_answer, is_ready
 from imageclassifier_operator.reconcile.memory import Memory
 from imageclassifier_operator.runtime.cache import Cache
 from imageclassifier_operator.runtime.work_queue import Key, WorkQueue
@@ -81,12 +81,13 @@ class GatewayProber:
         if memory is None or memory.state is None or memory.state.serving is None:
             return
         version = memory.state.serving.version
-        pods = [pod for pod in self._gateway_pods(key) if is_ready(pod)]
+        pods = [pod for pod in self._gateway_pods(key) if can_answer(pod)]
         reports = await self._gateways.fetch_reports(pods)
+        # One that is not ready reports why, but may be silent.
+        asked = frozenset(pod["metadata"]["uid"] for pod in pods if is_ready(pod))
         metrics.GATEWAY_PROBES.labels("answered").inc(len(reports))
-        metrics.GATEWAY_PROBES.labels("silent").inc(len(pods) - len(reports))
+        metrics.GATEWAY_PROBES.labels("silent").inc(len(asked - reports.keys()))
         acknowledged_before = dict(memory.acknowledged)
-        asked = frozenset(pod["metadata"]["uid"] for pod in pods)
         memory.record_probe(Probe(version, asked, reports, self._clock()))
         found = memory.gateway_health.findings(version, self._clock())
         if found != memory.shown_findings or memory.acknowledged != acknowledged_before:

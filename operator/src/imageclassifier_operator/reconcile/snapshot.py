@@ -13,7 +13,7 @@ from imageclassifier_operator.observe.dataset_result import with_dataset
 from imageclassifier_operator.observe.disruptions import disrupted_at
 from imageclassifier_operator.observe.gateway_client import GatewayClient
 from imageclassifier_operator.observe.gateway_health import Probe
-from imageclassifier_operator.observe.pod_problems import diagnose_job, is_ready
+from imageclassifier_operator.observe.pod_problems import can_answer, diagnose_job, is_ready
 from imageclassifier_operator.observe.types import (
     GatewayReport,
     GatewaySnapshot,
@@ -113,7 +113,8 @@ class Snapshotter:
             return ready, {}
         version = state.serving.version
         servers = [pod for pod in request.objects.serving_pods(version) if is_ready(pod)]
-        memory.gateway_health.observe_ready_pods([*ready, *servers], request.now)
+        answering = [pod for pod in pods if can_answer(pod)]
+        memory.gateway_health.observe_pods([*answering, *servers], request.now)
         if not needs_reports(state, acknowledged):
             return ready, {}
         reports = await self._gateways.fetch_reports(pods)
@@ -180,6 +181,8 @@ def _gateways(
             report=reports.get(pod["metadata"]["uid"]),
             serving=serving(pod["metadata"]["uid"]),
             silent=health.is_silent(pod["metadata"]["uid"], request.now),
+            wants_key=names.ANNOTATION_ACCESS in (pod["metadata"].get("annotations") or {}),
+            access=health.access.get(pod["metadata"]["uid"]),
         )
         for pod in request.objects.gateway_pods()
     )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from imageclassifier_operator.api import ImageClassifier, names
+from imageclassifier_operator.api import Access, ImageClassifier, names
 from imageclassifier_operator.render.shared_parts import (
     TMP_MOUNT,
     TMP_VOLUME,
@@ -23,6 +23,7 @@ DRAIN_SECONDS = 10
 """How long a terminating gateway goes on answering, until load balancers and kube-proxy have noticed."""
 
 _ROUTING_DIRECTORY = "/etc/imageclassifier/routing"
+_API_KEYS_DIRECTORY = "/etc/imageclassifier/api-keys"
 
 
 def gateway_image(ic: ImageClassifier, installation: Installation) -> str:
@@ -58,6 +59,7 @@ def gateway_deployment(ic: ImageClassifier, installation: Installation, replicas
                 resources=gateway.resources,
                 volumeMounts=[
                     {"name": "routing", "mountPath": _ROUTING_DIRECTORY, "readOnly": True},
+                    *_api_keys_mounts(ic),
                     TMP_MOUNT,
                 ],
             )
@@ -72,6 +74,7 @@ def gateway_deployment(ic: ImageClassifier, installation: Installation, replicas
                     "items": [{"key": names.ROUTING_FILE, "path": names.ROUTING_FILE}],
                 },
             },
+            *_api_keys_volumes(ic),
             TMP_VOLUME,
         ],
         selector=selector,
@@ -85,13 +88,29 @@ def gateway_deployment(ic: ImageClassifier, installation: Installation, replicas
         replicas=replicas,
         selector=selector,
         pod=pod,
+        pod_annotations=None
+        if gateway.api_keys_secret is None
+        else {names.ANNOTATION_ACCESS: Access.API_KEY.value},
     )
+
+
+def _api_keys_mounts(ic: ImageClassifier) -> list[Manifest]:
+    if ic.gateway.api_keys_secret is None:
+        return []
+    return [{"name": "api-keys", "mountPath": _API_KEYS_DIRECTORY, "readOnly": True}]
+
+
+def _api_keys_volumes(ic: ImageClassifier) -> list[Manifest]:
+    """The Secret is not optional: without it, no container starts, so no gateway can be open by mistake."""
+    secret = ic.gateway.api_keys_secret
+    return [] if secret is None else [{"name": "api-keys", "secret": {"secretName": secret}}]
 
 
 def _environment(ic: ImageClassifier) -> list[Manifest]:
     gateway = ic.gateway
     values: dict[str, str] = {
         "GATEWAY_ROUTING_FILE": f"{_ROUTING_DIRECTORY}/{names.ROUTING_FILE}",
+        "GATEWAY_API_KEYS_DIRECTORY": "" if gateway.api_keys_secret is None else _API_KEYS_DIRECTORY,
         "GATEWAY_PORT": str(names.GATEWAY_PORT),
         "GATEWAY_INTERNAL_PORT": str(names.GATEWAY_INTERNAL_PORT),
         "GATEWAY_MAX_IMAGE_BYTES": str(gateway.max_image_bytes),

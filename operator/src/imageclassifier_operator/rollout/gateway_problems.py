@@ -36,6 +36,26 @@ def unobserved(snapshot: Snapshot) -> Problem | None:
     )
 
 
+def unusable_keys(snapshot: Snapshot) -> Problem | None:
+    """What is wrong with the API keys of a gateway, or that it is open although the spec asks for keys."""
+    for gateway in sorted(snapshot.gateways, key=lambda gateway: gateway.pod):
+        if gateway.ignores_keys:
+            return Problem(
+                Reason.API_KEYS_UNUSABLE,
+                f"Gateway pod {gateway.pod} is open to everybody although spec.gateway.authentication asks "
+                "for API keys, because its image is of an earlier release. Correct spec.gateway.image.",
+            )
+        if gateway.access is not None and gateway.access.error is not None:
+            return Problem(
+                Reason.API_KEYS_UNUSABLE,
+                f"Gateway pod {gateway.pod} cannot use all API keys: "
+                f"{one_line(gateway.access.error)}. Correct the Secret in "
+                "spec.gateway.authentication.apiKeys. Kubernetes gives the change to the gateways "
+                "within two minutes.",
+            )
+    return None
+
+
 def unready(snapshot: Snapshot) -> Problem | None:
     """Why a gateway is not ready, if it reports an error about the serving version."""
     for gateway in sorted(snapshot.gateways, key=lambda gateway: gateway.pod):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from imageclassifier_operator.api import names
+from imageclassifier_operator.api import Access, names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.status_limits import within_limits
 from imageclassifier_operator.observe.dataset_result import progress_result
@@ -57,6 +57,9 @@ def status(facts: Facts, goal: Goal | None, state: State, snapshot: Snapshot) ->
             if percent or (state.candidate is not None and version == state.candidate.version)
         ],
     }
+    if snapshot.gateways:
+        is_open = any(gateway.is_open for gateway in snapshot.gateways)
+        document["access"] = (Access.OPEN if is_open else Access.API_KEY).value
     if facts.url:
         document["url"] = facts.url
     if facts.model_digest:

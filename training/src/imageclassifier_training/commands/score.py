@@ -46,7 +46,9 @@ def add_parser(subparsers: Any) -> None:
         "--html", type=Path, metavar="FILE", help="write a contact sheet of the CSV file, by label"
     )
     command.add_argument(
-        "--gateway", metavar="URL", help="ask the gateway at this URL instead of loading a model"
+        "--gateway",
+        metavar="URL",
+        help="ask the gateway at this URL instead of loading a model; IMAGECLASSIFIER_API_KEY is its API key",
     )
 
 

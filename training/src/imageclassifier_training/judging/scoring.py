@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -90,7 +91,10 @@ def with_model(model: ServedModel, wanted: Iterable[str]) -> Iterator[Scored]:
 
 
 def with_gateway(url: str, wanted: Iterable[str]) -> Iterator[Scored]:
-    """Score images with a gateway at this URL (`http://host:port`), in the order given."""
+    """Score images with a gateway at this URL (`http://host:port`), in the order given.
+
+    The environment variable IMAGECLASSIFIER_API_KEY is sent as the API key.
+    """
     ask = _asker(f"{url.rstrip('/')}/predict")
     with ThreadPoolExecutor(_REQUESTS) as threads:
         for chunk in _chunks(wanted, _CHUNK):
@@ -98,11 +102,13 @@ def with_gateway(url: str, wanted: Iterable[str]) -> Iterator[Scored]:
 
 
 def _asker(endpoint: str) -> Callable[[str], Scored]:
+    headers = {"Content-Type": "application/octet-stream"}
+    if key := os.environ.get("IMAGECLASSIFIER_API_KEY"):
+        headers["X-API-Key"] = key
+
     def ask(image: str) -> Scored:
         try:
-            request = urllib.request.Request(  # noqa: S310
-                endpoint, data=read(image), headers={"Content-Type": "application/octet-stream"}
-            )
+            request = urllib.request.Request(endpoint, data=read(image), headers=headers)  # noqa: S310
             with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
                 answer = json.load(response)
         except urllib.error.HTTPError as error:

@@ -4,6 +4,8 @@
 const BATCH_PICTURES = 8;
 let batchBytes = 16e6;
 const MOST_BARS = 5;
+// The storage ends with the tab. Several classifiers may have one origin, so the path is part of the name.
+const STORED_KEY = `api-key ${location.pathname}`;
 
 const element = (id) => document.getElementById(id);
 const results = element("results");
@@ -77,11 +79,44 @@ function noResponse(detail) {
   return { title: "No response", detail: `${detail} Retry in a moment.` };
 }
 
+// Whether the gateway refuses the API key of a request, or its absence.
+function needsKey(problem) {
+  return /:key-(missing|refused)$/.test(problem?.type ?? "");
+}
+
+// Shows the field for the API key, and waits until there is a new one. Requests that wait together get the same one.
+let newKey = null;
+function askForKey(problem) {
+  if (problem?.type.endsWith("refused")) {
+    element("key").querySelector("label").textContent = `${problem.title}. Enter another one`;
+  }
+  element("key").hidden = false;
+  element("api-key").focus();
+  newKey ??= new Promise((resolve) => element("key").addEventListener("key", resolve, { once: true }));
+  return newKey;
+}
+
+function useKey() {
+  const field = element("api-key");
+  const key = field.value.trim();
+  if (!/^[!-~]+$/.test(key)) {
+    field.setCustomValidity("Enter the API key: letters, digits and signs, without spaces.");
+    field.reportValidity();
+    return;
+  }
+  sessionStorage.setItem(STORED_KEY, key);
+  field.value = "";
+  element("key").hidden = true;
+  newKey = null;
+  element("key").dispatchEvent(new Event("key"));
+}
+
 // Sends a request. Returns the response document, or the status and a problem document.
 async function send(body, headers) {
+  const key = sessionStorage.getItem(STORED_KEY);
   let response;
   try {
-    response = await fetch("predict", { method: "POST", body, headers });
+    response = await fetch("predict", { method: "POST", body, headers: key ? { ...headers, "X-API-Key": key } : headers });
   } catch {
     return { problem: noResponse("The page cannot reach the server.") };
   }
@@ -96,7 +131,19 @@ async function send(body, headers) {
 
 // Sends one request for these cards and shows the predictions. Returns false when several pictures were too large for it.
 async function ask(cards, body, headers) {
-  const { status, problem, answer } = await send(body, headers);
+  // Before the first request, because the gateway refuses a request without a key while its pictures are on their way.
+  let asks = document.body.dataset.needsKey === "true" && !sessionStorage.getItem(STORED_KEY);
+  let status, problem, answer;
+  do {
+    if (asks) {
+      await askForKey(problem);
+      if (!cards[0].isConnected) {
+        return true; // the user has chosen other pictures meanwhile
+      }
+    }
+    ({ status, problem, answer } = await send(body, headers));
+    asks = needsKey(problem);
+  } while (asks);
   if (status === 413 && cards.length > 1) {
     return false;
   }
@@ -171,6 +218,13 @@ for (const id of ["files", "camera"]) {
   });
 }
 element("send-url").addEventListener("click", sendUrl);
+element("use-key").addEventListener("click", useKey);
+element("api-key").addEventListener("input", (event) => event.target.setCustomValidity(""));
+element("api-key").addEventListener("keydown", (event) => {
+  if (event.key === "Enter") {
+    useKey();
+  }
+});
 element("url").addEventListener("input", (event) => event.target.setCustomValidity(""));
 element("url").addEventListener("keydown", (event) => {
   if (event.key === "Enter") {
