@@ -25,6 +25,8 @@ class Settings:
     """The settings of one gateway process; the defaults are for a gateway started by hand."""
 
     routing_file: Path = Path("/etc/imageclassifier/routing/routing.json")
+    #: The folder with the certificate and its key; None: plain HTTP.
+    tls_directory: Path | None = None
     #: The folder with the API keys of clients; None: requests need no key.
     api_keys_directory: Path | None = None
     port: int = 9696
@@ -98,7 +100,12 @@ VARIABLES = (
     Variable(
         "GATEWAY_API_KEYS_DIRECTORY",
         "folder with the API keys, one file for each client; with it, requests need a key",
-        "none, so that requests need no key",
+        "none",
+    ),
+    Variable(
+        "GATEWAY_TLS_DIRECTORY",
+        "folder with tls.crt and tls.key; with it, the port for clients speaks HTTPS",
+        "none",
     ),
     Variable("GATEWAY_PORT", "port for clients", str(_DEFAULTS.port)),
     Variable(
@@ -162,6 +169,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     defaults = Settings()
     return Settings(
         routing_file=Path(environment.get("GATEWAY_ROUTING_FILE") or defaults.routing_file),
+        tls_directory=_directory(environment.get("GATEWAY_TLS_DIRECTORY", "")),
         api_keys_directory=_directory(environment.get("GATEWAY_API_KEYS_DIRECTORY", "")),
         port=_whole(environment, "GATEWAY_PORT", defaults.port, 0, 65535),
         internal_port=_whole(environment, "GATEWAY_INTERNAL_PORT", defaults.internal_port, 0, 65535),

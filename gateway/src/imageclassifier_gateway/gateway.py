@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from .access.api_keys import ApiKeys
+from .access.certificate import Certificate
 from .access.key_folder import KeyFolder
 from .config import Settings
 from .contract import Contract
@@ -39,13 +40,17 @@ class Gateway:
     fetcher: Fetcher
     shadow: ShadowSender
     admission: Admission
+    #: None: the public port speaks plain HTTP.
+    certificate: Certificate | None
     #: None: requests need no key.
     api_keys: ApiKeys | None
     _draining: threading.Event
     _was_ready: bool = False
 
     def start(self) -> None:
-        """Start to follow the API keys and the routing file."""
+        """Read the certificate, and start to follow the API keys and the routing file."""
+        if self.certificate is not None:
+            self.certificate.look()
         if self.api_keys is not None:
             self.api_keys.start()
         self.watcher.start()
@@ -70,14 +75,16 @@ class Gateway:
     def unready_reason(self) -> str | None:
         """Why this pod is not ready; None if it is ready.
 
-        The gateway is ready once it has read a valid API key, if it needs one, and the contract of a serving
-        version. It stays ready. If the model fails later, the gateway answers with 503. If all gateways
-        became unready instead, clients would get no response that explains the failure.
+        The gateway is ready once it has read what it needs: a certificate, a valid API key, and the contract
+        of a serving version. It stays ready. If the model fails later, the gateway answers with 503. If all
+        gateways became unready instead, clients would get no response that explains the failure.
         """
         if self.draining:
             return "The gateway is shutting down."
         if self._was_ready:
             return None
+        if self.certificate is not None and self.certificate.context is None:
+            return self.certificate.error
         if self.api_keys is not None and not self.api_keys.are_usable:
             return self.api_keys.error
         fleet = self.watcher.fleet
@@ -100,6 +107,7 @@ class Gateway:
             "access": {
                 "needs_key": self.api_keys is not None,
                 "error": None if self.api_keys is None else self.api_keys.error,
+                "certificate_error": None if self.certificate is None else self.certificate.error,
             },
             "versions": {},
             "shadow": None,
@@ -143,7 +151,7 @@ def build_gateway(settings: Settings) -> Gateway:
         max_pixel_bytes=settings.max_pixel_bytes,
     )
     cache_bytes = settings.cache_bytes
-    keys_directory = settings.api_keys_directory
+    keys_directory, tls_directory = settings.api_keys_directory, settings.tls_directory
     return Gateway(
         settings=settings,
         stats=stats,
@@ -161,6 +169,7 @@ def build_gateway(settings: Settings) -> Gateway:
         admission=Admission(
             settings.max_requests_in_flight, settings.max_buffered_bytes, stats.in_flight, stats.held_bytes
         ),
+        certificate=None if tls_directory is None else Certificate(tls_directory),
         api_keys=None if keys_directory is None else ApiKeys(KeyFolder(keys_directory), stats),
         _draining=threading.Event(),
     )

@@ -48,6 +48,7 @@ def test_get_shows_the_columns_of_the_design(
             "candidateVersion": 2,
             "candidatePercent": 10,
             "phase": "Shift",
+            "access": "APIKey",
             "replicas": 3,
             "url": "http://pizza.example.org",
             "conditions": [condition],
@@ -69,11 +70,12 @@ def test_get_shows_the_columns_of_the_design(
             "CANDIDATE",
             "SHARE",
             "PHASE",
+            "ACCESS",
             "MESSAGE",
             "AGE",
         ]
     )
-    assert "2 10 Shift Version 2 gets 10 % of the traffic." in " ".join(row.split())
+    assert "2 10 Shift APIKey Version 2 gets 10 % of the traffic." in " ".join(row.split())
 
 
 def test_explain_reads_like_documentation(api: ControlPlane) -> None:

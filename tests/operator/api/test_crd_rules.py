@@ -255,6 +255,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"gateway": {"authentication": {"apiKeys": {}}}},
         "spec.gateway.authentication.apiKeys.secretName: Required value",
     ),
+    "TLS without a Secret": ({"gateway": {"tls": {}}}, "spec.gateway.tls.secretName: Required value"),
     "a Secret with a name that no Secret can have": (
         {"gateway": {"authentication": {"apiKeys": {"secretName": "Pizza_Keys"}}}},
         "The name of the Secret is invalid",
@@ -365,7 +366,7 @@ def test_an_affinity_has_the_fields_that_it_has_in_a_pod(api: ControlPlane) -> N
 def test_the_smallest_spec_is_taken_and_filled_with_defaults(create: Apply) -> None:
     stored = create()["spec"]
     assert stored["replicas"] == 1
-    assert stored["gateway"]["service"] == {"type": "ClusterIP", "port": 80}
+    assert stored["gateway"]["service"] == {"type": "ClusterIP"}
     assert stored["serving"]["resources"]["requests"]["cpu"] == "100m"
     assert stored["rollout"]["limits"] == {"errorRateIncrease": "1%"}
 

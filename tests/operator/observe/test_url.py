@@ -33,6 +33,8 @@ def balanced(**address: str) -> dict[str, Any]:
         ({"service": {"type": "ClusterIP"}}, {}, INSIDE),
         ({"service": {"type": "ClusterIP", "port": 8080}}, {}, "http://pizza-gateway.shop.svc:8080/"),
         ({"service": {"type": "NodePort"}}, {}, INSIDE),
+        ({"tls": {"secretName": "t"}}, {}, "https://pizza-gateway.shop.svc/"),
+        ({"tls": {"secretName": "t"}, "service": {"port": 80}}, {}, "https://pizza-gateway.shop.svc:80/"),
         ({"service": {"type": "LoadBalancer"}}, None, ""),
         ({"service": {"type": "LoadBalancer"}}, {"status": {"loadBalancer": {}}}, ""),
         ({"service": {"type": "LoadBalancer"}}, balanced(ip="192.0.2.7"), "http://192.0.2.7/"),

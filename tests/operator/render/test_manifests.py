@@ -300,6 +300,22 @@ def test_the_origins_that_may_use_the_gateway_are_its_setting() -> None:
     assert "GATEWAY_CORS_ALLOWED_ORIGINS" not in environment("smallest")
 
 
+def test_a_gateway_with_a_certificate_serves_https_at_port_443_also_to_an_ingress() -> None:
+    tls = {**SPECS["everything"]["gateway"], "service": {}}
+    children = all_children({**SPECS["everything"], "gateway": tls})
+    [port] = children["Service", "pizza-gateway"]["spec"]["ports"]
+    assert (port["name"], port["port"], port["appProtocol"]) == ("https", 443, "https")
+    [rule] = children["Ingress", "pizza-gateway"]["spec"]["rules"]
+    assert rule["http"]["paths"][0]["backend"]["service"]["port"] == {"name": "https"}
+    pod = children["Deployment", "pizza-gateway"]["spec"]["template"]["spec"]
+    [volume] = [volume for volume in pod["volumes"] if volume["name"] == "tls"]
+    assert volume["secret"] == {"secretName": "pizza-inside-tls"}
+    [mount] = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] == "tls"]
+    assert {"name": "GATEWAY_TLS_DIRECTORY", "value": mount["mountPath"]} in pod["containers"][0]["env"]
+    [plain] = all_children(SPECS["smallest"])["Service", "pizza-gateway"]["spec"]["ports"]
+    assert plain == {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}
+
+
 def test_a_gateway_that_needs_api_keys_cannot_start_without_their_secret() -> None:
     template = all_children(SPECS["everything"])["Deployment", "pizza-gateway"]["spec"]["template"]
     pod = template["spec"]

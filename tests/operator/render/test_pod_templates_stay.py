@@ -33,6 +33,7 @@ def spec_of_that_time(name: str) -> dict[str, Any]:
     body = copy.deepcopy(SPECS[name])
     if name == "everything":
         del body["gateway"]["authentication"]
+        del body["gateway"]["tls"]
         del body["gateway"]["cors"]
         del body["serving"]["imagePullSecrets"]
         body["model"]["source"]["image"]["pullSecrets"] = [{"name": "models"}]

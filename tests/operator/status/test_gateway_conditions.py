@@ -125,6 +125,17 @@ def test_a_gateway_whose_image_ignores_api_keys_is_reported_as_open():
     assert "Gateway pod g is open to everybody" in found["Ready"].message
 
 
+def test_a_certificate_that_could_not_be_renewed_is_reported_while_the_old_one_serves():
+    access = AccessReport(certificate_error="The certificate in /etc/tls is invalid: key values mismatch.")
+    seen = replace(well(2), gateways=(GatewaySnapshot("g", ready=True, access=access),))
+    found = {c.type: c for c in conditions(GOAL, STATES[Phase.STABLE], seen)}
+    assert found["Available"].holds
+    assert (found["GatewayReady"].holds, found["GatewayReady"].reason) == (False, Reason.CERTIFICATE_UNUSABLE)
+    assert (
+        "is invalid: key values mismatch. Correct the Secret in spec.gateway.tls." in found["Ready"].message
+    )
+
+
 CLOSED = GatewaySnapshot("closed", ready=True, wants_key=True, access=AccessReport(needs_key=True))
 STARTING = GatewaySnapshot("starting", ready=False, wants_key=True)
 OPEN = GatewaySnapshot("open", ready=True, access=AccessReport())

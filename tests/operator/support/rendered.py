@@ -68,6 +68,7 @@ SPECS: dict[str, dict[str, Any]] = {
                 "annotations": {"c": "d"},
             },
             "urls": {"allowedHosts": ["example.org", "*.example.com"], "allowPrivateNetworks": True},
+            "tls": {"secretName": "pizza-inside-tls"},
             "authentication": {"apiKeys": {"secretName": "pizza-keys"}},
             "cors": {"allowedOrigins": ["https://app.example.org", "http://localhost:3000"]},
             "maxImageBytes": 1_000_000,

@@ -1,1 +1,1 @@
-"""API keys: who may use the gateway, and how often."""
+"""How clients reach the gateway: API keys, and the certificate of TLS."""

@@ -24,6 +24,7 @@ from .connection import Connection, Request, State
 from .connection_limits import Connections
 from .refusals import refusal
 from .request_parser import RequestHead
+from .tls import TlsProtocol
 from .waiting_room import WaitingRoom
 from .wsgi import Response, WsgiApp, call, make_environ, split_target
 
@@ -164,6 +165,7 @@ class HttpServer:
                 FIRST_BYTE_AT: request.first_byte_at,
                 ARRIVED: time.monotonic(),
                 KEY_NAME: request.key_name,
+                "wsgi.url_scheme": "http" if self._gateway.certificate is None else "https",
             },
         )
         request.ticket.take_place()
@@ -225,17 +227,29 @@ class HttpServer:
 
     def _open(self, accepted: socket.socket) -> None:
         """Give asyncio a connection whose first byte has arrived."""
+        certificate = self._gateway.certificate
+        if certificate is not None and certificate.context is None:
+            accepted.close()  # without a certificate there is nothing to say
+            return
         task = self._loop.create_task(self._open_transport(accepted))
         self._opening.add(task)  # the event loop keeps weak references only
         task.add_done_callback(self._opening.discard)
 
     async def _open_transport(self, accepted: socket.socket) -> None:
-        await self._loop.connect_accepted_socket(lambda: Connection(self), accepted)
+        await self._loop.connect_accepted_socket(self._protocol, accepted)
+
+    def _protocol(self) -> asyncio.BaseProtocol:
+        certificate = self._gateway.certificate
+        if certificate is None or certificate.context is None:
+            return Connection(self)
+        return TlsProtocol(certificate.context, Connection(self), self.buffer)
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             self._connections.expire()
+            if self._gateway.certificate is not None:
+                self._gateway.certificate.look()
 
     async def _drain(self, room: WaitingRoom, drained: asyncio.Event) -> None:
         """Not ready at once; go on answering until the endpoints have noticed; only then stop."""

@@ -33,11 +33,11 @@ class GatewayService:
     annotations: Json = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, service: Json) -> Self:
-        """Read `spec.gateway.service`."""
+    def parse(cls, service: Json, usual_port: int) -> Self:
+        """Read `spec.gateway.service`. `usual_port`: where the spec names none."""
         return cls(
             type=service.get("type", cls.type),
-            port=service.get("port", cls.port),
+            port=service.get("port", usual_port),
             node_port=service.get("nodePort"),
             annotations=dict(service.get("annotations") or {}),
         )
@@ -94,6 +94,34 @@ class GatewayCors:
 
 
 @dataclass(frozen=True)
+class GatewayTls:
+    """`spec.gateway.tls`: the Secret with the gateway's certificate."""
+
+    secret_name: str
+
+
+@dataclass(frozen=True)
+class GatewayAuthentication:
+    """`spec.gateway.authentication`: the Secret with the API keys of clients."""
+
+    api_keys_secret_name: str
+
+    @classmethod
+    def parse(cls, authentication: Json) -> Self:
+        """Read `spec.gateway.authentication`. Raises InvalidSpec if it names no Secret.
+
+        The CRD refuses that too. A gateway must not be open by mistake.
+        """
+        secret = (authentication.get("apiKeys") or {}).get("secretName")
+        if not secret:
+            raise InvalidSpec(
+                "spec.gateway.authentication names no Secret. Set apiKeys.secretName, or remove "
+                "authentication to let everybody use the gateway."
+            )
+        return cls(secret)
+
+
+@dataclass(frozen=True)
 class GatewaySettings:
     """`spec.gateway`. Without an `image` it is the gateway image of the operator's release."""
 
@@ -107,8 +135,10 @@ class GatewaySettings:
     ingress: GatewayIngress | None = None
     urls: GatewayUrls = field(default_factory=GatewayUrls)
     cors: GatewayCors = field(default_factory=GatewayCors)
-    api_keys_secret: str | None = None
-    """The Secret with the API keys of clients; None: everybody may use the gateway."""
+    tls: GatewayTls | None = None
+    """None: plain HTTP."""
+    authentication: GatewayAuthentication | None = None
+    """None: everybody may use the gateway."""
     max_image_bytes: int = 20_971_520
     cache_bytes: int = 0
     timeout_seconds: int = 10
@@ -116,7 +146,7 @@ class GatewaySettings:
     @classmethod
     def parse(cls, gateway: Json) -> Self:
         """Read `spec.gateway`."""
-        ingress = gateway.get("ingress")
+        ingress, tls, authentication = map(gateway.get, ("ingress", "tls", "authentication"))
         return cls(
             image=gateway.get("image"),
             image_pull_policy=gateway.get("imagePullPolicy"),
@@ -124,28 +154,18 @@ class GatewaySettings:
             replicas=gateway.get("replicas", cls.replicas),
             autoscaling=Autoscaling.parse(gateway.get("autoscaling"), "spec.gateway.autoscaling"),
             resources=canonical_resources(gateway.get("resources", GATEWAY_RESOURCES)),
-            service=GatewayService.parse(gateway.get("service") or {}),
+            service=GatewayService.parse(gateway.get("service") or {}, 80 if tls is None else 443),
             ingress=None if ingress is None else GatewayIngress.parse(ingress),
             urls=GatewayUrls.parse(gateway.get("urls") or {}),
             cors=GatewayCors.parse(gateway.get("cors") or {}),
-            api_keys_secret=_api_keys_secret(gateway.get("authentication")),
+            tls=None if tls is None else GatewayTls(tls["secretName"]),
+            authentication=None if authentication is None else GatewayAuthentication.parse(authentication),
             max_image_bytes=gateway.get("maxImageBytes", cls.max_image_bytes),
             cache_bytes=gateway.get("cacheBytes", cls.cache_bytes),
             timeout_seconds=gateway.get("timeoutSeconds", cls.timeout_seconds),
         )
 
-
-def _api_keys_secret(authentication: Json | None) -> str | None:
-    """The Secret in `spec.gateway.authentication`. Raises InvalidSpec if it names none.
-
-    The CRD refuses that too. A gateway must not be open by mistake.
-    """
-    if authentication is None:
-        return None
-    secret = (authentication.get("apiKeys") or {}).get("secretName")
-    if not secret:
-        raise InvalidSpec(
-            "spec.gateway.authentication names no Secret. Set apiKeys.secretName, or remove authentication "
-            "to let everybody use the gateway."
-        )
-    return str(secret)
+    @property
+    def scheme(self) -> str:
+        """The protocol of the Service's port, which is also the port's name."""
+        return "http" if self.tls is None else "https"

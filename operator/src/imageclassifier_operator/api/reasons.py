@@ -63,6 +63,11 @@ class Reason(StrEnum):
         "The Secret with the API keys has an invalid entry or none, or the image of a gateway is too old for "
         "API keys.",
     )
+    CERTIFICATE_UNUSABLE = (
+        "CertificateUnusable",
+        "The Secret in `spec.gateway.tls` has no valid certificate with its key. A gateway that has had one "
+        "keeps it.",
+    )
     NO_READY_PODS = "NoReadyPods", "The serving version has no ready pod."
     # Pods that do not become ready.
     IMAGE_PULL_FAILED = "ImagePullFailed", "The node cannot pull a container's image."

@@ -137,7 +137,9 @@ def _text(value: Any) -> str | None:
 
 def _access(report: Json) -> AccessReport:
     """A gateway of an earlier release sends no report on access, and is open."""
-    return AccessReport(bool(report.get("needs_key")), _text(report.get("error")))
+    return AccessReport(
+        bool(report.get("needs_key")), _text(report.get("error")), _text(report.get("certificate_error"))
+    )
 
 
 def _version(report: Json) -> VersionReport:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from imageclassifier_operator.api import GatewayIngress, ImageClassifier, names
+from imageclassifier_operator.api import GatewayIngress, GatewaySettings, ImageClassifier, names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import FIELD_MANAGER
 from imageclassifier_operator.observe.disruptions import disrupted_at
@@ -169,9 +169,9 @@ def url(ic: ImageClassifier, service: Json | None) -> str:
     for address in balancer.get("ingress") or ():
         host = address.get("hostname") or address.get("ip") or ""
         if host:
-            return _with_port(f"[{host}]" if ":" in host else host, ic.gateway.service.port)
+            return _with_port(f"[{host}]" if ":" in host else host, ic.gateway)
     if ic.gateway.service.type != "LoadBalancer":
-        return _with_port(f"{names.gateway_name(ic.name)}.{ic.namespace}.svc", ic.gateway.service.port)
+        return _with_port(f"{names.gateway_name(ic.name)}.{ic.namespace}.svc", ic.gateway)
     return ""
 
 
@@ -181,8 +181,10 @@ def _ingress_url(ingress: GatewayIngress) -> str:
     return f"{'http' if ingress.tls_secret_name is None else 'https'}://{ingress.host}/"
 
 
-def _with_port(host: str, port: int) -> str:
-    return f"http://{host}/" if port == 80 else f"http://{host}:{port}/"
+def _with_port(host: str, gateway: GatewaySettings) -> str:
+    scheme, port = gateway.scheme, gateway.service.port
+    is_usual = port == {"http": 80, "https": 443}[scheme]
+    return f"{scheme}://{host}/" if is_usual else f"{scheme}://{host}:{port}/"
 
 
 def model_digest(pods: Iterable[Json]) -> str:

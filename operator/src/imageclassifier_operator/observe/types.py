@@ -74,10 +74,11 @@ class ShadowReport:
 
 @dataclass(frozen=True)
 class AccessReport:
-    """Who may use a gateway. `needs_key`: only with an API key. `error`: what is wrong with the keys."""
+    """How clients reach a gateway. `needs_key`: only with a key. `error`: what is wrong with the keys."""
 
     needs_key: bool = False
     error: str | None = None
+    certificate_error: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The gateway: its Deployment, Service, PodDisruptionBudget and optional Ingress."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from imageclassifier_operator.api import Access, ImageClassifier, names
@@ -24,6 +25,7 @@ DRAIN_SECONDS = 10
 
 _ROUTING_DIRECTORY = "/etc/imageclassifier/routing"
 _API_KEYS_DIRECTORY = "/etc/imageclassifier/api-keys"
+_TLS_DIRECTORY = "/etc/imageclassifier/tls"
 
 
 def gateway_image(ic: ImageClassifier, installation: Installation) -> str:
@@ -59,7 +61,7 @@ def gateway_deployment(ic: ImageClassifier, installation: Installation, replicas
                 resources=gateway.resources,
                 volumeMounts=[
                     {"name": "routing", "mountPath": _ROUTING_DIRECTORY, "readOnly": True},
-                    *_api_keys_mounts(ic),
+                    *_secret_mounts(ic),
                     TMP_MOUNT,
                 ],
             )
@@ -74,7 +76,7 @@ def gateway_deployment(ic: ImageClassifier, installation: Installation, replicas
                     "items": [{"key": names.ROUTING_FILE, "path": names.ROUTING_FILE}],
                 },
             },
-            *_api_keys_volumes(ic),
+            *_secret_volumes(ic),
             TMP_VOLUME,
         ],
         selector=selector,
@@ -89,28 +91,36 @@ def gateway_deployment(ic: ImageClassifier, installation: Installation, replicas
         selector=selector,
         pod=pod,
         pod_annotations=None
-        if gateway.api_keys_secret is None
+        if gateway.authentication is None
         else {names.ANNOTATION_ACCESS: Access.API_KEY.value},
     )
 
 
-def _api_keys_mounts(ic: ImageClassifier) -> list[Manifest]:
-    if ic.gateway.api_keys_secret is None:
-        return []
-    return [{"name": "api-keys", "mountPath": _API_KEYS_DIRECTORY, "readOnly": True}]
+def _secrets(ic: ImageClassifier) -> Iterator[tuple[str, str, str]]:
+    """The name of the volume, the directory and the Secret for each Secret that the gateway reads."""
+    if ic.gateway.authentication is not None:
+        yield "api-keys", _API_KEYS_DIRECTORY, ic.gateway.authentication.api_keys_secret_name
+    if ic.gateway.tls is not None:
+        yield "tls", _TLS_DIRECTORY, ic.gateway.tls.secret_name
 
 
-def _api_keys_volumes(ic: ImageClassifier) -> list[Manifest]:
-    """The Secret is not optional: without it, no container starts, so no gateway can be open by mistake."""
-    secret = ic.gateway.api_keys_secret
-    return [] if secret is None else [{"name": "api-keys", "secret": {"secretName": secret}}]
+def _secret_mounts(ic: ImageClassifier) -> list[Manifest]:
+    return [
+        {"name": volume, "mountPath": directory, "readOnly": True} for volume, directory, _ in _secrets(ic)
+    ]
+
+
+def _secret_volumes(ic: ImageClassifier) -> list[Manifest]:
+    """No Secret is optional: without it, no container starts, so no gateway can be open by mistake."""
+    return [{"name": volume, "secret": {"secretName": secret}} for volume, _, secret in _secrets(ic)]
 
 
 def _environment(ic: ImageClassifier) -> list[Manifest]:
     gateway = ic.gateway
     values: dict[str, str] = {
         "GATEWAY_ROUTING_FILE": f"{_ROUTING_DIRECTORY}/{names.ROUTING_FILE}",
-        "GATEWAY_API_KEYS_DIRECTORY": "" if gateway.api_keys_secret is None else _API_KEYS_DIRECTORY,
+        "GATEWAY_TLS_DIRECTORY": "" if gateway.tls is None else _TLS_DIRECTORY,
+        "GATEWAY_API_KEYS_DIRECTORY": "" if gateway.authentication is None else _API_KEYS_DIRECTORY,
         "GATEWAY_PORT": str(names.GATEWAY_PORT),
         "GATEWAY_INTERNAL_PORT": str(names.GATEWAY_INTERNAL_PORT),
         "GATEWAY_MAX_IMAGE_BYTES": str(gateway.max_image_bytes),
@@ -130,8 +140,12 @@ def _environment(ic: ImageClassifier) -> list[Manifest]:
 
 def gateway_service(ic: ImageClassifier) -> Manifest:
     """The Service for users. It does not expose the internal port."""
-    service = ic.gateway.service
-    port: Manifest = {"name": "http", "port": service.port, "targetPort": "http", "protocol": "TCP"}
+    service, scheme = ic.gateway.service, ic.gateway.scheme
+    port: Manifest = {
+        "name": scheme, "port": service.port, "targetPort": "http", "protocol": "TCP",
+    }  # fmt: skip
+    if scheme == "https":
+        port["appProtocol"] = scheme  # Ingress controllers and load balancers read it
     if service.node_port is not None:
         port["nodePort"] = service.node_port
     return {
@@ -166,7 +180,7 @@ def gateway_ingress(ic: ImageClassifier) -> tuple[Manifest, ...]:
     ingress = ic.gateway.ingress
     if ingress is None:
         return ()
-    backend = {"service": {"name": names.gateway_name(ic.name), "port": {"name": "http"}}}
+    backend = {"service": {"name": names.gateway_name(ic.name), "port": {"name": ic.gateway.scheme}}}
     spec: dict[str, Any] = {
         "rules": [
             {

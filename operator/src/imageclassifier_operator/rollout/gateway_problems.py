@@ -36,8 +36,8 @@ def unobserved(snapshot: Snapshot) -> Problem | None:
     )
 
 
-def unusable_keys(snapshot: Snapshot) -> Problem | None:
-    """What is wrong with the API keys of a gateway, or that it is open although the spec asks for keys."""
+def unusable_secrets(snapshot: Snapshot) -> Problem | None:
+    """What is wrong with the API keys or the certificate of a gateway, or that it is open by mistake."""
     for gateway in sorted(snapshot.gateways, key=lambda gateway: gateway.pod):
         if gateway.ignores_keys:
             return Problem(
@@ -52,6 +52,12 @@ def unusable_keys(snapshot: Snapshot) -> Problem | None:
                 f"{one_line(gateway.access.error)}. Correct the Secret in "
                 "spec.gateway.authentication.apiKeys. Kubernetes gives the change to the gateways "
                 "within two minutes.",
+            )
+        if gateway.access is not None and gateway.access.certificate_error is not None:
+            return Problem(
+                Reason.CERTIFICATE_UNUSABLE,
+                f"Gateway pod {gateway.pod}: {one_line(gateway.access.certificate_error)}. Correct the "
+                "Secret in spec.gateway.tls. Kubernetes gives the change to the gateways within two minutes.",
             )
     return None
 

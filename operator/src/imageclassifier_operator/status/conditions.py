@@ -99,10 +99,10 @@ def _gateway(state: State, snapshot: Snapshot) -> Condition:
 
 
 def _gateway_problem(state: State, snapshot: Snapshot) -> Problem | None:
-    """The problem of a gateway: of its pod, its API keys, or its connection to the serving version."""
+    """The problem of a gateway: of its pod, its Secrets, or its connection to the serving version."""
     problem = None if snapshot.gateways_complete else snapshot.gateway_problem
     if problem is None or problem.reason is Reason.NOT_ANSWERING:
-        problem = gateway_problems.unusable_keys(snapshot) or problem
+        problem = gateway_problems.unusable_secrets(snapshot) or problem
     if problem is not None and problem.reason is Reason.NOT_ANSWERING:
         # Without a serving version no gateway is ready, and that is no problem.
         problem = None if state.serving is None else gateway_problems.unready(snapshot) or problem
