@@ -6,6 +6,7 @@ import io
 import struct
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from PIL import Image
 
@@ -41,6 +42,8 @@ class Item:
     """Numbers of items, from 1."""
     associations: list[int] | None = None
     """Positions in `properties`, from 0, when not each of them once."""
+    parts: int = 1
+    """How often the place of its data is listed."""
 
 
 @lru_cache
@@ -67,8 +70,10 @@ def overlay(size: tuple[int, int], images: list[int]) -> Item:
     return Item(b"iovl", data, size, derived_from=images)
 
 
-def file(items: list[Item], primary: int = 1, iref: bytes | None = None) -> bytes:
-    """The file of these items; the first has the number 1."""
+def file(
+    items: list[Item], primary: int = 1, iref: bytes | None = None, brand: bytes = b"heic", more: bytes = b""
+) -> bytes:
+    """The file of these items; the first has the number 1. `more` boxes come last."""
     #: Items share properties that are equal.
     places_of: dict[bytes, int] = {}
     associations = b""
@@ -90,7 +95,8 @@ def file(items: list[Item], primary: int = 1, iref: bytes | None = None) -> byte
     def meta(start: int) -> bytes:
         places, at = b"", start
         for number, item in enumerate(items, 1):
-            places += struct.pack(">HHHII", number, 0, 1, at, len(item.data))
+            places += struct.pack(">HHH", number, 0, item.parts)
+            places += item.parts * struct.pack(">II", at, len(item.data))
             at += len(item.data)
         return full_box(
             b"meta",
@@ -106,5 +112,27 @@ def file(items: list[Item], primary: int = 1, iref: bytes | None = None) -> byte
             + full_box(b"iloc", struct.pack(">BBH", 0x44, 0, len(items)) + places),
         )
 
-    head = box(b"ftyp", b"heic" + bytes(4) + b"mif1heic")
-    return head + meta(len(head) + len(meta(0)) + 8) + box(b"mdat", payload)
+    head = box(b"ftyp", brand + bytes(4) + b"mif1" + brand)
+    return head + meta(len(head) + len(meta(0)) + 8) + box(b"mdat", payload) + more
+
+
+@lru_cache
+def coded_av1(width: int, height: int) -> Item:
+    """A black AV1 image."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height)).save(buffer, "AVIF", quality=10, speed=10)
+    data = buffer.getvalue()
+    configuration = find_box(data, b"meta", b"iprp", b"ipco", b"av1C")
+    return Item(b"av01", find_box(data, b"mdat"), (width, height), [box(b"av1C", configuration)])
+
+
+def av1_units(data: bytes) -> tuple[bytes, bytes]:
+    """The sequence header and the frame in the data of an image, each as a whole unit."""
+    start = 2 * data.startswith(b"\x12\0")  # a temporal delimiter
+    end = start + 2 + data[start + 1]
+    return data[start:end], data[end:]
+
+
+def avif(*items: Item, **options: Any) -> bytes:
+    """An AVIF file of these items; the first is shown."""
+    return file(list(items), brand=b"avif", **options)

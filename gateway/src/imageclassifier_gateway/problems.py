@@ -64,7 +64,7 @@ CAUSES: dict[str, Cause] = {
     "not-a-picture": Cause(
         415,
         "The file is not a supported picture",
-        "Send JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC. If you sent a URL, check that it points to the "
+        "Send JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC. If you sent a URL, check that it points to the "
         "picture itself and not to a page that shows it.",
     ),
     "compressed-body": Cause(

@@ -73,6 +73,8 @@ def pictures() -> dict[str, bytes]:
         "lzw.tiff": _encoded(rgb, "TIFF", compression="tiff_lzw"),
         "cmyk.tiff": _encoded(rgb.convert("CMYK"), "TIFF", compression="tiff_lzw"),
         "rgb.heic": _encoded(rgb, "HEIF", quality=80),
+        "rgb.avif": _encoded(rgb, "AVIF", quality=80),
+        "alpha.avif": _encoded(alpha, "AVIF", quality=80),
     }
     for orientation in range(1, 9):
         exif = Image.Exif()

@@ -28,6 +28,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "GIF": ("GIF", {}),
     "BMP": ("BMP", {}),
     "TIFF": ("TIFF", {"compression": "tiff_lzw"}),
+    "AVIF": ("AVIF", {"quality": 60, "speed": 10}),
     "HEIC": ("HEIF", {"quality": 60}),
     "HEIC of high quality": ("HEIF", {"quality": 95}),
 }

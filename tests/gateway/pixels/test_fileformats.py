@@ -148,6 +148,14 @@ def test_a_picture_that_would_take_long_is_refused_with_what_to_do(data: bytes, 
         ("heic-many-boxes", "more than 4,096 boxes"),
         ("tiff-overlapping-values", "a directory has 41,6"),
         ("tiff-numbers", "tag 282 has 125,000 values"),
+        ("avif-larger-than-announced", "two different sizes"),
+        ("avif-grid-larger-than-announced", "two different sizes"),
+        ("avif-many-units", "more than 64 parts"),
+        ("avif-overlapping-parts", "share their data"),
+        ("avif-many-parts", "more than 4,096 parts"),
+        ("avif-many-images", "more than 4,096 boxes"),
+        ("avif-reference-boxes", "name images more than 8,192 times"),
+        ("avif-many-associations", "more than 65,536 properties"),
     ],
 )
 def test_a_file_that_no_program_writes_is_refused_as_damaged(name: str, sentence: str) -> None:
@@ -155,8 +163,10 @@ def test_a_file_that_no_program_writes_is_refused_as_damaged(name: str, sentence
         images.decode(BODIES[name](1_000_000).data)
 
 
-@pytest.mark.parametrize("name", ["heic-grid-of-one-tile", "heic-rotations", "heic-nested-grids"])
-def test_a_heic_file_that_has_the_same_pixels_decoded_again_and_again_is_refused(name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["heic-grid-of-one-tile", "heic-rotations", "heic-nested-grids", "avif-grid-of-one-tile"]
+)
+def test_a_file_that_has_the_same_pixels_decoded_again_and_again_is_refused(name: str) -> None:
     """Files of at most 10 KB that keep a decoder busy for up to minutes."""
     with pytest.raises(images.PictureTooLarge, match="its tiles or rotations repeat"):
         images.decode(BODIES[name](0).data)

@@ -165,7 +165,7 @@ def test_the_eight_orientations_all_show_the_same_upright_picture() -> None:
         assert (pixels == upright).all(), orientation
 
 
-@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "GIF", "WEBP", "JPEG", "HEIF"])
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "GIF", "WEBP", "JPEG", "AVIF", "HEIF"])
 def test_a_plain_colour_survives_every_format(kind: str) -> None:
     pixels = prepare(encoded(plain((200, 100, 50)), kind), SMALL)
     assert np.abs(pixels.astype(int) - (200, 100, 50)).max() <= 4
@@ -257,7 +257,9 @@ def test_a_format_that_is_not_on_the_list_reaches_no_decoder() -> None:
             prepare(encoded(plain((1, 2, 3)), kind), SMALL)
 
 
-@pytest.mark.parametrize("name", ["rgb.png", "rgb.jpg", "lossy.webp", "lzw.tiff", "rgb.bmp", "rgb.heic"])
+@pytest.mark.parametrize(
+    "name", ["rgb.png", "rgb.jpg", "lossy.webp", "lzw.tiff", "rgb.bmp", "rgb.avif", "rgb.heic"]
+)
 def test_half_a_picture_is_broken_not_half_grey(name: str) -> None:
     data = (VECTORS / name).read_bytes()
     with pytest.raises((BrokenPicture, NotAPicture)):

@@ -6,7 +6,7 @@ format; each adds its bodies to the table in `registry`.
 """
 
 # In this order, each module adds its bodies to the table; reports of the attack benchmark keep it.
-from . import forms, json_bodies, jpeg, png, gif, webp, tiff, bmp, heic  # noqa: F401, I001
+from . import forms, json_bodies, jpeg, png, gif, webp, tiff, bmp, heic, avif  # noqa: F401, I001
 from .bmp import bmp_of_runs
 from .exif import exif_of_overlapping_values
 from .jpeg import jpeg_in_three_scans, jpeg_of_empty_scans, mpf_segment, plain_jpeg, with_segments

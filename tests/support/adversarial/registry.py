@@ -18,7 +18,16 @@ BODIES: dict[str, Callable[[int], Body]] = {}
 
 #: The cost of these bodies depends on their number of pixels, not on their size in bytes.
 RICH_IN_PIXELS = frozenset(
-    ("png-bomb", "gif-bomb", "gif-large-screen", "webp-bomb", "tiff-bomb", "bmp-bomb", "heic-bomb")
+    (
+        "png-bomb",
+        "gif-bomb",
+        "gif-large-screen",
+        "webp-bomb",
+        "tiff-bomb",
+        "bmp-bomb",
+        "heic-bomb",
+        "avif-bomb",
+    )
 )
 
 

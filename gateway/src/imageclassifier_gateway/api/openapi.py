@@ -100,10 +100,11 @@ def _predict(settings: Settings) -> Json:
         "summary": "Classify one picture, or several",
         "description": (
             f"At most {settings.max_pictures} pictures of {settings.max_image_bytes:,} bytes each, and "
-            f"{settings.max_body_bytes:,} bytes in all. JPEG, PNG, WebP, GIF (first frame), BMP, TIFF and "
-            "HEIC are supported. A form with several files, or `urls` with any number of URLs, gets a list: "
-            "each picture has its own prediction or its own problem. A form with one file, a raw picture, "
-            "`url` and `image` get one prediction. A body of any other media type is read as a raw picture."
+            f"{settings.max_body_bytes:,} bytes in all. JPEG, PNG, WebP, GIF (first frame), BMP, TIFF, AVIF "
+            "and HEIC are supported. A form with several files, or `urls` with any number of URLs, gets a "
+            "list: each picture has its own prediction or its own problem. A form with one file, a raw "
+            "picture, `url` and `image` get one prediction. A body of any other media type is read as a raw "
+            "picture."
         ),
         "parameters": [_REQUEST_ID_PARAMETER, _TRACEPARENT_PARAMETER],
         "requestBody": {

@@ -16,8 +16,11 @@ from .fileformats import Structure
 _PICTURE, _RGB = 4, 4
 #: During decoding: libwebp's animation decoder, the only one that Pillow uses, holds two canvases and a copy
 #: in addition to the picture; libheif holds its planes; libtiff holds a strip, which can be the whole
-#: picture, with up to four channels of 16 bits.
-_DECODERS = {"WEBP": 16, "HEIF": 9, "TIFF": 12}
+#: picture, with up to four channels of 16 bits; libavif holds its planes, a copy with grain, and
+#: pixels that Pillow copies twice.
+_DECODERS = {"AVIF": 15, "WEBP": 16, "HEIF": 9, "TIFF": 12}
+#: In addition for an AVIF file with transparency: one more plane and channel at each step.
+_AVIF_ALPHA = 4
 #: If a JPEG has several scans, libjpeg holds all coefficients, also for decoding at a reduced scale: 2 bytes
 #: for each pixel of the stored size and for each of at most 4 components.
 _COEFFICIENTS = 8
@@ -37,4 +40,6 @@ def size_and_bytes_per_pixel(
 
 def _bytes_per_pixel(picture: Image.Image) -> int:
     is_rgb = picture.mode == "RGB" and "transparency" not in picture.info
-    return max(_DECODERS.get(picture.format or "", 0), _PICTURE if is_rgb else _PICTURE + _RGB)
+    each = _PICTURE if is_rgb else _PICTURE + _RGB
+    decoder = _DECODERS.get(picture.format or "", 0)
+    return max(decoder if is_rgb or picture.format != "AVIF" else decoder + _AVIF_ALPHA, each)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from PIL import Image
 
 _SECONDS_PER_PIXEL = {
-    "JPEG": 8e-9, "MPO": 8e-9, "BMP": 12e-9, "HEIF": 16e-9, "GIF": 25e-9, "TIFF": 30e-9, "WEBP": 35e-9,
-    "PNG": 45e-9,
+    "JPEG": 8e-9, "MPO": 8e-9, "BMP": 12e-9, "HEIF": 16e-9, "AVIF": 20e-9, "GIF": 25e-9, "TIFF": 30e-9,
+    "WEBP": 35e-9, "PNG": 45e-9,
 }  # fmt: skip
 #: For each pixel of the stored size of a JPEG with several scans, and for each byte.
 _SEVERAL_SCANS = 20e-9
@@ -18,7 +18,7 @@ _SEVERAL_SCANS_PER_BYTE = 25e-9
 #: For finding the parts of a file, and for inflating them.
 _SECONDS_PER_BYTE = 10e-9
 #: Decoders of video formats take longer for the bytes than for the pixels if a picture has much detail.
-_SECONDS_PER_CODED_BYTE = {"HEIF": 100e-9, "WEBP": 30e-9}
+_SECONDS_PER_CODED_BYTE = {"HEIF": 100e-9, "AVIF": 100e-9, "WEBP": 30e-9}
 #: For run-length encoded BMP files, which Pillow decodes in Python.
 _SECONDS_PER_RUN_BYTE = 300e-9
 

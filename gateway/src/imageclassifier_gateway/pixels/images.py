@@ -1,7 +1,8 @@
 """Decodes and resizes pictures to the input of a model, for serving and for training.
 
 Limits are checked on the header, before any pixel is decoded. The module needs only numpy and Pillow; it
-reads HEIC if pillow-heif is installed. Every function is thread-safe.
+reads HEIC if pillow-heif is installed, and AVIF if Pillow was built with libavif. Every function is
+thread-safe.
 
 The contract of a model says how its pictures are prepared. Every function therefore gives the same pixels for
 the same input, whatever the release (`tests/gateway/pixels/image_vectors`).
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 # The plugins are imported by name. Otherwise Pillow would load all its plugins while a request waits.
 from PIL import (  # noqa: F401
+    AvifImagePlugin,
     BmpImagePlugin,
     ExifTags,
     GifImagePlugin,
@@ -49,8 +51,13 @@ else:
     pillow_heif.register_heif_opener(decode_threads=1)
     _HEIF = ("HEIF",)
 
+#: AVIF comes before HEIF: libheif opens an AVIF file of the brand `mif1`, but cannot decode it.
+_AVIF: tuple[str, ...] = ("AVIF",) if AvifImagePlugin.SUPPORTED else ()
+#: The gateway has a thread for each core already.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+
 #: Pillow's names of the supported formats. No other decoder gets a user's bytes.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *_HEIF)
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *_AVIF, *_HEIF)
 
 #: The largest cameras of phones have 200 megapixels (16,320 x 12,240).
 _MAX_PIXELS = 210_000_000
