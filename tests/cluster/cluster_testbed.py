@@ -129,9 +129,9 @@ class Classifier:
         return told
 
     @contextmanager
-    def gateway(self) -> Iterator[int]:
-        """Forwards a local port to one of the gateway's pods."""
-        command = self.kubectl.command("port-forward", f"service/{self.name}-gateway", ":http")
+    def gateway(self, port: str = "http") -> Iterator[int]:
+        """Forwards a local port to this port of one of the gateway's pods."""
+        command = self.kubectl.command("port-forward", f"service/{self.name}-gateway", f":{port}")
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forward:
             assert forward.stdout is not None
             try:

@@ -30,7 +30,7 @@ PICTURE = plain_picture(215)
 NOT_COUNTED = ("overloaded", "timeout")
 """Problems by which a gateway refuses work; they say nothing about the version."""
 CLASSIFIERS = "/apis/imageclassifier.dev/v1alpha1/namespaces/{}/imageclassifiers"
-PREDICT = "/api/v1/namespaces/{}/services/{}-gateway:http/proxy/predict"
+PREDICT = "/api/v1/namespaces/{}/services/{}/proxy/predict"
 
 
 def claim_of(body: dict[str, Any], at: float) -> Claim:
@@ -49,6 +49,12 @@ def claim_of(body: dict[str, Any], at: float) -> Claim:
         phase=status.get("phase", "") if current else "",
         versions=frozenset(each["version"] for each in traffic if each["percent"]),
     )
+
+
+def service_of(body: dict[str, Any]) -> str:
+    """The gateway's Service, as the API server's proxy names it."""
+    name = f"{body['metadata']['name']}-gateway"
+    return f"https:{name}:https" if "tls" in body["spec"].get("gateway", {}) else f"{name}:http"
 
 
 def answer_of(
@@ -139,7 +145,7 @@ class TruthProber:
         found = {body["metadata"]["name"]: body for body in bodies}
         for name in found.keys() - self.histories.keys():
             self.histories[name] = History(name)
-            self._threads.append(threading.Thread(target=self._ask, args=(name,), daemon=True))
+            self._threads.append(threading.Thread(target=self._ask, args=(found[name],), daemon=True))
             self._threads[-1].start()
         for name, history in self.histories.items():
             claim = claim_of(found[name], at) if name in found else Claim(at)
@@ -148,8 +154,9 @@ class TruthProber:
                 history.claims.append(claim)
             history.looked_until = at
 
-    def _ask(self, name: str) -> None:
-        path, history = PREDICT.format(self._namespace, name), self.histories[name]
+    def _ask(self, body: dict[str, Any]) -> None:
+        path = PREDICT.format(self._namespace, service_of(body))
+        history = self.histories[body["metadata"]["name"]]
         while not self._stop.wait(INTERVAL_SECONDS):
             began = time.time()
             try:
