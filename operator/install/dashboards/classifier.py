@@ -3,6 +3,7 @@
 from dashboards.grafana import Dashboard, Panel, Row, per_second, quantile, share
 
 ONE = 'namespace="$namespace", classifier="$classifier"'
+_KEY_REQUESTS = "imageclassifier_gateway_key_requests_total"
 _PREDICTIONS = "imageclassifier_gateway_predictions_total"
 _VERSION_REQUESTS = "imageclassifier_gateway_model_requests_total"
 
@@ -47,6 +48,13 @@ CLASSIFIER = Dashboard(
                     per_second("imageclassifier_gateway_errors_total", "cause", ONE),
                     "{{cause}}",
                     "ops",
+                ),
+                Panel(
+                    "Requests with an API key per second, by client",
+                    f"topk(20, {per_second(_KEY_REQUESTS, 'key, outcome', ONE)})",
+                    "{{key}}: {{outcome}}",
+                    "reqps",
+                    "The 20 busiest clients. Limited: more than the rate of the key allows.",
                 ),
                 Panel(
                     "URL fetches per second by outcome",
@@ -112,6 +120,13 @@ CLASSIFIER = Dashboard(
                     "ops",
                     "The 20 most frequent. If the labels shift after a rollout or over weeks, look at the "
                     "pictures.",
+                ),
+                Panel(
+                    "Pictures per second from the cache",
+                    per_second("imageclassifier_gateway_cached_predictions_total", "pod", ONE),
+                    "{{pod}}",
+                    "ops",
+                    "Answers without the model.",
                 ),
                 Panel(
                     "Copies to the shadow per second",

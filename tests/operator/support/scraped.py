@@ -68,6 +68,7 @@ def _gateway_works(stats: Stats) -> None:
         stats.predictions.labels(version, "pizza").inc()
     stats.shadow_compared(2, "pizza", "not_pizza")
     stats.fetches.labels("fetched").inc()
+    stats.key_requests.labels("shop", "accepted").inc()
     stats.evicted_connections.labels("idle").inc()
     stats.dropped_log_lines.inc()
     for stage in STAGES:
