@@ -228,7 +228,7 @@ def test_prometheus_evaluates_every_rule_and_the_stalled_classifier_alerts(scrap
         return {rule["name"]: rule for group in groups for rule in group["rules"]}
 
     assert set(rules()) == {rule["alert"] for rule in alerts()}
-    wait_until(lambda: all(rule["health"] != "unknown" for rule in rules().values()), "an evaluation", 10)
+    wait_until(lambda: all(rule["health"] != "unknown" for rule in rules().values()), "an evaluation", 30)
     assert {name: rule["health"] for name, rule in rules().items() if rule["health"] != "ok"} == {}
     [alert] = rules()["ImageClassifierStalled"]["alerts"]
     assert (alert["labels"]["name"], alert["state"]) == ("cats", "firing")
