@@ -19,7 +19,7 @@ import json
 import os
 import sys
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from images import docker, load_into_nodes, packages, recipes
 from images.recipes import Program
@@ -72,7 +72,14 @@ def build_dependencies(program: Program, reference: str, base: str) -> None:
         ).strip()
         with tempfile.TemporaryDirectory(dir=places.cache_directory(), prefix="packages-") as directory:
             packages.install(program, python_version, Path(directory), current)
-            files = tuple(installed_files(Path(directory), "lib"))
+            files = (
+                *installed_files(Path(directory), "lib"),
+                *(
+                    File(PurePosixPath("lib", path.relative_to(directory)), path.read_bytes())
+                    for pattern in program.needed
+                    for path in sorted(Path(directory).glob(pattern))
+                ),
+            )
         docker.build(recipes.dependencies(reference, base, files))
 
 

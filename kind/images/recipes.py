@@ -25,6 +25,7 @@ class Program:
     packages: tuple[str, ...]  # directories of the import packages, relative to the repository's root
     entry_point: tuple[str, ...]
     environment: tuple[str, ...] = ()  # NAME=value
+    needed: tuple[str, ...] = ()  # patterns of files of packages that are named like tests, but imported
 
 
 PROGRAMS = (
@@ -58,6 +59,7 @@ TRAINING = Program(
     ("training/src/imageclassifier_training", "gateway/src/imageclassifier_gateway"),
     ("python", "-m", "imageclassifier_training"),
     environment=("TF_CPP_MIN_LOG_LEVEL=2",),
+    needed=("scipy/stats/_*_test.py",),
 )
 
 # The command of the TensorFlow Serving image, so that the same manifests fit both images.
@@ -97,7 +99,8 @@ def dependencies_reference(program: Program, base_reference: str, lock_text: str
     """The tag of the packages image. It depends on the lock files only, so it is known before a download."""
     selection = (_HERE / "trees.py").read_text(encoding="utf-8")  # what is left out
     return _reference(
-        f"{program.name}-dependencies", base_reference, _dockerfile("dependencies"), selection, lock_text
+        f"{program.name}-dependencies",
+        *(base_reference, _dockerfile("dependencies"), selection, lock_text, *program.needed),
     )
 
 

@@ -1,13 +1,16 @@
 """The tag of an image identifies its content."""
 
-from pathlib import PurePosixPath
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from images import recipes
 from images.packages import lock_text, uv_arguments
 from images.recipes import PROGRAMS, TRAINING, Program
-from images.trees import File
+from images.trees import File, is_needed
 from laptop import places
 
 BASE = "imageclassifier/base:0123456789ab"
@@ -56,6 +59,17 @@ def test_a_program_image_is_built_from_files_of_the_repository(program: Program)
     for package in program.packages:
         assert (places.REPOSITORY / package / "__init__.py").is_file()
     assert "--hash=sha256:" in lock_text(program)
+
+
+def test_the_training_image_has_the_modules_that_training_imports() -> None:
+    code = "import sys, sklearn.linear_model, optuna; print(*(m.__file__ for m in list(sys.modules.values()) "
+    code += "if getattr(m, '__file__', None)), sep='\\n')"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    site = Path(sysconfig.get_path("purelib"))
+    loaded = [Path(line).relative_to(site) for line in shown.splitlines() if Path(line).is_relative_to(site)]
+    left_out = [path for path in loaded if not is_needed(PurePosixPath(path))]
+    assert PurePosixPath("scipy/stats/_page_trend_test.py") in left_out
+    assert [path for path in left_out if not any(path.match(each) for each in TRAINING.needed)] == []
 
 
 def test_a_model_is_known_by_name_and_version_and_hashed_by_its_files() -> None:
