@@ -155,7 +155,7 @@ def test_the_place_of_the_files_is_immutable_without_a_digest(
 def test_files_with_a_digest_may_move_while_the_version_serves(apply: Apply, set_status: Any) -> None:
     apply(model=in_storage(sha256="a" * 64))
     set_status({"servingVersion": 1})
-    apply(model=in_storage(sha256="a" * 64, uri="s3://other/flowers"))
+    apply(model=in_storage(sha256="a" * 64, uri="hf://other/flowers@v{version}/export"))
     with pytest.raises(ApiError, match="The source of the serving version cannot change"):
         apply(model=in_storage(sha256="b" * 64))
 

@@ -112,6 +112,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "spec.model.source.https.caBundle.configMap.key",
     ),
     "a bucket of another kind": (storage(uri="gopher://models/flowers"), "spec.model.source.storage.uri"),
+    "a repository without an owner": (storage(uri="hf://flowers"), "spec.model.source.storage.uri"),
     "a bucket without a name": (storage(uri="s3:///flowers"), "spec.model.source.storage.uri"),
     "an endpoint with a password": (
         storage(endpoint="https://a:b@c.example"),

@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     download.set_defaults(run=_download)
     storage = commands.add_parser(
-        "storage", help="download the version from a store of files, such as S3", allow_abbrev=False
+        "storage", help="download the version from S3 or the Hugging Face Hub", allow_abbrev=False
     )
     storage.set_defaults(run=_storage)
     for command in (search, classes, download, storage):
@@ -135,7 +135,11 @@ def _add_storage_arguments(storage: argparse.ArgumentParser) -> None:
     storage.add_argument(
         "--sha256", metavar="DIGEST", help="the SHA-256 digest of the archive, or of the list of all files"
     )
-    storage.add_argument("--endpoint", metavar="URL", help="the URL of a store that is compatible with S3")
+    storage.add_argument(
+        "--endpoint",
+        metavar="URL",
+        help="the URL of a store that is compatible with S3, or of a mirror of the Hub",
+    )
     storage.add_argument("--region", help="the region of the bucket")
     storage.add_argument(
         "--ca-file", type=Path, metavar="FILE", help="certificates to trust, beside those of the system"

@@ -1,0 +1,172 @@
+"""Models of the Hugging Face Hub, or of a mirror of it, over its HTTP API.
+
+The API is small, and needs only HTTPS requests: https://huggingface.co/docs/hub/api. The library
+huggingface_hub would add a second HTTP client, a cache and a command line to the image.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import quote, urljoin, urlsplit
+
+from ..https_client import Remote, open_url, words
+from ..refusal import DownloadRefusedError
+from ..unpacking import MAX_FILES
+from .access import Access
+from .choice import FIELD
+from .store import RemoteFile, StorageUri
+
+_HUB = "https://huggingface.co"
+_CHUNK_BYTES = 2**20
+_MAX_DOCUMENT_BYTES = 32 * 2**20
+_NEXT_PAGE = re.compile(r'<([^>]+)>;\s*rel="next"')
+_CORRECT_URI = f"Correct {FIELD}.uri."
+#: The header X-Error-Code of the Hub -> what to do.
+_ADVICE = {
+    "RevisionNotFound": f"Correct the revision behind @ in {FIELD}.uri, or create it.",
+    "EntryNotFound": f"Upload the model, or correct {FIELD}.uri and spec.model.version.",
+    "GatedRepo": (
+        f"Accept the conditions of the repository with the account whose token is in {FIELD}.credentialsFrom."
+    ),
+}
+
+
+class Hub:
+    """The files of `hf://owner/name@revision/path`. The revision may be a commit, a tag or a branch."""
+
+    def __init__(self, uri: StorageUri, access: Access) -> None:
+        repository, _, path = uri.path.partition("/")
+        name, _, revision = repository.partition("@")
+        self._uri, self._path = uri, path
+        self._repository = f"{uri.place}/{name}"
+        self._revision = revision or "main"
+        endpoint = (access.endpoint or _HUB).rstrip("/")
+        if not endpoint.startswith("https://"):
+            raise DownloadRefusedError(
+                f"{FIELD}.endpoint is {endpoint}, and a token is sent only over HTTPS. Use an https:// URL."
+            )
+        token = {} if access.credentials is None else access.secret(("HF_TOKEN",))
+        headers = {"Authorization": f"Bearer {token['HF_TOKEN']}"} if token else {}
+        self._remote = Remote(endpoint, access.ca_file, headers, FIELD, _Refusal(uri, bool(token)))
+
+    @property
+    def uri(self) -> StorageUri:
+        """The URI."""
+        return self._uri
+
+    def file(self) -> RemoteFile:
+        """The file whose name the URI is."""
+        parent, _, name = self._path.rpartition("/")
+        for entry in self._tree(parent):
+            if entry["path"] == self._path and entry["type"] == "file":
+                return replace(_remote_file(entry), path="")
+        raise DownloadRefusedError(
+            f"{self._uri.text}: the directory {parent or 'of the repository'} has no file {name}. "
+            f"{_ADVICE['EntryNotFound']}"
+        )
+
+    def files(self) -> list[RemoteFile]:
+        """The files below the URI."""
+        start = f"{self._path}/" if self._path else ""
+        files: list[RemoteFile] = []
+        for entry in self._tree(self._path, "?recursive=true"):
+            if entry["type"] == "file" and len(files) <= MAX_FILES:
+                file = _remote_file(entry)
+                files.append(replace(file, path=file.key.removeprefix(start)))
+        return files
+
+    def read(self, file: RemoteFile, offset: int) -> Iterator[bytes]:
+        """The content from byte `offset` on."""
+        try:
+            with open_url(
+                self._at(f"{self._repository}/resolve/{self._commit}/{quote(file.key)}"), offset
+            ) as response:
+                if response.status != 206:
+                    _skip(response, offset)
+                while chunk := response.read(_CHUNK_BYTES):
+                    yield chunk
+        except HTTPError as error:
+            raise ConnectionError(f"the store responds with {error.code} {error.reason}") from None
+        except http.client.HTTPException as error:
+            raise ConnectionError(str(error)) from None
+
+    @cached_property
+    def _commit(self) -> str:
+        """The commit to which the revision leads now. All files are of it."""
+        document, _ = self._document(
+            f"api/models/{self._repository}/revision/{quote(self._revision, safe='')}"
+        )
+        return str(document["sha"])
+
+    def _tree(self, path: str, query: str = "") -> Iterator[dict[str, Any]]:
+        below = f"/{quote(path)}" if path else ""
+        url: str | None = f"api/models/{self._repository}/tree/{self._commit}{below}{query}"
+        while url is not None:
+            entries, url = self._document(url)
+            yield from entries
+
+    def _document(self, url: str) -> tuple[Any, str | None]:
+        """A JSON document, and the URL of its next page."""
+        with open_url(self._at(url), 0) as response:
+            following = _NEXT_PAGE.search(response.headers.get("Link") or "")
+            text = response.read(_MAX_DOCUMENT_BYTES)
+        try:
+            return json.loads(text), None if following is None else following[1]
+        except ValueError:
+            raise DownloadRefusedError(
+                f"{self._remote.shown} does not answer as the Hugging Face Hub does. Correct "
+                f"{FIELD}.endpoint."
+            ) from None
+
+    def _at(self, url: str) -> Remote:
+        """Where to get a path of the API or the next page: always at the endpoint, which gets the token."""
+        base = f"{self._remote.url}/"
+        url = urljoin(base, url)
+        if urlsplit(url).netloc != urlsplit(base).netloc:
+            raise DownloadRefusedError(
+                f"{self._remote.shown} refers to another server. Correct {FIELD}.endpoint."
+            )
+        return replace(self._remote, url=url)
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """What an error of the Hub means, and what to do."""
+
+    uri: StorageUri
+    has_token: bool
+
+    def __call__(self, shown: str, error: HTTPError) -> str:
+        code = error.headers.get("X-Error-Code") or ""
+        said = ": ".join(filter(None, (code, error.headers.get("X-Error-Message") or words(error))))
+        what = f"{self.uri.text}: {urlsplit(shown).netloc} responds with {error.code} {error.reason}"
+        said = f": {said.rstrip('. ')}" if said else ""
+        return f"{what}{said}. {self._advice(error.code, code)}"
+
+    def _advice(self, status: int, code: str) -> str:
+        if code in _ADVICE:
+            return _ADVICE[code]
+        if status in (401, 403, 404):
+            if self.has_token:
+                return f"{_CORRECT_URI} Or give the account of the token in {FIELD}.credentialsFrom access."
+            return f"{_CORRECT_URI} If the repository is private, set {FIELD}.credentialsFrom."
+        return _CORRECT_URI
+
+
+def _remote_file(entry: dict[str, Any]) -> RemoteFile:
+    large = entry.get("lfs")
+    digest = f"git:{entry['oid']}" if large is None else f"sha256:{large['oid']}"
+    return RemoteFile(entry["path"], entry["path"], entry["size"], digest, digest)
+
+
+def _skip(response: Any, count: int) -> None:
+    """Read what is there already, from a server that knows no ranges."""
+    while count > 0 and (chunk := response.read(min(count, _CHUNK_BYTES))):
+        count -= len(chunk)
