@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -31,7 +32,7 @@ class ArchiveServer:
 
     def respond(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer one request."""
-        path = handler.path.partition("?")[0]
+        path = unquote(handler.path.partition("?")[0])
         self.requests.append({"path": handler.path, **{k.lower(): v for k, v in handler.headers.items()}})
         if self.answers.get(path):
             status, headers, body = self.answers[path].pop(0)

@@ -60,6 +60,10 @@ def test_the_pods_may_reach_what_the_download_needs() -> None:
     for endpoint in ("https://minio.example", "http://10.0.0.7:9000", "https://s3.svc.example"):
         assert egress(endpoint=endpoint).count("namespaceSelector") == 1, endpoint  # that of DNS
     assert "169.254.170.23/32" in egress()
+    assert "169.254.170.23/32" not in egress(uri="hf://team/flowers")
+    assert "169.254.169.252/32" in egress(uri="gs://models/flowers/3")
+    assert "'169.254.169.254/32'" in egress(uri="gs://models/flowers/3")
+    assert "'169.254.169.254/32'" not in egress(uri="gs://models/3", credentialsFrom={"secret": "s"})
     assert "169.254.170.23/32" not in egress(credentialsFrom={"secret": "model-store"})
 
 

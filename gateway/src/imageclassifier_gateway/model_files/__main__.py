@@ -74,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     download.set_defaults(run=_download)
     storage = commands.add_parser(
-        "storage", help="download the version from S3 or the Hugging Face Hub", allow_abbrev=False
+        "storage",
+        help="download the version from S3, Google Cloud Storage or the Hugging Face Hub",
+        allow_abbrev=False,
     )
     storage.set_defaults(run=_storage)
     for command in (search, classes, download, storage):

@@ -45,11 +45,26 @@ _PRIVATE_IPV6 = {"cidr": "fc00::/7", "except": ["fd00:ec2::/32", "fd20:ce::/32"]
 
 _NODE_LOCAL_DNS = "169.254.20.10/32"
 
-# Where pods get the credentials of their ServiceAccount's role: the agent of EKS Pod Identity. IAM roles for
-# service accounts need a public address only.
-_CREDENTIALS_OF_ROLES: Manifest = {
-    "to": [{"ipBlock": {"cidr": "169.254.170.23/32"}}, {"ipBlock": {"cidr": "fd00:ec2::23/128"}}],
-    "ports": [{"port": 80, "protocol": "TCP"}],
+# Where pods get the credentials of their ServiceAccount's role, by the scheme of the store: from the agent of
+# EKS Pod Identity (IAM roles for service accounts need a public address only), or from the metadata server of
+# GKE's Workload Identity, which has the second address with Dataplane V2.
+_CREDENTIALS_OF_ROLES: dict[str, list[Manifest]] = {
+    "s3": [
+        {
+            "to": [{"ipBlock": {"cidr": "169.254.170.23/32"}}, {"ipBlock": {"cidr": "fd00:ec2::23/128"}}],
+            "ports": [{"port": 80, "protocol": "TCP"}],
+        }
+    ],
+    "gs": [
+        {
+            "to": [{"ipBlock": {"cidr": "169.254.169.252/32"}}],
+            "ports": [{"port": 988, "protocol": "TCP"}],
+        },
+        {
+            "to": [{"ipBlock": {"cidr": "169.254.169.254/32"}}],
+            "ports": [{"port": 80, "protocol": "TCP"}],
+        },
+    ],
 }
 
 
@@ -103,7 +118,7 @@ def download_policies(ic: ImageClassifier, served: ModelVersion) -> tuple[Manife
     if url is not None and (namespace := _namespace_of_service(url)) is not None:
         egress.append(_namespace(namespace))
     if isinstance(source, StorageSource) and source.credentials_secret is None:
-        egress.append(_CREDENTIALS_OF_ROLES)
+        egress += _CREDENTIALS_OF_ROLES.get(source.uri.partition("://")[0], [])
     name = names.serving_name(ic.name, served.version)
     return (_policy(ic, name, "serving", served.version, ingress=None, egress=egress),)
 

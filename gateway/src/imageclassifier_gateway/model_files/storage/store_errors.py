@@ -34,7 +34,10 @@ class Origin(StrEnum):
     NONE = "none"
 
 
-_RIGHTS = "the rights to list the bucket and to read its objects (s3:ListBucket and s3:GetObject)"
+_RIGHTS = (
+    "the rights to list the bucket and to read its objects (s3:ListBucket and s3:GetObject, or the role "
+    "Storage Object Viewer)"
+)
 _DENIED = {
     Origin.SECRET: f"Give the credentials in {FIELD}.credentialsFrom {_RIGHTS}.",
     Origin.SERVICE_ACCOUNT: f"Give the role of the pods' ServiceAccount {_RIGHTS}.",
