@@ -22,6 +22,11 @@ def test_every_variable_is_read() -> None:
             "GATEWAY_URL_ALLOWED_HOSTS": "Example.org, *.pizza.example.,",
             "GATEWAY_URL_ALLOW_PRIVATE_NETWORKS": "true",
             "GATEWAY_URL_USER_AGENT": "ours/1 (ours@example.org)",
+            "GATEWAY_URL_PROXY": "http://proxy.example.org:3128",
+            "GATEWAY_URL_PROXY_DIRECT_HOSTS": "*.corp.example",
+            "GATEWAY_URL_PROXY_USER": "pizza",
+            "GATEWAY_URL_PROXY_PASSWORD": "secret",
+            "GATEWAY_URL_CA_FILE": "/ca/ca.crt",
             "GATEWAY_CORS_ALLOWED_ORIGINS": "https://app.example.org, http://[::1]:3000,",
             "GATEWAY_CPU_LIMIT": "2",
             "GATEWAY_DRAIN_SECONDS": "7",
@@ -33,6 +38,11 @@ def test_every_variable_is_read() -> None:
     assert settings.url_allowed_hosts == ("example.org", "*.pizza.example")
     assert settings.url_allow_private_networks
     assert settings.url_user_agent == "ours/1 (ours@example.org)"
+    assert settings.url_proxy == "http://proxy.example.org:3128"
+    assert settings.url_proxy_direct_hosts == ("*.corp.example",)
+    assert (settings.url_proxy_user, settings.url_proxy_password) == ("pizza", "secret")
+    assert "secret" not in repr(settings)
+    assert str(settings.url_ca_file) == "/ca/ca.crt"
     assert settings.cors_allowed_origins == ("https://app.example.org", "http://[::1]:3000")
     assert settings.decoding_threads == 2
 
@@ -50,6 +60,11 @@ def test_every_variable_is_read() -> None:
         ("GATEWAY_URL_USER_AGENT", "a\r\nHost: b"),
         ("GATEWAY_URL_ALLOWED_HOSTS", "a.*.example"),
         ("GATEWAY_URL_ALLOWED_HOSTS", "*"),
+        ("GATEWAY_URL_PROXY", "https://proxy.example.org:3128"),
+        ("GATEWAY_URL_PROXY", "http://user:password@proxy.example.org:3128"),
+        ("GATEWAY_URL_PROXY", "http://proxy.example.org"),
+        ("GATEWAY_URL_PROXY", "http://proxy.example.org:70000"),
+        ("GATEWAY_URL_PROXY_DIRECT_HOSTS", "*"),
         ("GATEWAY_CORS_ALLOWED_ORIGINS", "app.example.org"),
         ("GATEWAY_CORS_ALLOWED_ORIGINS", "https://app.example.org/"),
         ("GATEWAY_CORS_ALLOWED_ORIGINS", "https://*.example.org"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 #: One process cannot use more cores: Python runs one thread at a time, except while threads decode or wait.
@@ -14,6 +14,11 @@ _MAX_CORES = 8
 _MIN_BUFFERED_BYTES = 64 * 1024 * 1024
 #: An origin as browsers write it in the Origin header.
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9]([-a-z0-9.]*[a-z0-9])?)(:[0-9]{1,5})?\Z")
+
+#: The connection to a proxy is not encrypted; what goes through its tunnels is.
+_PROXY = re.compile(
+    r"http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?):(?P<port>[0-9]{1,5})/?\Z"
+)
 
 
 class SettingError(ValueError):
@@ -37,6 +42,14 @@ class Settings:
     url_allow_private_networks: bool = False
     #: The User-Agent header of fetches; empty means the default.
     url_user_agent: str = ""
+    #: The HTTP proxy for fetches, as http://host:port; empty means none.
+    url_proxy: str = ""
+    #: The hosts that are fetched without the proxy.
+    url_proxy_direct_hosts: tuple[str, ...] = ()
+    url_proxy_user: str = ""
+    url_proxy_password: str = field(default="", repr=False)
+    #: Certificates of authorities, as PEM, that are trusted beside the public ones.
+    url_ca_file: Path | None = None
     #: The origins whose pages may use the gateway; `*` means all origins.
     cors_allowed_origins: tuple[str, ...] = ()
     cpu_limit: float = 1.0
@@ -140,6 +153,26 @@ VARIABLES = (
         "imageclassifier-gateway and its version",
     ),
     Variable(
+        "GATEWAY_URL_PROXY",
+        "HTTP proxy through which pictures are fetched, such as http://proxy.example.org:3128; it resolves "
+        "the names, so it must refuse private addresses",
+        "none",
+    ),
+    Variable(
+        "GATEWAY_URL_PROXY_DIRECT_HOSTS",
+        "hosts that are fetched without the proxy, separated by commas; *.example.org means all hosts of "
+        "that domain",
+        "none",
+    ),
+    Variable("GATEWAY_URL_PROXY_USER", "user for the proxy", "none"),
+    Variable("GATEWAY_URL_PROXY_PASSWORD", "password for the proxy", "none"),
+    Variable(
+        "GATEWAY_URL_CA_FILE",
+        "file with certificates of authorities (PEM) that are trusted for fetches beside the public ones; a "
+        "renewed file takes effect at once",
+        "none",
+    ),
+    Variable(
         "GATEWAY_CORS_ALLOWED_ORIGINS",
         "origins whose pages may call the gateway, separated by commas, such as https://app.example.org; * "
         "allows all",
@@ -175,9 +208,14 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         internal_port=_whole(environment, "GATEWAY_INTERNAL_PORT", defaults.internal_port, 0, 65535),
         max_image_bytes=_whole(environment, "GATEWAY_MAX_IMAGE_BYTES", defaults.max_image_bytes, 1, 2**30),
         timeout_seconds=_number(environment, "GATEWAY_TIMEOUT_SECONDS", defaults.timeout_seconds, 0.1, 600),
-        url_allowed_hosts=_hosts(environment.get("GATEWAY_URL_ALLOWED_HOSTS", "")),
+        url_allowed_hosts=_hosts(environment, "GATEWAY_URL_ALLOWED_HOSTS"),
         url_allow_private_networks=_flag(environment, "GATEWAY_URL_ALLOW_PRIVATE_NETWORKS"),
         url_user_agent=_header(environment, "GATEWAY_URL_USER_AGENT"),
+        url_proxy=_proxy(environment.get("GATEWAY_URL_PROXY", "").strip()),
+        url_proxy_direct_hosts=_hosts(environment, "GATEWAY_URL_PROXY_DIRECT_HOSTS"),
+        url_proxy_user=environment.get("GATEWAY_URL_PROXY_USER", ""),
+        url_proxy_password=environment.get("GATEWAY_URL_PROXY_PASSWORD", ""),
+        url_ca_file=Path(file) if (file := environment.get("GATEWAY_URL_CA_FILE")) else None,
         cors_allowed_origins=_origins(environment.get("GATEWAY_CORS_ALLOWED_ORIGINS", "")),
         cpu_limit=_number(environment, "GATEWAY_CPU_LIMIT", defaults.cpu_limit, 0.01, 1024),
         cache_bytes=_whole(environment, "GATEWAY_CACHE_BYTES", defaults.cache_bytes, 0, 2**40),
@@ -223,13 +261,22 @@ def _header(environment: Mapping[str, str], name: str) -> str:
     return text
 
 
-def _hosts(text: str) -> tuple[str, ...]:
+def _proxy(url: str) -> str:
+    found = _PROXY.match(url)
+    if url and not (found and 1 <= int(found["port"]) <= 65535):
+        raise SettingError(
+            f"GATEWAY_URL_PROXY is '{url}'; write http://, a host and a port, such as "
+            "http://proxy.example.org:3128."
+        )
+    return url
+
+
+def _hosts(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    text = environment.get(name, "")
     hosts = tuple(host.strip().lower().rstrip(".") for host in text.split(",") if host.strip())
     for host in hosts:
         if "*" in host.removeprefix("*.") or not host.removeprefix("*."):
-            raise SettingError(
-                f"GATEWAY_URL_ALLOWED_HOSTS has '{host}'; write a host name, or *.example.org."
-            )
+            raise SettingError(f"{name} has '{host}'; write a host name, or *.example.org.")
     return hosts
 
 

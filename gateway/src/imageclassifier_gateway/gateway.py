@@ -12,7 +12,7 @@ from .access.certificate import Certificate
 from .access.key_folder import KeyFolder
 from .config import Settings
 from .contract import Contract
-from .fetching.fetcher import DEFAULT_USER_AGENT, Fetcher
+from .fetching.fetcher import Fetcher
 from .limits.admission import Admission
 from .limits.decoding import Decoder
 from .limits.slow import Slow
@@ -158,13 +158,7 @@ def build_gateway(settings: Settings) -> Gateway:
         watcher=watcher,
         predictor=CachingPredictor(predictor, stats, cache_bytes) if cache_bytes else predictor,
         decoder=decoder,
-        fetcher=Fetcher(
-            max_bytes=settings.max_image_bytes,
-            allowed_hosts=settings.url_allowed_hosts,
-            allow_private_networks=settings.url_allow_private_networks,
-            user_agent=settings.url_user_agent or DEFAULT_USER_AGENT,
-            max_requests=Slow.URLS.most_of(settings.max_requests_in_flight),
-        ),
+        fetcher=Fetcher.of_settings(settings, Slow.URLS.most_of(settings.max_requests_in_flight)),
         shadow=shadow,
         admission=Admission(
             settings.max_requests_in_flight, settings.max_buffered_bytes, stats.in_flight, stats.held_bytes

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+import subprocess
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +27,33 @@ def hostile() -> Iterator[HostileServer]:
 def world(hostile: HostileServer) -> World:
     hostile.requests.clear()
     return World(hostile)
+
+
+@pytest.fixture
+def tls_listener(hostile: HostileServer, tmp_path: Path) -> Iterator[tuple[int, str]]:
+    """A TLS server for `pictures.example`, and the file of the authority that vouches for it."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
+         "-addext", "subjectAltName=DNS:pictures.example", "-keyout", "key.pem", "-out", "cert.pem"],
+        cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                plain, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                with context.wrap_socket(plain, server_side=True) as secure:
+                    secure.recv(65536)
+                    hostile.do_picture(secure)
+            except OSError:
+                plain.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield int(listener.getsockname()[1]), str(tmp_path / "cert.pem")
+    listener.close()

@@ -6,8 +6,6 @@ import contextlib
 import ipaddress
 import select
 import socket
-import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -16,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from fetching_world import LOOPBACK, MAX_BYTES, PUBLIC, PUBLIC_IPV6, World
-from hostile_server import HostileServer
 from imageclassifier_gateway.fetching.allowed_addresses import Address
 from imageclassifier_gateway.fetching.connecting import begin_connecting, interleaved
 from imageclassifier_gateway.fetching.fetcher import Fetcher
+from imageclassifier_gateway.fetching.routes import Rules
+from imageclassifier_gateway.fetching.trust import Trust
 from imageclassifier_gateway.fetching.urls import FetchError
 from imageclassifier_gateway.limits.deadline import Deadline
 
@@ -131,18 +130,15 @@ def test_https_to_a_server_without_tls_fails(world: World) -> None:
         world.fetch("https://pictures.example/not-http")
 
 
-def test_the_certificate_must_be_valid_for_the_name(
-    world: World, tls_listener: tuple[int, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_certificate_must_be_valid_for_the_name(world: World, tls_listener: tuple[int, str]) -> None:
     port, authority = tls_listener
 
     def begin(address: Address, _: int) -> socket.socket:
         return begin_connecting(LOOPBACK, port)
 
     def fetch(host: str, trusted: bool) -> bytes:
-        fetcher = Fetcher(max_bytes=MAX_BYTES, lookup=world.lookup, begin=begin)
-        if trusted:
-            monkeypatch.setattr(fetcher, "_tls", ssl.create_default_context(cafile=authority))
+        rules = Rules(trust=Trust(Path(authority) if trusted else None))
+        fetcher = Fetcher(max_bytes=MAX_BYTES, rules=rules, lookup=world.lookup, begin=begin)
         return fetcher.fetch(f"https://{host}/", Deadline.after(60))
 
     world.names["other.example"] = [PUBLIC]
@@ -151,33 +147,3 @@ def test_the_certificate_must_be_valid_for_the_name(
         fetch("pictures.example", trusted=False)
     with pytest.raises(FetchError, match="The TLS connection to"):
         fetch("other.example", trusted=True)
-
-
-@pytest.fixture
-def tls_listener(hostile: HostileServer, tmp_path: Path) -> Iterator[tuple[int, str]]:
-    """A TLS server for `pictures.example`, and the file of the authority that vouches for it."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
-         "-addext", "subjectAltName=DNS:pictures.example", "-keyout", "key.pem", "-out", "cert.pem"],
-        cwd=tmp_path, check=True, capture_output=True,
-    )  # fmt: skip
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                plain, _ = listener.accept()
-            except OSError:
-                return
-            try:
-                with context.wrap_socket(plain, server_side=True) as secure:
-                    secure.recv(65536)
-                    hostile.do_picture(secure)
-            except OSError:
-                plain.close()
-
-    threading.Thread(target=serve, daemon=True).start()
-    yield int(listener.getsockname()[1]), str(tmp_path / "cert.pem")
-    listener.close()

@@ -9,11 +9,13 @@ from __future__ import annotations
 import ipaddress
 import socket
 from dataclasses import dataclass, field
+from typing import Any
 
 from hostile_server import HostileServer
 from imageclassifier_gateway.fetching.allowed_addresses import Address
 from imageclassifier_gateway.fetching.connecting import begin_connecting
-from imageclassifier_gateway.fetching.fetcher import Fetcher
+from imageclassifier_gateway.fetching.fetcher import DEFAULT_USER_AGENT, Fetcher
+from imageclassifier_gateway.fetching.routes import Rules
 from imageclassifier_gateway.limits.deadline import Deadline
 
 LOOPBACK = ipaddress.ip_address("127.0.0.1")
@@ -41,6 +43,14 @@ class World:
         self.connected.append(str(address))
         return begin_connecting(LOOPBACK, self.server.port)
 
-    def fetch(self, url: str, seconds: float = 60.0, **settings: object) -> bytes:
-        fetcher = Fetcher(max_bytes=MAX_BYTES, lookup=self.lookup, begin=self.begin, **settings)  # type: ignore[arg-type]
+    def fetch(
+        self, url: str, seconds: float = 60.0, *, user_agent: str = DEFAULT_USER_AGENT, **rules: Any
+    ) -> bytes:
+        fetcher = Fetcher(
+            max_bytes=MAX_BYTES,
+            lookup=self.lookup,
+            begin=self.begin,
+            user_agent=user_agent,
+            rules=Rules(**rules),
+        )
         return fetcher.fetch(url, Deadline.after(seconds))

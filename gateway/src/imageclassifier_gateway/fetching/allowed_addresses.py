@@ -1,6 +1,6 @@
 """Decides from which addresses pictures may be fetched. Pure.
 
-`Fetcher.checked_addresses` applies this rule to every target, also after a redirect.
+`Routes.checked_addresses` applies this rule to every target, also after a redirect.
 
 The lists contain the networks of the IANA special-purpose registries (RFC 6890 and its updates) and the
 addresses of the metadata services from which cloud machines get credentials. Python's `is_global` alone is

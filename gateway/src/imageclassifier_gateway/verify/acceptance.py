@@ -42,11 +42,7 @@ class AcceptancePictures:
             return base64.b64decode(case.picture, validate=True)
         if case.source == "file":
             return _read_file(Path(case.picture))
-        fetcher = Fetcher(
-            max_bytes=self.settings.max_image_bytes,
-            allowed_hosts=self.settings.url_allowed_hosts,
-            allow_private_networks=self.settings.url_allow_private_networks,
-        )
+        fetcher = Fetcher.of_settings(self.settings)
         return fetcher.fetch(case.picture, Deadline.after(timeout_seconds))
 
 
