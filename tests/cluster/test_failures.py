@@ -55,9 +55,10 @@ FAILURES = {
     "unscheduled": Failure(
         "Unschedulable",
         rf"Pod {POD} cannot be scheduled: 0/\d+ nodes are available: .*affinity/selector\. Free or add "
-        r"nodes, or change resources, nodeSelector, tolerations or affinity\.",
-        spec={"serving": {"resources": ROOMY, "nodeSelector": {"disk": "of-gold"}}},
-        mending={"serving": {"nodeSelector": None}},
+        r"nodes, or change the resources, or nodeSelector, tolerations or affinity in "
+        r"spec\.serving\.template\.spec\.",
+        spec={"serving": {"resources": ROOMY, "template": {"spec": {"nodeSelector": {"disk": "of-gold"}}}}},
+        mending={"serving": {"template": None}},
     ),
     "without-volume": Failure(
         "VolumeFailed",

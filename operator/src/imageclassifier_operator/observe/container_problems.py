@@ -8,6 +8,11 @@ from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.disruptions import is_killed_from_outside, is_lost
 from imageclassifier_operator.observe.log_excerpts import error_line, last_line, load_error, one_line
+from imageclassifier_operator.observe.processor_problems import (
+    Program,
+    no_image_for_platform,
+    wrong_processor,
+)
 from imageclassifier_operator.observe.types import Problem
 
 # The kubelet's reasons, from pkg/kubelet/images/types.go and k8s.io/cri-api/pkg/errors.
@@ -35,10 +40,15 @@ def container_problem(pod: Json, status: Json, *, init: bool) -> Problem | None:
     state = status.get("state") or {}
     waiting = state.get("waiting") or {}
     message, reason = waiting.get("message"), waiting.get("reason", "")
+    program = _program(where, pod, status)
     if reason in _PULL_REASONS:
-        return _image_pull_problem(where, pod, status, message or "")
+        unsuitable = no_image_for_platform(program, message or "")
+        return unsuitable or _image_pull_problem(where, pod, status, message or "")
     is_done = init and status.get("ready")
     ended = None if reason in _CREATE_REASONS or is_done else _last_termination(pod, status)
+    texts = f"{message} {(ended or {}).get('message')}"
+    if (unsuitable := wrong_processor(program, (ended or {}).get("exitCode"), texts)) is not None:
+        return unsuitable
     if ended is not None and ended.get("exitCode") != 0:
         return _termination_problem(where, pod, status, ended)
     if reason in (*_CREATE_REASONS, "RunContainerError"):
@@ -63,6 +73,17 @@ def _image_pull_problem(where: str, pod: Json, status: Json, message: str) -> Pr
         f"{where} cannot pull image {_image(pod, status)}{why}. Check the image name, that the image was "
         f"pushed or loaded, and {_pull_secrets_field(pod, status['name'])}.",
     )
+
+
+def _program(where: str, pod: Json, status: Json) -> Program:
+    """The program of a container, with the fields of its image and of its pod."""
+    name, pull_secrets = status["name"], _pull_secrets_field(pod, status["name"])
+    if pull_secrets == "spec.model.source.image.pullSecrets":
+        image = "spec.model.source.image.reference"
+    else:
+        image = pull_secrets.replace("imagePullSecrets", "image")
+    template = "serving" if name.startswith("model-") else "verification" if name == "verify" else "gateway"
+    return Program(where, _image(pod, status), image, f"spec.{template}.template")
 
 
 def _pull_secrets_field(pod: Json, container: str) -> str:

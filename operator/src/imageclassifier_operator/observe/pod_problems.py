@@ -9,6 +9,7 @@ not the version's fault.
 import re
 from collections.abc import Iterable, Iterator
 
+from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.common_fields import condition, epoch_seconds
@@ -19,6 +20,7 @@ from imageclassifier_operator.observe.disruptions import (
     is_on_silent_node,
 )
 from imageclassifier_operator.observe.log_excerpts import one_line
+from imageclassifier_operator.observe.refused_pods import refused
 from imageclassifier_operator.observe.types import Problem
 
 _SEVERITY = (
@@ -65,11 +67,11 @@ def diagnose_job(job: Json, pods: Iterable[Json], events: Iterable[Json]) -> Pro
         return None
     if pods := tuple(pods):
         return diagnose(pods, events=events)
-    name, uid = job["metadata"]["name"], job["metadata"]["uid"]
+    uid = job["metadata"]["uid"]
     for event in events:
         about = event.get("involvedObject") or {}
         if about.get("kind") == "Job" and about.get("uid") == uid and event.get("reason") == "FailedCreate":
-            return _refused(f"Job {name}", event.get("message"))
+            return refused({"kind": "Job", **job}, event.get("message"))
     return None
 
 
@@ -134,14 +136,14 @@ def _has_its_volumes(pod: Json) -> bool:
 
 
 def _pod_problems(pod: Json) -> Iterator[Problem]:
-    name, status = pod["metadata"]["name"], pod.get("status") or {}
+    status = pod.get("status") or {}
     if status.get("reason"):
         yield _ended(pod, status["reason"], status.get("message"))
         return  # its containers ended for the same cause
     if is_on_silent_node(pod):
         yield _on_silent_node(pod)
     if (unscheduled := condition(pod, "PodScheduled", "False")) is not None:
-        yield _unscheduled(name, unscheduled.get("message") or "")
+        yield _unscheduled(pod, unscheduled.get("message") or "")
     for kind in ("initContainerStatuses", "containerStatuses"):
         for container in status.get(kind) or ():
             problem = container_problem(pod, container, init=kind == "initContainerStatuses")
@@ -176,27 +178,30 @@ def _on_silent_node(pod: Json) -> Problem:
     )
 
 
-def _unscheduled(pod: str, message: str) -> Problem:
+def _unscheduled(pod: Json, message: str) -> Problem:
+    name = pod["metadata"]["name"]
     # The scheduler's remarks about preemption do not help a user.
     detail = re.sub(r"[., ]*(?:no new claims to deallocate, )?preemption: .*$", "", message)
     detail = one_line(detail.replace("not found. not found", "not found"))
     if re.search("(?i)persistentvolumeclaim", detail):
         return Problem(
             Reason.VOLUME_FAILED,
-            f"Pod {pod} waits for its volume: {detail}. Create the PersistentVolumeClaim, or find out with "
+            f"Pod {name} waits for its volume: {detail}. Create the PersistentVolumeClaim, or find out with "
             "kubectl describe pvc why it is not bound.",
         )
+    component = (pod["metadata"].get("labels") or {}).get(names.LABEL_COMPONENT, "serving")
+    part = "verification" if component == "verify" else component
     return Problem(
         Reason.UNSCHEDULABLE,
-        f"Pod {pod} cannot be scheduled: {detail}. Free or add nodes, or change resources, nodeSelector, "
-        "tolerations or affinity.",
+        f"Pod {name} cannot be scheduled: {detail}. Free or add nodes, or change the resources, or "
+        f"nodeSelector, tolerations or affinity in spec.{part}.template.spec.",
     )
 
 
 def _owner_problems(owner: Json | None) -> Iterator[Problem]:
     """Why a Deployment cannot create its pods."""
     if owner is not None and (failure := condition(owner, "ReplicaFailure", "True")) is not None:
-        yield _refused(f"Deployment {owner['metadata']['name']}", failure.get("message"))
+        yield refused(owner, failure.get("message"))
 
 
 def _volume_problems(events: Iterable[Json], pods: set[str]) -> Iterator[Problem]:
@@ -216,16 +221,3 @@ def _volume_advice(detail: str) -> str:
         kind = {"secret": "Secret", "configmap": "ConfigMap"}[missing[1]]
         return f"Create the {kind} {missing[2]}, or correct its name in the spec."
     return "Check that the volume exists and that the pod's node can reach it."
-
-
-def _refused(owner: str, message: str | None) -> Problem:
-    detail = one_line(re.sub(r'^.*?is forbidden: |^pods "[^"]*" ', "", message or ""))
-    if "quota" in detail or "LimitRange" in detail or "limit range" in detail or "per Container" in detail:
-        return Problem(
-            Reason.QUOTA_EXCEEDED,
-            f"{owner} cannot create its pods: {detail}. Raise the quota or request less.",
-        )
-    return Problem(
-        Reason.ADMISSION_REFUSED,
-        f"{owner} cannot create its pods: {detail}. Change the spec, or ask the owner of the policy.",
-    )
