@@ -7,19 +7,9 @@ from typing import Any
 import pytest
 
 from imageclassifier_operator.reconcile import status_writer
-from operator_process import CLASSIFIERS, Bench
+from operator_process import CLASSIFIERS, Bench, writes_of_operator
 
 pytestmark = pytest.mark.apiserver
-
-
-def writes_of_operator(bench: Bench, mark: int) -> list[Any]:
-    return [
-        event
-        for event in bench.apiserver.audit_events(since=mark)
-        if event.is_write
-        and bench.namespace == event.namespace
-        and event.field_manager.startswith("imageclassifier-operator")
-    ]
 
 
 def without_times(status: Any) -> Any:

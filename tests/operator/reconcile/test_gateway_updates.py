@@ -1,5 +1,6 @@
 """Which ImageClassifiers may change to a new gateway image, and when the next ones may."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -146,3 +147,13 @@ def test_a_missing_deployment_is_made_at_once(fleet: Fleet) -> None:
     fleet.deployments[fleet.keys[4]] = []
     assert not fleet.must_wait(fleet.keys[4])
     assert names.gateway_name(fleet.keys[4].name) == "pizza-4-gateway"
+
+
+def test_gateways_whose_image_admission_rewrites_take_no_turn() -> None:
+    fleet = Fleet(1)
+    [key] = fleet.keys
+    live = copy.deepcopy(fleet.deployment(key, NEW))
+    live["spec"]["template"]["spec"]["containers"][0]["image"] = "mirror.example.org/gateway:2"
+    fleet.deployments[key] = [live]
+    assert not fleet.must_wait(key)
+    assert fleet.updates.seconds_left(key, fleet.now) is None

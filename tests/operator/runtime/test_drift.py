@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from imageclassifier_operator.runtime.drift import contains, needs_apply
+from imageclassifier_operator.runtime.drift import contains, live_values, needs_apply
 
 
 def test_defaults_and_injected_containers_are_left_alone():
@@ -84,6 +84,42 @@ def test_a_network_policy_that_allows_more_than_its_manifest_is_a_difference(ope
     del stored["egress"]  # the API server drops an empty list
     assert not needs_apply(POLICY, {**POLICY, "spec": stored}, "us")
     assert needs_apply(POLICY, {**POLICY, "spec": {**stored, **opened}}, "us")
+
+
+def test_values_in_the_place_of_a_manifest_are_all_that_a_comparison_depends_on() -> None:
+    wanted = {
+        "spec": {
+            "selector": {"app": "pizza"},
+            "containers": [{"name": "a", "image": "a:1", "args": ["-x"]}],
+        }
+    }
+    live = {
+        "spec": {
+            "replicas": 2,
+            "selector": {"app": "pizza", "more": "1"},
+            "containers": [
+                {"name": "sidecar", "image": "b:1"},
+                {"name": "a", "image": "mirror/a:1", "args": ["-x"], "tty": True},
+            ],
+        },
+        "status": {"replicas": 2},
+    }
+    assert live_values(live, wanted) == {
+        "spec": {
+            "selector": {"app": "pizza", "more": "1"},
+            "containers": [{"name": "a", "image": "mirror/a:1", "args": ["-x"]}],
+        }
+    }
+    assert live_values({"spec": {"selector": None}}, wanted) == {
+        "spec": {"selector": None, "containers": None}
+    }
+
+
+def test_an_added_rule_of_a_network_policy_is_part_of_its_values() -> None:
+    only_egress = {**POLICY, "spec": {"policyTypes": ["Egress"], "egress": [{}]}}
+    opened = {**only_egress, "spec": {**only_egress["spec"], "ingress": [{}]}}
+    live = {**opened, "metadata": {"name": "pizza-serving", "resourceVersion": "7"}}
+    assert live_values(live, only_egress) == opened
 
 
 def test_only_resources_hold_quantities() -> None:

@@ -297,6 +297,17 @@ def _completed_reconciliations() -> float:
     return metrics.REGISTRY.get_sample_value("imageclassifier_reconciles_total", {"result": "ok"}) or 0.0
 
 
+def writes_of_operator(bench: Bench, mark: int) -> list[Any]:
+    """The operator's writes in the namespace since a mark in the audit log."""
+    return [
+        event
+        for event in bench.apiserver.audit_events(since=mark)
+        if event.is_write
+        and bench.namespace == event.namespace
+        and event.field_manager.startswith("imageclassifier-operator")
+    ]
+
+
 def install_crd(apiserver: Any, crd: Path = CRD) -> None:
     apiserver.kubectl("apply", "--server-side", "-f", str(crd))
     apiserver.wait_until_established("imageclassifiers.imageclassifier.dev")

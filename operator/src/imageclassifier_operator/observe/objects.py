@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from imageclassifier_operator.api import GatewayIngress, GatewaySettings, ImageClassifier, names
 from imageclassifier_operator.api.json import Json
-from imageclassifier_operator.api.kinds import FIELD_MANAGER
 from imageclassifier_operator.observe.disruptions import disrupted_at
 from imageclassifier_operator.observe.model_deployments import input_hash
 from imageclassifier_operator.observe.pod_problems import (
@@ -16,7 +15,6 @@ from imageclassifier_operator.observe.pod_problems import (
     is_unresponsive,
 )
 from imageclassifier_operator.observe.types import Problem, VersionSnapshot
-from imageclassifier_operator.runtime.drift import needs_apply
 
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
@@ -133,10 +131,27 @@ def is_rolled_out(deployment: Json) -> bool:
 
 
 def is_complete(live: Json, wanted: Json | None) -> bool:
-    """Whether a Deployment has pods, is rolled out and matches its manifest, if there is one."""
+    """Whether a Deployment has pods, is rolled out and was written from its manifest, if there is one."""
     if not is_rolled_out(live) or live["spec"].get("replicas", 1) == 0:
         return False
-    return wanted is None or not needs_apply(wanted, live, FIELD_MANAGER)
+    if wanted is None:
+        return True
+    replicas = wanted["spec"].get("replicas")
+    return is_written_from(live, wanted) and replicas in (None, live["spec"].get("replicas", 1))
+
+
+def is_written_from(live: Json, manifest: Json) -> bool:
+    """Whether the last write of an object had this manifest. Admission may have changed it in that write.
+
+    The number of replicas is not part of a manifest's hash.
+    """
+    found = _manifest_hash(live)
+    return found is not None and found == _manifest_hash(manifest)
+
+
+def _manifest_hash(body: Json) -> str | None:
+    annotations: Json = body["metadata"].get("annotations") or {}
+    return annotations.get(names.ANNOTATION_MANIFEST_HASH)
 
 
 def gateway_problem(objects: Objects, deployment: Json | None) -> Problem | None:

@@ -23,7 +23,7 @@ from imageclassifier_operator.runtime.added_fields import added_fields
 from imageclassifier_operator.runtime.api_error import ApiError
 from imageclassifier_operator.runtime.cache import Cache
 from imageclassifier_operator.runtime.client import KubernetesClient
-from imageclassifier_operator.runtime.drift import needs_apply
+from imageclassifier_operator.runtime.drift import live_values, needs_apply
 from imageclassifier_operator.runtime.fields_of_creation import has_fields_of_creation
 from imageclassifier_operator.runtime.gather import gather_all
 
@@ -120,7 +120,7 @@ class Children:
         if kind is JOBS:
             return  # a Job's template is immutable, and its name contains a hash of its inputs
         live = await self._remove_added_fields(request, kind, manifest, live)
-        if not needs_apply(manifest, live, FIELD_MANAGER):
+        if not needs_apply(manifest, live, FIELD_MANAGER) or _is_rewritten(request, kind, manifest, live):
             request.memory.checked[kind.plural, name] = (compared[0], live["metadata"]["resourceVersion"])
             return
         if has_fields_of_creation(live):
@@ -128,6 +128,7 @@ class Children:
         written = await self._client.apply(kind, manifest)
         logger.info("Wrote %s %s", kind.kind, name)
         self._cache.record_write(kind, request.key, written)
+        _record_rewriting(request, kind, manifest, written)
 
     async def _remove_added_fields(
         self, request: ValidRequest, kind: Kind, manifest: render.Manifest, live: Json
@@ -170,6 +171,7 @@ class Children:
             return live
         logger.info("Created %s %s", kind.kind, name)
         self._record(request, kind, manifest, created)
+        _record_rewriting(request, kind, manifest, created)
         return None
 
     async def _retry_verification(
@@ -218,7 +220,27 @@ class Children:
         name, uid = live["metadata"]["name"], live["metadata"]["uid"]
         await self._client.delete(kind, request.key.namespace, name, uid)
         request.memory.checked.pop((kind.plural, name), None)
+        request.memory.rewritten.pop((kind.plural, name), None)
         self._cache.record_deletion(kind, request.key, name, uid)
+
+
+def _record_rewriting(request: ValidRequest, kind: Kind, manifest: Json, written: Json) -> None:
+    """Record what admission made of `manifest`, if the response to its write differs from it.
+
+    To apply it again would give the same. An apply with each reconciliation would never end.
+    """
+    name = written["metadata"]["name"]
+    request.memory.rewritten.pop((kind.plural, name), None)
+    if needs_apply(manifest, written, FIELD_MANAGER):
+        logger.info("Admission changes %s %s", kind.kind, name)
+        values = live_values(written, manifest)
+        request.memory.rewritten[kind.plural, name] = (_fingerprint(manifest), values)
+
+
+def _is_rewritten(request: ValidRequest, kind: Kind, manifest: Json, live: Json) -> bool:
+    """Whether `live` is still what admission made of this manifest."""
+    rewritten = request.memory.rewritten.get((kind.plural, live["metadata"]["name"]))
+    return rewritten is not None and rewritten == (_fingerprint(manifest), live_values(live, manifest))
 
 
 def _must_drain_first(

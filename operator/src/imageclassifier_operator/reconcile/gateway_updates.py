@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import DEPLOYMENTS
-from imageclassifier_operator.observe.objects import is_rolled_out
+from imageclassifier_operator.observe.objects import is_rolled_out, is_written_from
 from imageclassifier_operator.reconcile.request import ValidRequest
 from imageclassifier_operator.runtime.cache import Cache
 from imageclassifier_operator.runtime.work_queue import Key
@@ -41,7 +41,8 @@ class GatewayUpdates:
         """
         key, now, wanted = request.key, request.now, request.wanted_gateway
         turns = self._turns(wanted, now)
-        if live is None or _image(live) == _image(wanted):
+        # The image may be one that admission has set, such as that of a mirror.
+        if live is None or _image(live) == _image(wanted) or is_written_from(live, wanted):
             if live is not None and key in turns and is_rolled_out(live):
                 self.forget(key)
             self._leave_the_line(key)

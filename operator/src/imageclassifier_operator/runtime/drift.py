@@ -120,6 +120,22 @@ def _is_same_quantity(wanted: Any, live: Any) -> bool:
         return False
 
 
+def live_values(live: Any, wanted: Any, field: str = "") -> Any:
+    """What `live` has in the place of the fields of `wanted`: all on which `needs_apply` depends.
+
+    >>> live_values({"a": 1, "b": 2, "c": {"d": 3, "e": 4}}, {"a": 9, "c": {"d": 9}})
+    {'a': 1, 'c': {'d': 3}}
+    """
+    if isinstance(wanted, Mapping) and isinstance(live, Mapping) and field not in _ATOMIC:
+        values = {key: live_values(live.get(key), value, key) for key, value in wanted.items()}
+        return {**values, "spec": live.get("spec")} if wanted.get("kind") in _WHOLE_KINDS else values
+    keys = _keys_of(field, wanted) if isinstance(wanted, list) else None
+    if keys is None or not isinstance(live, list):
+        return live
+    found = {tuple(each.get(key) for key in keys): each for each in live if isinstance(each, Mapping)}
+    return [live_values(found.get(tuple(each.get(key) for key in keys)), each) for each in wanted]
+
+
 def owns(live: Json, field_manager: str, *path: str) -> bool:
     """Whether `field_manager` owns the field at `path` of `live`, by an apply or by its creation."""
     for entry in live["metadata"].get("managedFields") or ():
