@@ -154,12 +154,22 @@ def _fields(schema: Mapping[str, Any], path: str, told: dict[int, str] | None = 
         (
             (f"`{name}`", _type(field), _default(field, name in required), field["description"])
             for name, field in schema["properties"].items()
+            if not field["description"].startswith("Refused")
         ),
     )
+    refused = [
+        f"- `{name}`: {_plain(rule['message'])}"
+        for name, field in schema["properties"].items()
+        if field["description"].startswith("Refused")
+        for rule in field.get("x-kubernetes-validations", ())
+    ]
+    if refused:
+        yield "It cannot have these fields. The API server refuses each with its reason:"
+        yield "\n".join(refused)
     yield from _rules(f"The API server refuses `{path}` with one of these messages:", schema)
     for name, field in schema["properties"].items():
         inner = field.get("items", field)
-        if field["description"].startswith("Removed:"):
+        if field["description"].startswith(("Removed:", "Refused")):
             continue
         if "properties" in inner:
             inner_path = f"{path}.{name}{'[]' if inner is not field else ''}"

@@ -7,7 +7,7 @@ import sys
 import pytest
 from recording_environment import RecordingEnvironment
 
-from imageclassifier_operator.settings import VARIABLES, SettingError, Settings
+from imageclassifier_operator.settings import VARIABLES, DnsPlace, SettingError, Settings
 
 ENVIRONMENT = {
     "IMAGECLASSIFIER_GATEWAY_IMAGE": "imageclassifier/gateway:dev",
@@ -86,3 +86,33 @@ def test_an_invalid_namespace_of_prometheus_is_refused(text: str) -> None:
 def test_an_invalid_port_is_named_with_its_limits(text: str) -> None:
     with pytest.raises(SettingError, match=f"IMAGECLASSIFIER_PROBE_PORT is '{text}'.*from 0 to 65535"):
         Settings.from_environment({**ENVIRONMENT, "IMAGECLASSIFIER_PROBE_PORT": text})
+
+
+def test_places_of_dns_are_namespaces_addresses_and_blocks() -> None:
+    text = "namespace/openshift-dns:5353, 10.96.0.10,10.0.0.0/24:54,[fd00::a]:5353,[fd00::/64]"
+    assert Settings.from_environment({**ENVIRONMENT, "IMAGECLASSIFIER_DNS": text}).dns == (
+        DnsPlace(namespace="openshift-dns", port=5353),
+        DnsPlace(block="10.96.0.10/32"),
+        DnsPlace(block="10.0.0.0/24", port=54),
+        DnsPlace(block="fd00::a/128", port=5353),
+        DnsPlace(block="fd00::/64"),
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["openshift-dns", "namespace/A", "10.96.0.300", "10.0.0.1/24", "10.0.0.1:0", "fd00::a", "[10.0.0.1]x"],
+)
+def test_a_place_of_dns_that_cannot_be_used_is_named(text: str) -> None:
+    with pytest.raises(SettingError, match="IMAGECLASSIFIER_DNS has '"):
+        Settings.from_environment({**ENVIRONMENT, "IMAGECLASSIFIER_DNS": text})
+
+
+def test_policies_are_left_to_the_cluster_by_false() -> None:
+    def policies(text: str) -> bool:
+        environment = {**ENVIRONMENT, "IMAGECLASSIFIER_NETWORK_POLICIES": text}
+        return Settings.from_environment(environment).network_policies
+
+    assert (policies(""), policies("true"), policies("false")) == (True, True, False)
+    with pytest.raises(SettingError, match=r"IMAGECLASSIFIER_NETWORK_POLICIES is 'no'\. It must be true or"):
+        policies("no")

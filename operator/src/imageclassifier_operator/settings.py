@@ -1,5 +1,6 @@
 """The operator's settings, from environment variables."""
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -9,6 +10,10 @@ DEFAULT_SERVING_IMAGE = "tensorflow/serving:2.19.1"
 PROBE_PORT = 8081
 METRICS_PORT = 8080
 MAX_GATEWAY_UPDATES = 5
+
+
+_NAMESPACE = re.compile(r"namespace/(?P<name>[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)(:(?P<port>[0-9]{1,5}))?")
+_BLOCK = re.compile(r"(\[(?P<six>[^]]+)\]|(?P<four>[0-9./]+))(:(?P<port>[0-9]{1,5}))?")
 
 
 class SettingError(ValueError):
@@ -58,8 +63,28 @@ VARIABLES = (
         "the namespace of Prometheus, which the NetworkPolicies let read the gateways' metrics",
         "none",
     ),
+    Variable(
+        "IMAGECLASSIFIER_DNS",
+        "where the cluster's DNS servers are, for the NetworkPolicies, separated by commas: namespace/NAME, "
+        "an address or a block, with :PORT if it is not 53, such as namespace/openshift-dns:5353",
+        "kube-dns in kube-system, and 169.254.20.10",
+    ),
+    Variable(
+        "IMAGECLASSIFIER_NETWORK_POLICIES",
+        "whether the operator makes NetworkPolicies; false: the cluster has its own",
+        "true",
+    ),
     Variable("KUBECONFIG", "the kubeconfig, if the operator does not run in a pod", "~/.kube/config"),
 )
+
+
+@dataclass(frozen=True)
+class DnsPlace:
+    """Where DNS servers are: the pods of a namespace, or else an address block."""
+
+    namespace: str = ""
+    block: str = ""
+    port: int = 53
 
 
 @dataclass(frozen=True)
@@ -77,6 +102,9 @@ class Settings:
     max_gateway_updates: int = MAX_GATEWAY_UPDATES
     """How many ImageClassifiers may change to a new gateway image of the operator at once."""
     prometheus_namespace: str | None = None
+    dns: tuple[DnsPlace, ...] = ()
+    """Where the cluster's DNS servers are; empty means the usual places."""
+    network_policies: bool = True
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -93,6 +121,8 @@ class Settings:
                 environment, "IMAGECLASSIFIER_MAX_GATEWAY_UPDATES", MAX_GATEWAY_UPDATES, 1, 1_000_000
             ),
             prometheus_namespace=_namespace(environment, "IMAGECLASSIFIER_PROMETHEUS_NAMESPACE"),
+            dns=_dns(environment.get("IMAGECLASSIFIER_DNS", "")),
+            network_policies=_flag(environment, "IMAGECLASSIFIER_NETWORK_POLICIES", default=True),
         )
 
 
@@ -123,3 +153,38 @@ def _whole(environment: Mapping[str, str], name: str, default: int, least: int, 
             f"The environment variable {name} is '{text}'. It must be a whole number from {least} to {most}."
         )
     return int(text)
+
+
+def _flag(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
+    text = environment.get(name) or str(default).lower()
+    if text not in ("true", "false"):
+        raise SettingError(f"The environment variable {name} is '{text}'. It must be true or false.")
+    return text == "true"
+
+
+def _dns(text: str) -> tuple[DnsPlace, ...]:
+    """Places in the form of `IMAGECLASSIFIER_DNS`.
+
+    >>> _dns("namespace/openshift-dns:5353")
+    (DnsPlace(namespace='openshift-dns', block='', port=5353),)
+    >>> _dns("10.0.0.10")
+    (DnsPlace(namespace='', block='10.0.0.10/32', port=53),)
+    """
+    return tuple(_dns_place(item.strip()) for item in text.split(",") if item.strip())
+
+
+def _dns_place(item: str) -> DnsPlace:
+    refusal = SettingError(
+        f"The environment variable IMAGECLASSIFIER_DNS has '{item}'. Write namespace/NAME, an address or a "
+        "block, with :PORT if the port is not 53, and an IPv6 address in brackets: "
+        "namespace/openshift-dns:5353, 169.254.169.254, [fd00::10]."
+    )
+    found = _NAMESPACE.fullmatch(item) or _BLOCK.fullmatch(item)
+    if found is None or not 1 <= (port := int(found["port"] or 53)) <= 65535:
+        raise refusal
+    if item.startswith("namespace/"):
+        return DnsPlace(namespace=found["name"], port=port)
+    try:
+        return DnsPlace(block=str(ipaddress.ip_network(found["six"] or found["four"])), port=port)
+    except ValueError:
+        raise refusal from None

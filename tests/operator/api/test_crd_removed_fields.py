@@ -71,6 +71,23 @@ OLD_SPELLINGS: dict[str, tuple[dict[str, Any], str]] = {
         "spec.rollout.limits.errorRate: Forbidden: errorRate is now errorRateIncrease, a percentage: "
         "write 0.02 as 2%.",
     ),
+    "serving.nodeSelector": (
+        {"serving": {"nodeSelector": {"disk": "ssd"}}},
+        "spec.serving.nodeSelector: Forbidden: nodeSelector is now template.spec.nodeSelector.",
+    ),
+    "serving.tolerations": (
+        {"serving": {"tolerations": [{"key": "gpu", "operator": "Exists"}]}},
+        "spec.serving.tolerations: Forbidden: tolerations is now template.spec.tolerations.",
+    ),
+    "serving.affinity": (
+        {"serving": {"affinity": {"podAntiAffinity": {}}}},
+        "spec.serving.affinity: Forbidden: affinity is now template.spec.affinity.",
+    ),
+    "serving.priorityClassName": (
+        {"serving": {"priorityClassName": "high"}},
+        "spec.serving.priorityClassName: Forbidden: priorityClassName is now "
+        "template.spec.priorityClassName.",
+    ),
 }
 
 

@@ -24,7 +24,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "model server": {"serving": {"image": "other"}},
     "memory": {"serving": {"resources": {"limits": {"memory": "3Gi"}}}},
     "batching": {"serving": {"batching": {}}},
-    "nodes": {"serving": {"nodeSelector": {"gpu": "yes"}}},
+    "nodes": {"serving": {"template": {"spec": {"nodeSelector": {"gpu": "yes"}}}}},
+    "labels": {"serving": {"template": {"metadata": {"labels": {"team": "food"}}}}},
+    "variables": {"serving": {"template": {"spec": {"containers": [{"name": "model-server", "env": [{}]}]}}}},
     "contract": LEGACY,
 }
 
@@ -35,7 +37,14 @@ def test_every_input_of_a_version_changes_its_hash(what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", [{"replicas": 5}, {"autoscaling": {"maxReplicas": 9}}, {"gateway": {"replicas": 7}}]
+    "changed",
+    [
+        {"replicas": 5},
+        {"autoscaling": {"maxReplicas": 9}},
+        {"gateway": {"replicas": 7}},
+        {"gateway": {"template": {"spec": {"nodeSelector": {"disk": "ssd"}}}}},
+        {"verification": {"template": {"spec": {"nodeSelector": {"disk": "ssd"}}}}},
+    ],
 )
 def test_scaling_and_the_gateway_do_not_change_what_a_version_is_made_from(changed: dict[str, Any]) -> None:
     assert candidate(**changed).input_hash == candidate().input_hash

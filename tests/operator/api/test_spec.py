@@ -137,6 +137,10 @@ OLD_SPELLINGS: dict[str, dict[str, Any]] = {
     },
     "rollout.shadow.minAgreement": {"rollout": {"shadow": {"percent": 5, "minAgreement": 0.9}}},
     "rollout.limits.errorRate": {"rollout": {"limits": {"errorRate": 0.02}}},
+    "serving.nodeSelector": {"serving": {"nodeSelector": {"disk": "ssd"}}},
+    "serving.tolerations": {"serving": {"tolerations": [{"operator": "Exists"}]}},
+    "serving.affinity": {"serving": {"affinity": {"podAntiAffinity": {}}}},
+    "serving.priorityClassName": {"serving": {"priorityClassName": "high"}},
 }
 
 

@@ -16,6 +16,23 @@ amounts = st.fixed_dictionaries(
         "memory": st.sampled_from(["1Gi", "1.5Gi", "0.1", "2k"]),
     },
 )
+names = st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2)
+metadata = st.fixed_dictionaries({}, optional={"labels": names, "annotations": names})
+containers = st.fixed_dictionaries(
+    {"name": st.just("model-server")},
+    optional={"args": st.just(["--a=1"]), "env": st.lists(st.just({"name": "A"}), max_size=1)},
+)
+pods = st.fixed_dictionaries(
+    {},
+    optional={
+        "nodeSelector": names,
+        "tolerations": st.lists(st.just({"operator": "Exists"}), max_size=2),
+        "affinity": st.just({"nodeAffinity": {}}),
+        "priorityClassName": st.just("high"),
+        "securityContext": st.sampled_from([{}, {"fsGroup": 1}]),
+        "containers": st.lists(containers, max_size=1),
+    },
+)
 servings = st.fixed_dictionaries(
     {},
     optional={
@@ -24,10 +41,7 @@ servings = st.fixed_dictionaries(
         "imagePullSecrets": st.just([{"name": "s"}]),
         "resources": st.fixed_dictionaries({}, optional={"requests": amounts, "limits": amounts}),
         "batching": st.fixed_dictionaries({}, optional={"maxBatchSize": st.integers(1, 9)}),
-        "nodeSelector": st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2),
-        "tolerations": st.lists(st.just({"operator": "Exists"}), max_size=2),
-        "affinity": st.just({"nodeAffinity": {}}),
-        "priorityClassName": st.just("high"),
+        "template": st.fixed_dictionaries({}, optional={"metadata": metadata, "spec": pods}),
     },
 )
 sources = st.one_of(

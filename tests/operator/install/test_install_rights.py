@@ -26,6 +26,7 @@ from verifications import pass_verifications
 pytestmark = pytest.mark.apiserver
 
 REPOSITORY = Path(__file__).parents[3]
+HTTP_ROUTES = REPOSITORY / "tests/operator/support/gateway_api_httproutes.json"
 SYSTEM = "imageclassifier-system"
 MERGE = "application/merge-patch+json"
 
@@ -69,6 +70,8 @@ def check(apiserver: ControlPlane, namespace: str, home: str, documents: list[di
     apiserver.ensure_nodes(1)
     apiserver.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(documents))
     apiserver.wait_until_established(f"{names.PLURAL}.{names.GROUP}")
+    apiserver.kubectl("apply", "--server-side", "-f", str(HTTP_ROUTES))
+    apiserver.wait_until_established("httproutes.gateway.networking.k8s.io")
     kubeconfig = apiserver.kubeconfig_of_service_account(home, "imageclassifier-operator")
     operator = RunningOperator(kubeconfig, PlayedGateways(apiserver))
     operator.settings = dataclasses.replace(
@@ -151,6 +154,7 @@ EDITED = (
     "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies/pizza-serving",
     "/apis/networking.k8s.io/v1/namespaces/{}/ingresses/pizza-gateway",
     "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers/pizza",
+    "/apis/gateway.networking.k8s.io/v1/namespaces/{}/httproutes/pizza-gateway",
 )
 """A child of each kind that no rollout changes."""
 
@@ -168,7 +172,11 @@ def live(story: Story) -> None:
             "spec": {
                 "model": {"version": 1, "source": {"image": {"reference": "pizza-model:{version}"}}},
                 "autoscaling": {"maxReplicas": 2},
-                "gateway": {"ingress": {"host": "pizza.example.org"}, "timeoutSeconds": 1},
+                "gateway": {
+                    "ingress": {"host": "pizza.example.org"},
+                    "httpRoute": {"parentRefs": [{"name": "web"}]},
+                    "timeoutSeconds": 1,
+                },
                 "rollout": {"keepPreviousSeconds": 0},
             },
         },
@@ -187,7 +195,8 @@ def live(story: Story) -> None:
     story.wait_stable(2)
     story.patch({"model": {"version": 3}, "rollout": {"acceptance": None}})
     story.wait_stable(3)
-    story.patch({"autoscaling": None, "gateway": {"ingress": None}})
+    story.patch({"autoscaling": None, "gateway": {"ingress": None, "httpRoute": None}})
     story.wait_gone("/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers")
     story.wait_gone("/apis/networking.k8s.io/v1/namespaces/{}/ingresses")
+    story.wait_gone("/apis/gateway.networking.k8s.io/v1/namespaces/{}/httproutes")
     story.apiserver.request("DELETE", f"{story.path}/pizza")

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from imageclassifier_operator import render
-from imageclassifier_operator.api import ModelVersion, VolumeSource, names
+from imageclassifier_operator.api import ModelVersion, PodTemplate, VolumeSource, names
 from imageclassifier_operator.observe.model_deployments import input_hash, model_version, present_pod_hash
 from rendered import classifier
 
@@ -25,7 +25,7 @@ def test_pods_keep_the_hash_that_they_have() -> None:
 
 
 def test_pods_with_other_inputs_get_another_hash() -> None:
-    serving = dataclasses.replace(VERSION.serving, priority_class_name="high")
+    serving = dataclasses.replace(VERSION.serving, template=PodTemplate(labels={"team": "food"}))
     assert present_pod_hash(deployed(), dataclasses.replace(VERSION, serving=serving)) is None
 
 
@@ -38,6 +38,15 @@ def test_pods_of_a_deployment_that_does_not_say_its_inputs_get_another_hash() ->
 
 def test_the_inputs_of_a_deployment_are_compared_and_not_their_earlier_hash() -> None:
     assert input_hash(deployed()) == VERSION.input_hash
+
+
+def test_the_nodes_that_an_earlier_release_stored_are_in_the_template() -> None:
+    stored = VERSION.to_json()
+    stored["serving"] |= {"nodeSelector": {"disk": "ssd"}, "tolerations": [], "affinity": None}
+    annotations = {names.ANNOTATION_SERVED_VERSION: json.dumps(stored)}
+    read = model_version({"metadata": {"annotations": annotations}})
+    assert read is not None
+    assert read.serving.template == PodTemplate(pod={"nodeSelector": {"disk": "ssd"}})
 
 
 def test_the_pull_secrets_of_a_volume_are_those_of_the_model_server() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from imageclassifier_operator import api
-from imageclassifier_operator.observe.objects import url
+from imageclassifier_operator.observe.ways_in import url, way_in_problem
 
 INSIDE = "http://pizza-gateway.shop.svc/"
 
@@ -45,6 +45,19 @@ def balanced(**address: str) -> dict[str, Any]:
             "http://lb.example.org:81/",
         ),
         ({"ingress": {"host": "pizza.example.org"}}, None, "http://pizza.example.org/"),
+        ({"httpRoute": {"parentRefs": [{"name": "web"}]}}, {}, ""),
+        ({"httpRoute": {"parentRefs": [{"name": "web"}], "hostnames": ["*.example.org"]}}, {}, ""),
+        (
+            {
+                "httpRoute": {
+                    "parentRefs": [{"name": "web"}],
+                    "hostnames": ["a.example.org"],
+                    "scheme": "https",
+                }
+            },
+            {},
+            "https://a.example.org/",
+        ),
         ({"ingress": {"host": "*.example.org"}}, balanced(ip="192.0.2.7"), ""),
         (
             {"ingress": {"host": "pizza.example.org", "tls": {"secretName": "pizza-tls"}}},
@@ -57,3 +70,49 @@ def test_the_url_is_where_users_reach_the_gateway_as_far_as_it_is_known(
     gateway: dict[str, Any], service: dict[str, Any] | None, address: str
 ) -> None:
     assert url(classifier(**gateway), service) == address
+
+
+ROUTE = {"parentRefs": [{"name": "web"}]}
+
+
+def route(*conditions: dict[str, str]) -> dict[str, Any]:
+    parents = [{"parentRef": {"name": "web"}, "conditions": list(conditions)}] if conditions else []
+    return {"metadata": {"name": "pizza-gateway"}, "status": {"parents": parents}}
+
+
+@pytest.mark.parametrize(
+    ("gateway", "service", "live_route", "words"),
+    [
+        ({}, {}, None, ""),
+        ({"service": {"type": "NodePort"}}, {}, None, ""),
+        ({"service": {"type": "LoadBalancer"}}, None, None, ""),
+        ({"service": {"type": "LoadBalancer"}}, balanced(ip="192.0.2.7"), None, ""),
+        (
+            {"service": {"type": "LoadBalancer", "port": 81}},
+            {"status": {"loadBalancer": {}}},
+            None,
+            "run kubectl -n shop port-forward service/pizza-gateway 8080:81 and use http://localhost:8080/.",
+        ),
+        (
+            {"service": {"type": "LoadBalancer"}, "tls": {"secretName": "pizza-tls"}},
+            {"status": {"loadBalancer": {}}},
+            None,
+            "service/pizza-gateway 8080:443 and use https://localhost:8080/.",
+        ),
+        ({"service": {"type": "LoadBalancer"}, "ingress": {"host": "a.example.org"}}, {}, None, ""),
+        ({"httpRoute": ROUTE}, {}, None, ""),
+        ({"httpRoute": ROUTE}, {}, route(), "No Gateway has taken HTTPRoute pizza-gateway yet."),
+        (
+            {"httpRoute": ROUTE},
+            {},
+            route({"type": "Accepted", "status": "False", "reason": "NotAllowedByListeners", "message": "m"}),
+            "Gateway web does not route to HTTPRoute pizza-gateway (NotAllowedByListeners): m. Check",
+        ),
+        ({"httpRoute": ROUTE}, {}, route({"type": "Accepted", "status": "True", "reason": "Accepted"}), ""),
+    ],
+)
+def test_what_keeps_users_out_is_reported_with_what_to_do(
+    gateway: dict[str, Any], service: dict[str, Any] | None, live_route: dict[str, Any] | None, words: str
+) -> None:
+    problem = way_in_problem(classifier(**gateway), service, live_route)
+    assert problem == "" if not words else words in problem

@@ -1,4 +1,4 @@
-"""What other clusters do: admission rewrites."""
+"""What other clusters do: admission rewrites, quotas refuse, and load balancers get no address."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,3 +55,49 @@ def test_deployments_that_admission_rewrites_become_ready_and_are_left_alone(rew
     )
     bench.wait_ready(1)
     assert writes_at_rest(bench) == []
+
+
+def test_a_load_balancer_without_an_address_is_in_the_message_with_the_way_around_it(bench: Bench) -> None:
+    bench.create(1, gateway={"service": {"type": "LoadBalancer", "port": 8000}})
+    bench.verify(1)
+    bench.wait_ready(1)
+    message = bench.condition("Ready")["message"]
+    assert "The load balancer of Service pizza-gateway has no address yet." in message
+    command = f"kubectl -n {bench.namespace} port-forward service/pizza-gateway 8080:8000"
+    assert f"{command} and use http://localhost:8080/." in message
+    path = f"/api/v1/namespaces/{bench.namespace}/services/pizza-gateway/status"
+    address = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}}
+    bench.apiserver.request("PATCH", path, address, "application/merge-patch+json")
+    bench.wait(lambda: bench.status().get("url") == "http://192.0.2.7:8000/", "the URL")
+    assert bench.condition("Ready")["message"] == "Version 1 is fully rolled out."
+
+
+@pytest.mark.parametrize(
+    ("plural", "spec", "told"),
+    [
+        ("resourcequotas", {"hard": {"limits.cpu": "10"}}, "limits.cpu: the quota requires it of every"),
+        ("resourcequotas", {"hard": {"requests.memory": "100Mi"}}, "requests.memory. A rollout needs room"),
+        (
+            "limitranges",
+            {"limits": [{"type": "Container", "max": {"memory": "100Mi"}}]},
+            "limits.memory to at most 100Mi.",
+        ),
+        (
+            "limitranges",
+            {"limits": [{"type": "Container", "maxLimitRequestRatio": {"memory": "1500m"}}]},
+            "limits.memory to at most 1500m times",
+        ),
+    ],
+    ids=["a limit that a quota wants", "a small quota", "a maximum", "a ratio"],
+)
+def test_pods_that_a_quota_or_a_limit_range_refuses_name_the_field(
+    bench: Bench, plural: str, spec: dict[str, Any], told: str
+) -> None:
+    path = f"/api/v1/namespaces/{bench.namespace}/{plural}"
+    bench.apiserver.request("POST", path, {"metadata": {"name": "small"}, "spec": spec})
+    if plural == "resourcequotas":  # until its usage is known, every pod is refused for another reason
+        bench.wait(lambda: bench.get(f"{path}/small").get("status", {}).get("used"), "the usage of the quota")
+    bench.create(1)
+    bench.wait(lambda: bench.condition("Ready").get("reason") == "QuotaExceeded", "the refusal")
+    message = bench.condition("Ready")["message"]
+    assert f"spec.serving.resources.{told}" in message or f"spec.gateway.resources.{told}" in message

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from imageclassifier_gateway.fetching.allowed_addresses import Address, address_is_allowed
 from imageclassifier_operator import api, render
+from imageclassifier_operator.settings import DnsPlace
+from rendered import SPECS, classifier
 
 SETTINGS = render.Installation(gateway_image="gateway:test", operator_namespace="operators")
 
@@ -98,3 +100,58 @@ def test_the_policy_opens_every_address_that_the_gateway_takes(
     )
     if given_out and address_is_allowed(address, allow_private_networks=allow_private_networks):
         assert is_open(address, picture_blocks(allow_private_networks=allow_private_networks))
+
+
+def policies(settings: render.Installation = SETTINGS, **urls: Any) -> dict[str, dict[str, Any]]:
+    """The NetworkPolicies by name, for `spec.gateway.urls`."""
+    ic = classifier({"model": SPECS["smallest"]["model"], "gateway": {"urls": urls}})
+    children = render.shared_children(ic, settings)
+    return {each["metadata"]["name"]: each["spec"] for each in children if each["kind"] == "NetworkPolicy"}
+
+
+def egress(settings: render.Installation = SETTINGS, **urls: Any) -> list[dict[str, Any]]:
+    found = policies(settings, **urls)
+    assert found["pizza-gateway"]["egress"] == found["pizza-verify"]["egress"]
+    rules: list[dict[str, Any]] = found["pizza-gateway"]["egress"]
+    return rules
+
+
+@pytest.mark.parametrize(
+    ("host", "peers"),
+    [
+        ("10.1.2.3", {"to": [{"ipBlock": {"cidr": "10.1.2.3/32"}}]}),
+        ("[fd00::3]", {"to": [{"ipBlock": {"cidr": "fd00::3/128"}}]}),
+        ("proxy.example.org", {}),
+    ],
+)
+def test_with_a_proxy_the_gateway_reaches_the_proxy_and_not_the_internet(
+    host: str, peers: dict[str, Any]
+) -> None:
+    rules = egress(proxy={"host": host, "port": 3128})
+    assert rules == [*egress()[:2], {**peers, "ports": [{"port": 3128, "protocol": "TCP"}]}]
+
+
+def test_hosts_beside_the_proxy_can_be_reached_as_without_it() -> None:
+    rules = egress(proxy={"host": "proxy.example.org", "port": 3128, "directHosts": ["example.org"]})
+    assert rules[-1] == egress()[-1]
+
+
+def test_dns_is_where_the_installation_says() -> None:
+    places = (DnsPlace(namespace="openshift-dns", port=5353), DnsPlace(block="fd00::a/128"))
+    rules = egress(render.Installation("gateway:test", "operators", dns=places))
+    namespace = {"matchLabels": {"kubernetes.io/metadata.name": "openshift-dns"}}
+    assert rules == [
+        {
+            "to": [{"namespaceSelector": namespace}],
+            "ports": [{"port": 5353, "protocol": "UDP"}, {"port": 5353, "protocol": "TCP"}],
+        },
+        {
+            "to": [{"ipBlock": {"cidr": "fd00::a/128"}}],
+            "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
+        },
+        *egress()[1:],
+    ]
+
+
+def test_policies_can_be_left_to_the_cluster() -> None:
+    assert policies(render.Installation("gateway:test", "operators", network_policies=False)) == {}

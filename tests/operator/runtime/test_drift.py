@@ -129,3 +129,4 @@ def test_only_resources_hold_quantities() -> None:
         assert contains(resources, {"resources": {"limits": {"cpu": wanted}}})
         annotations = {"metadata": {"annotations": {"a": live}}}
         assert not contains(annotations, {"metadata": {"annotations": {"a": wanted}}})
+    assert contains({"emptyDir": {"sizeLimit": "1Gi"}}, {"emptyDir": {"sizeLimit": "1024Mi"}})

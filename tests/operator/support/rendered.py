@@ -6,10 +6,77 @@ from imageclassifier_operator import api, render
 
 SETTINGS = render.Installation(gateway_image="gateway:test", operator_namespace="operators")
 
+
+def template(container: str, **fields: Any) -> dict[str, Any]:
+    """A template with everything that one may have, but what the cluster must know already."""
+    added = {
+        "env": [
+            {"name": "TZ", "value": "UTC"},
+            {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "tokens", "key": "pizza"}}},
+        ],
+        "envFrom": [{"prefix": "A_", "configMapRef": {"name": "settings", "optional": True}}],
+        "volumeMounts": [{"name": "ca", "mountPath": "/ca", "readOnly": True}],
+        **fields,
+    }
+    constraint = {"maxSkew": 2, "topologyKey": "rack", "whenUnsatisfiable": "ScheduleAnyway"}
+    return {
+        "metadata": {"labels": {"team": "food"}, "annotations": {"example.org/cost": "low"}},
+        "spec": {
+            "nodeSelector": {"disk": "ssd"},
+            "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
+            "affinity": {"nodeAffinity": {}},
+            "topologySpreadConstraints": [constraint],
+            "schedulerName": "volcano",
+            "serviceAccountName": "reader",
+            "securityContext": {"runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 2000},
+            "volumes": [
+                {"name": "ca", "configMap": {"name": "ca", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+                {"name": "scratch", "emptyDir": {"sizeLimit": "1Gi"}},
+                {"name": "all", "projected": {"sources": [{"secret": {"name": "tokens"}}]}},
+            ],
+            "dnsConfig": {"options": [{"name": "ndots", "value": "1"}]},
+            "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["models"]}],
+            "containers": [{"name": container, **added}],
+        },
+    }
+
+
 SPECS: dict[str, dict[str, Any]] = {
     "smallest": {"model": {"version": 3, "source": {"image": {"reference": "pizza-model:{version}"}}}},
     "volume": {
         "model": {"version": 3, "source": {"persistentVolumeClaim": {"claimName": "models", "path": "a/b"}}}
+    },
+    "templates": {
+        "model": {"version": 3, "source": {"image": {"reference": "pizza-model:{version}"}}},
+        "serving": {"template": template("model-server", args=["--enable_profiler=false"])},
+        "gateway": {"template": template("gateway")},
+        "verification": {"template": template("verify")},
+    },
+    "proxy": {
+        "model": {"version": 3, "source": {"image": {"reference": "pizza-model:{version}"}}},
+        "gateway": {
+            "urls": {
+                "proxy": {
+                    "host": "proxy.example.org",
+                    "port": 3128,
+                    "directHosts": ["*.corp.example"],
+                    "credentialsSecret": {"name": "proxy"},
+                },
+                "caBundle": {"configMap": {"name": "authorities", "key": "ca.pem"}},
+                "userAgent": "ours/1",
+            },
+        },
+    },
+    "load balancer": {
+        "model": {"version": 3, "source": {"image": {"reference": "pizza-model:{version}"}}},
+        "gateway": {
+            "service": {
+                "type": "LoadBalancer",
+                "loadBalancerClass": "example.org/internal",
+                "loadBalancerSourceRanges": ["10.0.0.0/8", "2001:db8::/32"],
+                "externalTrafficPolicy": "Local",
+            }
+        },
     },
     "everything": {
         "model": {
@@ -37,22 +104,26 @@ SPECS: dict[str, dict[str, Any]] = {
                 "limits": {"cpu": 1.5, "memory": "2Gi"},
             },
             "batching": {"maxBatchSize": 8, "timeoutMicroseconds": 2000, "maxEnqueuedBatches": 50},
-            "nodeSelector": {"pool": "cpu"},
-            "tolerations": [{"key": "pool", "operator": "Exists", "effect": "NoSchedule"}],
-            "affinity": {
-                "podAntiAffinity": {
-                    "preferredDuringSchedulingIgnoredDuringExecution": [
-                        {
-                            "weight": 1,
-                            "podAffinityTerm": {
-                                "topologyKey": "kubernetes.io/hostname",
-                                "labelSelector": {"matchLabels": {"busy": "yes"}},
-                            },
+            "template": {
+                "spec": {
+                    "nodeSelector": {"pool": "cpu"},
+                    "tolerations": [{"key": "pool", "operator": "Exists", "effect": "NoSchedule"}],
+                    "affinity": {
+                        "podAntiAffinity": {
+                            "preferredDuringSchedulingIgnoredDuringExecution": [
+                                {
+                                    "weight": 1,
+                                    "podAffinityTerm": {
+                                        "topologyKey": "kubernetes.io/hostname",
+                                        "labelSelector": {"matchLabels": {"busy": "yes"}},
+                                    },
+                                }
+                            ]
                         }
-                    ]
+                    },
+                    "priorityClassName": "system-cluster-critical",
                 }
             },
-            "priorityClassName": "system-cluster-critical",
         },
         "gateway": {
             "image": "gateway:1",

@@ -171,6 +171,10 @@ def in_new_spelling(spec: Spec) -> Spec:
     if "input" in spec:
         scale, offset = spec["input"].pop("scale"), spec["input"].pop("offset")
         spec["input"]["rescaling"] = {"scale": str(scale), "offset": offset}
+    moved = ("nodeSelector", "tolerations", "affinity", "priorityClassName")
+    serving = spec.get("serving", {})
+    if found := {name: serving.pop(name) for name in moved if name in serving}:
+        serving["template"] = {"spec": found}
     if "pause" in rollout:
         rollout["paused"] = rollout.pop("pause")
     if "limits" in rollout:

@@ -16,7 +16,9 @@ from imageclassifier_operator.api.gateway import (
     GatewayService,
     GatewaySettings,
     GatewayUrls,
+    UrlProxy,
 )
+from imageclassifier_operator.api.http_route import GatewayHttpRoute
 from imageclassifier_operator.api.model_source import (
     HttpsSource,
     ImageSource,
@@ -25,6 +27,7 @@ from imageclassifier_operator.api.model_source import (
     VolumeSource,
 )
 from imageclassifier_operator.api.model_version import ModelVersion
+from imageclassifier_operator.api.pod_template import PodTemplate
 from imageclassifier_operator.api.rollout import (
     Acceptance,
     AcceptanceCase,
@@ -48,6 +51,7 @@ __all__ = [
     "DatasetClaim",
     "DatasetImage",
     "GatewayCors",
+    "GatewayHttpRoute",
     "GatewayIngress",
     "GatewayService",
     "GatewaySettings",
@@ -61,12 +65,14 @@ __all__ = [
     "Model",
     "ModelSource",
     "ModelVersion",
+    "PodTemplate",
     "RolloutSettings",
     "ServingSettings",
     "Shadow",
     "Step",
     "Sticky",
     "StorageSource",
+    "UrlProxy",
     "VolumeSource",
     "parse",
 ]

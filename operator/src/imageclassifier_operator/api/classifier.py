@@ -6,7 +6,7 @@ child would be wrong, because an object may be older than a rule.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from imageclassifier_operator.api.autoscaling import Autoscaling
@@ -15,6 +15,7 @@ from imageclassifier_operator.api.errors import InvalidSpec
 from imageclassifier_operator.api.gateway import GatewaySettings
 from imageclassifier_operator.api.model_source import HttpsSource, ModelSource, StorageSource, parse_source
 from imageclassifier_operator.api.model_version import ModelVersion
+from imageclassifier_operator.api.pod_template import PodTemplate
 from imageclassifier_operator.api.preparer import Preparer
 from imageclassifier_operator.api.quantity import cores
 from imageclassifier_operator.api.removed_fields import refuse_removed_fields
@@ -51,6 +52,8 @@ class ImageClassifier:
     serving: ServingSettings
     gateway: GatewaySettings
     rollout: RolloutSettings
+    verification: PodTemplate = field(default_factory=PodTemplate)
+    """What the pods of verifications have beside the operator's; by default that of the gateway's pods."""
     unsure: Mapping[str, Any] | None = None
     stopped: bool = False
     """No pods run, and everything else is kept."""
@@ -102,6 +105,8 @@ def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any], class_text: str
         raise InvalidSpec(f"spec.model.version is {version}. Use a number from 1 to {_MAX_VERSION}.")
     model_name = model.get("name") or metadata["name"]
     source = parse_source(model.get("source") or {}, model_name=model_name, version=version)
+    gateway = GatewaySettings.parse(spec.get("gateway") or {})
+    verification = (spec.get("verification") or {}).get("template")
     return ImageClassifier(
         name=metadata["name"],
         namespace=metadata["namespace"],
@@ -115,8 +120,9 @@ def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any], class_text: str
         stopped=bool(spec.get("stopped", False)),
         autoscaling=Autoscaling.parse(spec.get("autoscaling"), "spec.autoscaling"),
         serving=_serving(spec.get("serving") or {}),
-        gateway=GatewaySettings.parse(spec.get("gateway") or {}),
+        gateway=gateway,
         rollout=RolloutSettings.parse(spec.get("rollout") or {}),
+        verification=gateway.template if verification is None else PodTemplate.parse(verification),
     )
 
 

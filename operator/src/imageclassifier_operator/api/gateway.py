@@ -6,8 +6,11 @@ from typing import Self
 
 from imageclassifier_operator.api.autoscaling import Autoscaling
 from imageclassifier_operator.api.errors import InvalidSpec
+from imageclassifier_operator.api.http_route import GatewayHttpRoute
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.model_source import secret_names
+from imageclassifier_operator.api.pod_template import PodTemplate
+from imageclassifier_operator.api.rollout import ConfigMapKey
 from imageclassifier_operator.api.serving import canonical_resources
 
 GATEWAY_RESOURCES: Json = {
@@ -30,6 +33,9 @@ class GatewayService:
     type: str = "ClusterIP"
     port: int = 80
     node_port: int | None = None
+    load_balancer_class: str | None = None
+    load_balancer_source_ranges: tuple[str, ...] = ()
+    external_traffic_policy: str | None = None
     annotations: Json = field(default_factory=dict)
 
     @classmethod
@@ -39,6 +45,9 @@ class GatewayService:
             type=service.get("type", cls.type),
             port=service.get("port", usual_port),
             node_port=service.get("nodePort"),
+            load_balancer_class=service.get("loadBalancerClass"),
+            load_balancer_source_ranges=tuple(service.get("loadBalancerSourceRanges") or ()),
+            external_traffic_policy=service.get("externalTrafficPolicy"),
             annotations=dict(service.get("annotations") or {}),
         )
 
@@ -64,20 +73,45 @@ class GatewayIngress:
 
 
 @dataclass(frozen=True)
+class UrlProxy:
+    """The HTTP proxy for fetches. `direct_hosts` are fetched without it."""
+
+    host: str
+    port: int
+    direct_hosts: tuple[str, ...] = ()
+    credentials_secret: str | None = None
+    """A Secret of the type kubernetes.io/basic-auth."""
+
+    @classmethod
+    def parse(cls, proxy: Json) -> Self:
+        """Read `spec.gateway.urls.proxy`."""
+        secret = (proxy.get("credentialsSecret") or {}).get("name")
+        return cls(proxy["host"], proxy["port"], tuple(proxy.get("directHosts") or ()), secret)
+
+
+@dataclass(frozen=True)
 class GatewayUrls:
-    """From which hosts the gateway may fetch pictures, by default any public host, and its User-Agent."""
+    """From which hosts the gateway may fetch pictures, by default any public host, and how.
+
+    `ca_bundle`: certificates of private authorities.
+    """
 
     allowed_hosts: tuple[str, ...] = ()
     allow_private_networks: bool = False
     user_agent: str = ""
+    proxy: UrlProxy | None = None
+    ca_bundle: ConfigMapKey | None = None
 
     @classmethod
     def parse(cls, urls: Json) -> Self:
         """Read `spec.gateway.urls`."""
+        proxy, bundle = urls.get("proxy"), (urls.get("caBundle") or {}).get("configMap")
         return cls(
             tuple(urls.get("allowedHosts") or ()),
             bool(urls.get("allowPrivateNetworks", False)),
             urls.get("userAgent", ""),
+            None if proxy is None else UrlProxy.parse(proxy),
+            None if bundle is None else ConfigMapKey(bundle["name"], bundle["key"]),
         )
 
 
@@ -131,8 +165,10 @@ class GatewaySettings:
     replicas: int = 2
     autoscaling: Autoscaling | None = None
     resources: Json = field(default_factory=lambda: GATEWAY_RESOURCES)
+    template: PodTemplate = field(default_factory=PodTemplate)
     service: GatewayService = field(default_factory=GatewayService)
     ingress: GatewayIngress | None = None
+    http_route: GatewayHttpRoute | None = None
     urls: GatewayUrls = field(default_factory=GatewayUrls)
     cors: GatewayCors = field(default_factory=GatewayCors)
     tls: GatewayTls | None = None
@@ -146,7 +182,8 @@ class GatewaySettings:
     @classmethod
     def parse(cls, gateway: Json) -> Self:
         """Read `spec.gateway`."""
-        ingress, tls, authentication = map(gateway.get, ("ingress", "tls", "authentication"))
+        ingress, http_route, tls = map(gateway.get, ("ingress", "httpRoute", "tls"))
+        authentication = gateway.get("authentication")
         return cls(
             image=gateway.get("image"),
             image_pull_policy=gateway.get("imagePullPolicy"),
@@ -154,8 +191,10 @@ class GatewaySettings:
             replicas=gateway.get("replicas", cls.replicas),
             autoscaling=Autoscaling.parse(gateway.get("autoscaling"), "spec.gateway.autoscaling"),
             resources=canonical_resources(gateway.get("resources", GATEWAY_RESOURCES)),
+            template=PodTemplate.parse(gateway.get("template")),
             service=GatewayService.parse(gateway.get("service") or {}, 80 if tls is None else 443),
             ingress=None if ingress is None else GatewayIngress.parse(ingress),
+            http_route=None if http_route is None else GatewayHttpRoute.parse(http_route),
             urls=GatewayUrls.parse(gateway.get("urls") or {}),
             cors=GatewayCors.parse(gateway.get("cors") or {}),
             tls=None if tls is None else GatewayTls(tls["secretName"]),

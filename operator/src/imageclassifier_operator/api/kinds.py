@@ -14,13 +14,17 @@ STATUS_FIELD_MANAGER = f"{names.MANAGER}-status"
 
 @dataclass(frozen=True)
 class Kind:
-    """One resource of the API. `ours`: children of ImageClassifiers, watched by our labels."""
+    """One resource of the API. `ours`: children of ImageClassifiers, watched by our labels.
+
+    `optional`: a cluster may lack it, as it comes with a CRD of others.
+    """
 
     group: str
     version: str
     kind: str
     plural: str
     ours: bool = True
+    optional: bool = False
 
     @property
     def api_version(self) -> str:
@@ -53,6 +57,7 @@ DISRUPTION_BUDGETS = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionb
 NETWORK_POLICIES = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
 AUTOSCALERS = Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 INGRESSES = Kind("networking.k8s.io", "v1", "Ingress", "ingresses")
+HTTP_ROUTES = Kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes", optional=True)
 
 CHILDREN = (
     DEPLOYMENTS,
@@ -63,6 +68,7 @@ CHILDREN = (
     NETWORK_POLICIES,
     AUTOSCALERS,
     INGRESSES,
+    HTTP_ROUTES,
 )
 """The kinds that the operator renders, compares and writes. Pods are only watched."""
 

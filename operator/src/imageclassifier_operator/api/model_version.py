@@ -22,6 +22,7 @@ from imageclassifier_operator.api.model_source import (
     source_from_json,
 )
 from imageclassifier_operator.api.preparer import Preparer
+from imageclassifier_operator.api.removed_fields import with_present_template
 from imageclassifier_operator.api.serving import ServingSettings
 
 
@@ -134,7 +135,7 @@ class ModelVersion:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`. Raises KeyError, TypeError or InvalidSpec for any other document."""
-        source, serving = stored["source"], stored["serving"]
+        source, serving = stored["source"], with_present_template(stored["serving"])
         if "persistentVolumeClaim" in source and "imagePullSecrets" in source:
             # An earlier release had them there. They are for the model server's image.
             serving = {**serving, "imagePullSecrets": source["imagePullSecrets"]}

@@ -41,6 +41,11 @@ ROUTING_FILE = "routing.json"
 STATE_FILE = "state.json"
 """In the same ConfigMap: the state of the rollout, for the operator."""
 
+MODEL_SERVER = "model-server"
+"""The container of TensorFlow Serving."""
+GATEWAY_CONTAINER = "gateway"
+VERIFY_CONTAINER = "verify"
+
 MODEL_GRPC_PORT = 8500
 GATEWAY_PORT = 9696
 GATEWAY_INTERNAL_PORT = 9697

@@ -23,6 +23,10 @@ REMOVED_FIELDS: Mapping[str, str] = {
     "rollout.acceptance.cases[].minProbability": "rollout.acceptance.cases[].minProbabilityPercent",
     "rollout.shadow.minAgreement": "rollout.shadow.minAgreementRate",
     "rollout.limits.errorRate": "rollout.limits.errorRateIncrease",
+    "serving.nodeSelector": "serving.template.spec.nodeSelector",
+    "serving.tolerations": "serving.template.spec.tolerations",
+    "serving.affinity": "serving.template.spec.affinity",
+    "serving.priorityClassName": "serving.template.spec.priorityClassName",
 }
 """The path below `spec` of each removed field, and that of its replacement."""
 
@@ -68,6 +72,22 @@ def with_present_limits(rollout: Json) -> dict[str, Any]:
         if value is not None and value != EARLIER_DEFAULTS.get(f"rollout.{path}.{share}"):
             result[path] = {**rollout[path], percentage: f"{Decimal(str(value)) * 100:f}%"}
     return result
+
+
+def with_present_template(serving: Json) -> dict[str, Any]:
+    """A stored `spec.serving` with the fields of its pods under their present names.
+
+    A version that an earlier release has stored keeps its pods as they are.
+
+    >>> with_present_template({"image": None, "nodeSelector": {"disk": "ssd"}, "tolerations": []})
+    {'image': None, 'template': {'spec': {'nodeSelector': {'disk': 'ssd'}}}}
+    """
+    moved = {name: serving[name] for name in _MOVED_TO_TEMPLATE if serving.get(name)}
+    rest = {name: value for name, value in serving.items() if name not in _MOVED_TO_TEMPLATE}
+    return {**rest, "template": {"spec": moved}} if moved else rest
+
+
+_MOVED_TO_TEMPLATE = ("nodeSelector", "tolerations", "affinity", "priorityClassName")
 
 
 def _values(value: Any, path: list[str]) -> Iterator[Any]:

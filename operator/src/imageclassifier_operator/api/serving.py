@@ -1,11 +1,11 @@
 """`spec.serving`: the model server."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.model_source import secret_names
+from imageclassifier_operator.api.pod_template import PodTemplate
 from imageclassifier_operator.api.quantity import canonical
 
 
@@ -39,10 +39,7 @@ class ServingSettings:
     image_pull_secrets: tuple[str, ...] = ()
     resources: Json = field(default_factory=lambda: SERVING_RESOURCES)
     batching: Batching | None = None
-    node_selector: Json = field(default_factory=dict)
-    tolerations: Sequence[Json] = ()
-    affinity: Json | None = None
-    priority_class_name: str | None = None
+    template: PodTemplate = field(default_factory=PodTemplate)
 
     @classmethod
     def parse(cls, serving: Json) -> Self:
@@ -60,10 +57,7 @@ class ServingSettings:
                 batching.get("timeoutMicroseconds", Batching.timeout_microseconds),
                 batching.get("maxEnqueuedBatches", Batching.max_enqueued_batches),
             ),
-            node_selector=dict(serving.get("nodeSelector") or {}),
-            tolerations=tuple(serving.get("tolerations") or ()),
-            affinity=serving.get("affinity"),
-            priority_class_name=serving.get("priorityClassName"),
+            template=PodTemplate.parse(serving.get("template")),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -81,8 +75,5 @@ class ServingSettings:
                 "timeoutMicroseconds": batching.timeout_microseconds,
                 "maxEnqueuedBatches": batching.max_enqueued_batches,
             },
-            "nodeSelector": dict(self.node_selector),
-            "tolerations": [dict(toleration) for toleration in self.tolerations],
-            "affinity": self.affinity,
-            "priorityClassName": self.priority_class_name,
+            **({"template": template} if (template := self.template.to_json()) else {}),
         }

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from imageclassifier_operator.api import GatewayIngress, GatewaySettings, ImageClassifier, names
+from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
+from imageclassifier_operator.observe.common_fields import condition
 from imageclassifier_operator.observe.disruptions import disrupted_at
 from imageclassifier_operator.observe.model_deployments import input_hash
 from imageclassifier_operator.observe.pod_problems import (
@@ -51,6 +52,12 @@ class Objects:
         """The pods of exactly this Job, not of an earlier one with the same name."""
         uid = job["metadata"]["uid"]
         return [pod for pod in self.pods if (owner := controller(pod)) is not None and owner["uid"] == uid]
+
+    def waits(self, job: Json) -> bool:
+        """Whether a Job has not ended, and none of its pods has run: they wait for a node or an image."""
+        has_ended = any(condition(job, kind, "True") for kind in ("Complete", "Failed"))
+        phases = {(pod.get("status") or {}).get("phase", "Pending") for pod in self.pods_of(job)}
+        return not has_ended and phases <= {"Pending"}
 
 
 def _component(body: Json) -> str | None:
@@ -169,37 +176,6 @@ def is_controlled_by(body: Json, uid: str) -> bool:
     """Whether an object is a child of the ImageClassifier with this uid."""
     owner = controller(body)
     return owner is not None and owner["uid"] == uid
-
-
-def url(ic: ImageClassifier, service: Json | None) -> str:
-    """The URL for users; empty while a load balancer has no address.
-
-    For a NodePort it is the URL inside the cluster, since the operator does not know which node addresses
-    users can reach. For an Ingress with a wildcard host it is empty.
-    """
-    ingress = ic.gateway.ingress
-    if ingress is not None:
-        return _ingress_url(ingress)
-    balancer = ((service or {}).get("status") or {}).get("loadBalancer") or {}
-    for address in balancer.get("ingress") or ():
-        host = address.get("hostname") or address.get("ip") or ""
-        if host:
-            return _with_port(f"[{host}]" if ":" in host else host, ic.gateway)
-    if ic.gateway.service.type != "LoadBalancer":
-        return _with_port(f"{names.gateway_name(ic.name)}.{ic.namespace}.svc", ic.gateway)
-    return ""
-
-
-def _ingress_url(ingress: GatewayIngress) -> str:
-    if ingress.host.startswith("*."):
-        return ""
-    return f"{'http' if ingress.tls_secret_name is None else 'https'}://{ingress.host}/"
-
-
-def _with_port(host: str, gateway: GatewaySettings) -> str:
-    scheme, port = gateway.scheme, gateway.service.port
-    is_usual = port == {"http": 80, "https": 443}[scheme]
-    return f"{scheme}://{host}/" if is_usual else f"{scheme}://{host}:{port}/"
 
 
 def model_digest(pods: Iterable[Json]) -> str:

@@ -12,7 +12,7 @@ from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import CHILDREN, DEPLOYMENTS, FIELD_MANAGER, JOBS, Kind, kind_of
 from imageclassifier_operator.observe.model_deployments import has_served, input_hash, present_pod_hash
-from imageclassifier_operator.observe.objects import is_controlled_by, version_of
+from imageclassifier_operator.observe.objects import is_controlled_by, is_written_from, version_of
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.reconcile import write_problems
 from imageclassifier_operator.reconcile.request import ValidRequest
@@ -55,6 +55,7 @@ def serving_children(request: ValidRequest, state: State, version: int) -> tuple
         # A single version needs no mark, and without it the first write stays the only one.
         has_served=marked or (serves and len(state.kept) > 1),
         pod_hash=None if live is None else present_pod_hash(live, state.kept[version]),
+        installation=request.installation,
     )
 
 
@@ -97,6 +98,8 @@ class Children:
         except BlockedError as blocked:
             return blocked.problem
         except ApiError as error:
+            if kind_of(manifest).optional and error.status == 404 and not error.namespace_is_terminating:
+                return write_problems.missing_kind(manifest)
             if not error.is_refusal:
                 raise
             return write_problems.refusal(manifest, error)
@@ -118,7 +121,10 @@ class Children:
         if request.memory.checked.get((kind.plural, name)) == compared:
             return
         if kind is JOBS:
-            return  # a Job's template is immutable, and its name contains a hash of its inputs
+            # A Job's template is immutable. If it still waits for a node, a changed spec gets another Job.
+            if not is_written_from(live, manifest) and request.objects.waits(live):
+                await self._delete(request, kind, live)
+            return
         live = await self._remove_added_fields(request, kind, manifest, live)
         if not needs_apply(manifest, live, FIELD_MANAGER) or _is_rewritten(request, kind, manifest, live):
             request.memory.checked[kind.plural, name] = (compared[0], live["metadata"]["resourceVersion"])

@@ -56,7 +56,11 @@ class Reconciler:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._installation = installation = render.Installation(
-            settings.gateway_image, settings.pod_namespace, settings.prometheus_namespace
+            settings.gateway_image,
+            settings.pod_namespace,
+            settings.prometheus_namespace,
+            settings.dns,
+            settings.network_policies,
         )
         self.gateway_updates = GatewayUpdates(cache, settings.max_gateway_updates)
         self._cache, self._client, self._settings, self._clock = cache, client, settings, clock
@@ -143,11 +147,16 @@ class Reconciler:
         state = self._load_state(stored)
         try:
             ic = parse(stored.body, await class_text(self._client, stored, state))
+            render.refuse_template_conflicts(ic, self._installation)
         except InvalidSpec as error:
             return await self._invalid_spec.reconcile(stored, state, str(error))
         gateway_replicas = await self._gateway_scaling.replicas(stored, ic)
         wanted_gateway = render.gateway_deployment(ic, self._installation, gateway_replicas)
-        request = self._with_kept_gateway(ValidRequest(**vars(stored), ic=ic, wanted_gateway=wanted_gateway))
+        request = self._with_kept_gateway(
+            ValidRequest(
+                **vars(stored), ic=ic, wanted_gateway=wanted_gateway, installation=self._installation
+            )
+        )
         goal = goal_of(ic, self._settings.serving_image, state, self._settings.gateway_image)
         request.memory.rules = goal.rollout
         snapshot = await self._snapshotter.take(request, goal, state)

@@ -5,9 +5,9 @@ import logging
 from imageclassifier_operator import metrics
 from imageclassifier_operator.api import HttpsSource, ImageSource, StorageSource, names
 from imageclassifier_operator.api.json import Json
-from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS, SERVICES, STATUS_FIELD_MANAGER
+from imageclassifier_operator.api.kinds import HTTP_ROUTES, IMAGE_CLASSIFIERS, SERVICES, STATUS_FIELD_MANAGER
 from imageclassifier_operator.api.reasons import Reason
-from imageclassifier_operator.observe import objects
+from imageclassifier_operator.observe import objects, ways_in
 from imageclassifier_operator.observe.types import Problem, Snapshot
 from imageclassifier_operator.reconcile.request import Request, ValidRequest
 from imageclassifier_operator.rollout import Decision, Goal
@@ -36,12 +36,14 @@ class StatusWriter:
         """Write the status if it changed, and post an Event about what prevents the operator from acting."""
         ic = request.ic
         service = self._cache.get(SERVICES, request.key, names.gateway_name(ic.name))
+        route = self._cache.get(HTTP_ROUTES, request.key, names.gateway_name(ic.name))
         facts = document.Facts(
             name=ic.name,
             generation=ic.generation,
             live=request.body.get("status") or {},
             now=request.now,
-            url=objects.url(ic, service),
+            url=ways_in.url(ic, service),
+            way_in_problem=ways_in.way_in_problem(ic, service, route),
             model_digest=_model_digest(request, state),
             blocked=blocked,
         )

@@ -29,6 +29,15 @@ def conflict(kind: Kind, live: Json, ic: Owner) -> Problem:
     )
 
 
+def missing_kind(manifest: Json) -> Problem:
+    """The cluster does not have the kind of a child."""
+    return Problem(
+        Reason.API_REFUSED,
+        f"The cluster has no {manifest['kind']} ({manifest['apiVersion']}). Install the CRDs of the Gateway "
+        "API and one of its controllers, or remove spec.gateway.httpRoute and use spec.gateway.ingress.",
+    )
+
+
 def refusal(manifest: Json, error: ApiError) -> Problem:
     """The API server refuses a child."""
     what = f"{manifest['kind']} {manifest['metadata']['name']}"

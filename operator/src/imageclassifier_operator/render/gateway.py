@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from imageclassifier_operator.api import Access, ImageClassifier, names
+from imageclassifier_operator.render.picture_urls import url_mounts, url_variables, url_volumes
 from imageclassifier_operator.render.shared_parts import (
     TMP_MOUNT,
     TMP_VOLUME,
@@ -16,9 +17,8 @@ from imageclassifier_operator.render.shared_parts import (
     metadata,
     pod_spec,
     pull_secrets,
+    variables,
 )
-
-CONTAINER = "gateway"
 
 DRAIN_SECONDS = 10
 """How long a terminating gateway goes on answering, until load balancers and kube-proxy have noticed."""
@@ -47,7 +47,7 @@ def gateway_deployment(ic: ImageClassifier, installation: Installation, replicas
     pod = pod_spec(
         containers=[
             container(
-                CONTAINER,
+                names.GATEWAY_CONTAINER,
                 gateway_image(ic, installation),
                 gateway.image_pull_policy,
                 env=_environment(ic),
@@ -62,6 +62,7 @@ def gateway_deployment(ic: ImageClassifier, installation: Installation, replicas
                 volumeMounts=[
                     {"name": "routing", "mountPath": _ROUTING_DIRECTORY, "readOnly": True},
                     *_secret_mounts(ic),
+                    *url_mounts(ic),
                     TMP_MOUNT,
                 ],
             )
@@ -77,6 +78,7 @@ def gateway_deployment(ic: ImageClassifier, installation: Installation, replicas
                 },
             },
             *_secret_volumes(ic),
+            *url_volumes(ic),
             TMP_VOLUME,
         ],
         selector=selector,
@@ -117,7 +119,8 @@ def _secret_volumes(ic: ImageClassifier) -> list[Manifest]:
 
 def _environment(ic: ImageClassifier) -> list[Manifest]:
     gateway = ic.gateway
-    values: dict[str, str] = {
+    # In the order of before, since a changed order would replace the pods.
+    first = {
         "GATEWAY_ROUTING_FILE": f"{_ROUTING_DIRECTORY}/{names.ROUTING_FILE}",
         "GATEWAY_TLS_DIRECTORY": "" if gateway.tls is None else _TLS_DIRECTORY,
         "GATEWAY_API_KEYS_DIRECTORY": "" if gateway.authentication is None else _API_KEYS_DIRECTORY,
@@ -126,16 +129,17 @@ def _environment(ic: ImageClassifier) -> list[Manifest]:
         "GATEWAY_MAX_IMAGE_BYTES": str(gateway.max_image_bytes),
         "GATEWAY_CACHE_BYTES": str(gateway.cache_bytes or ""),
         "GATEWAY_TIMEOUT_SECONDS": str(gateway.timeout_seconds),
-        "GATEWAY_URL_ALLOWED_HOSTS": ",".join(gateway.urls.allowed_hosts),
-        "GATEWAY_URL_ALLOW_PRIVATE_NETWORKS": "true" if gateway.urls.allow_private_networks else "false",
-        "GATEWAY_URL_USER_AGENT": gateway.urls.user_agent,
+    }
+    last = {
         "GATEWAY_CORS_ALLOWED_ORIGINS": ",".join(gateway.cors.allowed_origins),
         "GATEWAY_DRAIN_SECONDS": str(DRAIN_SECONDS),
     }
-    # The API server drops an empty value, which would look like a change.
-    environment: list[Manifest] = [{"name": name, "value": value} for name, value in values.items() if value]
-    environment.append({"name": "GATEWAY_CPU_LIMIT", "valueFrom": cpu_limit(CONTAINER)})
-    return environment
+    return [
+        *variables(first),
+        *url_variables(ic),
+        *variables(last),
+        {"name": "GATEWAY_CPU_LIMIT", "valueFrom": cpu_limit(names.GATEWAY_CONTAINER)},
+    ]
 
 
 def gateway_service(ic: ImageClassifier) -> Manifest:
@@ -148,6 +152,11 @@ def gateway_service(ic: ImageClassifier) -> Manifest:
         port["appProtocol"] = scheme  # Ingress controllers and load balancers read it
     if service.node_port is not None:
         port["nodePort"] = service.node_port
+    optional: Manifest = {
+        "loadBalancerClass": service.load_balancer_class,
+        "loadBalancerSourceRanges": list(service.load_balancer_source_ranges),
+        "externalTrafficPolicy": service.external_traffic_policy,
+    }
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -161,6 +170,7 @@ def gateway_service(ic: ImageClassifier) -> Manifest:
             "type": service.type,
             "selector": names.selector(ic.name, "gateway"),
             "ports": [port],
+            **{name: value for name, value in optional.items() if value},
         },
     }
 

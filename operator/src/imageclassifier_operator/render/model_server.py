@@ -15,7 +15,6 @@ from imageclassifier_operator.render.model_server_config import (
     config_files,
     server_flags,
 )
-from imageclassifier_operator.render.network_policy import download_policies
 from imageclassifier_operator.render.shared_parts import (
     TMP_MOUNT,
     TMP_VOLUME,
@@ -28,8 +27,6 @@ from imageclassifier_operator.render.shared_parts import (
     pod_spec,
     pull_secrets,
 )
-
-CONTAINER = "model-server"
 
 DNS_CACHE_SECONDS = 30
 """How long a cluster's DNS may return the address of a pod that is gone (the usual TTL of CoreDNS and
@@ -101,7 +98,6 @@ def serving_children(
                 ],
             },
         },
-        *download_policies(ic, served),
         *disruption_budgets(
             meta(), selector, max(replicas, ic.autoscaling.max_replicas if ic.autoscaling else 0)
         ),
@@ -120,14 +116,6 @@ def _pod(ic: ImageClassifier, served: ModelVersion, selector: dict[str, str]) ->
     # A pod has one list for all its images.
     if secrets := tuple(dict.fromkeys((*files.pull_secrets, *settings.image_pull_secrets))):
         pod["imagePullSecrets"] = pull_secrets(secrets)
-    if settings.node_selector:
-        pod["nodeSelector"] = dict(settings.node_selector)
-    if settings.tolerations:
-        pod["tolerations"] = [dict(toleration) for toleration in settings.tolerations]
-    if settings.affinity:
-        pod["affinity"] = settings.affinity
-    if settings.priority_class_name:
-        pod["priorityClassName"] = settings.priority_class_name
     return pod
 
 
@@ -147,7 +135,7 @@ def _server(ic: ImageClassifier, served: ModelVersion, model_mounts: list[Manife
     settings = served.serving
     probe = {"grpc": {"port": names.MODEL_GRPC_PORT, "service": ""}}
     server = container(
-        CONTAINER,
+        names.MODEL_SERVER,
         served.server_image,
         settings.image_pull_policy,
         # Not the image's entry point, which is a shell script that stays the parent of the server.
@@ -166,5 +154,5 @@ def _server(ic: ImageClassifier, served: ModelVersion, model_mounts: list[Manife
         ],
     )
     if "cpu" in settings.resources.get("limits", {}):
-        server["env"] = [{"name": "CPU_LIMIT", "valueFrom": cpu_limit(CONTAINER)}]
+        server["env"] = [{"name": "CPU_LIMIT", "valueFrom": cpu_limit(names.MODEL_SERVER)}]
     return server

@@ -6,17 +6,27 @@
 - The gateway accepts any connection on its public port. On its internal port it accepts the operator's, and
   those of Prometheus if the installation names its namespace. It may connect to DNS, to the model servers,
   and to the public internet, from which it fetches pictures; to private networks only if the spec allows it.
+  If the spec has a proxy, the gateway may connect to that instead of the internet.
 - A verification Job may connect to the same destinations as the gateway, so also to the serving version's
   model servers. It accepts no connection; with a data set, only the operator's, which polls its progress.
 
 Network plugins always allow the kubelet's probes, which come from the node.
 """
 
+import ipaddress
 import re
 from typing import Any
 
-from imageclassifier_operator.api import HttpsSource, ImageClassifier, ModelVersion, StorageSource, names
+from imageclassifier_operator.api import (
+    HttpsSource,
+    ImageClassifier,
+    ModelVersion,
+    StorageSource,
+    UrlProxy,
+    names,
+)
 from imageclassifier_operator.render.shared_parts import Installation, Manifest, metadata
+from imageclassifier_operator.settings import DnsPlace
 
 # The gateway's own rules for addresses (imageclassifier_gateway) as address blocks, as a second line of
 # defence. A test compares the two. IPv6 addresses that contain an IPv4 address (NAT64) are forbidden here,
@@ -69,7 +79,9 @@ _CREDENTIALS_OF_ROLES: dict[str, list[Manifest]] = {
 
 
 def network_policies(ic: ImageClassifier, installation: Installation) -> tuple[Manifest, ...]:
-    """The policies of model servers, gateway and verification Jobs."""
+    """The policies of model servers, gateway and verification Jobs; none if the cluster has its own."""
+    if not installation.network_policies:
+        return ()
     return (
         _policy(
             ic,
@@ -95,25 +107,27 @@ def network_policies(ic: ImageClassifier, installation: Installation) -> tuple[M
                 _operator_ingress(installation),
                 *_prometheus_ingress(installation),
             ],
-            egress=_client_egress(ic),
+            egress=_client_egress(ic, installation),
         ),
         _policy(
             ic,
             names.verify_policy_name(ic.name),
             "verify",
             ingress=[] if ic.rollout.acceptance.dataset is None else [_operator_ingress(installation)],
-            egress=_client_egress(ic),
+            egress=_client_egress(ic, installation),
         ),
     )
 
 
-def download_policies(ic: ImageClassifier, served: ModelVersion) -> tuple[Manifest, ...]:
+def download_policies(
+    ic: ImageClassifier, served: ModelVersion, installation: Installation
+) -> tuple[Manifest, ...]:
     """The policy of a version whose pods download their model. It is added to that of all model servers."""
     source = served.source
-    if not isinstance(source, HttpsSource | StorageSource):
+    if not isinstance(source, HttpsSource | StorageSource) or not installation.network_policies:
         return ()
     # A redirect or a proxy may have another port than the URL.
-    egress = [_dns(), _servers(allow_private_networks=True)]
+    egress = [*_dns(installation), _servers(allow_private_networks=True)]
     url = source.url if isinstance(source, HttpsSource) else source.endpoint
     if url is not None and (namespace := _namespace_of_service(url)) is not None:
         egress.append(_namespace(namespace))
@@ -182,29 +196,50 @@ def _prometheus_ingress(installation: Installation) -> list[Manifest]:
     return [{"from": [{"namespaceSelector": namespace}], "ports": [_tcp(names.GATEWAY_INTERNAL_PORT)]}]
 
 
-def _client_egress(ic: ImageClassifier) -> list[Manifest]:
-    return [
-        _dns(),
+def _client_egress(ic: ImageClassifier, installation: Installation) -> list[Manifest]:
+    urls = ic.gateway.urls
+    rules = [
+        *_dns(installation),
         {
             "to": [{"podSelector": {"matchLabels": names.selector(ic.name, "serving")}}],
             "ports": [_tcp(names.MODEL_GRPC_PORT)],
         },
-        _servers(allow_private_networks=ic.gateway.urls.allow_private_networks),
     ]
+    if urls.proxy is not None:
+        rules.append(_proxy_rule(urls.proxy))
+    if urls.proxy is None or urls.proxy.direct_hosts:
+        rules.append(_servers(allow_private_networks=urls.allow_private_networks))
+    return rules
 
 
-def _dns() -> Manifest:
-    """The name servers of the cluster."""
+def _proxy_rule(proxy: UrlProxy) -> Manifest:
+    """Connections to the proxy: to its address, or to its port anywhere, as a policy knows no names."""
+    try:
+        address = ipaddress.ip_address(proxy.host.strip("[]"))
+    except ValueError:
+        return {"ports": [_tcp(proxy.port)]}
     return {
-        "to": [
-            {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
-                "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
-            },
-            {"ipBlock": {"cidr": _NODE_LOCAL_DNS}},
-        ],
-        "ports": [{"port": 53, "protocol": "UDP"}, _tcp(53)],
+        "to": [{"ipBlock": {"cidr": str(ipaddress.ip_network(address))}}],
+        "ports": [_tcp(proxy.port)],
     }
+
+
+def _dns_rule(place: DnsPlace) -> Manifest:
+    if place.namespace:
+        labels = {"kubernetes.io/metadata.name": place.namespace}
+        peer: Manifest = {"namespaceSelector": {"matchLabels": labels}}
+    else:
+        peer = {"ipBlock": {"cidr": place.block}}
+    return {"to": [peer], "ports": _dns_ports(place.port)}
+
+
+def _dns_ports(port: int) -> list[Manifest]:
+    return [{"port": port, "protocol": "UDP"}, _tcp(port)]
+
+
+def _dns(installation: Installation) -> list[Manifest]:
+    """The name servers of the cluster."""
+    return list(map(_dns_rule, installation.dns)) or [_USUAL_DNS_RULE]
 
 
 def _servers(*, allow_private_networks: bool) -> Manifest:
@@ -221,3 +256,15 @@ def _tcp(port: int, end_port: int | None = None) -> Manifest:
     if end_port is not None:
         result["endPort"] = end_port
     return result
+
+
+_USUAL_DNS_RULE: Manifest = {
+    "to": [
+        {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+            "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+        },
+        {"ipBlock": {"cidr": _NODE_LOCAL_DNS}},
+    ],
+    "ports": _dns_ports(53),
+}

@@ -6,11 +6,12 @@ lists, such as a port's `protocol`.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from imageclassifier_operator.api import names
+from imageclassifier_operator.settings import DnsPlace
 
 Manifest = dict[str, Any]
 
@@ -23,15 +24,21 @@ TMP_MOUNT: Manifest = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - the p
 
 @dataclass(frozen=True)
 class Installation:
-    """The settings of the installation.
+    """The settings of the installation: the gateway image of this release, and what the cluster has.
 
-    The gateway image of this release, the operator's namespace, and that of Prometheus if it may read
-    metrics.
+    `prometheus_namespace`: that of Prometheus if it may read metrics. `dns`: where the DNS servers are; empty
+    means the usual places.
     """
 
     gateway_image: str
     operator_namespace: str
     prometheus_namespace: str | None = None
+    dns: tuple[DnsPlace, ...] = ()
+    network_policies: bool = True
+
+
+USUAL_INSTALLATION = Installation("", "")
+"""An installation in a cluster with the usual DNS. It has no images, so it renders no gateway."""
 
 
 class Owner(Protocol):
@@ -109,6 +116,11 @@ def pod_spec(
 def pull_secrets(secrets: Sequence[str]) -> list[Manifest]:
     """The imagePullSecrets of a pod."""
     return [{"name": name} for name in secrets]
+
+
+def variables(values: Mapping[str, str]) -> list[Manifest]:
+    """Environment variables. The API server drops an empty value, which would look like a change."""
+    return [{"name": name, "value": value} for name, value in values.items() if value]
 
 
 def cpu_limit(container_name: str) -> Manifest:

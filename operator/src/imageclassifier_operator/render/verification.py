@@ -1,10 +1,9 @@
 """The Job that verifies a version before it gets any request, and the ConfigMap with its plan."""
 
-from typing import Any
-
 from imageclassifier_operator.api import ImageClassifier, ModelVersion, names
 from imageclassifier_operator.render.dataset import dataset_parts
 from imageclassifier_operator.render.gateway import gateway_image
+from imageclassifier_operator.render.picture_urls import url_mounts, url_variables, url_volumes
 from imageclassifier_operator.render.shared_parts import (
     TMP_MOUNT,
     TMP_VOLUME,
@@ -15,8 +14,6 @@ from imageclassifier_operator.render.shared_parts import (
     pod_spec,
     pull_secrets,
 )
-
-CONTAINER = "verify"
 
 JOB_DEADLINE_SECONDS = 300
 """The deadline of a verification Job without a data set, which includes pulling the image."""
@@ -47,10 +44,12 @@ def verify_job(
     )
     mounts: list[Manifest] = [
         {"name": "plan", "mountPath": _PLAN_DIRECTORY, "readOnly": True},
+        *url_mounts(ic),
         TMP_MOUNT,
     ]
     volumes: list[Manifest] = [
         {"name": "plan", **(_plan_of_annotation() if is_short else {"configMap": {"name": name}})},
+        *url_volumes(ic),
         TMP_VOLUME,
     ]
     for number, config_map in enumerate(config_maps):
@@ -62,7 +61,7 @@ def verify_job(
     pod = pod_spec(
         containers=[
             container(
-                CONTAINER,
+                names.VERIFY_CONTAINER,
                 gateway_image(ic, installation),
                 ic.gateway.image_pull_policy,
                 command=["python", "-m", "imageclassifier_gateway.verify"],
@@ -125,11 +124,8 @@ def _progress_port(ic: ImageClassifier) -> Manifest:
 
 
 def _environment(ic: ImageClassifier) -> list[Manifest]:
-    urls = ic.gateway.urls
-    values: dict[str, Any] = {
-        "GATEWAY_MAX_IMAGE_BYTES": str(ic.gateway.max_image_bytes),
-        "GATEWAY_TIMEOUT_SECONDS": str(ic.gateway.timeout_seconds),
-        "GATEWAY_URL_ALLOWED_HOSTS": ",".join(urls.allowed_hosts),
-        "GATEWAY_URL_ALLOW_PRIVATE_NETWORKS": "true" if urls.allow_private_networks else "false",
-    }
-    return [{"name": name, "value": value} for name, value in values.items() if value]
+    return [
+        {"name": "GATEWAY_MAX_IMAGE_BYTES", "value": str(ic.gateway.max_image_bytes)},
+        {"name": "GATEWAY_TIMEOUT_SECONDS", "value": str(ic.gateway.timeout_seconds)},
+        *url_variables(ic),
+    ]

@@ -11,8 +11,20 @@ from imageclassifier_operator.api.json import Json
 
 # The fields that give a pod or its clients more than the manifest does.
 _GRANTING_FIELDS = frozenset(
-    {"externalIPs", "hostIPC", "hostNetwork", "hostPID", "hostPort", "publishNotReadyAddresses"}
+    {
+        "externalIPs",
+        "hostIPC",
+        "hostNetwork",
+        "hostPID",
+        "hostPort",
+        "publishNotReadyAddresses",
+        "serviceAccountName",
+    }
 )
+
+# An apply that drops `serviceAccountName` does not remove it: the API server takes its value from the earlier
+# name of the field, which it fills in by itself.
+_EARLIER_NAMES = {"serviceAccount": "serviceAccountName"}
 
 # The kinds to check. Drift detection compares the whole spec of a NetworkPolicy anyway.
 _KINDS = frozenset({"Deployment", "Service"})
@@ -37,6 +49,9 @@ def _in_map(live: Json, wanted: Json, path: str, field: str) -> Iterator[str]:
     for name, value in live.items():
         if name in wanted:
             yield from _in_value(value, wanted[name], f"{path}/{name}", name)
+        elif (present := _EARLIER_NAMES.get(name)) is not None:
+            if present not in wanted:
+                yield f"{path}/{name}"
         elif name in _GRANTING_FIELDS or field in _STRICT_MAPS:
             yield f"{path}/{name}"
 

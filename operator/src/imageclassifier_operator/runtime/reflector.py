@@ -21,7 +21,11 @@ from imageclassifier_operator.runtime.work_queue import Key
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = (0.5, 1.5)
+MISSING_KIND_SECONDS = (20.0, 30.0)
+"""How long until a kind is looked for again that the cluster did not have."""
 _GONE = 410
+_MISSING = (403, 404)
+"""The cluster does not have the kind, or an older role of the operator does not name it."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,20 @@ class Reflector:
                 self.listed.set()
                 await self._follow(version)
             except ApiError as error:
+                if self._kind.optional and error.status in _MISSING:
+                    await self._wait_for_kind()
+                    continue
                 logger.warning("Cannot list or watch %s: %s", self._kind.plural, error)
                 await _pause()
+
+    async def _wait_for_kind(self) -> None:
+        """Without the kind there are no objects. An administrator may install it later."""
+        for uid in self._store.uids():
+            self._remove(uid)
+        if not self.listed.is_set():
+            logger.info("The cluster has no %s, or the operator may not list them", self._kind.plural)
+        self.listed.set()
+        await asyncio.sleep(random.uniform(*MISSING_KIND_SECONDS))  # noqa: S311 - jitter is not a secret
 
     async def _list(self) -> str:
         """Make the store equal to a list. Returns its resourceVersion."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from imageclassifier_operator.api import Access, names
@@ -32,6 +32,8 @@ class Facts:
     live: Json = field(default_factory=dict)
     now: float = 0.0
     url: str = ""
+    way_in_problem: str = ""
+    """Why users cannot reach the gateway from outside, and what to do."""
     model_digest: str = ""
     blocked: Problem | None = None
     """What prevents the operator from acting: an invalid spec, a name conflict, a refusal of the API server.
@@ -107,6 +109,9 @@ def all_conditions(
     always = conditions(goal, state, snapshot, facts.blocked)
     [ready] = (condition for condition in always if condition.type == "Ready")
     why = NotReady(ready, facts.blocked, facts.now)
+    if ready.holds and facts.way_in_problem:
+        hinted = replace(ready, message=f"{ready.message} {facts.way_in_problem}")
+        always = tuple(hinted if condition is ready else condition for condition in always)
     return (*always, *kstatus_conditions(goal, state, snapshot, why))
 
 
