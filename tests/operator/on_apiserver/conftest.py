@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from imageclassifier_operator.observe.types import AccessReport
 from operator_process import CLASSIFIERS, Bench, PlayedGateways
 
 
@@ -12,6 +13,7 @@ from operator_process import CLASSIFIERS, Bench, PlayedGateways
 def bench(apiserver: Any, namespace: str, gateways: PlayedGateways) -> Iterator[Bench]:
     gateways.deaf, gateways.unreachable = False, False
     gateways.counters, gateways.shadow, gateways.errors = {}, None, {}
+    gateways.access = AccessReport()
     yield Bench(apiserver, namespace, gateways)
     apiserver.request("DELETE", CLASSIFIERS.format(namespace))
 

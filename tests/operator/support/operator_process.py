@@ -22,6 +22,7 @@ from imageclassifier_operator import metrics
 from imageclassifier_operator.__main__ import run
 from imageclassifier_operator.api import names
 from imageclassifier_operator.observe.types import (
+    AccessReport,
     Counters,
     GatewayReport,
     ShadowReport,
@@ -56,6 +57,8 @@ class PlayedGateways:
         """What the pod of a running verification reports."""
         self.errors: dict[int, str] = {}
         """Version -> why no gateway can use it."""
+        self.access = AccessReport()
+        """What the gateways report on their API keys and their certificate."""
         self.deaf = False
         """No gateway reads anything new."""
         self.unreachable = False
@@ -97,6 +100,7 @@ class PlayedGateways:
                 for entry in file["versions"]
             },
             shadow=self.shadow,
+            access=self.access,
         )
 
 
@@ -232,8 +236,10 @@ class Bench:
         except TimeoutError:
             raise TimeoutError(f"waited for {what}; status: {json.dumps(self.status(), indent=1)}") from None
 
-    def verify(self, version: int, message: str = PASSED) -> None:
-        """End the verification of a version with this result."""
+    def verify(self, version: int, message: str = PASSED, exit_code: int | None = None) -> None:
+        """End the verification of a version with this result; by default, its exit code follows from it."""
+        if exit_code is None:
+            exit_code = 0 if json.loads(message)["passed"] else 1
 
         def running() -> list[dict[str, Any]]:
             return [
@@ -245,7 +251,7 @@ class Bench:
 
         self.wait(running, f"the verification of version {version}")
         annotations = {
-            "kwok.imageclassifier.dev/exit-code": "0" if json.loads(message)["passed"] else "1",
+            "kwok.imageclassifier.dev/exit-code": str(exit_code),
             "kwok.imageclassifier.dev/termination-message": message,
         }
         for pod in running():
