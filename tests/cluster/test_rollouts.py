@@ -97,6 +97,31 @@ def test_returning_to_the_warm_version_starts_no_pod_and_loses_no_request(tiny: 
     assert "failedVersions" not in tiny.status()
 
 
+def test_a_template_of_the_model_servers_reaches_their_pods_and_loses_no_request(tiny: Classifier) -> None:
+    toleration = {"key": "models", "operator": "Exists", "effect": "NoSchedule"}
+    variable = {"name": "TF_CPP_MIN_LOG_LEVEL", "value": "1"}
+    template = {
+        "metadata": {"labels": {"team": "food"}, "annotations": {"example.org/costs": "low"}},
+        "spec": {
+            "tolerations": [toleration],
+            "containers": [{"name": "model-server", "env": [variable]}],
+        },
+    }
+    with served_by_a_good_one(tiny, LIGHT) as (tally, version):
+        before = pods(tiny, version)
+        patch = json.dumps({"spec": {"serving": {"template": template}}})
+        tiny.kubectl("patch", "imageclassifier", "tiny", "--type=merge", f"--patch={patch}")
+        tiny.wait_for(lambda: before.isdisjoint(pods(tiny, version)), "the model servers to be replaced")
+        tiny.wait_ready(version)
+    assert tally.failures == []
+    assert set(tally.by_version) == {version}
+    selector = "app.kubernetes.io/instance=tiny,app.kubernetes.io/component=serving,team=food"
+    [pod] = tiny.kubectl.get("pods", f"--selector={selector}")["items"]
+    assert pod["metadata"]["annotations"]["example.org/costs"] == "low"
+    assert toleration in pod["spec"]["tolerations"]
+    assert variable in pod["spec"]["containers"][0]["env"]
+
+
 def test_a_third_version_requested_during_a_rollout_replaces_the_candidate(tiny: Classifier) -> None:
     with served_by_a_good_one(tiny, LIGHT) as (tally, before):
         new = ALSO_GOOD if before == GOOD else GOOD
