@@ -75,14 +75,14 @@ def test_of_a_pod_everything_is_kept_that_problems_are_found_by():
         {"name": "model", "persistentVolumeClaim": {"claimName": "c"}},
         {"name": "tmp", "emptyDir": {}},
     ]
-    container = {"name": "init", "image": "i", "command": ["cp", "/models/a/1"], "env": [{"name": "A"}]}
+    container = {"name": "init", "image": "i", "command": ["cp"], "args": ["/models/a/1"], "env": [{}]}
     spec = {"nodeName": "n", "restartPolicy": "Never", "initContainers": [container], "volumes": volumes}
     store.put(body(spec=spec, status={"phase": "Pending"}))
     kept = store[PIZZA][0]
     assert kept["spec"] == {
         "nodeName": "n",
         "restartPolicy": "Never",
-        "initContainers": [{"name": "init", "image": "i", "command": ["cp", "/models/a/1"]}],
+        "initContainers": [{"name": "init", "image": "i", "command": ["cp"], "args": ["/models/a/1"]}],
         "containers": [],
         "volumes": volumes[:1],
     }

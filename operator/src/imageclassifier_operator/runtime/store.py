@@ -20,7 +20,7 @@ PARSED = 1024
 """How many objects stay parsed: those of about sixty ImageClassifiers, twice as many as there are workers."""
 
 _POD_SPEC = ("nodeName", "restartPolicy")
-_POD_CONTAINER = ("name", "image", "command")
+_POD_CONTAINER = ("name", "image", "command", "args")
 _WARNING = ("involvedObject", "reason", "message", "type", "count", "lastTimestamp", "eventTime")
 
 
