@@ -64,7 +64,7 @@ format: venv ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 types: venv ## Check the type hints with mypy --strict
-	@$(BIN)/mypy operator/src gateway/src training/src model_server/src kind/laptop kind/images kind/tool.py kind/build_images.py tests/support tests/bench/*.py
+	@$(BIN)/mypy operator/src gateway/src training/src client/src model_server/src kind/laptop kind/images kind/tool.py kind/build_images.py tests/support tests/bench/*.py
 	@MYPYPATH=operator/install $(BIN)/mypy operator/install
 	@for bench in $(wildcard tests/bench/*/); do MYPYPATH=$$bench:tests/bench/gateway $(BIN)/mypy $$bench || exit; done # their modules have equal names
 layers: venv ## Check with import-linter which modules import which

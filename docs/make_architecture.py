@@ -19,6 +19,7 @@ FOLDERS = {
         "commands", "exploring", "searching", "publishing", "comparing", "fitting", "judging", "exporting",
         "networks", "pictures",
     ),
+    "imageclassifier_client": ("commands", "output", "cluster", "models", "report"),
 }  # fmt: skip
 
 

@@ -5,6 +5,11 @@ Only what would make a test slow or two tests disturb each other is changed: the
 steps are seconds long.
 """
 
+import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,6 +63,41 @@ def test_the_example_client_distinguishes_pizza_from_other_pictures(
         both = (pictures["pizza"], pictures["not_pizza"])
         said = run(client, "--gateway", f"http://127.0.0.1:{port}", *both).splitlines()
     assert ["It's a pizza!" in said[0], "Not a pizza." in said[1]] == [True, True]
+
+
+def test_the_plugin_shows_asks_and_opens_a_classifier(pizza: Classifier, pictures: dict[str, Path]) -> None:
+    kubectl = pizza.kubectl
+
+    def command(*arguments: str) -> list[str]:
+        where = (f"--namespace={kubectl.namespace}", f"--context={kubectl.context}")
+        return [sys.executable, "-m", "imageclassifier_client", *arguments, *where]
+
+    def client(*arguments: str) -> str:
+        result = subprocess.run(command(*arguments), env=environment, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    environment = {**os.environ, "KUBECTL": kubectl.program}
+    assert "version 1   serving   100 % of the traffic   1 of 1 pods ready" in client("status", "pizza")
+    assert client("why", "pizza").startswith("pizza is Ready. Version 1 is fully rolled out.")
+    both = (str(pictures["pizza"]), str(pictures["not_pizza"]))
+    answers = [json.loads(line) for line in client("predict", "pizza", *both, "-o", "json").splitlines()]
+    assert [each["label"] for each in answers] == ["pizza", "not_pizza"]
+    assert "pizza-gateway" in client("logs", "pizza", "--component", "gateway", "--tail", "1")
+    opened = subprocess.Popen(
+        command("open", "pizza", "--no-browser"),
+        env={**environment, "COLUMNS": "80"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with opened:
+        try:
+            assert opened.stdout is not None
+            found = re.search(r"http://127.0.0.1:(\d+)/", opened.stdout.readline())
+            assert found is not None
+            assert predict(int(found[1]), pictures["pizza"].read_bytes())["label"] == "pizza"
+        finally:
+            opened.terminate()
 
 
 def test_a_model_from_a_volume_answers(

@@ -9,7 +9,8 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs/architecture.md").read_text(encoding="utf-8")
 PACKAGES = [
-    REPOSITORY / name / "src" / f"imageclassifier_{name}" for name in ("operator", "gateway", "training")
+    REPOSITORY / name / "src" / f"imageclassifier_{name}"
+    for name in ("operator", "gateway", "training", "client")
 ]
 #: Sections that follow calls through the code. Their other words in code style are no Python names.
 WALKS = {
@@ -29,7 +30,7 @@ def code_words(text: str) -> list[str]:
 def starting_points() -> list[str]:
     """The last column of the tables of folders."""
     tables = re.findall(r"^\| folder[^\n]*where to start \|\n((?:\|[^\n]*\n)+)", PAGE, re.MULTILINE)
-    assert len(tables) == 2
+    assert len(tables) == 3
     return [word for table in tables for row in table.splitlines() for word in code_words(row.split("|")[3])]
 
 

@@ -1,0 +1,1 @@
+"""What the terminal shows: the tree of a report, tables, and the live view."""
