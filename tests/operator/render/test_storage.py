@@ -6,8 +6,11 @@ import pytest
 
 from broken_pods import crashed, pod
 from imageclassifier_operator import api, render
+from imageclassifier_operator.api import names
+from imageclassifier_operator.api.kinds import PODS
 from imageclassifier_operator.observe import objects
 from imageclassifier_operator.observe.pod_problems import diagnose
+from imageclassifier_operator.runtime.store import Store
 from rendered import SPECS, classifier
 
 DIGEST = "a" * 64
@@ -92,7 +95,13 @@ def test_the_digest_that_the_init_container_reports_is_that_of_the_model(
 def test_the_words_of_the_program_are_the_problem_of_the_version(code: int, reason: str, fatal: bool) -> None:
     said = "s3://models/flowers/3: the store responds with 404 Not Found: NoSuchBucket. Create the bucket."
     inits = [crashed(message=said, code=code, name="model-files")]
-    problem = diagnose([{**pod(inits=inits), "spec": pod_spec()}])
+    failed = {**pod(inits=inits), "spec": pod_spec()}
+    store = Store(PODS)  # keeps only a part of each pod
+    labels = names.labels("pizza", "serving", 3)
+    identity = {"namespace": "food", "uid": "u", "resourceVersion": "1", "labels": labels}
+    store.put({**failed, "metadata": {**failed["metadata"], **identity}})
+    [[kept]] = store.values()
+    problem = diagnose([kept])
     assert problem is not None
     assert (problem.reason, problem.fatal) == (reason, fatal)
     assert said.rstrip(".") in problem.message
