@@ -23,8 +23,10 @@ def main() -> None:
     out.mkdir(parents=True)
     model.save(out / "model.keras")
     spec = tf.TensorSpec((None, wanted.height, wanted.width, 3), tf.float32, name="pixels")
-    serve = tf.function(lambda pixels: {"probabilities": model(pixels)}, input_signature=[spec])
-    tf.saved_model.save(model, str(out / "saved" / "1"), signatures=serve.get_concrete_function())
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("serve", lambda pixels: {"probabilities": model(pixels)}, input_signature=[spec])
+    archive.write_out(str(out / "saved" / "1"))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
 import usage
 
 
