@@ -146,7 +146,7 @@ def prepare(
     Raises NotAPicture, BrokenPicture, UnsupportedPicture or PictureTooLarge, all of them PictureError; with a
     budget also CostlyPicture, before any pixel is decoded.
     """
-    return np.array(fit(decode(data, wanted, limits, budget, pause), wanted), dtype=np.uint8)
+    return np.asarray(fit(decode(data, wanted, limits, budget, pause), wanted))
 
 
 def decode(
