@@ -92,6 +92,7 @@ def test_the_rollout_document_has_the_fields_of_the_architecture_page(
         "serving",
         "routing_error",
         "versions",
+        "access",
         "shadow",
     }
     assert set(document["versions"]["2"]) == {

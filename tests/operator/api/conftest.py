@@ -12,7 +12,7 @@ from crd_objects import API_VERSION, CRD_FILE, Apply, manifest
 @pytest.fixture(scope="module")
 def api(apiserver: ControlPlane) -> ControlPlane:
     """The API server with the CRD of this checkout."""
-    apiserver.kubectl("apply", "--server-side", "-f", str(CRD_FILE))
+    apiserver.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRD_FILE))
     apiserver.wait_until_established("imageclassifiers.imageclassifier.dev")
     return apiserver
 

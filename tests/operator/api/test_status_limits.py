@@ -69,7 +69,7 @@ def test_a_url_or_digest_that_is_too_long_is_left_out() -> None:
 
 @pytest.mark.apiserver
 def test_the_api_server_takes_it_too(apiserver: ControlPlane, namespace: str) -> None:
-    apiserver.kubectl("apply", "--server-side", "-f", str(CRD))
+    apiserver.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRD))
     apiserver.wait_until_established("imageclassifiers.imageclassifier.dev")
     path = f"/apis/imageclassifier.dev/v1alpha1/namespaces/{namespace}/imageclassifiers"
     pizza = {

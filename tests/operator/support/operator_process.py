@@ -315,5 +315,6 @@ def writes_of_operator(bench: Bench, mark: int) -> list[Any]:
 
 
 def install_crd(apiserver: Any, crd: Path = CRD) -> None:
-    apiserver.kubectl("apply", "--server-side", "-f", str(crd))
+    # Tests of the installation on the same API server own the CRD as plain `kubectl apply` or as Helm.
+    apiserver.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(crd))
     apiserver.wait_until_established("imageclassifiers.imageclassifier.dev")
