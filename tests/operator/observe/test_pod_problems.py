@@ -102,6 +102,7 @@ def test_every_reason_why_an_image_cannot_be_pulled_is_reported(word):
         ("smallest", "serving", "model-server", "spec.serving.imagePullSecrets"),
         ("smallest", "gateway", "gateway", "spec.gateway.imagePullSecrets"),
         ("smallest", "verify", "verify", "spec.gateway.imagePullSecrets"),
+        ("smallest", "verify", "dataset-files", "spec.rollout.acceptance.dataset.source.image.pullSecrets"),
     ],
 )
 def test_an_image_that_cannot_be_pulled_names_the_field_with_its_pull_secrets(

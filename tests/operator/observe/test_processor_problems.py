@@ -27,15 +27,25 @@ def start_error(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("name", "field", "part"),
+    ("component", "name", "field", "part"),
     [
-        ("model-server", IMAGE_OF_SERVER, "serving"),
-        ("gateway", "spec.gateway.image", "gateway"),
-        ("verify", "spec.gateway.image", "verification"),
+        ("serving", "model-server", IMAGE_OF_SERVER, "serving"),
+        ("gateway", "gateway", "spec.gateway.image", "gateway"),
+        ("verify", "verify", "spec.gateway.image", "verification"),
+        (
+            "verify",
+            "dataset-files",
+            "spec.rollout.acceptance.dataset.source.image.reference",
+            "verification",
+        ),
     ],
 )
-def test_exit_code_132_means_a_processor_without_avx(name: str, field: str, part: str) -> None:
-    problem = diagnose([pod(containers=[crashed(code=132, name=name)])])
+def test_exit_code_132_means_a_processor_without_avx(
+    component: str, name: str, field: str, part: str
+) -> None:
+    broken = pod(containers=[crashed(code=132, name=name)])
+    broken["metadata"]["labels"] = {"app.kubernetes.io/component": component}
+    problem = diagnose([broken])
     assert problem is not None
     assert (problem.reason, problem.fatal) == (Reason.CONTAINER_CRASHED, True)
     assert "TensorFlow needs AVX" in problem.message

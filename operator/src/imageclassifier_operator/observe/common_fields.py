@@ -1,8 +1,9 @@
-"""Read the fields that API objects of all kinds have: conditions and times. Pure."""
+"""Read the fields that API objects of all kinds have: conditions, times and our labels. Pure."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
+from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
 
 
@@ -19,3 +20,14 @@ def epoch_seconds(time: str) -> float:
     60.0
     """
     return datetime.fromisoformat(time).timestamp()
+
+
+def part_of_spec(labelled: Json) -> str:
+    """The part of the spec with the template of a pod, or of the pods of a Deployment or Job.
+
+    >>> part_of_spec({"metadata": {"labels": {"app.kubernetes.io/component": "verify"}}})
+    'verification'
+    """
+    labels: Json = labelled["metadata"].get("labels") or {}
+    component = str(labels.get(names.LABEL_COMPONENT, "serving"))
+    return "verification" if component == "verify" else component

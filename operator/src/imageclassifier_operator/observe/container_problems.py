@@ -6,6 +6,7 @@ container that was lost with its node, or killed from outside, is not.
 
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.reasons import Reason
+from imageclassifier_operator.observe.common_fields import part_of_spec
 from imageclassifier_operator.observe.disruptions import is_killed_from_outside, is_lost
 from imageclassifier_operator.observe.log_excerpts import error_line, last_line, load_error, one_line
 from imageclassifier_operator.observe.processor_problems import (
@@ -71,28 +72,28 @@ def _image_pull_problem(where: str, pod: Json, status: Json, message: str) -> Pr
     return Problem(
         Reason.IMAGE_PULL_FAILED,
         f"{where} cannot pull image {_image(pod, status)}{why}. Check the image name, that the image was "
-        f"pushed or loaded, and {_pull_secrets_field(pod, status['name'])}.",
+        f"pushed or loaded, and {_image_fields(pod, status['name'])[1]}.",
     )
 
 
 def _program(where: str, pod: Json, status: Json) -> Program:
     """The program of a container, with the fields of its image and of its pod."""
-    name, pull_secrets = status["name"], _pull_secrets_field(pod, status["name"])
-    if pull_secrets == "spec.model.source.image.pullSecrets":
-        image = "spec.model.source.image.reference"
-    else:
-        image = pull_secrets.replace("imagePullSecrets", "image")
-    template = "serving" if name.startswith("model-") else "verification" if name == "verify" else "gateway"
-    return Program(where, _image(pod, status), image, f"spec.{template}.template")
+    image, _ = _image_fields(pod, status["name"])
+    return Program(where, _image(pod, status), image, f"spec.{part_of_spec(pod)}.template")
 
 
-def _pull_secrets_field(pod: Json, container: str) -> str:
-    """The field of the spec with the pull secrets for the image of a container."""
-    if container in ("model-files", "model-names") and _claim(pod) is None and not _is_downloaded(pod):
-        return "spec.model.source.image.pullSecrets"
+def _image_fields(pod: Json, container: str) -> tuple[str, str]:
+    """The fields of the spec with the image of a container and with its pull secrets."""
+    source = None
+    if container == "dataset-files":
+        source = "spec.rollout.acceptance.dataset.source.image"
+    elif container in ("model-files", "model-names") and _claim(pod) is None and not _is_downloaded(pod):
+        source = "spec.model.source.image"
+    if source is not None:
+        return f"{source}.reference", f"{source}.pullSecrets"
     is_servers = container == "model-server" or (container == "model-files" and not _is_downloaded(pod))
     part = "serving" if is_servers else "gateway"
-    return f"spec.{part}.imagePullSecrets"
+    return f"spec.{part}.image", f"spec.{part}.imagePullSecrets"
 
 
 def _last_termination(pod: Json, status: Json) -> Json | None:

@@ -9,10 +9,9 @@ not the version's fault.
 import re
 from collections.abc import Iterable, Iterator
 
-from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.reasons import Reason
-from imageclassifier_operator.observe.common_fields import condition, epoch_seconds
+from imageclassifier_operator.observe.common_fields import condition, epoch_seconds, part_of_spec
 from imageclassifier_operator.observe.container_problems import container_problem
 from imageclassifier_operator.observe.disruptions import (
     exceeds_its_limit,
@@ -189,12 +188,10 @@ def _unscheduled(pod: Json, message: str) -> Problem:
             f"Pod {name} waits for its volume: {detail}. Create the PersistentVolumeClaim, or find out with "
             "kubectl describe pvc why it is not bound.",
         )
-    component = (pod["metadata"].get("labels") or {}).get(names.LABEL_COMPONENT, "serving")
-    part = "verification" if component == "verify" else component
     return Problem(
         Reason.UNSCHEDULABLE,
         f"Pod {name} cannot be scheduled: {detail}. Free or add nodes, or change the resources, or "
-        f"nodeSelector, tolerations or affinity in spec.{part}.template.spec.",
+        f"nodeSelector, tolerations or affinity in spec.{part_of_spec(pod)}.template.spec.",
     )
 
 

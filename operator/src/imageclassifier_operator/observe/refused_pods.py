@@ -6,9 +6,9 @@ Kubernetes names its own objects and resources. A user of an ImageClassifier cha
 import re
 from collections.abc import Iterable
 
-from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.reasons import Reason
+from imageclassifier_operator.observe.common_fields import part_of_spec
 from imageclassifier_operator.observe.log_excerpts import one_line
 from imageclassifier_operator.observe.types import Problem
 
@@ -29,19 +29,14 @@ _RATIO = re.compile(
 def refused(owner: Json, message: str | None) -> Problem:
     """The problem of a Deployment or Job whose pods are refused with this message."""
     text = re.sub(r'^.*?is forbidden: |^pods "[^"]*" ', "", message or "")
-    resources = f"spec.{_part(owner)}.resources"
+    # Verifications have the resources of the gateway.
+    resources = f"spec.{'serving' if part_of_spec(owner) == 'serving' else 'gateway'}.resources"
     name = f"{owner.get('kind', 'Deployment')} {owner['metadata']['name']}"
     what = f"{name} cannot create its pods: {one_line(text)}."
     advice = _advice(text, resources)
     if advice is not None:
         return Problem(Reason.QUOTA_EXCEEDED, f"{what} {advice}")
     return Problem(Reason.ADMISSION_REFUSED, f"{what} Change the spec, or ask the owner of the policy.")
-
-
-def _part(owner: Json) -> str:
-    """The part of the spec with the resources of the pods. Verifications have those of the gateway."""
-    component = (owner["metadata"].get("labels") or {}).get(names.LABEL_COMPONENT)
-    return "serving" if component in (None, "serving") else "gateway"
 
 
 def _advice(text: str, resources: str) -> str | None:
