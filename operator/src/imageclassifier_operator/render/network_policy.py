@@ -130,7 +130,8 @@ def download_policies(
     egress = [*_dns(installation), _servers(allow_private_networks=True)]
     url = source.url if isinstance(source, HttpsSource) else source.endpoint
     if url is not None and (namespace := _namespace_of_service(url)) is not None:
-        egress.append(_namespace(namespace))
+        # Some network plugins apply address blocks to addresses outside of the cluster only.
+        egress.append({"to": [_pods_of(namespace)]})
     if isinstance(source, StorageSource) and source.credentials_secret is None:
         egress += _CREDENTIALS_OF_ROLES.get(source.uri.partition("://")[0], [])
     name = names.serving_name(ic.name, served.version)
@@ -147,9 +148,9 @@ def _namespace_of_service(url: str) -> str | None:
     return None if found is None else found[1]
 
 
-def _namespace(name: str) -> Manifest:
-    """Any pod of a namespace. Some network plugins apply address blocks to addresses outside only."""
-    return {"to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}]}
+def _pods_of(name: str) -> Manifest:
+    """All pods of a namespace, as a peer of a rule."""
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
 
 
 def _policy(
@@ -180,10 +181,9 @@ def _policy(
 
 def _operator_ingress(installation: Installation) -> Manifest:
     """Connections of the operator to the internal port."""
-    namespace = {"matchLabels": {"kubernetes.io/metadata.name": installation.operator_namespace}}
     operator = {"matchLabels": {names.LABEL_NAME: names.MANAGER}}
     return {
-        "from": [{"namespaceSelector": namespace, "podSelector": operator}],
+        "from": [{**_pods_of(installation.operator_namespace), "podSelector": operator}],
         "ports": [_tcp(names.GATEWAY_INTERNAL_PORT)],
     }
 
@@ -192,8 +192,8 @@ def _prometheus_ingress(installation: Installation) -> list[Manifest]:
     """Connections of Prometheus, which reads /metrics on the internal port."""
     if installation.prometheus_namespace is None:
         return []
-    namespace = {"matchLabels": {"kubernetes.io/metadata.name": installation.prometheus_namespace}}
-    return [{"from": [{"namespaceSelector": namespace}], "ports": [_tcp(names.GATEWAY_INTERNAL_PORT)]}]
+    prometheus = _pods_of(installation.prometheus_namespace)
+    return [{"from": [prometheus], "ports": [_tcp(names.GATEWAY_INTERNAL_PORT)]}]
 
 
 def _client_egress(ic: ImageClassifier, installation: Installation) -> list[Manifest]:
@@ -225,11 +225,7 @@ def _proxy_rule(proxy: UrlProxy) -> Manifest:
 
 
 def _dns_rule(place: DnsPlace) -> Manifest:
-    if place.namespace:
-        labels = {"kubernetes.io/metadata.name": place.namespace}
-        peer: Manifest = {"namespaceSelector": {"matchLabels": labels}}
-    else:
-        peer = {"ipBlock": {"cidr": place.block}}
+    peer = _pods_of(place.namespace) if place.namespace else {"ipBlock": {"cidr": place.block}}
     return {"to": [peer], "ports": _dns_ports(place.port)}
 
 
@@ -260,10 +256,7 @@ def _tcp(port: int, end_port: int | None = None) -> Manifest:
 
 _USUAL_DNS_RULE: Manifest = {
     "to": [
-        {
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
-            "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
-        },
+        {**_pods_of("kube-system"), "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}},
         {"ipBlock": {"cidr": _NODE_LOCAL_DNS}},
     ],
     "ports": _dns_ports(53),
