@@ -11,6 +11,8 @@ from typing import Any
 from imageclassifier_operator.api.errors import InvalidSpec
 from imageclassifier_operator.api.json import Json
 
+_MOVED_TO_TEMPLATE = ("nodeSelector", "tolerations", "affinity", "priorityClassName")
+
 REMOVED_FIELDS: Mapping[str, str] = {
     "model.image": "model.source.image.reference",
     "model.imagePullPolicy": "model.source.image.pullPolicy",
@@ -23,10 +25,7 @@ REMOVED_FIELDS: Mapping[str, str] = {
     "rollout.acceptance.cases[].minProbability": "rollout.acceptance.cases[].minProbabilityPercent",
     "rollout.shadow.minAgreement": "rollout.shadow.minAgreementRate",
     "rollout.limits.errorRate": "rollout.limits.errorRateIncrease",
-    "serving.nodeSelector": "serving.template.spec.nodeSelector",
-    "serving.tolerations": "serving.template.spec.tolerations",
-    "serving.affinity": "serving.template.spec.affinity",
-    "serving.priorityClassName": "serving.template.spec.priorityClassName",
+    **{f"serving.{name}": f"serving.template.spec.{name}" for name in _MOVED_TO_TEMPLATE},
 }
 """The path below `spec` of each removed field, and that of its replacement."""
 
@@ -85,9 +84,6 @@ def with_present_template(serving: Json) -> dict[str, Any]:
     moved = {name: serving[name] for name in _MOVED_TO_TEMPLATE if serving.get(name)}
     rest = {name: value for name, value in serving.items() if name not in _MOVED_TO_TEMPLATE}
     return {**rest, "template": {"spec": moved}} if moved else rest
-
-
-_MOVED_TO_TEMPLATE = ("nodeSelector", "tolerations", "affinity", "priorityClassName")
 
 
 def _values(value: Any, path: list[str]) -> Iterator[Any]:
