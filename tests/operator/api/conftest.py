@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from bare_apiserver import ControlPlane
-from crd_objects import API_VERSION, CRD_FILE, Apply, manifest
+from crd_objects import API_VERSION, Apply, manifest
+from operator_process import install_crd
 
 
 @pytest.fixture(scope="module")
 def api(apiserver: ControlPlane) -> ControlPlane:
     """The API server with the CRD of this checkout."""
-    apiserver.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRD_FILE))
-    apiserver.wait_until_established("imageclassifiers.imageclassifier.dev")
+    install_crd(apiserver)
     return apiserver
 
 

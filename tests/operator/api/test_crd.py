@@ -2,12 +2,12 @@
 
 import copy
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from crd_objects import CRD_FILE
 from imageclassifier_operator import api
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.removed_fields import EARLIER_DEFAULTS, REMOVED_FIELDS
@@ -15,9 +15,7 @@ from imageclassifier_operator.rollout.state import MAX_FAILED_VERSIONS, Phase
 from imageclassifier_operator.status.kstatus import KSTATUS_CONDITIONS
 from imageclassifier_operator.status.phase_table import CONDITIONS
 
-CRD: dict[str, Any] = yaml.safe_load(
-    (Path(__file__).parents[3] / "crds/imageclassifiers.yaml").read_text(encoding="utf-8")
-)
+CRD: dict[str, Any] = yaml.safe_load(CRD_FILE.read_text(encoding="utf-8"))
 [VERSION] = CRD["spec"]["versions"]
 SCHEMA: dict[str, Any] = VERSION["schema"]["openAPIV3Schema"]
 

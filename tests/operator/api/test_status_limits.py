@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bare_apiserver import ControlPlane
-from crd_schema import CRD, STATUS, complaints
+from crd_schema import STATUS, complaints
 from imageclassifier_operator.api import ImageSource, ModelVersion, ServingSettings, status_limits
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.types import (
@@ -22,6 +22,7 @@ from imageclassifier_operator.observe.verification_verdict import verdict
 from imageclassifier_operator.rollout import Goal
 from imageclassifier_operator.rollout.state import FailedVersion, Phase, State
 from imageclassifier_operator.status.document import Facts, status
+from operator_process import install_crd
 
 LONG = "Bernese mountain dog, " * 500
 JOB = {"metadata": {"name": "pizza-verify-v2-a"}}
@@ -69,8 +70,7 @@ def test_a_url_or_digest_that_is_too_long_is_left_out() -> None:
 
 @pytest.mark.apiserver
 def test_the_api_server_takes_it_too(apiserver: ControlPlane, namespace: str) -> None:
-    apiserver.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRD))
-    apiserver.wait_until_established("imageclassifiers.imageclassifier.dev")
+    install_crd(apiserver)
     path = f"/apis/imageclassifier.dev/v1alpha1/namespaces/{namespace}/imageclassifiers"
     pizza = {
         "apiVersion": "imageclassifier.dev/v1alpha1",

@@ -1,13 +1,13 @@
 """Validates a value against the CRD without an API server, for the parts of OpenAPI that it uses."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-CRD = Path(__file__).parents[3] / "crds" / "imageclassifiers.yaml"
-SCHEMA: dict[str, Any] = yaml.safe_load(CRD.read_text("utf-8"))["spec"]["versions"][0]["schema"][
+from crd_objects import CRD_FILE
+
+SCHEMA: dict[str, Any] = yaml.safe_load(CRD_FILE.read_text("utf-8"))["spec"]["versions"][0]["schema"][
     "openAPIV3Schema"
 ]
 STATUS: dict[str, Any] = SCHEMA["properties"]["status"]

@@ -18,6 +18,7 @@ from typing import Any
 from free_ports import free_port
 
 from bare_apiserver import ApiError
+from crd_objects import CRD_FILE
 from imageclassifier_operator import metrics
 from imageclassifier_operator.__main__ import run
 from imageclassifier_operator.api import names
@@ -33,7 +34,6 @@ from imageclassifier_operator.runtime.leader_election import LeaseLostError, Tim
 from imageclassifier_operator.settings import Settings
 from stacks import describe
 
-CRD = Path(__file__).parents[3] / "crds" / "imageclassifiers.yaml"
 CLASSIFIERS = "/apis/imageclassifier.dev/v1alpha1/namespaces/{}/imageclassifiers"
 PATIENT = Timing(duration_seconds=300, deadline_seconds=200, retry_seconds=2)
 """A busy machine may stop a process for longer than a real leader may be silent."""
@@ -314,7 +314,7 @@ def writes_of_operator(bench: Bench, mark: int) -> list[Any]:
     ]
 
 
-def install_crd(apiserver: Any, crd: Path = CRD) -> None:
+def install_crd(apiserver: Any, crd: Path = CRD_FILE) -> None:
     # Tests of the installation on the same API server own the CRD as plain `kubectl apply` or as Helm.
     apiserver.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(crd))
     apiserver.wait_until_established("imageclassifiers.imageclassifier.dev")
