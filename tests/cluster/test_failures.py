@@ -100,8 +100,8 @@ FAILURES = {
         "AdmissionRefused",
         r"Deployment {name}-serving-v1 cannot create its pods: no PriorityClass with name nobodys was "
         r"found\. .*",
-        spec={"serving": {"resources": ROOMY, "priorityClassName": "nobodys"}},
-        mending={"serving": {"priorityClassName": None}},
+        spec={"serving": {"resources": ROOMY, "template": {"spec": {"priorityClassName": "nobodys"}}}},
+        mending={"serving": {"template": None}},
     ),
     "beyond-quota": Failure(
         "QuotaExceeded",
