@@ -105,8 +105,9 @@ FAILURES = {
     ),
     "beyond-quota": Failure(
         "QuotaExceeded",
-        r"Deployment {name}-serving-v1 cannot create its pods: exceeded quota: too-small.*\. Raise the quota "
-        r"or request less\.",
+        r"Deployment {name}-serving-v1 cannot create its pods: exceeded quota: too-small.*\. Raise the "
+        r"quota, or lower spec\.serving\.resources\.requests\.cpu\. A rollout needs room for the pods "
+        r"of two versions\.",
         obstacle={
             "apiVersion": "v1",
             "kind": "ResourceQuota",

@@ -210,7 +210,8 @@ def nodes(workers_kubectl: Kubectl, wait_for: Wait) -> Iterator[Nodes]:
     small = tiny_classifier("any", model)["spec"]["gateway"]
     # One loaded machine plays three nodes: with less time, requests would fail for want of CPU.
     gateway = {**small, "timeoutSeconds": 10}
-    serving = {**tiny_classifier("any", model)["spec"]["serving"], "template": {"spec": {"tolerations": SOON}}}
+    template = {"spec": {"tolerations": SOON}}
+    serving = {**tiny_classifier("any", model)["spec"]["serving"], "template": template}
     kubectl.apply(*(tiny_classifier(n, model, gateway=gateway, serving=serving) for n in names.values()))
     for classifier in found.classifiers.values():
         classifier.wait_ready(1)

@@ -93,6 +93,8 @@ def _metrics_server(stats: Stats) -> Iterator[int]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
+    for classifier in list(metrics._LABELS_SET):  # those of other tests in this process
+        metrics.set_conditions(*classifier, [])
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
