@@ -43,7 +43,7 @@ class Refusing:
 
 def written(status: int, message: str) -> Problem | None:
     cache = Cache({kind.plural: {} for kind in WATCHED})
-    children = Children(cache, Refusing(status, message), render.Installation("gateway", "default"))  # type: ignore[arg-type]
+    children = Children(cache, Refusing(status, message))  # type: ignore[arg-type]
     return asyncio.run(children.ensure(valid_request(), DEPLOYMENT))
 
 
@@ -140,12 +140,13 @@ def fields_of(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def gateway_service(request: ValidRequest) -> dict[str, Any]:
-    children = render.shared_children(request.ic, render.Installation("gateway", "default"))
+    children = render.shared_children(request.ic, request.installation)
     return next(dict(each) for each in children if each["kind"] == "Service")
 
 
 def valid_request() -> ValidRequest:
-    return ValidRequest(KEY, BODY, Objects([], [], []), Memory("u"), 5.0, None, api.parse(BODY), {})
+    objects, installation = Objects([], [], []), render.Installation("gateway", "default")
+    return ValidRequest(KEY, BODY, objects, Memory("u"), 5.0, None, api.parse(BODY), {}, installation)
 
 
 def test_fields_that_somebody_added_and_that_open_a_child_are_removed() -> None:
@@ -155,7 +156,7 @@ def test_fields_that_somebody_added_and_that_open_a_child_are_removed() -> None:
     live = stored(manifest, externalIPs=["192.0.2.1"], sessionAffinity="None")
     live["spec"]["ports"].append({"port": 22, "protocol": "TCP"})
     cache = Cache({kind.plural: {} for kind in WATCHED} | {SERVICES.plural: {KEY: [live]}})
-    children = Children(cache, server, render.Installation("gateway", "default"))  # type: ignore[arg-type]
+    children = Children(cache, server)  # type: ignore[arg-type]
     assert asyncio.run(children.ensure(request, manifest)) is None
     assert sorted(server.removed) == ["/spec/externalIPs", "/spec/ports/1"]
     closed = cache.get(SERVICES, KEY, manifest["metadata"]["name"])
@@ -170,7 +171,7 @@ def test_fields_that_admission_adds_to_a_new_child_stay() -> None:
     request, server = valid_request(), Opened({"externalIPs": ["192.0.2.1"]})
     manifest = gateway_service(request)
     cache = Cache({kind.plural: {} for kind in WATCHED})
-    children = Children(cache, server, render.Installation("gateway", "default"))  # type: ignore[arg-type]
+    children = Children(cache, server)  # type: ignore[arg-type]
     for _ in range(2):
         assert asyncio.run(children.ensure(request, manifest)) is None
     assert server.removed == []

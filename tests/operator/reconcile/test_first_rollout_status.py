@@ -23,7 +23,8 @@ BODY: dict[str, Any] = {
     "spec": {"model": {"version": 1, "source": {"image": {"reference": "pizza:{version}"}}}},
 }
 IC = api.parse(BODY)
-GATEWAY = render.gateway_deployment(IC, render.Installation("gateway", "default"), 2)
+INSTALLATION = render.Installation("gateway", "default")
+GATEWAY = render.gateway_deployment(IC, INSTALLATION, 2)
 LOADING = State(phase=Phase.LOAD, candidate=IC.candidate("tf"), attempt="a")
 SERVING = State(revision=1, phase=Phase.STABLE, serving=IC.candidate("tf"))
 NO_FILE = GatewayReport("s", 0, routing_error="There is no routing file")
@@ -67,7 +68,8 @@ class Operator:
     def reasons(self, now: float, state: State, *pods: Any, warnings: tuple[Any, ...] = ()) -> dict[str, str]:
         deployment = render.serving_children(IC, IC.candidate("tf"), 1)[0]
         objects = Objects([deployment], list(pods), list(warnings))
-        request = ValidRequest(Key("food", "pizza"), BODY, objects, self.memory, now, None, IC, GATEWAY)
+        key = Key("food", "pizza")
+        request = ValidRequest(key, BODY, objects, self.memory, now, None, IC, GATEWAY, INSTALLATION)
         goal = goal_of(IC, "tf", state)
         snapshot = asyncio.run(self.snapshotter.take(request, goal, state))
         return {each.type: each.reason.value for each in conditions(goal, state, snapshot)}

@@ -58,7 +58,7 @@ class Fleet:
         body = body or self.classifier(key)
         ic, memory = api.parse(body), Memory(key.name)
         wanted = render.gateway_deployment(ic, NEW, 2)
-        request = ValidRequest(key, body, Objects([], [], []), memory, self.now, None, ic, wanted)
+        request = ValidRequest(key, body, Objects([], [], []), memory, self.now, None, ic, wanted, NEW)
         live = self.deployments[key][0] if self.deployments[key] else None
         return self.updates.must_wait(request, live)
 

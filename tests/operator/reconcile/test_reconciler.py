@@ -7,7 +7,7 @@ import pytest
 from waiting import wait_in_loop
 
 from imageclassifier_operator import __main__ as program
-from imageclassifier_operator import api
+from imageclassifier_operator import api, render
 from imageclassifier_operator.api.kinds import DEPLOYMENTS, IMAGE_CLASSIFIERS, WATCHED, Kind
 from imageclassifier_operator.observe.objects import Objects
 from imageclassifier_operator.reconcile.memory import Memory
@@ -122,7 +122,8 @@ class BusyApiServer:
 
 def test_events_are_posted_by_a_later_reconciliation_when_the_api_server_is_busy() -> None:
     memory = Memory("u")
-    request = ValidRequest(KEY, BODY, Objects([], [], []), memory, 5.0, None, api.parse(BODY), {})
+    objects, installation = Objects([], [], []), render.Installation("gateway", "default")
+    request = ValidRequest(KEY, BODY, objects, memory, 5.0, None, api.parse(BODY), {}, installation)
     server = BusyApiServer()
     writer = StatusWriter(Cache({kind.plural: {} for kind in WATCHED}), server, "operator-0")  # type: ignore[arg-type]
     taken = tuple(

@@ -70,7 +70,8 @@ def write(read_from: Json | None, live: Json | None) -> tuple[Any, Json | None]:
     if read_from is not None:
         indices[CONFIG_MAPS.plural][KEY] = [read_from]
     cache = Cache(indices)
-    request = ValidRequest(KEY, BODY, Objects([], [], []), Memory("u"), 5.0, read_from, IC, {})
+    objects, installation = Objects([], [], []), render.Installation("gateway", "default")
+    request = ValidRequest(KEY, BODY, objects, Memory("u"), 5.0, read_from, IC, {}, installation)
     writer = RoutingWriter(cache, StoredConfigMap(live), lambda: 5.0)  # type: ignore[arg-type]
     try:
         problem: Any = asyncio.run(writer.write_routing(request, STATE))

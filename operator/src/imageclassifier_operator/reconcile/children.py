@@ -62,8 +62,8 @@ def serving_children(request: ValidRequest, state: State, version: int) -> tuple
 class Children:
     """Writes and deletes the children of one ImageClassifier at a time."""
 
-    def __init__(self, cache: Cache, client: KubernetesClient, installation: render.Installation) -> None:
-        self._cache, self._client, self._installation = cache, client, installation
+    def __init__(self, cache: Cache, client: KubernetesClient) -> None:
+        self._cache, self._client = cache, client
 
     async def apply_children(
         self, request: ValidRequest, goal: Goal, decision: Decision, snapshot: Snapshot
@@ -73,13 +73,13 @@ class Children:
         may_shrink = not state.keeps_replicas
         wanted = [
             request.wanted_gateway,
-            *render.shared_children(request.ic, self._installation, may_shrink=may_shrink),
+            *render.shared_children(request.ic, request.installation, may_shrink=may_shrink),
         ]
         for version in state.kept:
             wanted += serving_children(request, state, version)
         if decision.verify and state.candidate is not None:
             plan = verification_plan.plan(request.ic, state.candidate, state.serving)
-            wanted += render.verify_job(request.ic, state.candidate, plan, goal.attempt, self._installation)
+            wanted += render.verify_job(request.ic, state.candidate, plan, goal.attempt, request.installation)
         if decision.verify:
             await self._retry_verification(request, goal, state, snapshot)
         problems = await gather_all(

@@ -55,7 +55,7 @@ class Reconciler:
         settings: Settings,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._installation = installation = render.Installation(
+        self._installation = render.Installation(
             settings.gateway_image,
             settings.pod_namespace,
             settings.prometheus_namespace,
@@ -66,7 +66,7 @@ class Reconciler:
         self._cache, self._client, self._settings, self._clock = cache, client, settings, clock
         self._snapshotter = Snapshotter(cache, gateways, clock)
         self._gateway_scaling = GatewayScaling(cache, client)
-        self._children = Children(cache, client, installation)
+        self._children = Children(cache, client)
         self._routing_writer = RoutingWriter(cache, client, clock)
         self._status_writer = StatusWriter(cache, client, settings.pod_name)
         self._invalid_spec = InvalidSpecReconciler(

@@ -6,7 +6,7 @@ from imageclassifier_operator.api import ImageClassifier
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.observe.objects import Objects
 from imageclassifier_operator.reconcile.memory import Memory
-from imageclassifier_operator.render import USUAL_INSTALLATION, Installation, Manifest
+from imageclassifier_operator.render import Installation, Manifest
 from imageclassifier_operator.runtime.work_queue import Key
 
 
@@ -47,6 +47,6 @@ class ValidRequest(Request):
     ic: ImageClassifier
     wanted_gateway: Manifest
     """The Deployment of the gateways as rendered. It has no replicas while somebody else scales them."""
-    installation: Installation = USUAL_INSTALLATION
+    installation: Installation
     kept_gateway: Json | None = None
     """The Deployment of the gateways, if it has to stay as it is until others have updated theirs."""
