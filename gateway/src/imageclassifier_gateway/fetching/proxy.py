@@ -1,4 +1,4 @@
-"""The HTTP proxy through which the gateway leaves a cluster that lets nobody out directly.
+"""The HTTP proxy through which the gateway fetches if its cluster forbids direct connections.
 
 A proxy resolves the names itself, so the gateway cannot check the addresses behind them. It refuses names
 that usually mean a place inside, and the proxy must refuse the rest.

@@ -53,7 +53,7 @@ class ImageClassifier:
     gateway: GatewaySettings
     rollout: RolloutSettings
     verification: PodTemplate = field(default_factory=PodTemplate)
-    """What the pods of verifications have beside the operator's; by default that of the gateway's pods."""
+    """What a user adds to the pods of verifications; by default the same as to those of the gateway."""
     unsure: Mapping[str, Any] | None = None
     stopped: bool = False
     """No pods run, and everything else is kept."""

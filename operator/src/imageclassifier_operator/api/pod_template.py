@@ -1,4 +1,4 @@
-"""`template` of model servers, gateway or verifications: what their pods have beside the operator's.
+"""`template` of model servers, gateway or verifications: what a user adds to their pods.
 
 The CRD says which fields there are, and refuses the others with a reason. The fields of a pod keep their
 form: the API server checks it when the operator writes the Deployment.

@@ -83,7 +83,7 @@ class GatewayProber:
         version = memory.state.serving.version
         pods = [pod for pod in self._gateway_pods(key) if can_answer(pod)]
         reports = await self._gateways.fetch_reports(pods)
-        # One that is not ready reports why, but may be silent.
+        # A gateway that is not ready may be silent. If it answers, its report says why it is not ready.
         asked = frozenset(pod["metadata"]["uid"] for pod in pods if is_ready(pod))
         metrics.GATEWAY_PROBES.labels("answered").inc(len(reports))
         metrics.GATEWAY_PROBES.labels("silent").inc(len(asked - reports.keys()))

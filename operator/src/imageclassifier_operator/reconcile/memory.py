@@ -72,7 +72,7 @@ class Memory:
     checked: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     """Children that needed no write: plural and name, and the manifest and the resourceVersion compared."""
     rewritten: dict[tuple[str, str], tuple[str, Any]] = field(default_factory=dict)
-    """What admission made of children: plural and name, the manifest, and the live values in its place."""
+    """What admission made of children: plural and name, the manifest, and the live values of its fields."""
     foreign_autoscaler: tuple[bool, float] | None = None
     """Whether an autoscaler of somebody else scales the gateway, and until when that counts."""
     blocked: Problem | None = None

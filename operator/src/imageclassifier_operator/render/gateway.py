@@ -119,7 +119,7 @@ def _secret_volumes(ic: ImageClassifier) -> list[Manifest]:
 
 def _environment(ic: ImageClassifier) -> list[Manifest]:
     gateway = ic.gateway
-    # In the order of before, since a changed order would replace the pods.
+    # The order is that of earlier releases. Another order would replace the pods.
     first = {
         "GATEWAY_ROUTING_FILE": f"{_ROUTING_DIRECTORY}/{names.ROUTING_FILE}",
         "GATEWAY_TLS_DIRECTORY": "" if gateway.tls is None else _TLS_DIRECTORY,

@@ -121,7 +121,7 @@ def _is_same_quantity(wanted: Any, live: Any) -> bool:
 
 
 def live_values(live: Any, wanted: Any, field: str = "") -> Any:
-    """What `live` has in the place of the fields of `wanted`: all on which `needs_apply` depends.
+    """The values that `live` has in the fields of `wanted`, as `needs_apply` compares them.
 
     >>> live_values({"a": 1, "b": 2, "c": {"d": 3, "e": 4}}, {"a": 9, "c": {"d": 9}})
     {'a': 1, 'c': {'d': 3}}

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = (0.5, 1.5)
 MISSING_KIND_SECONDS = (20.0, 30.0)
-"""How long until a kind is looked for again that the cluster did not have."""
+"""How long the operator waits before it retries a kind that the cluster did not have."""
 _GONE = 410
 _MISSING = (403, 404)
 """The cluster does not have the kind, or an older role of the operator does not name it."""
