@@ -63,6 +63,10 @@ def _listen(port: int) -> socket.socket:
     return socket.create_server(("", port), backlog=_BACKLOG)
 
 
+def _is_ping(head: RequestHead) -> bool:
+    return head.method == "OPTIONS" and head.target == b"*"
+
+
 def raise_descriptor_limit() -> int:
     """Raises the soft limit of open files to the hard one, and returns it.
 
@@ -128,7 +132,7 @@ class HttpServer:
 
     def check_key(self, head: RequestHead) -> str:
         """The name of the request's API key; empty if it needs none. Raises Problem."""
-        if self._gateway.api_keys is None or (head.method, head.target) == ("OPTIONS", b"*"):
+        if self._gateway.api_keys is None or _is_ping(head):
             return ""
         return self._gateway.api_keys.check(head.method, split_target(head.target)[0], head.values)
 
@@ -146,9 +150,9 @@ class HttpServer:
 
     def answer(self, connection: Connection, request: Request) -> None:
         """Take a place and give the request to a thread. Raises Problem if there is no place."""
-        if request.head.method == "OPTIONS" and request.head.target == b"*":
+        if _is_ping(request.head):
             request.ticket.close()
-            self._send(connection, request, _PONG)
+            self._send(connection, request.head, _PONG, connection.may_be_kept)
             return
         try:
             self._check(split_target(request.head.target)[0], request.body)
@@ -186,24 +190,22 @@ class HttpServer:
             self._loop.call_soon_threadsafe(self._finish, connection, request, response)
 
     def _finish(self, connection: Connection, request: Request, response: Response) -> None:
+        keep, head = connection.may_be_kept, request.head
         if response.status >= "4" and len(request.body) >= _LARGE_BYTES:
-            keep, head = connection.may_be_kept, request.head
             connection.drop_request()  # its body would wait too
-            self._loop.call_later(_REFUSAL_SECONDS, self._send_kept, connection, head, response, keep)
+            self._loop.call_later(_REFUSAL_SECONDS, self._send, connection, head, response, keep)
         else:
-            self._send(connection, request, response)
-
-    def _send(self, connection: Connection, request: Request, response: Response) -> None:
-        keep = connection.may_be_kept
-        connection.send(response.serialise(request.head, keep), keep)
-
-    def _send_kept(self, connection: Connection, head: RequestHead, response: Response, keep: bool) -> None:
-        keep = keep and not self.draining
-        connection.send(response.serialise(head, keep), keep)
+            self._send(connection, head, response, keep)
 
     def _send_refusal(self, connection: Connection, request: Request, problem: Problem) -> None:
         request.ticket.close()
-        self._send(connection, request, self._refusal(problem, request.head, request.first_byte_at))
+        response = self._refusal(problem, request.head, request.first_byte_at)
+        self._send(connection, request.head, response, connection.may_be_kept)
+
+    def _send(self, connection: Connection, head: RequestHead, response: Response, keep: bool) -> None:
+        """Send a response. `keep`: whether the connection could be kept before the response had to wait."""
+        keep = keep and not self.draining
+        connection.send(response.serialise(head, keep), keep)
 
     # The process:
 
