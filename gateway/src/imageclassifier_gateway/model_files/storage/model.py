@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def _fetch_archive(store: Store, wanted: Wanted, directory: Path) -> None:
     _refuse_too_much(store, archive.size)
     file = fetched(store, archive, directory.parent / "parts")
     try:
-        _check_digest(store, wanted, file_digest(file))
+        _check_digest(store, wanted, lambda: file_digest(file))
     except DownloadRefusedError:
         discard(file)
         raise
@@ -66,7 +67,7 @@ def _fetch_files(store: Store, wanted: Wanted, directory: Path) -> None:
     for part, path in arrived:
         (ready / path).parent.mkdir(parents=True, exist_ok=True)
         part.rename(ready / path)
-    _check_digest(store, wanted, directory_digest(ready))
+    _check_digest(store, wanted, lambda: directory_digest(ready))
     ready.rename(directory)
     discard(parts)
 
@@ -87,8 +88,12 @@ def _refuse_too_much(store: Store, size: int) -> None:
         )
 
 
-def _check_digest(store: Store, wanted: Wanted, found: str) -> None:
-    if wanted.sha256 not in (None, found):
+def _check_digest(store: Store, wanted: Wanted, digest: Callable[[], str]) -> None:
+    """`digest` reads the whole model, so it is called only if the spec has a digest."""
+    if wanted.sha256 is None:
+        return
+    found = digest()
+    if found != wanted.sha256:
         raise DownloadRefusedError(
             f"The content of {store.uri.text} has the SHA-256 digest {found}, but {FIELD}.sha256 is "
             f"{wanted.sha256}. Correct the URI or the digest."
