@@ -202,8 +202,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     defaults = Settings()
     return Settings(
         routing_file=Path(environment.get("GATEWAY_ROUTING_FILE") or defaults.routing_file),
-        tls_directory=_directory(environment.get("GATEWAY_TLS_DIRECTORY", "")),
-        api_keys_directory=_directory(environment.get("GATEWAY_API_KEYS_DIRECTORY", "")),
+        tls_directory=_path(environment, "GATEWAY_TLS_DIRECTORY"),
+        api_keys_directory=_path(environment, "GATEWAY_API_KEYS_DIRECTORY"),
         port=_whole(environment, "GATEWAY_PORT", defaults.port, 0, 65535),
         internal_port=_whole(environment, "GATEWAY_INTERNAL_PORT", defaults.internal_port, 0, 65535),
         max_image_bytes=_whole(environment, "GATEWAY_MAX_IMAGE_BYTES", defaults.max_image_bytes, 1, 2**30),
@@ -215,7 +215,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         url_proxy_direct_hosts=_hosts(environment, "GATEWAY_URL_PROXY_DIRECT_HOSTS"),
         url_proxy_user=environment.get("GATEWAY_URL_PROXY_USER", ""),
         url_proxy_password=environment.get("GATEWAY_URL_PROXY_PASSWORD", ""),
-        url_ca_file=Path(file) if (file := environment.get("GATEWAY_URL_CA_FILE")) else None,
+        url_ca_file=_path(environment, "GATEWAY_URL_CA_FILE"),
         cors_allowed_origins=_origins(environment.get("GATEWAY_CORS_ALLOWED_ORIGINS", "")),
         cpu_limit=_number(environment, "GATEWAY_CPU_LIMIT", defaults.cpu_limit, 0.01, 1024),
         cache_bytes=_whole(environment, "GATEWAY_CACHE_BYTES", defaults.cache_bytes, 0, 2**40),
@@ -223,7 +223,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     )
 
 
-def _directory(text: str) -> Path | None:
+def _path(environment: Mapping[str, str], name: str) -> Path | None:
+    text = environment.get(name, "")
     return Path(text) if text else None
 
 
