@@ -33,7 +33,7 @@ class Remote:
     url: str
     ca_file: Path | None = None
     headers: Mapping[str, str] = dataclass_field(default_factory=dict)
-    field: str = "spec.model.source.https"
+    field: str = _FIELD
     refusal: Callable[[str, HTTPError], str] | None = None
 
     @property

@@ -91,9 +91,18 @@ def _of_zip(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
                 raise DownloadRefusedError(_not_plain(member.filename))
 
 
+def leads_out(path: PurePosixPath) -> bool:
+    """Whether a name from an archive or a store may lead out of its directory.
+
+    >>> leads_out(PurePosixPath("a/../../b")), leads_out(PurePosixPath("a/b"))
+    (True, False)
+    """
+    return path.is_absolute() or ".." in path.parts or "\0" in str(path)
+
+
 def _safe(name: str) -> PurePosixPath:
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or "\0" in name:
+    if leads_out(path):
         raise DownloadRefusedError(
             f"The archive has a file outside of its directory: {_shown(name)}. Pack it with relative names."
         )

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from ..layout import Place, only_model_directory
 from ..refusal import DownloadRefusedError, FilesRefusedError
-from ..unpacking import MAX_FILES, discard
+from ..unpacking import MAX_FILES, discard, leads_out
 from ..version_directories import version_number
 from .store import RemoteFile, StorageUri
 
@@ -61,7 +61,7 @@ def _write_names(uri: StorageUri, files: list[RemoteFile], names: Path) -> None:
 
 def _safe(uri: StorageUri, name: str) -> PurePosixPath:
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\0" in name:
+    if leads_out(path):
         raise DownloadRefusedError(
             f"{uri.text} has a file whose name leads out of its directory: {name!r}. Rename it."
         )
