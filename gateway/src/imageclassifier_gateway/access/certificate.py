@@ -6,9 +6,9 @@ import logging
 import ssl
 from pathlib import Path
 
-_FILES = ("tls.crt", "tls.key")
+from ..file_state import FileState, file_state
 
-_Signature = tuple[tuple[int, int, int], ...]
+_FILES = ("tls.crt", "tls.key")
 
 
 class Certificate:
@@ -18,12 +18,12 @@ class Certificate:
         self.context: ssl.SSLContext | None = None
         self.error: str | None = f"The certificate in {folder} has not been read yet."
         self._folder = folder
-        self._seen: _Signature | None = None
+        self._seen: list[FileState] | None = None
 
     def look(self) -> None:
         """Read the certificate if it has changed. If that fails, the one before stays in use."""
         try:
-            seen = self._signature()
+            seen = [file_state(self._folder / name) for name in _FILES]
         except OSError as error:
             self._seen = None
             self._report(error)
@@ -50,11 +50,6 @@ class Certificate:
         if message != self.error:
             logging.getLogger(__name__).error("%s", message)
         self.error = message
-
-    def _signature(self) -> _Signature:
-        """What tells one state of the folder from another. The kubelet replaces all files at each change."""
-        states = [(self._folder / name).stat() for name in _FILES]
-        return tuple((state.st_ino, state.st_mtime_ns, state.st_size) for state in states)
 
 
 def _context(chain: Path, key: Path) -> ssl.SSLContext:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..file_state import FileState, file_state
 from .entry import MAX_ENTRY_BYTES, Client, EntryError, parse_entry
 
 #: Polling costs almost nothing, and it works on file systems without inotify.
@@ -20,8 +21,6 @@ _MAX_FAILURES = 3
 _MAX_ENTRIES = 1000
 #: The secret of this process for `blinded`.
 _PEPPER = secrets.token_bytes(32)
-
-_Signature = tuple[tuple[str, int, int, int], ...]
 
 
 def blinded(digest: bytes) -> bytes:
@@ -77,7 +76,7 @@ class KeyFolder:
     def __init__(self, path: Path) -> None:
         self.keys = Keys(f"The API keys in {path} have not been read yet.")
         self._path = path
-        self._seen: _Signature | None = None
+        self._seen: dict[str, FileState] | None = None
         self._failures = 0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="api-keys", daemon=True)
@@ -97,11 +96,11 @@ class KeyFolder:
         While the kubelet replaces the files, an entry that it removes may be a link to nothing.
         """
         try:
-            seen = self._signature()
+            seen = self._state()
             if seen == self._seen:
                 self._failures = 0
                 return
-            keys = Keys.of((name, self._read(name)) for name, *_ in seen)
+            keys = Keys.of((name, self._read(name)) for name in seen)
         except (OSError, EntryError) as error:
             self._failures += 1
             if self._failures == _MAX_FAILURES or self._seen is None:
@@ -117,16 +116,12 @@ class KeyFolder:
             logging.getLogger(__name__).error("%s", keys.error)
         self.keys = keys
 
-    def _signature(self) -> _Signature:
-        """What tells one state of the folder from another. The kubelet replaces all files at each change."""
+    def _state(self) -> dict[str, FileState]:
+        """The state of each entry, by its name."""
         names = sorted(each.name for each in self._path.iterdir() if not each.name.startswith(".."))
         if len(names) > _MAX_ENTRIES:
             raise EntryError(f"there are {len(names):,} entries, and the limit is {_MAX_ENTRIES:,}")
-        found = []
-        for name in names:
-            status = (self._path / name).stat()
-            found.append((name, status.st_ino, status.st_mtime_ns, status.st_size))
-        return tuple(found)
+        return {name: file_state(self._path / name) for name in names}
 
     def _read(self, name: str) -> str:
         with (self._path / name).open("rb") as file:

@@ -6,6 +6,8 @@ import ssl
 import threading
 from pathlib import Path
 
+from ..file_state import FileState, file_state
+
 
 class Trust:
     """Contexts for TLS. A file that is renewed, as a mounted ConfigMap is, takes effect at the next fetch."""
@@ -15,27 +17,27 @@ class Trust:
         self._file = file
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
-        self._read: float | None = None
+        self._read: FileState | None = None
         if file is not None:
             self.context()
 
     def context(self) -> ssl.SSLContext:
         """The context for a connection. A file that has become unusable leaves the one from before."""
         with self._lock:
-            changed = self._changed()
-            if self._context is None or changed != self._read:
+            state = self._state()
+            if self._context is None or state != self._read:
                 try:
                     self._context = self._load()
                 except OSError:  # also ssl.SSLError
                     if self._context is None:
                         raise
-                self._read = changed
+                self._read = state
             return self._context
 
-    def _changed(self) -> float | None:
-        """When the file changed last."""
+    def _state(self) -> FileState | None:
+        """The state of the file; None if there is none."""
         try:
-            return None if self._file is None else self._file.stat().st_mtime
+            return None if self._file is None else file_state(self._file)
         except OSError:
             return None
 

@@ -6,6 +6,7 @@ import logging
 import threading
 from pathlib import Path
 
+from ..file_state import FileState, file_state
 from ..stats import Stats
 from .fleet import Fleet, Version, follow
 from .routing import RoutingError, parse_routing
@@ -24,7 +25,7 @@ class RoutingWatcher:
         self._path = path
         self._stats = stats
         self._close_after_seconds = close_after_seconds
-        self._seen: tuple[int, int, int, int] | None = None
+        self._seen: FileState | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="routing", daemon=True)
 
@@ -43,8 +44,7 @@ class RoutingWatcher:
     def look(self) -> None:
         """Read the file if it has changed."""
         try:
-            status = self._path.stat()
-            seen = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+            seen = file_state(self._path)
             if seen == self._seen:
                 return
             routing = parse_routing(self._path.read_bytes())
