@@ -45,14 +45,13 @@ class Proxy:
 
         Raises FetchError if the proxy refuses, and OSError if the connection breaks or the time is over.
         """
-        host = f"[{target.host}]" if ":" in target.host else target.host
         lines = [
-            f"CONNECT {host}:{target.port} HTTP/1.1",
-            f"Host: {host}:{target.port}",
+            f"CONNECT {target.authority} HTTP/1.1",
+            f"Host: {target.authority}",
             f"User-Agent: {user_agent}",
             *([f"Proxy-Authorization: {self.authorization}"] if self.authorization else ()),
         ]
-        plain.settimeout(max(deadline.remaining_seconds(), 0.001))
+        plain.settimeout(deadline.socket_timeout())
         plain.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
         status = _status(_read_head(plain, deadline))
         if not 200 <= status < 300:
@@ -84,7 +83,7 @@ def _read_head(plain: socket.socket, deadline: Deadline) -> bytes:
     """The head of the response. Nothing follows it before this side has sent something."""
     head = b""
     while b"\r\n\r\n" not in head and len(head) <= _MAX_HEAD_BYTES:
-        plain.settimeout(max(deadline.remaining_seconds(), 0.001))
+        plain.settimeout(deadline.socket_timeout())
         received = plain.recv(4096)
         if not received:
             break

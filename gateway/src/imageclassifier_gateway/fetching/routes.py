@@ -101,7 +101,7 @@ class Routes:
         plain = self._connect(target, user_agent, deadline)
         try:
             # For the whole handshake, however small its pieces are.
-            plain.settimeout(max(deadline.remaining_seconds(), 0.001))
+            plain.settimeout(deadline.socket_timeout())
             return self._secure(plain, target) if target.scheme == "https" else plain
         except BaseException:
             plain.close()

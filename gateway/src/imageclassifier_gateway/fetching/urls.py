@@ -40,10 +40,14 @@ class Target:
     path: str
 
     @property
+    def authority(self) -> str:
+        """The host and the port, also if it is the default one."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
     def host_header(self) -> str:
-        """The value of the Host header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
+        """The value of the Host header, which does not name the default port."""
+        return self.authority.removesuffix(":443" if self.scheme == "https" else ":80")
 
     @property
     def url(self) -> str:

@@ -29,3 +29,7 @@ class Deadline:
     def remaining_seconds(self) -> float:
         """The seconds until the deadline; 0 after it."""
         return max(0.0, self.at - time.monotonic())
+
+    def socket_timeout(self) -> float:
+        """The timeout for an operation of a socket. It is never 0, because that means not to wait at all."""
+        return max(0.001, self.remaining_seconds())
