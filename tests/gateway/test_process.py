@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import io
 import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +19,7 @@ import pytest
 from PIL import Image
 
 from fake_model import FakeModel
+from fuzzing import children
 from gateway_process import Answer, GatewayProcess
 from gateway_testbed import eventually, picture, routing, write_atomically
 from imageclassifier_gateway import __main__
@@ -286,3 +289,27 @@ def test_a_setting_that_cannot_be_used_ends_the_start_with_its_name() -> None:
     )
     assert result.returncode == 2
     assert "GATEWAY_TIMEOUT_SECONDS" in result.stderr
+
+
+def test_when_a_process_of_the_gateway_dies_the_container_ends(
+    make_gateway: MakeGateway, model: FakeModel
+) -> None:
+    """Kubernetes then shows and counts it. A parent that starts another one would hide it."""
+    gateway = make_gateway().start_ready(routing(model))
+    [victim] = children(gateway.pid) or [gateway.pid]
+    os.kill(victim, signal.SIGKILL)
+    assert gateway.wait() != 0
+
+
+def test_a_port_that_is_taken_ends_the_start_with_its_number(tmp_path: Path) -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = subprocess.run(
+            [sys.executable, "-m", "imageclassifier_gateway"],
+            env={**os.environ, "GATEWAY_PORT": str(port), "GATEWAY_ROUTING_FILE": str(tmp_path / "none")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert result.returncode == 1
+    assert f"Port {port} cannot be opened" in result.stderr

@@ -7,24 +7,16 @@ import fcntl
 import os
 import re
 import resource
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from fake_model import FakeModel
-from fuzzing import children
 from gateway_process import GatewayProcess, request
-from gateway_testbed import eventually, picture, routing, write_atomically
+from gateway_testbed import eventually, picture, routing
 from imageclassifier_gateway.config import Settings
-from imageclassifier_gateway.gateway import build_gateway
-from imageclassifier_gateway.http.internal_answers import InternalAnswers
-from imageclassifier_gateway.http.internal_server import InternalServer
 
 MakeGateway = Callable[..., GatewayProcess]
 
@@ -311,48 +303,3 @@ def test_a_blocked_stdout_does_not_delay_requests(make_gateway: MakeGateway, mod
             log += os.read(read_end, 65536)
     finally:
         os.close(read_end)
-
-
-def test_when_a_process_of_the_gateway_dies_the_container_ends(
-    make_gateway: MakeGateway, model: FakeModel
-) -> None:
-    """Kubernetes then shows and counts it. A parent that starts another one would hide it."""
-    gateway = make_gateway().start_ready(routing(model))
-    [victim] = children(gateway.pid) or [gateway.pid]
-    os.kill(victim, signal.SIGKILL)
-    assert gateway.wait() != 0
-
-
-def test_a_port_that_is_taken_ends_the_start_with_its_number(tmp_path: Path) -> None:
-    with socket.create_server(("", 0)) as taken:
-        port = taken.getsockname()[1]
-        result = subprocess.run(
-            [sys.executable, "-m", "imageclassifier_gateway"],
-            env={**os.environ, "GATEWAY_PORT": str(port), "GATEWAY_ROUTING_FILE": str(tmp_path / "none")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert result.returncode == 1
-    assert f"Port {port} cannot be opened" in result.stderr
-
-
-def test_a_pod_whose_public_port_is_deaf_is_neither_ready_nor_alive(tmp_path: Path, model: FakeModel) -> None:
-    with socket.create_server(
-        ("127.0.0.1", 0)
-    ) as deaf:  # the kernel accepts the connection, and the process never responds
-        settings = Settings(routing_file=tmp_path / "routing.json", port=deaf.getsockname()[1])
-        write_atomically(settings.routing_file, routing(model))
-        gateway = build_gateway(settings)
-        gateway.start()
-        server = InternalServer(InternalAnswers(gateway), 0)
-        server.start()
-        try:
-            eventually(lambda: gateway.unready_reason() is None, "the gateway has its model")
-            for path in ("/readyz", "/livez"):
-                answer = request(server.port, "GET", path)
-                assert (answer.status, answer.body) == (503, b"The public port does not answer.\n")
-        finally:
-            server.shutdown()
-            server.server_close()
-            gateway.stop()

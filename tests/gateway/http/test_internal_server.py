@@ -1,4 +1,4 @@
-"""The internal port, beside clients that keep their connections open and do nothing."""
+"""The internal port: what it says about the public port, and clients that do nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import pytest
 
 from fake_model import FakeModel
 from gateway_process import GatewayProcess, request
-from gateway_testbed import eventually, routing
+from gateway_testbed import eventually, routing, write_atomically
+from imageclassifier_gateway.config import Settings
+from imageclassifier_gateway.gateway import build_gateway
+from imageclassifier_gateway.http.internal_answers import InternalAnswers
+from imageclassifier_gateway.http.internal_server import InternalServer
 
 MakeGateway = Callable[..., GatewayProcess]
 
@@ -52,3 +56,24 @@ def test_a_client_that_does_not_read_its_responses_stops_no_probe(
     finally:
         for each in opened:
             each.close()
+
+
+def test_a_pod_whose_public_port_is_deaf_is_neither_ready_nor_alive(tmp_path: Path, model: FakeModel) -> None:
+    with socket.create_server(
+        ("127.0.0.1", 0)
+    ) as deaf:  # the kernel accepts the connection, and the process never responds
+        settings = Settings(routing_file=tmp_path / "routing.json", port=deaf.getsockname()[1])
+        write_atomically(settings.routing_file, routing(model))
+        gateway = build_gateway(settings)
+        gateway.start()
+        server = InternalServer(InternalAnswers(gateway), 0)
+        server.start()
+        try:
+            eventually(lambda: gateway.unready_reason() is None, "the gateway has its model")
+            for path in ("/readyz", "/livez"):
+                answer = request(server.port, "GET", path)
+                assert (answer.status, answer.body) == (503, b"The public port does not answer.\n")
+        finally:
+            server.shutdown()
+            server.server_close()
+            gateway.stop()
