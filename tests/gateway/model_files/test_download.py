@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from archive_server import ArchiveServer, archive_server
-from archives import tar, zipped
+from archives import tar, written, zipped
 from imageclassifier_gateway.model_files import retries, unpacking
 from imageclassifier_gateway.model_files.__main__ import main
 
@@ -62,10 +62,6 @@ def fetch(server: ArchiveServer, tmp_path: Path, capsys: pytest.CaptureFixture[s
         return code, (output.err or output.out).splitlines()[-1]
 
     return run
-
-
-def written(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def below(folder: str) -> dict[str, bytes]:

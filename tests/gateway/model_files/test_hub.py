@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from archive_server import ArchiveServer, archive_server
-from archives import tar
+from archives import tar, written
 from imageclassifier_gateway.model_files import retries
 from imageclassifier_gateway.model_files.__main__ import main
 
@@ -84,10 +84,6 @@ def fetch(hub: ArchiveServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         return code, (output.err or output.out).splitlines()[-1]
 
     return run
-
-
-def written(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from archive_server import archive_server
-from archives import tar, zipped
+from archives import tar, written, zipped
 from imageclassifier_gateway.model_files import retries
 from imageclassifier_gateway.model_files.__main__ import main
 from imageclassifier_gateway.model_files.digests import directory_digest
@@ -34,10 +34,6 @@ MODEL = {
 
 def below(directory: str) -> dict[str, bytes]:
     return {f"{directory}/{name}": content for name, content in MODEL.items()}
-
-
-def written(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Archives of models, made in memory."""
+"""Archives of models, made in memory, and what a download of them has written."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gzip
 import io
 import tarfile
 import zipfile
+from pathlib import Path
 
 
 def tar(files: dict[str, bytes], kind: str = "w:gz", *others: tarfile.TarInfo) -> bytes:
@@ -28,3 +29,8 @@ def zipped(files: dict[str, bytes], mode: int = 0) -> bytes:
             member.external_attr = mode << 16
             archive.writestr(member, content)
     return file.getvalue()
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    """The files below a folder, by their relative paths."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
