@@ -26,7 +26,7 @@ from ..fitting import cross_validation_results
 from ..fitting.cross_validation_results import OUT_OF_FOLD_FILE, Kept
 from ..fitting.options import Options, Workspace
 from ..fitting.trainer import Trainer
-from ..judging.metrics import wilson_interval
+from ..judging.metrics import log_losses, wilson_interval
 from ..judging.operating_point import OutOfFold, choose, cross_fitted
 from ..networks import learned
 from ..pictures.dataset import Dataset
@@ -96,7 +96,8 @@ def judge(refitted: Sequence[Refitted], images: Images, metric: str, costs: Mapp
             calibrate=winner.options.calibrate,
         )
         probabilities, predicted = point.apply(winner.probabilities[fold][inside])
-        losses[inside], correct[inside] = _losses(probabilities, labels[inside]), predicted == labels[inside]
+        losses[inside] = log_losses(probabilities, labels[inside])
+        correct[inside] = predicted == labels[inside]
         chosen.append(winner.name)
     hits = float(correct.sum())
     return Nested(
@@ -116,12 +117,7 @@ def _penalties(each: Refitted, fold: int, images: Images, metric: str) -> NDArra
     ((probabilities, predicted),) = cross_fitted(
         inner, each.options.threshold, calibrate=each.options.calibrate
     )
-    return _losses(probabilities, labels) if metric == "log_loss" else (predicted != labels).astype(float)
-
-
-def _losses(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    losses: NDArray[np.float64] = -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-15))
-    return losses
+    return log_losses(probabilities, labels) if metric == "log_loss" else (predicted != labels).astype(float)
 
 
 def _common_folds(runs: Sequence[Run], dataset: Dataset) -> NDArray[np.int64]:

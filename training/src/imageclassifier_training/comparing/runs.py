@@ -16,6 +16,7 @@ from ..errors import TrainingError
 from ..files import shown
 from ..fitting import cross_validation_results
 from ..fitting.cross_validation_results import OUT_OF_FOLD_FILE
+from ..judging.metrics import log_losses
 from ..judging.operating_point import cross_fitted
 from ..judging.threshold_rule import ThresholdRule
 from ..networks.architecture import Architecture
@@ -136,8 +137,7 @@ def _read(root: Path, folder: Path) -> Run:
     judged = cross_fitted(
         predictions, ThresholdRule.recorded(options["threshold"]), calibrate=options["calibrate"]
     )
-    everyone = np.arange(len(predictions.labels))
-    losses = [-np.log(np.maximum(each[everyone, predictions.labels], 1e-15)) for each, _ in judged]
+    losses = [log_losses(probabilities, predictions.labels) for probabilities, _ in judged]
     correct = [(predicted == predictions.labels).astype(float) for _, predicted in judged]
     return Run(
         name=_name(root, folder),

@@ -12,6 +12,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.metrics import precision_recall_curve as _precision_recall_curve
 
 _CALIBRATION_BINS = 10
+#: A probability of 0 for the right class would make the loss infinite.
+_SMALLEST_PROBABILITY = 1e-15
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,12 @@ def compute(
         classes=classes,
         confusion=confusion.tolist(),
     )
+
+
+def log_losses(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What each image adds to the log loss (nats), `(n,)`."""
+    own = probabilities[np.arange(len(labels)), labels]
+    return np.asarray(-np.log(np.maximum(own, _SMALLEST_PROBABILITY)))
 
 
 def wilson_interval(correct: float, total: int) -> tuple[float, float]:

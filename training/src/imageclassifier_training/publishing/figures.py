@@ -138,11 +138,10 @@ def _cross_validated(training: Training, kept: Kept) -> tuple[Measured, metrics.
     """The mean of all repeats, and the metrics of the first one, which single classes have."""
     options, predictions = training.record["options"], kept.predictions
     rule = ThresholdRule.recorded(options["threshold"])
-    labels, everyone = predictions.labels, np.arange(len(predictions.labels))
+    labels = predictions.labels
     judged = cross_fitted(predictions, rule, calibrate=options["calibrate"])
     each = [metrics.compute(values, labels, predicted=predicted) for values, predicted in judged]
-    losses = np.mean([-np.log(np.maximum(values[everyone, labels], 1e-15)) for values, _ in judged], axis=0)
-    log_loss = Estimate.of(losses)
+    log_loss = Estimate.of(np.mean([metrics.log_losses(values, labels) for values, _ in judged], axis=0))
     hits = float(np.mean([predicted == labels for _, predicted in judged], axis=0).sum())
     areas = [one.roc_auc for one in each if one.roc_auc is not None]
     measured = Measured(
