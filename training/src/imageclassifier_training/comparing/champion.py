@@ -40,6 +40,20 @@ class Nested:
     chosen: tuple[str, ...]
     refitted: bool = False
 
+    @classmethod
+    def of(
+        cls,
+        losses: NDArray[np.float64],
+        correct: NDArray[np.float64],
+        chosen: Sequence[str],
+        *,
+        refitted: bool = False,
+    ) -> Nested:
+        """The figures of the log losses (nats) and of the right predictions (1 or 0), both `(n,)`."""
+        count, hits = len(correct), float(correct.sum())
+        interval = wilson_interval(hits, count)
+        return cls(hits / count, interval, Estimate.of(losses), tuple(chosen), refitted)
+
 
 @dataclass(frozen=True)
 class Champion:
@@ -97,7 +111,4 @@ def _nested(runs: Sequence[Run], metric: str, costs: Sequence[Cost]) -> Nested |
         index = cheapest(not_worse(others)[1], others, costs)
         chosen.append(runs[index].name)
         judged_losses[inside], judged_correct[inside] = losses[index, inside], correct[index, inside]
-    hits = float(judged_correct.sum())
-    return Nested(
-        hits / len(folds), wilson_interval(hits, len(folds)), Estimate.of(judged_losses), tuple(chosen)
-    )
+    return Nested.of(judged_losses, judged_correct, chosen)

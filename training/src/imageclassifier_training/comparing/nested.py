@@ -26,13 +26,12 @@ from ..fitting import cross_validation_results
 from ..fitting.cross_validation_results import OUT_OF_FOLD_FILE, Kept
 from ..fitting.options import Options, Workspace
 from ..fitting.trainer import Trainer
-from ..judging.metrics import log_losses, wilson_interval
+from ..judging.metrics import log_losses
 from ..judging.operating_point import OutOfFold, choose, cross_fitted
 from ..networks import learned
 from ..pictures.dataset import Dataset
 from .champion import Nested, cheapest, not_worse
 from .costs import Cost
-from .leaderboard import Estimate
 from .runs import Run
 
 #: Below the folder of the trainings, the checkpoints of trainings that are fitted again.
@@ -99,14 +98,7 @@ def judge(refitted: Sequence[Refitted], images: Images, metric: str, costs: Mapp
         losses[inside] = log_losses(probabilities, labels[inside])
         correct[inside] = predicted == labels[inside]
         chosen.append(winner.name)
-    hits = float(correct.sum())
-    return Nested(
-        hits / len(labels),
-        wilson_interval(hits, len(labels)),
-        Estimate.of(losses),
-        tuple(chosen),
-        refitted=True,
-    )
+    return Nested.of(losses, correct, chosen, refitted=True)
 
 
 def _penalties(each: Refitted, fold: int, images: Images, metric: str) -> NDArray[np.float64]:
