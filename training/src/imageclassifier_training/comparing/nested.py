@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ..errors import TrainingError
 from ..files import shown
 from ..fitting import cross_validation_results
-from ..fitting.cross_validation_results import OUT_OF_FOLD_FILE, Kept
+from ..fitting.cross_validation_results import Kept
 from ..fitting.options import Options, Workspace
 from ..fitting.trainer import Trainer
 from ..judging.metrics import log_losses
@@ -150,9 +150,8 @@ def _refit(run: Run, dataset: Dataset, folds: NDArray[np.int64], workspace: Work
             f"The backbone weights are not those with which {shown(run.folder)} was trained. Give the same "
             "files with --weights."
         )
-    names = [each.name for each in training.classes]
-    kept = cross_validation_results.read(run.folder / OUT_OF_FOLD_FILE, names, training.record["temperature"])
     count = int(folds.max()) + 1
+    kept = cross_validation_results.kept_by(training, run.folder)
     probabilities = np.repeat(_recorded(kept, dataset)[None], count, axis=0)
     for i, j in combinations(range(count), 2):
         held_out = np.flatnonzero((folds == i) | (folds == j))

@@ -128,6 +128,13 @@ def read(path: Path, names: Sequence[str], temperature: float) -> Kept:
     )
 
 
+def kept_by(training: Training, folder: Path) -> Kept:
+    """The predictions in the folder of a training. Raises the errors of `read`."""
+    names = [each.name for each in training.classes]
+    # Trainings of releases without calibration recorded no temperature, and kept no predictions.
+    return read(folder / OUT_OF_FOLD_FILE, names, training.record.get("temperature", 1.0))
+
+
 def report(training: Training, dataset: Dataset, predictions: OutOfFold, options: Options) -> str:
     """Render the report of the first repeat as HTML."""
     probabilities, predicted = cross_fitted(predictions, options.threshold, calibrate=options.calibrate)[0]

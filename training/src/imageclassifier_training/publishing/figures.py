@@ -12,7 +12,7 @@ import numpy as np
 from ..comparing.crowning import NESTED
 from ..comparing.leaderboard import Estimate
 from ..fitting import cross_validation_results
-from ..fitting.cross_validation_results import OUT_OF_FOLD_FILE, Kept
+from ..fitting.cross_validation_results import Kept
 from ..judging import metrics
 from ..judging.judgement import ranked_confusions
 from ..judging.metrics import wilson_interval
@@ -113,11 +113,10 @@ def collect(training: Training, folder: Path) -> Figures:
 
 
 def _kept(training: Training, folder: Path) -> Kept | None:
-    file = folder / OUT_OF_FOLD_FILE
-    if not file.exists():
+    try:
+        return cross_validation_results.kept_by(training, folder)
+    except FileNotFoundError:
         return None  # an older training, or one without a cross-validation
-    names = [each.name for each in training.classes]
-    return cross_validation_results.read(file, names, training.record["temperature"])
 
 
 def _recorded(recorded: Mapping[str, Any], images: int) -> Measured:

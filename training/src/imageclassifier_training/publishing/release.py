@@ -46,7 +46,8 @@ def release(training: Path, wanted: Version, progress: Progress = no_progress) -
     if not (folder / learned.RECORD_FILE).exists() and (folder / CHAMPION_FOLDER).is_dir():
         folder = folder / CHAMPION_FOLDER
     found = learned.load(folder)
-    files = _training_images(found, folder, wanted) if wanted.formats else []
+    formats = [format_of(name) for name in wanted.formats]
+    files = _training_images(found, folder, wanted) if formats else []
     out = Path(wanted.out)
     number = next_version(out / wanted.name) if wanted.number is None else wanted.number
     given = Path(wanted.weights) if wanted.weights else weights_folder.random_beside(folder)
@@ -55,8 +56,7 @@ def release(training: Path, wanted: Version, progress: Progress = no_progress) -
     compared: list[Compared] = []
 
     def complete(staging: Path, exported: Exported) -> None:
-        if wanted.formats:
-            formats = [format_of(name) for name in wanted.formats]
+        if formats:
             compared.extend(comparison.write(staging, formats, files, progress))
         card = model_card.render(
             found, figures.collect(found, folder), origin, model_card.Made(exported, compared)
@@ -68,16 +68,13 @@ def release(training: Path, wanted: Version, progress: Progress = no_progress) -
 
 
 def _training_images(training: Training, folder: Path, wanted: Version) -> list[Path]:
-    for name in wanted.formats:
-        format_of(name)
-    file = folder / OUT_OF_FOLD_FILE
-    if not file.exists():
+    try:
+        kept = cross_validation_results.kept_by(training, folder)
+    except FileNotFoundError:
         raise TrainingError(
             f"Other formats are compared with the SavedModel on the images of the cross-validation, but "
             f"{shown(folder)} has no {OUT_OF_FOLD_FILE}. Train with --folds 2 or more, or remove --formats."
-        )
-    names = [each.name for each in training.classes]
-    kept = cross_validation_results.read(file, names, training.record["temperature"])
+        ) from None
     return images.find(kept, Path(wanted.pictures) if wanted.pictures else None)
 
 
