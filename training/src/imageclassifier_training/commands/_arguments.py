@@ -78,6 +78,23 @@ def at_least_two(text: str) -> int:
     return int(text)
 
 
+def parts(text: str) -> list[str]:
+    """The values between the commas, each once."""
+    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def chosen_from(*known: str) -> Callable[[str], tuple[str, ...]]:
+    """Make the parser of an option whose values, with commas between them, are some of the known ones."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        found = parts(text)
+        if not found or not set(found) <= set(known):
+            raise argparse.ArgumentTypeError(f"'{text}' must have values of {', '.join(known)}")
+        return tuple(found)
+
+    return parse
+
+
 def decode_margin(text: str) -> float:
     """The margin of a contract's `input.decode`."""
     try:

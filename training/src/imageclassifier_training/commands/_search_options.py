@@ -7,6 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from imageclassifier_gateway.contract import FITS
+
 from ..errors import TrainingError
 from ..networks.architecture import Architecture, Branch
 from ..networks.backbones import BACKBONES
@@ -26,7 +28,7 @@ def add_space(group: Any) -> None:
     )
     group.add_argument(
         "--fits",
-        type=_chosen_from("squash", "crop", "pad"),
+        type=arguments.chosen_from(*FITS),
         default="squash,crop",
         metavar="FIT,...",
         help="what to do if the aspect ratio differs: squash, crop or pad (default: squash,crop)",
@@ -41,7 +43,7 @@ def add_space(group: Any) -> None:
     )
     group.add_argument(
         "--class-weights",
-        type=_chosen_from("yes", "no"),
+        type=arguments.chosen_from("yes", "no"),
         metavar="yes,no",
         help="whether images of rare classes weigh more (default: yes,no if the largest class has more "
         "than 1.1 times the images of the smallest; else yes)",
@@ -88,14 +90,9 @@ def minutes(text: str) -> float:
     return found
 
 
-def _parts(text: str) -> list[str]:
-    """The values between the commas, each once."""
-    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-
-
 def _backbones(text: str) -> tuple[str, ...]:
     found = []
-    for part in _parts(text):
+    for part in arguments.parts(text):
         try:
             found.append(str(Architecture(tuple(Branch.parse(each.strip()) for each in part.split("+")))))
         except TrainingError as error:
@@ -105,28 +102,18 @@ def _backbones(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each.replace(" ", "") for each in found))
 
 
-def _chosen_from(*known: str) -> Any:
-    def parse(text: str) -> tuple[str, ...]:
-        found = _parts(text)
-        if not found or (wrong := [each for each in found if each not in known]):
-            raise argparse.ArgumentTypeError(f"'{text}' must have values of {', '.join(known)}")
-        assert not wrong
-        return tuple(found)
-
-    return parse
-
-
 def _integers(text: str) -> tuple[int, ...]:
-    return tuple(arguments.positive_integer(part) for part in _parts(text) or [text])
+    return tuple(arguments.positive_integer(part) for part in arguments.parts(text) or [text])
 
 
 def _blocks(text: str) -> tuple[str, ...]:
-    return tuple(part if part == "none" else arguments.blocks(part) for part in _parts(text) or [text])
+    found = arguments.parts(text) or [text]
+    return tuple(part if part == "none" else arguments.blocks(part) for part in found)
 
 
 def _rates(text: str) -> tuple[float, ...]:
     try:
-        found = [float(part) for part in _parts(text)]
+        found = [float(part) for part in arguments.parts(text)]
     except ValueError:
         found = []
     if not found or not all(0 < each < 1 for each in found):

@@ -57,7 +57,7 @@ def add_parser(subparsers: Any) -> None:
     others = command.add_argument_group("other formats, beside the SavedModel")
     others.add_argument(
         "--formats",
-        type=_formats_named,
+        type=arguments.chosen_from(*FORMATS),
         default=(),
         metavar="FORMAT,...",
         help=f"formats to write too, of {', '.join(FORMATS)}. Each must predict the same class as the "
@@ -119,11 +119,3 @@ def _formats(released: Released) -> Table:
             f"{each.largest_difference:.2g}",
         )
     return table
-
-
-def _formats_named(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not names or (wrong := [name for name in names if name not in FORMATS]):
-        raise argparse.ArgumentTypeError(f"'{text}' must have values of {', '.join(FORMATS)}")
-    assert not wrong
-    return names
