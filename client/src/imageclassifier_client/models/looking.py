@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +105,9 @@ def _numbers_of_classes(signatures: Mapping[str, Signature]) -> Iterator[int]:
 
 
 def _completed(signatures: Mapping[str, Signature], classes: Any, look: Look) -> Look:
+    """The look, with notes on what the gateway adds to these classes, or with the problem."""
     try:
         _, notes = completed({"classes": classes}, signatures)
     except ContractError as error:
-        problem = str(error)
-    else:
-        return Look(
-            look.describes_itself, look.class_file, look.classes, look.classes_are_known, tuple(notes)
-        )
-    return Look(look.describes_itself, look.class_file, look.classes, look.classes_are_known, problem=problem)
+        return replace(look, problem=str(error))
+    return replace(look, notes=tuple(notes))
