@@ -32,7 +32,8 @@ def run() -> None:
         answers = {label: ask(path) for label, path in pictures.items()}
     for label, answer in answers.items():
         print(f"  {pictures[label]}: {answer['prediction']} (probability {answer['probability']:.3f})")
-    tallies = [_bump(pictures["pizza"]), _refuse_the_bad(pictures)]
+    one_field = ("--patch-file", places.REPOSITORY / "examples/pizza-v2.yaml")
+    tallies = [roll_out(2, pictures["pizza"], *one_field), _refuse_the_bad(pictures)]
     _return_to_the_good()
     show("get", "imageclassifiers")
     _say_what_to_try(pictures["pizza"])
@@ -58,19 +59,19 @@ def bring_up() -> None:
             product.change("replace", "-f", manifest)
         else:
             product.change("apply", "--server-side", "-f", manifest)
-        wait(current, lambda seen: "Ready" in seen and seen["Ready"].status == "True")
+        _wait_until_ready(current)
 
 
-def _bump(picture: Path) -> Tally:
-    """Change one field while requests are sent; returns the results of the requests."""
+def roll_out(version: int, picture: Path, *patch: str | Path) -> Tally:
+    """Apply a patch, which asks for this version, while requests are sent; returns their results.
+
+    `patch` are the options of `kubectl patch` that name it.
+    """
     with SteadyTraffic(product.GATEWAY_PORT, picture.read_bytes()) as traffic:
-        with step("Roll out version 2 while requests are sent") as current:
+        with step(f"Roll out version {version} while requests are sent") as current:
             traffic.wait_for_more(20)
-            product.change(
-                "patch", "imageclassifier", NAME, "--type=merge",
-                "--patch-file", places.REPOSITORY / "examples/pizza-v2.yaml",
-            )  # fmt: skip
-            wait(current, lambda seen: "Ready" in seen and seen["Ready"].status == "True")
+            product.change("patch", "imageclassifier", NAME, "--type=merge", *patch)
+            _wait_until_ready(current)
         traffic.wait_for_more(20)
     print(f"  {traffic.tally.summary()}")
     return traffic.tally
@@ -89,7 +90,7 @@ def _refuse_the_bad(pictures: Mapping[str, Path]) -> Tally:
     with SteadyTraffic(product.GATEWAY_PORT, pictures["pizza"].read_bytes()) as traffic:
         with step("Try the bad version 3 while requests are sent") as current:
             product.change("patch", "imageclassifier", NAME, "--type=merge", "--patch", json.dumps(patch))
-            wait(
+            _wait(
                 current,
                 lambda seen: "Progressing" in seen and seen["Progressing"].reason == "AcceptanceFailed",
             )
@@ -122,10 +123,14 @@ def _return_to_the_good() -> None:
     patch = {"spec": {"model": {"version": 2}, "rollout": None}}
     with step("Return to version 2") as current:
         product.change("patch", "imageclassifier", NAME, "--type=merge", "--patch", json.dumps(patch))
-        wait(current, lambda seen: "Ready" in seen and seen["Ready"].status == "True")
+        _wait_until_ready(current)
 
 
-def wait(current: Step, done: Callable[[Mapping[str, product.Condition]], bool]) -> None:
+def _wait_until_ready(current: Step) -> None:
+    _wait(current, lambda seen: "Ready" in seen and seen["Ready"].status == "True")
+
+
+def _wait(current: Step, done: Callable[[Mapping[str, product.Condition]], bool]) -> None:
     """Wait for the conditions; each change is written to the log of the step."""
     deadline, last = time.monotonic() + _READY_SECONDS, ""
     while True:

@@ -12,8 +12,6 @@ import subprocess
 from pathlib import Path
 
 from laptop import demo, models, places, product, python_environment
-from laptop.progress import step
-from laptop.traffic import SteadyTraffic, Tally
 
 #: The first version that the demo exports; `make demo` has versions 1 to 3.
 FIRST_VERSION = 4
@@ -36,7 +34,8 @@ def run() -> None:
         serving = product.imageclassifier(demo.NAME)
     version = next_version(serving)
     product.ensure_images(export(folder, version))
-    tally = _roll_out(version, _first_picture(photographs))
+    patch = json.dumps({"spec": {"model": {"version": version}, "rollout": None}})
+    tally = demo.roll_out(version, _first_picture(photographs), "--patch", patch)
     demo.show("get", "imageclassifiers")
     print(f"Version {version} serves: http://localhost:{product.GATEWAY_PORT}")
     if tally.failures:
@@ -68,20 +67,6 @@ def next_version(imageclassifier: dict[str, object]) -> int:
     spec = imageclassifier.get("spec")
     asked = spec["model"]["version"] if isinstance(spec, dict) else 0
     return max(FIRST_VERSION, int(asked) + 1)
-
-
-def _roll_out(version: int, picture: Path) -> Tally:
-    patch = {"spec": {"model": {"version": version}, "rollout": None}}
-    with SteadyTraffic(product.GATEWAY_PORT, picture.read_bytes()) as traffic:
-        with step(f"Roll out version {version} while requests are sent") as current:
-            traffic.wait_for_more(20)
-            product.change(
-                "patch", "imageclassifier", demo.NAME, "--type=merge", "--patch", json.dumps(patch)
-            )
-            demo.wait(current, lambda seen: "Ready" in seen and seen["Ready"].status == "True")
-        traffic.wait_for_more(20)
-    print(f"  {traffic.tally.summary()}")
-    return traffic.tally
 
 
 def _command(*arguments: str | Path) -> None:
