@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -35,6 +36,22 @@ def test_an_evaluation_is_about_images_that_the_model_was_not_trained_on(
 def test_a_search_reads_the_images_before_it_needs_a_plan(tmp_path: Path) -> None:
     with pytest.raises(ict.DataError, match="photographs"):
         ict.search(tmp_path / "photographs", tmp_path / "runs", minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"options": ict.Options(folds=0, threshold=ict.ThresholdRule("precision", 0.98))}, "--folds"),
+        ({"options": ict.Options(folds=0), "html": "report.html"}, "--folds"),
+        ({"messages": {"green": "It is green!"}}, "The classes are blue, red"),
+    ],
+)
+def test_options_that_a_training_would_ignore_are_an_error(
+    shared_data: Path, tmp_path: Path, arguments: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ict.TrainingError, match=problem):
+        ict.train(shared_data, tmp_path / "run", **arguments)
+    assert not (tmp_path / "run").exists()
 
 
 def test_broken_images_are_an_error_unless_they_are_skipped(

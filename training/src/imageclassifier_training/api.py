@@ -16,7 +16,7 @@ from rich.console import Console
 
 from .errors import DataError, TrainingError
 from .files import default_cache, write_atomically
-from .fitting.options import FineTuning, Options, Workspace
+from .fitting.options import FineTuning, Options, Workspace, check
 from .judging.threshold_rule import ThresholdRule
 from .networks import weights_folder
 from .networks.architecture import Architecture
@@ -129,6 +129,10 @@ def train(
     options = options or Options()
     with ProgressDisplay(_err) as progress:
         sources = training_data.choose(Path(data.path), None)
+        classes = sources.training.classes
+        check(options, classes, None if html is None else Path(html))
+        if unknown := sorted(set(messages or ()) - set(classes)):
+            raise TrainingError(f"messages has {', '.join(unknown)}. The classes are {', '.join(classes)}.")
         read = training_data.read(sources, options.folds, _reading(data), progress)
         _notes(read.notes)
         workspace = replace(

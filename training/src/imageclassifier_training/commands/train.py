@@ -12,7 +12,7 @@ from rich.table import Table
 from imageclassifier_gateway.contract import FOR_NEW_MODELS
 
 from ..errors import TrainingError
-from ..judging.threshold_rule import FIXED
+from ..fitting.options import FineTuning, Options, Workspace, check
 from ..networks import weights_folder
 from ..networks.architecture import Architecture, Branch
 from ..progress import ProgressDisplay
@@ -21,7 +21,6 @@ from . import _data as data_options
 from . import _tables as tables
 
 if TYPE_CHECKING:
-    from ..fitting.options import FineTuning
     from ..networks.learned import Training
 from . import _train_options as train_options
 
@@ -62,44 +61,34 @@ def run(options: argparse.Namespace) -> None:
         decode=replace(FOR_NEW_MODELS, margin=options.decode_margin, profile=options.colour_profile),
     )
     weights = weights_folder.files_for(options.weights, architecture)
-    threshold = options.threshold
-    if options.html and not options.folds:
-        raise TrainingError("--html reports the cross-validation: set --folds to 2 or more.")
-    if threshold.by != "fixed" and not options.folds:
-        raise TrainingError(
-            f"--threshold {threshold} needs out-of-fold predictions: set --folds to 2 or more."
-        )
+    settings = Options(
+        architecture=architecture,
+        views=options.views,
+        balanced=not options.no_class_weights,
+        folds=options.folds,
+        repeats=options.repeats,
+        threshold=options.threshold,
+        calibrate=not options.no_calibration,
+        seed=options.seed,
+        fine_tuning=_fine_tuning(options),
+    )
     with ProgressDisplay(arguments.err) as progress, data_options.broken_list(options) as broken:
         from ..pictures import training_data
 
         sources = training_data.choose(options.data_dir, options.validation)
         messages = _messages(options.message, sources.training.classes)
-        if threshold != FIXED and len(sources.training.classes) != 2:
-            raise TrainingError(
-                f"--threshold needs exactly two classes, but the data has {len(sources.training.classes)}. "
-                "Remove --threshold."
-            )
+        check(settings, sources.training.classes, options.html)
         data = training_data.read(sources, options.folds, data_options.reading(options), progress)
         dataset = data.training
         broken += data.broken
         data_options.print_notes(data.notes)
 
-        from ..fitting import training_run as fitting
+        from ..fitting import training_run
 
-        result = fitting.train(
+        result = training_run.train(
             dataset,
-            fitting.Options(
-                architecture=architecture,
-                views=options.views,
-                balanced=not options.no_class_weights,
-                folds=options.folds,
-                repeats=options.repeats,
-                threshold=threshold,
-                calibrate=not options.no_calibration,
-                seed=options.seed,
-                fine_tuning=_fine_tuning(options),
-            ),
-            fitting.Workspace(
+            settings,
+            Workspace(
                 out=options.out,
                 cache=options.cache,
                 weights=weights,
@@ -154,8 +143,6 @@ def _table(result: Training, title: str) -> Table:
 def _fine_tuning(options: argparse.Namespace) -> FineTuning | None:
     if options.fine_tune is None:
         return None
-    from ..fitting.options import FineTuning
-
     return FineTuning(
         blocks=None if options.fine_tune == "all" else int(options.fine_tune),
         epochs=options.epochs,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..errors import TrainingError
 from ..judging.threshold_rule import FIXED, ThresholdRule
 from ..networks.architecture import Architecture
 from ..progress import Progress, no_progress
@@ -67,6 +68,22 @@ class Options:
             calibrate=document["calibrate"],
             seed=document["seed"],
             fine_tuning=FineTuning(**tuning) if tuning else None,
+        )
+
+
+def check(options: Options, classes: Sequence[str], report: Path | None = None) -> None:
+    """Raise TrainingError if options do not fit together, or do not fit the classes of the images.
+
+    `report` is the HTML file for the cross-validation.
+    """
+    rule = options.threshold
+    if report is not None and not options.folds:
+        raise TrainingError("--html reports the cross-validation: set --folds to 2 or more.")
+    if rule.by != "fixed" and not options.folds:
+        raise TrainingError(f"--threshold {rule} needs out-of-fold predictions: set --folds to 2 or more.")
+    if rule != FIXED and len(classes) != 2:
+        raise TrainingError(
+            f"--threshold needs exactly two classes, but the data has {len(classes)}. Remove --threshold."
         )
 
 
