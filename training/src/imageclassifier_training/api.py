@@ -158,15 +158,13 @@ def search(data: Data | PathLike, out: PathLike, minutes: float, plan: Plan | No
         How many trials were finished and stopped early, and sentences about those that failed.
     """
     from .pictures import training_data
-    from .pictures.listing import Sources
     from .searching import backbone_weights
     from .searching.search import Search
 
     data = _data(data)
     folds = Plan.folds if plan is None else plan.folds
     with ProgressDisplay(_err) as progress:
-        sources = Sources(training_data.choose(Path(data.path), None).training)
-        read = training_data.read(sources, folds, _reading(data), progress)
+        read = training_data.read_training_set(Path(data.path), folds, _reading(data), progress)
     _notes(read.notes)
     dataset = read.training
     plan = plan or Plan(Space(class_weights=class_weights(dataset.counts())))
@@ -321,11 +319,9 @@ def _fitted_again(
 ) -> Nested:
     from .comparing import costs, nested
     from .pictures import training_data
-    from .pictures.listing import Sources
 
     with ProgressDisplay(_err) as progress:
-        sources = Sources(training_data.choose(Path(data.path), None).training)
-        dataset = training_data.read(sources, 0, _reading(data), progress).training
+        dataset = training_data.read_training_set(Path(data.path), 0, _reading(data), progress).training
         weights = costs.weights_of(folder, runs, None if data.weights is None else Path(data.weights))
         workspace = Workspace(folder / nested.FOLDER, data.cache, weights, progress)
         return nested.measure(runs, dataset, workspace, metric, measured)

@@ -103,12 +103,10 @@ def _fitted_again(options: argparse.Namespace, found: Found, costs: Mapping[str,
     from ..comparing import nested
     from ..fitting.options import Workspace
     from ..pictures import training_data
-    from ..pictures.listing import Sources
 
     folder = options.runs[0]
     with ProgressDisplay(arguments.err) as progress, data_options.broken_list(options) as broken:
-        sources = Sources(training_data.choose(options.data, None).training)
-        data = training_data.read(sources, 0, data_options.reading(options), progress)
+        data = training_data.read_training_set(options.data, 0, data_options.reading(options), progress)
         broken += data.broken
         weights = measuring.weights_of(folder, found.runs, options.weights)
         workspace = Workspace(folder / nested.FOLDER, options.cache, weights, progress)

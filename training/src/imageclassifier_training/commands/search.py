@@ -88,19 +88,13 @@ def run(options: argparse.Namespace) -> None:
 
 def _read(options: argparse.Namespace, progress: Progress) -> Dataset:
     from ..pictures import training_data
-    from ..pictures.listing import Sources
 
     with data_options.broken_list(options) as broken:
-        sources = training_data.choose(options.data_dir, None)
-        data = training_data.read(
-            Sources(sources.training), options.folds, data_options.reading(options), progress
+        data = training_data.read_training_set(
+            options.data_dir, options.folds, data_options.reading(options), progress
         )
         broken += data.broken
-    others = [each for each in (sources.validation, sources.test) if each is not None]
     data_options.print_notes(data.notes)
-    data_options.print_notes(
-        f"{shown(each.source)} is not used. Evaluate the exported champion on it." for each in others
-    )
     return data.training
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import DataError
@@ -78,3 +78,17 @@ def read(
             "used. Evaluate the exported model on them."
         )
     return TrainingData(training, validation, tuple(dict.fromkeys(notes)))
+
+
+def read_training_set(
+    source: Path, folds: int, reading: Reading = DEFAULT_READING, progress: Progress = no_progress
+) -> TrainingData:
+    """Read only the images to train on. Other splits are left for the evaluation; a note says so.
+
+    Raises the errors of `choose` and `read`.
+    """
+    sources = choose(source, None)
+    data = read(Sources(sources.training), folds, reading, progress)
+    others = [each for each in (sources.validation, sources.test) if each is not None]
+    notes = (f"{shown(each.source)} is not used. Evaluate the exported champion on it." for each in others)
+    return replace(data, notes=(*data.notes, *notes))
