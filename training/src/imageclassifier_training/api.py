@@ -273,8 +273,7 @@ def evaluate(model: PathLike, data: Data | PathLike, *, html: PathLike | None = 
     data = _data(data)
     loaded = saved_model.load(Path(model))
     with ProgressDisplay(_err) as progress:
-        sources = folders.find(Path(data.path))
-        listing = sources.test or sources.validation or sources.training
+        listing = folders.find(Path(data.path)).to_evaluate
         dataset = reading.read_all({"": listing}, _reading(data), progress)[""]
         _notes(dataset.notes)
         evaluation = evaluating.evaluate(loaded, dataset, progress)

@@ -46,12 +46,11 @@ def run(options: argparse.Namespace) -> None:
     model = saved_model.load(options.model)
     with ProgressDisplay(arguments.err) as progress, data_options.broken_list(options) as broken:
         sources = folders.find(options.data_dir)
-        listing = sources.test or sources.validation or sources.training
-        dataset = reading.read_all({"": listing}, data_options.reading(options), progress)[""]
+        dataset = reading.read_all({"": sources.to_evaluate}, data_options.reading(options), progress)[""]
         broken += dataset.broken
         data_options.print_notes(dataset.notes)
         if sources.has_splits:
-            data_options.print_notes([f"Of the splits, {shown(listing.source)} is evaluated."])
+            data_options.print_notes([f"Of the splits, {shown(sources.to_evaluate.source)} is evaluated."])
         evaluation = evaluate.evaluate(model, dataset, progress)
     if options.json:
         write_atomically(options.json, (json.dumps(evaluation.to_dict(), indent=1) + "\n").encode())

@@ -40,6 +40,11 @@ class Sources:
         """Whether the data came divided into splits."""
         return self.validation is not None or self.test is not None
 
+    @property
+    def to_evaluate(self) -> Listing:
+        """The images on which a model is measured: those that no training has seen, if there are any."""
+        return self.test or self.validation or self.training
+
     def all(self) -> dict[str, Listing]:
         """The data sets by the name of their split."""
         named = {"training": self.training, "validation": self.validation, "test": self.test}
