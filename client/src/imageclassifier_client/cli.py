@@ -21,7 +21,7 @@ _COMMANDS = (
 )  # fmt: skip
 _COMPLETE = "__complete"
 """The hidden command of the completion scripts."""
-_DESCRIPTION = "Look after ImageClassifiers: see them, ask them, and decide on their rollouts."
+_DESCRIPTION = "Show ImageClassifiers, classify pictures with them, and decide on their rollouts."
 _EPILOG = """\
 examples (`kubectl imageclassifier COMMAND --help` has more):
   kubectl imageclassifier status pizza --watch

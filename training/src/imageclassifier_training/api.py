@@ -220,7 +220,8 @@ def champion(
             trainings again, and takes about twice their time.
 
     Returns:
-        The champion; `nested` has the figures of the choice, in which no luck of the choice is left.
+        The champion; `nested` has the figures of the choice. They are not too good by luck: each image is
+        predicted by a training that was chosen without its fold.
     """
     from .comparing import champion as choosing
     from .comparing import costs, crowning

@@ -1,7 +1,7 @@
 """Mixed precision: layers that compute in bfloat16, and keep their weights in float32.
 
 bfloat16 has the range of float32, so the loss needs no scaling, as it would with float16. GPUs since NVIDIA's
-Ampere (2020) and CPUs with AMX multiply it several times faster than float32.
+Ampere (2020) and CPUs with AMX multiply such numbers several times faster than those of float32.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ def _measurement(figures: Figures) -> list[str]:
         ]
     sentences = [
         "Its figures are about images that were collected like its training images. Images from elsewhere "
-        "(other cameras, light, backgrounds, drawings, screens) were not tried. The intervals cover only the "
-        "chance by which these images were collected."
+        "(other cameras, light, backgrounds, drawings, screens) were not tried. The intervals say only "
+        "how much the figures would vary with other images of this kind."
     ]
     if not figures.classes:
         sentences.append(
@@ -46,7 +46,7 @@ def _small_classes(counts: dict[str, int]) -> list[str]:
     if not few:
         return []
     names = ", ".join(few[:_NAMED]) + (f" and {len(few) - _NAMED} more" if len(few) > _NAMED else "")
-    return [f"Classes with fewer than {_FEW} training images: {names}. Their figures can be wrong by far."]
+    return [f"Classes with fewer than {_FEW} training images: {names}. Their figures are very uncertain."]
 
 
 def _probabilities(training: Training) -> list[str]:

@@ -20,7 +20,7 @@ from ...progress import Progress, no_progress
 from . import images
 from .candidate import Classify, Format, Source
 
-#: A format that predicts another class for more images than this is not published.
+#: The least share of the images for which a format must predict the same class. Else it is not published.
 LEAST_AGREEMENT = 0.99
 #: The folder of the formats, below that of the version. TensorFlow Serving leaves it alone.
 FOLDER = "formats"
@@ -51,8 +51,8 @@ def write(
     """Write the formats of the SavedModel in a folder into the folder `formats` below it.
 
     They are calibrated on the first of the training images in `files`, and compared on all of them and on the
-    golden images. Raises ModelError when one predicts other classes for more images than `LEAST_AGREEMENT`
-    allows.
+    golden images. Raises ModelError when one predicts the same class for a smaller share of them than
+    `LEAST_AGREEMENT`.
     """
     original = saved_model.load(staging)
     wanted = original.contract.input
