@@ -49,7 +49,12 @@ def _inference_input(settings: Settings) -> Json:
 def schemas(settings: Settings) -> Json:
     """The schemas of a gateway with these limits, by name."""
     text, probability = {"type": "string"}, {"type": "number", "minimum": 0, "maximum": 1}
-    url = {"type": "string", "format": "uri", "minLength": 1, "maxLength": 8192}
+    url = {
+        "type": "string",
+        "format": "uri",
+        "minLength": 1,
+        "description": "An http or https URL of at most 8,192 characters, or a data URL with base64.",
+    }
     picture = {"anyOf": [ref("Base64"), {"type": "object", "minProperties": 1, "maxProperties": 1}]}
     pictures = {"type": "array", "items": picture, "minItems": 1, "maxItems": settings.max_pictures}
     decision = {
@@ -84,7 +89,12 @@ def schemas(settings: Settings) -> Json:
                     {
                         "urls": {
                             "type": "array",
-                            "items": url,
+                            # An invalid URL fails in its own result, not the whole request.
+                            "items": {
+                                **text,
+                                "description": "A URL, as above. One that is invalid gets an error "
+                                "in its result; the others are still classified.",
+                            },
                             "minItems": 1,
                             "maxItems": settings.max_pictures,
                         }
