@@ -38,8 +38,8 @@ from report import Row, main_line, renewed, table  # noqa: E402
 from images import docker  # noqa: E402
 from images.build import build_base, build_program  # noqa: E402
 from images.recipes import PROGRAMS  # noqa: E402
-from laptop import apt  # noqa: E402
-from laptop.progress import step  # noqa: E402
+from laptop import apt, engine  # noqa: E402
+from laptop.progress import StepFailed, step  # noqa: E402
 
 _HERE = Path(__file__).parent
 #: Attackers run before the good client begins, so that they have all their connections.
@@ -60,6 +60,11 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help=f"renew the table in {PAGE.name}")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
+    try:
+        engine.ensure()
+    except StepFailed as failed:
+        print(f"Nothing was attacked. {failed}")
+        return 1
     if reason := container.why_not():
         print(f"Nothing was attacked. {reason}")
         return 0

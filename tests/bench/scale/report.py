@@ -17,6 +17,7 @@ PAGE = Path(__file__).parents[3] / "docs/performance.md"
 BEGIN, END = "<!-- made by make bench-scale: begin -->\n", "<!-- made by make bench-scale: end -->\n"
 READS = ("get ", "list ")
 NO_MEMORY = Memory(0, 0)
+MEASURED = "measured"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Figures:
     start_memory: Memory = NO_MEMORY
     start_cpu: float = 0.0
     restarts: int = 0
+    measured: str = field(default_factory=lambda: machine())
+    """The date, the machine, and its load before the run."""
     failed: list[str] = field(default_factory=list)
     """The steps that have no figures because they failed."""
 
@@ -113,7 +116,7 @@ def _pair(figures: Figures, *names: str) -> str:
 
 def show(figures: Figures) -> None:
     """Print all figures of one run."""
-    print(f"\n{figures.objects} classifiers; {_machine()}")
+    print(f"\n{figures.objects} classifiers; {figures.measured}")
     for name, value in ROWS.items():
         print(f"  {name.replace('**', ''):<52}{value(figures).replace('**', '')}")
     for title, counted in (
@@ -129,20 +132,44 @@ def show(figures: Figures) -> None:
         print(f"  MORE MEMORY THAN THE INSTALLATION'S LIMIT of {memory_limit():.0f} MiB")
 
 
-def _machine() -> str:
+def machine() -> str:
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
     return f"{date}, {os.cpu_count()} cores ({platform.machine()}), load {os.getloadavg()[0]:.1f}"
 
 
 def renew_page(runs: Sequence[Figures]) -> None:
-    """Replace what stands between the markers of docs/performance.md."""
+    """Renew the columns of these runs between the markers of docs/performance.md; keep the other columns."""
     head, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-    _, tail = rest.split(END)
+    old, tail = rest.split(END)
+    columns = _columns(old) | {run.objects: _column(run) for run in runs}
+    counts = sorted(columns)
     lines = [
-        f"{_machine()}.",
-        "",
-        f"| | {' | '.join(f'{run.objects:,}' for run in runs)} |",
-        f"|---{'|---' * len(runs)}|",
-        *(f"| {name} | {' | '.join(value(run) for run in runs)} |" for name, value in ROWS.items()),
+        f"| | {' | '.join(f'{count:,}' for count in counts)} |",
+        f"|---{'|---' * len(counts)}|",
+        *(
+            f"| {name} | {' | '.join(columns[count].get(name, '-') for count in counts)} |"
+            for name in (MEASURED, *ROWS)
+        ),
     ]
     PAGE.write_text("\n".join([head + BEGIN.strip(), *lines, END + tail]), encoding="utf-8")
+
+
+def _column(run: Figures) -> dict[str, str]:
+    return {MEASURED: run.measured, **{name: value(run) for name, value in ROWS.items()}}
+
+
+def _columns(table: str) -> dict[int, dict[str, str]]:
+    """Read a table that `renew_page` wrote: number of classifiers -> name of the row -> value."""
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in table.splitlines()
+        if line.startswith("| ")
+    ]
+    if not cells:
+        return {}
+    header, *rows = cells
+    return {
+        int(count.replace(",", "")): {row[0]: row[place] for row in rows}
+        for place, count in enumerate(header)
+        if place
+    }
