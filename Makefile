@@ -89,7 +89,7 @@ attack: venv ## Attack the gateway in a container while a well-behaved client us
 	@$(BIN)/python tests/bench/attack/run.py $(ARGUMENTS)
 bench-rollouts: venv cluster ## Measure all kinds of rollouts on Kind under load (ARGUMENTS="--rows bump --write")
 	@PYTHONPATH=kind $(BIN)/python tests/bench/rollouts/run.py $(ARGUMENTS)
-bench-scale: venv ## Measure the operator with 100 and 1,000 ImageClassifiers on simulated pods (ARGUMENTS="--objects 300 --write")
+bench-scale: venv kubernetes ## Measure the operator with 100 and 1,000 ImageClassifiers on simulated pods (ARGUMENTS="--objects 300 --write")
 	@$(BIN)/python tests/bench/scale/run.py $(ARGUMENTS)
 bench-verdicts: venv cluster ## Measure rollouts of versions that fail at random, on Kind (ARGUMENTS="--rollouts 4")
 	@PYTHONPATH=kind:tests/cluster $(BIN)/python tests/bench/rollouts/verdicts.py $(ARGUMENTS)
