@@ -33,6 +33,17 @@ def test_a_picture_in_pieces_has_the_same_pixels_and_pauses_between_them(mode: s
     assert len(pauses) >= len(data) // 4096
 
 
+@pytest.mark.parametrize("format_", ["AVIF", "WEBP"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_the_pixels_of_formats_that_decode_in_one_call_are_copied_in_pieces(format_: str, mode: str) -> None:
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(png(mode))).resize((1500, 1100)).save(buffer, format_)
+    pauses: list[None] = []
+    in_pieces = images.prepare(buffer.getvalue(), WANTED, pause=lambda: pauses.append(None))
+    assert np.array_equal(in_pieces, images.prepare(buffer.getvalue(), WANTED))
+    assert len(pauses) >= 1500 * 1100 * len(mode) // pieces.COPIED_PIECE_BYTES
+
+
 def test_a_damaged_picture_is_damaged_in_pieces_too() -> None:
     data = png("RGB")
     with pytest.raises(images.BrokenPicture):
