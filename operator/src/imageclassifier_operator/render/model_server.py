@@ -1,4 +1,4 @@
-"""The model server of one version: its Deployment, headless Service, NetworkPolicy and PodDisruptionBudget.
+"""The model server of one version: its Deployment, headless Service and PodDisruptionBudget.
 
 The server's configuration files are annotations of its pod, mounted through the downward API. That needs no
 further object, and a changed file replaces the pods.

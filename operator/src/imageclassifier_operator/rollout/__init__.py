@@ -1,7 +1,8 @@
 """The rollout state machine: from goal, state, snapshot and time to the next state. Pure: no I/O, no clock.
 
 `transitions` is the table of transitions; `guards` decide when one may happen, and `actions` what it changes.
-`decision` walks the table. `goal` is what the user wants, `analysis` compares the versions' figures.
+`decision` walks the table. `goal` is what the user wants, `traffic_comparison` and `shadow_agreement` compare
+the versions.
 """
 
 from imageclassifier_operator.rollout.decision import (
