@@ -218,6 +218,66 @@ def test_a_version_that_is_not_worse_on_labelled_pictures_is_accepted_and_a_wors
     assert all(row["onlyServingRight"] > row["onlyCandidateRight"] for row in table)
 
 
+def test_a_batch_classifies_the_pictures_of_a_claim(
+    pizza: Classifier, labelled_pictures: dict[str, Path], base_image: str
+) -> None:
+    kubectl = pizza.kubectl
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    kubectl.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "photographs"},
+            "spec": claim,
+        }
+    )
+    volumes: list[dict[str, Any]] = [
+        {"name": "photographs", "persistentVolumeClaim": {"claimName": "photographs"}}
+    ]
+    mounts = [{"name": "photographs", "mountPath": "/photographs"}]
+    for label, folder in labelled_pictures.items():
+        name = f"batch-{label.replace('_', '-')}"
+        kubectl("create", "configmap", name, f"--from-file={folder}")
+        volumes.append({"name": name, "configMap": {"name": name}})
+        mounts.append({"name": name, "mountPath": f"/given/{label}"})
+
+    def on_the_claim(name: str, command: str) -> str:
+        container = {"name": "shell", "image": base_image, "command": ["sh", "-c", command]}
+        spec = {
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{**container, "volumeMounts": mounts}],
+            "volumes": volumes,
+        }
+        return kubectl.output_of(
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+        )
+
+    on_the_claim("upload", "mkdir -p /photographs/2026 && cp -rL /given/. /photographs/2026")
+    client = [sys.executable, "-m", "imageclassifier_client"]
+    where = [f"--namespace={kubectl.namespace}", f"--context={kubectl.context}"]
+    environment = {**os.environ, "KUBECTL": kubectl.program}
+
+    def run_client(*arguments: str) -> str:
+        return subprocess.run(
+            [*client, *arguments, *where], env=environment, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+
+    results = ("--results", "photographs/results/2026.jsonl")
+    for job in ("first", "second"):
+        run_client("batch", "pizza", "--pictures", "photographs/2026", *results, "--job", job)
+        kubectl("wait", "--for=condition=Complete", f"job/{job}", "--timeout=100s")
+    progress = {each["name"]: each["progress"] for each in json.loads(run_client("batches", "-o", "json"))}
+    assert progress["first"].startswith("Done: 40 of 40 pictures. This run: ")
+    assert progress["first"].endswith(", by version 1.")
+    assert progress["second"] == "Done: 40 of 40 pictures, 40 of them before. This run: none."
+    lines = on_the_claim("download", "cat /photographs/results/2026.jsonl").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert len({row["picture"] for row in rows}) == len(rows) == 40
+    right = sum(row["picture"].startswith(f"{row['label']}/") for row in rows)
+    assert right >= 32
+
+
 def test_a_rollout_by_hand_waits_for_each_promotion(pizza: Classifier, pictures: dict[str, Path]) -> None:
     [body] = example("by-hand")
 

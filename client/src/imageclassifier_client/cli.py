@@ -9,15 +9,29 @@ import sys
 from typing import Any, NoReturn
 
 from . import completion
+from .commands import (
+    batch,
+    batches,
+    create,
+    history,
+    logs,
+    open_page,
+    pause,
+    predict,
+    promote,
+    retry,
+    rollback,
+    status,
+    why,
+)
 from .commands import completion as completion_scripts
-from .commands import create, history, logs, open_page, pause, predict, promote, retry, rollback, status, why
 from .errors import ClientError
 from .output import console
 from .report.program import Program
 
 _COMMANDS = (
-    status, why, predict, promote, retry, pause, rollback, history, logs, open_page, create,
-    completion_scripts,
+    status, why, predict, promote, retry, pause, rollback, history, logs, open_page,
+    batch, batches, create, completion_scripts,
 )  # fmt: skip
 _COMPLETE = "__complete"
 """The hidden command of the completion scripts."""

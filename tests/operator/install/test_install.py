@@ -137,7 +137,7 @@ def test_every_example_is_taken_by_the_api_server(
 
 
 @pytest.mark.apiserver
-@pytest.mark.parametrize("example", ["pvc", "training-job"])
+@pytest.mark.parametrize("example", ["pvc", "training-job", "batch"])
 def test_the_pods_of_an_example_are_allowed_where_pods_must_be_restricted(
     installed: ControlPlane, example: str
 ) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from ..errors import ClientError
 
 _TIMEOUT_SECONDS = 60
+_FIELD_MANAGER = "kubectl-imageclassifier"
 
 Json = dict[str, Any]
 
@@ -87,8 +88,14 @@ class Api:
     def patch(self, path: str, body: Json) -> Json:
         """Change fields of an object with a merge patch."""
         headers = {"Content-Type": "application/merge-patch+json"}
-        query = {"fieldManager": "kubectl-imageclassifier", "fieldValidation": "Strict"}
+        query = {"fieldManager": _FIELD_MANAGER, "fieldValidation": "Strict"}
         return self._json(Request("PATCH", path, json.dumps(body).encode(), headers, query))
+
+    def create(self, path: str, body: Json) -> Json:
+        """Create an object, and return it as the API server has stored it."""
+        headers = {"Content-Type": "application/json"}
+        query = {"fieldManager": _FIELD_MANAGER, "fieldValidation": "Strict"}
+        return self._json(Request("POST", path, json.dumps(body).encode(), headers, query))
 
     def send(self, request: Request) -> Response:
         """Send a request and read the whole response, also if it is an error."""

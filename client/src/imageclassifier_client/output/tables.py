@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..report.advice import headline
+from ..report.batches import BatchReport
 from ..report.classifier import HistoryEntry, Report
 
 _DIGEST_CHARACTERS = 19
@@ -34,6 +35,16 @@ def history_table(history: Sequence[HistoryEntry]) -> Table:
         table.add_row(
             str(each.version), each.verdict, each.time.removesuffix("Z").replace("T", " "), digest, why
         )
+    return table
+
+
+def batches_table(batches: Sequence[BatchReport]) -> Table:
+    """One line for each batch."""
+    table = _table("BATCH", "CLASSIFIER", "STATE", "PROGRESS")
+    styles = {"Complete": "green", "Failed": "red"}
+    for each in batches:
+        state = Text(each.state, style=styles.get(each.state, ""))
+        table.add_row(each.name, each.classifier, state, Text(each.progress))
     return table
 
 

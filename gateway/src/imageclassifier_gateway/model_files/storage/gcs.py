@@ -23,6 +23,12 @@ _METADATA_SECONDS = 2
 
 
 def gcs_bucket(uri: StorageUri, access: Access) -> Bucket:
+    """The bucket with the files of a model."""
+    store, origin = gcs_store(uri, access)
+    return Bucket(uri, store, lambda text: explanation(uri, text, origin))
+
+
+def gcs_store(uri: StorageUri, access: Access) -> tuple[GCSStore, Origin]:
     """The bucket, with the key in the Secret, else as the pod's ServiceAccount, else without credentials."""
     config: GCSConfig = {}
     if access.endpoint is not None:
@@ -35,7 +41,7 @@ def gcs_bucket(uri: StorageUri, access: Access) -> Bucket:
     else:
         config["skip_signature"] = True
     store = GCSStore(uri.place, config=config, client_options=access.client_options(), retry_config=RETRIES)
-    return Bucket(uri, store, lambda text: explanation(uri, text, origin))
+    return store, origin
 
 
 def _key(access: Access) -> str:

@@ -26,6 +26,12 @@ _WORKLOAD_IDENTITY = (
 
 
 def s3_bucket(uri: StorageUri, access: Access) -> Bucket:
+    """The bucket with the files of a model."""
+    store, origin = s3_store(uri, access)
+    return Bucket(uri, store, lambda text: explanation(uri, text, origin))
+
+
+def s3_store(uri: StorageUri, access: Access) -> tuple[S3Store, Origin]:
     """The bucket, with the credentials of the Secret, else of the pod's ServiceAccount, else with none.
 
     The credentials of the node are never used: the NetworkPolicy closes the way to them.
@@ -51,4 +57,4 @@ def s3_bucket(uri: StorageUri, access: Access) -> Bucket:
     else:
         config["skip_signature"] = True
     store = S3Store(uri.place, config=config, client_options=access.client_options(), retry_config=RETRIES)
-    return Bucket(uri, store, lambda text: explanation(uri, text, origin))
+    return store, origin

@@ -10,6 +10,7 @@ from ..refusal import DownloadRefusedError
 from .choice import FIELD
 from .store import StorageUri
 
+_STATUS = re.compile(r"status code: (\d{3}) ([A-Za-z -]*[A-Za-z])")
 _TEMPORARY = (408, 412, 425, 429)
 _MAX_WORDS = 240
 _SET_REGION = f"Set {FIELD}.region to the region of the bucket."
@@ -68,16 +69,31 @@ def explanation(uri: StorageUri, text: str, origin: Origin) -> Exception:
         )
     if "redirect without LOCATION" in text:
         return DownloadRefusedError(f"The bucket of {uri.text} is in another region. {_SET_REGION}")
-    found = re.search(r"status code: (\d{3}) ([A-Za-z -]*[A-Za-z])", text)
-    if found is None:
-        return ConnectionError(_cause(text))
-    status, code = int(found[1]), _element(text, "Code")
-    words = ": ".join(filter(None, (code, _element(text, "Message")))).rstrip(". ")
-    said = f"the store responds with {status} {found[2]}{f': {words}' if words else ''}"
-    if status in _TEMPORARY or status >= 500:
-        return ConnectionError(said)
+    if is_temporary(text):
+        return ConnectionError(said(text))
+    status, code = _status(text) or 0, _element(text, "Code")
     advice = _WRONG[origin] if code in _WRONG_CREDENTIALS else _ADVICE.get(code) or _by_status(status, origin)
-    return DownloadRefusedError(f"{uri.text}: {said}. {advice}")
+    return DownloadRefusedError(f"{uri.text}: {said(text)}. {advice}")
+
+
+def is_temporary(text: str) -> bool:
+    """Whether a retry may help after an error with this text: there was no response, or one for now."""
+    status = _status(text)
+    return status is None or status in _TEMPORARY or status >= 500
+
+
+def said(text: str) -> str:
+    """What the store responds, by the text of an error, without a full stop; else the cause of the error."""
+    found = _STATUS.search(text)
+    if found is None:
+        return _cause(text)
+    words = ": ".join(filter(None, (_element(text, "Code"), _element(text, "Message")))).rstrip(". ")
+    return f"the store responds with {found[1]} {found[2]}{f': {words}' if words else ''}"
+
+
+def _status(text: str) -> int | None:
+    found = _STATUS.search(text)
+    return None if found is None else int(found[1])
 
 
 def _by_status(status: int, origin: Origin) -> str:

@@ -1,0 +1,90 @@
+"""Reads and writes what a batch needs in the cluster: Jobs, their pods, and the gateway that they use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import ClientError
+from .api import Api, ApiError, Json
+from .classifiers import Classifiers
+from .gateway import service_name
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The batches of one namespace. `label`: has the name of the classifier."""
+
+    classifiers: Classifiers
+    label: str
+
+    @property
+    def _api(self) -> Api:
+        return self.classifiers.api
+
+    @property
+    def _jobs(self) -> str:
+        return f"/apis/batch/v1/namespaces/{self.classifiers.namespace}/jobs"
+
+    def create(self, body: Json) -> str:
+        """Create a Job, and return its name."""
+        try:
+            return str(self._api.create(self._jobs, body)["metadata"]["name"])
+        except ApiError as error:
+            raise self.classifiers.explained(error) from None
+
+    def jobs(self, classifier: str | None) -> list[Json]:
+        """The Jobs of one classifier or of all, the oldest first."""
+        found = self._read(self._jobs, classifier)
+        return sorted(found, key=lambda job: str(job["metadata"].get("creationTimestamp", "")))
+
+    def pods(self, classifier: str | None) -> list[Json]:
+        """The pods of these Jobs."""
+        return self._read(self.classifiers.core_path("pods"), classifier)
+
+    def last_line(self, pod: str) -> str:
+        """The last line of a pod's log; empty while there is none."""
+        path = self.classifiers.core_path("pods", pod, "log")
+        try:
+            return "".join(self._api.lines(path, {"tailLines": "1"}))
+        except ApiError:
+            return ""
+
+    def gateway_deployment(self, name: str) -> Json:
+        """The Deployment of the gateway of a classifier."""
+        path = f"/apis/apps/v1/namespaces/{self.classifiers.namespace}/deployments/{service_name(name)}"
+        return self._of_gateway(name, path)
+
+    def gateway_service(self, name: str) -> Json:
+        """The Service of the gateway of a classifier."""
+        return self._of_gateway(name, self.classifiers.core_path("services", service_name(name)))
+
+    def check_claim(self, name: str) -> None:
+        """Raise ClientError if there is no such claim: a pod would wait for it without end."""
+        try:
+            self._api.get(self.classifiers.core_path("persistentvolumeclaims", name))
+        except ApiError as error:
+            if error.status != 404:
+                raise self.classifiers.explained(error) from None
+            claims = self._api.get(self.classifiers.core_path("persistentvolumeclaims")).get("items") or ()
+            present = ", ".join(each["metadata"]["name"] for each in claims) or "none"
+            raise ClientError(
+                f"There is no PersistentVolumeClaim {name} in namespace {self.classifiers.namespace} (there: "
+                f"{present}). Correct the name, or create the claim."
+            ) from None
+
+    def _of_gateway(self, name: str, path: str) -> Json:
+        try:
+            return self._api.get(path)
+        except ApiError as error:
+            if error.status == 404:
+                raise ClientError(
+                    f"{name} has no gateway yet. The command `why` says the reason. Retry when it is ready."
+                ) from None
+            raise self.classifiers.explained(error) from None
+
+    def _read(self, path: str, classifier: str | None) -> list[Json]:
+        selector = self.label if classifier is None else f"{self.label}={classifier}"
+        try:
+            return list(self._api.get(path, {"labelSelector": selector}).get("items") or ())
+        except ApiError as error:
+            raise self.classifiers.explained(error) from None

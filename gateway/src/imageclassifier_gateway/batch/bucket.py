@@ -1,0 +1,60 @@
+"""The pictures of a bucket: S3, the stores that are compatible with it, and Google Cloud Storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import obstore
+from obstore.exceptions import BaseError
+
+from ..model_files.refusal import DownloadRefusedError
+from ..model_files.storage.access import Access
+from ..model_files.storage.gcs import gcs_store
+from ..model_files.storage.s3 import s3_store
+from ..model_files.storage.store import StorageUri
+from ..model_files.storage.store_errors import is_temporary, said
+from .errors import BatchRefusedError
+from .pictures import MAX_BYTES, too_large
+
+_SCHEMES = {"s3": s3_store, "gs": gcs_store}
+_ADVICE = "Correct the URI, the endpoint, the region, the certificates or the credentials of the bucket."
+
+
+class BucketFolder:
+    """The objects whose keys start with a URI, such as `s3://photographs/2026`."""
+
+    def __init__(self, uri: str, access: Access) -> None:
+        self._text = uri
+        try:
+            self._uri = StorageUri.parse(uri)
+            self._store, _ = _SCHEMES[self._uri.scheme](self._uri, access)
+        except (ValueError, KeyError):
+            raise BatchRefusedError(
+                f"{uri} is no URI of a bucket. Use s3://BUCKET/FOLDER or gs://BUCKET/FOLDER."
+            ) from None
+        except (DownloadRefusedError, BaseError) as error:
+            raise BatchRefusedError(f"{uri} cannot be opened: {said(str(error))}. {_ADVICE}") from None
+
+    def __str__(self) -> str:
+        return self._text
+
+    def names(self) -> Iterator[str]:
+        """The keys without the start, in their order in the bucket."""
+        start = f"{self._uri.path}/" if self._uri.path else ""
+        try:
+            for objects in obstore.list(self._store, self._uri.path or None, chunk_size=1000):
+                yield from (each["path"].removeprefix(start) for each in objects if each["size"])
+        except (BaseError, OSError) as error:
+            raise BatchRefusedError(f"{self._text} cannot be listed: {said(str(error))}. {_ADVICE}") from None
+
+    def read(self, name: str) -> bytes:
+        """The content of an object."""
+        try:
+            found = obstore.get(self._store, "/".join(filter(None, (self._uri.path, name))))
+            if found.meta["size"] > MAX_BYTES:
+                raise ValueError(too_large())
+            return bytes(found.bytes())
+        except (BaseError, OSError) as error:
+            if is_temporary(str(error)):
+                raise ConnectionError(said(str(error))) from None
+            raise ValueError(f"The object cannot be read: {said(str(error))}.") from None
