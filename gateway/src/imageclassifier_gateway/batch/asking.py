@@ -169,8 +169,8 @@ class Asker:
     def _refuse_certificate(self, error: Exception) -> None:
         if isinstance(error, ssl.SSLCertVerificationError):
             raise BatchRefusedError(
-                f"The certificate of {self._gateway.url} cannot be verified: {error.verify_message.rstrip('.')}"
-                ". Name the file of its authority with --gateway-ca."
+                f"The certificate of {self._gateway.url} cannot be verified: "
+                f"{error.verify_message.rstrip('.')}. Name the file of its authority with --gateway-ca."
             ) from None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -95,6 +96,11 @@ class Server(Protocol):
 
     def refuse(self, problem: Problem, head: RequestHead, first_byte_at: float, keep: bool) -> bytes:
         """The bytes of the response that reports the problem."""
+
+    def refuse_later(
+        self, connection: Connection, problem: Problem, head: RequestHead, first_byte_at: float
+    ) -> None:
+        """Report the problem after a pause, with `Connection.send`."""
 
     def added(self, connection: Connection) -> None:
         """Record a new connection."""
@@ -246,9 +252,10 @@ class Connection(asyncio.BufferedProtocol):
             parser.start_body(self._server.max_body_bytes, self)
             try:
                 self._key_name = self._server.check_key(parser.head)
-            except Problem:
+            except Problem as problem:
                 self._skip_body(data)
-                raise
+                self._refuse_key(problem)
+                return
         if data and not parser.complete:
             data = parser.feed_body(data)
         if parser.complete:
@@ -267,9 +274,20 @@ class Connection(asyncio.BufferedProtocol):
     def _skip_body(self, data: memoryview) -> None:
         """Skip a body that arrived together with its head, so that the connection can be kept."""
         assert self._parser is not None
-        if data and not self._parser.complete:
-            data = self._parser.feed_body(data)
-        self._ahead = bytes(data) if self._parser.complete else b""
+        assert self._ticket is not None
+        with suppress(Problem):  # an invalid body must not make a refusal quicker
+            if data and not self._parser.complete:
+                data = self._parser.feed_body(data)
+            if self._parser.complete:
+                self._ticket.hold(len(data))
+                self._ahead = bytes(data)
+
+    def _refuse_key(self, problem: Problem) -> None:
+        """Let the client wait for its refusal. Otherwise clients without a key could take a whole core."""
+        assert self._parser is not None
+        self._pause_reading()
+        self._enter(State.WORKING, None)
+        self._server.refuse_later(self, problem, self._parser.head, self._first_byte_at)
 
     def receive(self, count_bytes: int) -> None:
         """Reserve memory for bytes of the body (the budget of RequestParser). Raises Problem."""

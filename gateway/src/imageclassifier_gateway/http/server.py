@@ -37,9 +37,9 @@ _BACKLOG = 1024
 #: silent connection costs the gateway nothing.
 _SILENT_SECONDS = 5
 _SWEEP_SECONDS = 0.25
-#: How long a refusal of `check`, or of a body of at least _LARGE_BYTES, waits before it is sent. Many clients
-#: send the next request as soon as they have a response. Refused at once, 64 of them with URLs took more than
-#: half of a core, and four with damaged files of 1 MB all of it.
+#: How long a refusal of an API key, of `check`, or of a body of at least _LARGE_BYTES, waits before it is
+#: sent. Many clients send the next request as soon as they have a response. Refused at once, 64 of them with
+#: URLs took more than half of a core, and four with damaged files of 1 MB all of it.
 _REFUSAL_SECONDS = 0.2
 _LARGE_BYTES = 64 * 1024
 #: The response to `OPTIONS *`, HTTP's own ping: it shows that this port answers, and costs no thread.
@@ -148,6 +148,17 @@ class HttpServer:
         gateway = self._gateway
         return refusal(problem, head, first_byte_at, gateway.stats, gateway.settings.cors_allowed_origins)
 
+    def refuse_later(
+        self, connection: Connection, problem: Problem, head: RequestHead, first_byte_at: float
+    ) -> None:
+        """Report the problem after a pause."""
+        self._loop.call_later(_REFUSAL_SECONDS, self._refuse_now, connection, problem, head, first_byte_at)
+
+    def _refuse_now(
+        self, connection: Connection, problem: Problem, head: RequestHead, first_byte_at: float
+    ) -> None:
+        self._send(connection, head, self._refusal(problem, head, first_byte_at), connection.may_be_kept)
+
     def answer(self, connection: Connection, request: Request) -> None:
         """Take a place and give the request to a thread. Raises Problem if there is no place."""
         if _is_ping(request.head):
@@ -199,8 +210,7 @@ class HttpServer:
 
     def _send_refusal(self, connection: Connection, request: Request, problem: Problem) -> None:
         request.ticket.close()
-        response = self._refusal(problem, request.head, request.first_byte_at)
-        self._send(connection, request.head, response, connection.may_be_kept)
+        self._refuse_now(connection, problem, request.head, request.first_byte_at)
 
     def _send(self, connection: Connection, head: RequestHead, response: Response, keep: bool) -> None:
         """Send a response. `keep`: whether the connection could be kept before the response had to wait."""
