@@ -95,20 +95,17 @@ def test_a_batch_is_a_job_that_runs_the_image_of_the_gateway(
 @pytest.mark.apiserver
 def test_the_last_line_of_a_batch_that_has_ended_is_shown(apiserver: Any, client: Client, pizza: str) -> None:
     client("batch", "pizza", *WHERE, "--job", "first", "-n", pizza)
-    jobs = f"/apis/batch/v1/namespaces/{pizza}/jobs"
-    body = apiserver.request("GET", f"{jobs}/first")
-    template = body["spec"]["template"]
-    labels = {**template["metadata"]["labels"], "batch.kubernetes.io/job-name": "first"}
     pods = f"/api/v1/namespaces/{pizza}/pods"
-    # The pod as the kubelet leaves it. There is none here, nor a controller that creates the pod.
-    spec = {**template["spec"], "nodeSelector": {}}
-    created = {"metadata": {"name": "first-x", "labels": labels}, "spec": spec}
-    apiserver.request("POST", pods, created)
+    created = f"{pods}?labelSelector=batch.kubernetes.io/job-name=first"
+    apiserver.wait_for(lambda: apiserver.request("GET", created)["items"], "the pod of the Job")
+    [pod] = apiserver.request("GET", created)["items"]
+    name = pod["metadata"]["name"]
+    # As the kubelet leaves it. There is none here.
     last = "Done: 5 of 5 pictures. This run: 5 pizza, by version 1."
     ended = {"exitCode": 0, "message": last}
     status = {"containerStatuses": [{"name": "batch", "state": {"terminated": ended}, "ready": False,
                                      "restartCount": 0, "image": "", "imageID": ""}]}  # fmt: skip
-    apiserver.request("PATCH", f"{pods}/first-x/status", {"status": status}, MERGE)
+    apiserver.request("PATCH", f"{pods}/{name}/status", {"status": status}, MERGE)
     [document] = json.loads(client("batches", "-n", pizza, "-o", "json").out)
     assert document["progress"] == last
     assert document["results"] == "photographs/results/2026.jsonl"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import BaseError
@@ -12,11 +13,17 @@ from ..model_files.storage.access import Access
 from ..model_files.storage.gcs import gcs_store
 from ..model_files.storage.s3 import s3_store
 from ..model_files.storage.store import StorageUri
-from ..model_files.storage.store_errors import is_temporary, said
+from ..model_files.storage.store_errors import Origin, is_temporary, said
 from .errors import BatchRefusedError
 from .pictures import MAX_BYTES, too_large
 
-_SCHEMES = {"s3": s3_store, "gs": gcs_store}
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+_SCHEMES: dict[str, Callable[[StorageUri, Access], tuple[ObjectStore, Origin]]] = {
+    "s3": s3_store,
+    "gs": gcs_store,
+}
 _ADVICE = "Correct the URI, the endpoint, the region, the certificates or the credentials of the bucket."
 
 

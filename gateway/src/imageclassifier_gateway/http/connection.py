@@ -370,7 +370,11 @@ class Connection(asyncio.BufferedProtocol):
         self.drop_request()
         self._enter(State.LINGERING, _LINGER_SECONDS)
         self._ahead = b""
-        self._transport.write_eof()
+        try:
+            self._transport.write_eof()
+        except OSError:  # the client has reset the connection
+            self.abort()
+            return
         self._resume_reading()
 
     # Both:
