@@ -61,6 +61,8 @@ class BucketFolder:
             if found.meta["size"] > MAX_BYTES:
                 raise ValueError(too_large())
             return bytes(found.bytes())
+        except FileNotFoundError:
+            raise ValueError("The object has been deleted since the bucket was listed.") from None
         except (BaseError, OSError) as error:
             if is_temporary(str(error)):
                 raise ConnectionError(said(str(error))) from None
