@@ -247,6 +247,6 @@ def test_two_runs_do_not_write_one_file(
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert batch("http://127.0.0.1:9", tmp_path, tmp_path / "results.jsonl") == 2
-    assert "There is no picture in" in capsys.readouterr().out
+    assert "No picture was found in" in capsys.readouterr().out
     assert batch("http://127.0.0.1:9", tmp_path / "none", tmp_path / "results.jsonl") == 2
     assert "cannot be read: No such file or directory" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""How long a batch pauses, so that the users of the gateway do not notice it. Pure, but for its memory."""
+"""How long a batch pauses, so that the users of the gateway do not notice it. It only remembers times."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def listed(pictures: Pictures) -> Listed:
             others += 1
     if not found:
         raise BatchRefusedError(
-            f"There is no picture in {pictures}, and {others:,} other files. Correct the folder, or put "
+            f"No picture was found in {pictures}, and {others:,} other files. Correct the folder, or put "
             "pictures into it."
         )
     return Listed(found, others)

@@ -47,7 +47,7 @@ class Tally:
             self.versions[str(result.version)] += 1
 
     def progress(self, seconds: float) -> str:
-        """The line of the progress after so many seconds. The plugin of kubectl shows it as it is.
+        """The line of the progress after this time. The plugin of kubectl shows it as it is.
 
         >>> Tally(10_000, 1_000, Counter(pizza=1_990), Counter({"1": 1_990}), 10).progress(100)
         '3,000 of 10,000 pictures (30 %), 10 without a prediction, 20.0 pictures/s, about 6 min left'
@@ -94,7 +94,7 @@ class Run:
         self._stop.set()
 
     def classify(self, names: Sequence[str], results: ResultsFile, tally: Tally, concurrency: int) -> None:
-        """Classify these pictures, with so many requests at once.
+        """Classify these pictures, with `concurrency` requests at once.
 
         Raises BatchRefusedError, or BatchInterruptedError when the run had to end before the pictures did.
         """
