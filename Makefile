@@ -11,7 +11,7 @@ IMAGE_REGISTRY = imageclassifier
 .NOTPARALLEL:
 .PHONY: demo test help down clean venv kubernetes install-checkers cluster cluster-with-workers images models
 .PHONY: install-yaml reference lint format types layers docs unit cluster-test workers-test bench bench-rollouts bench-judgement
-.PHONY: attack train-demo bench-end-to-end bench-scale bench-verdicts
+.PHONY: attack train-demo bench-end-to-end bench-model bench-scale bench-verdicts
 
 ##@ The main commands
 demo: ## Bring everything up on this machine and show it
@@ -83,8 +83,10 @@ bench: models ## Measure the gateway and the model server, each against a refere
 	@$(BIN)/python tests/bench/gateway/run.py
 	@$(BIN)/python tests/bench/gateway/fuzz.py --requests 100000
 	@$(BIN)/python tests/bench/model_server_throughput.py models/pizza-model
-bench-end-to-end: venv ## Measure the pizza model behind the whole path, beside a tutorial's stack (ARGUMENTS="--runs 3 --write")
+bench-end-to-end: venv ## Measure the pizza model behind the whole path, beside what people would install instead (ARGUMENTS="--runs 3 --write")
 	@$(BIN)/python tests/bench/end_to_end/run.py $(ARGUMENTS)
+bench-model: venv ## Measure the exported pizza model by itself: runtimes, precisions, cores, batches (DATA=photographs ARGUMENTS=--write)
+	@$(BIN)/python tests/bench/model_variants/run.py $(DATA) $(ARGUMENTS)
 attack: venv ## Attack the gateway in a container while a well-behaved client uses it (ARGUMENTS="--only silent --write")
 	@$(BIN)/python tests/bench/attack/run.py $(ARGUMENTS)
 bench-rollouts: venv cluster ## Measure all kinds of rollouts on Kind under load (ARGUMENTS="--rows bump --write")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from laptop import places
 
+_UV = Path(sys.executable).with_name("uv")
+
 
 def why_not(*packages: str) -> str | None:
     """Why an environment with these packages cannot be made; None if it is there."""
@@ -16,11 +18,11 @@ def why_not(*packages: str) -> str | None:
     if (folder / "complete").exists():
         return None
     print(f"Installing {', '.join(packages)} into {folder}.", file=sys.stderr, flush=True)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-    install = [str(python(*packages)), "-m", "pip", "install", "--quiet", *packages]
+    subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", folder], check=True)
+    install = [str(_UV), "pip", "install", "--quiet", "--python", str(python(*packages)), *packages]
     done = subprocess.run(install, capture_output=True, text=True, check=False)
     if done.returncode:
-        return f"pip cannot install it: {(done.stderr.strip().splitlines() or ['no reason given'])[-1][:200]}"
+        return f"uv cannot install it: {(done.stderr.strip().splitlines() or ['no reason given'])[-1][:200]}"
     # Behind its own packages, so that those that it pins come first.
     [site_packages] = (folder / "lib").glob("python*/site-packages")
     (site_packages / "this-project.pth").write_text(sysconfig.get_path("purelib") + "\n")
@@ -31,6 +33,14 @@ def why_not(*packages: str) -> str | None:
 def python(*packages: str) -> Path:
     """The interpreter of the environment with these packages."""
     return _folder(packages) / "bin" / "python"
+
+
+def version(package: str) -> str:
+    """The version of a package in the environment that has only it."""
+    code = f"from importlib.metadata import version; print(version({package!r}))"
+    return subprocess.run(
+        [python(package), "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def _folder(packages: tuple[str, ...]) -> Path:

@@ -1,4 +1,4 @@
-"""The stacks that are compared: this product, a tutorial's, and Keras without any server."""
+"""The stacks that are compared: this product, a tutorial's, other servers, and Keras without any server."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import environments
 import grpc
+from other_servers import OTHER_SERVERS
 from servers import HERE as GATEWAY_BENCH
 from servers import free_port, start_gateways, started, wait_for
+from stack import Bench, Running, Stack
 
 from imageclassifier_operator.api import ModelVersion
 from imageclassifier_operator.api.model_source import ImageSource
@@ -26,7 +26,7 @@ from imageclassifier_operator.render.model_server_config import (
     config_files,
     server_flags,
 )
-from laptop import models
+from laptop import models, places
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
@@ -38,39 +38,6 @@ WORKERS = 3
 #: The names that the reference of the other benchmark expects.
 KERAS_MODEL = "bench-model"
 TIMEOUT_SECONDS = 30
-BENTOML = "bentoml"
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What the stacks share: a folder for their files, and the models."""
-
-    folder: Path
-    pizza: Path
-    keras: Path
-
-
-@dataclass(frozen=True)
-class Running:
-    """A stack that answers on its ports, and the processes that it consists of."""
-
-    ports: list[int] = field(default_factory=list)
-    pids: list[int] = field(default_factory=list)
-    program: tuple[Path, ...] = (GATEWAY_BENCH / "load.py",)
-
-    def load_command(self, seconds: float, connections: int, path: Path) -> list[str]:
-        """The command that measures: the load generator, or the loop itself."""
-        arguments = [seconds, connections, path, ",".join(map(str, self.ports))]
-        return [sys.executable, *map(str, self.program), *map(str, arguments)]
-
-
-@dataclass(frozen=True)
-class Stack:
-    """A way to serve the model."""
-
-    name: str
-    start: Callable[[Bench], AbstractContextManager[Running]]
-    why_not: Callable[[], str | None] = lambda: None
 
 
 def pizza_base_path() -> Path:
@@ -78,12 +45,16 @@ def pizza_base_path() -> Path:
     return models.ensure((1,)) / models.MODEL
 
 
-def make_keras_models(folder: Path) -> Path:
-    """Export the same network as a tutorial does: a .keras file, and a SavedModel with float32 pixels."""
-    out = folder / "keras"
-    training = REPOSITORY / "examples" / "pizza" / "v1"
-    command = [sys.executable, str(HERE / "export_as_tutorials.py"), str(training), str(out)]
-    subprocess.run(command, check=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+def make_keras_models() -> Path:
+    """The same network as a tutorial exports it: a .keras file, and a SavedModel with float32 pixels."""
+    training, script = REPOSITORY / "examples" / "pizza" / "v1", HERE / "export_as_tutorials.py"
+    out = places.cached("bench-keras-models", places.digest([], [script, *training.iterdir()]))
+    if not out.exists():
+        made = out.with_name(f"{out.name}.part")
+        command = [sys.executable, str(script), str(training), str(made)]
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+        places.replace_directory(made, out)
     return out
 
 
@@ -140,27 +111,6 @@ def _tutorial(app: str) -> Callable[[Bench], AbstractContextManager[Running]]:
     return start
 
 
-@contextmanager
-def _bentoml(bench: Bench) -> Iterator[Running]:
-    """BentoML with the model in its own process. It has all cores."""
-    port = free_port()
-    environment = {
-        **os.environ,
-        "KERAS_MODEL": str(bench.keras / "model.keras"),
-        "BENTOML_DO_NOT_TRACK": "true",
-        "BENTOML_HOME": str(bench.folder / "bentoml"),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    command = [
-        environments.python(BENTOML), "-m", "bentoml", "serve", "bento_service:Pizza", "--working-dir", HERE,
-        "--host", "127.0.0.1", "--port", port,
-    ]  # fmt: skip
-    with ExitStack() as stack:
-        server = started(command, bench.folder / "bentoml.log", stack, environment)
-        wait_for(port, "/readyz")
-        yield Running([port], [server.pid])
-
-
 def _start_model_server(bench: Bench, flags: list[str], stack: ExitStack) -> tuple[int, int]:
     """Start the model server; returns its port and its process id."""
     port = free_port()
@@ -182,15 +132,18 @@ def _loop(bench: Bench) -> Iterator[Running]:
     yield Running(program=(HERE / "keras_loop.py", bench.keras / "model.keras"))
 
 
-LOOP = Stack("keras predict in a loop, no server", _loop)
+PRODUCT = Stack("this gateway", _product, takes_urls=True)
+LOOP = Stack("keras predict in a loop, no server", _loop, connections=(1,))
 STACKS = (
-    Stack("this gateway", _product),
-    Stack("with batching in the model server", partial(_product, batching=Batching())),
+    PRODUCT,
+    Stack("with batching in the model server", partial(_product, batching=Batching()), small_only=True),
     Stack(
-        "with a cache, for a known picture", partial(_product, settings={"GATEWAY_CACHE_BYTES": "10000000"})
+        "with a cache, for a known picture",
+        partial(_product, settings={"GATEWAY_CACHE_BYTES": "10000000"}),
+        small_only=True,
     ),
-    Stack("tutorial, REST with JSON", _tutorial("tutorial_rest")),
-    Stack("tutorial, gRPC with float32", _tutorial("reference_gateway")),
-    Stack(BENTOML, _bentoml, partial(environments.why_not, BENTOML)),
+    Stack("tutorial, REST with JSON", _tutorial("tutorial_rest"), takes_urls=True),
+    Stack("tutorial, gRPC with float32", _tutorial("reference_gateway"), takes_urls=True),
+    *OTHER_SERVERS,
     LOOP,
 )

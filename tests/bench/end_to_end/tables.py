@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-PAGE = Path(__file__).parents[3] / "docs" / "performance.md"
+_REPOSITORY = Path(__file__).parents[3]
+PAGE = _REPOSITORY / "docs" / "performance.md"
+README = _REPOSITORY / "README.md"
+#: The beginning of the line in the README that has the figures of `HEADLINE_ROW`.
+_HEADLINE = "| pictures of 512 pixels a second for each core, with the model |"
+_HEADLINE_ROW = "512 px JPEG, 8"
 _BEGIN, _END = "<!-- end to end -->", "<!-- end of end to end -->"
 
 
@@ -18,7 +22,7 @@ def tables(figures: dict[str, Any]) -> str:
         f"{machine['cores']} cores of {machine['cpu']}, Python {machine['python']}, {machine['date']}, "
         f"commit {figures['commit']}; {figures['seconds']:g} s for each row"
         f"{f', median of {runs} runs with minimum and maximum' if runs > 1 else ''}; the machine's load was "
-        f"{machine['load_before']:.1f} before and {os.getloadavg()[0]:.1f} after.",
+        f"{machine['load_before']:.1f} before and {figures['load_after']:.1f} after.",
     ]
     workloads = dict.fromkeys(row.rpartition(", ")[0] for rows in figures["stacks"].values() for row in rows)
     for workload in workloads:
@@ -34,7 +38,10 @@ def tables(figures: dict[str, Any]) -> str:
             for row, results in rows.items()
             if row.rpartition(", ")[0] == workload
         ]
-    return "\n".join(lines)
+    names = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
+    lines += [""] + [f"Versions: {names}."] * bool(names)
+    lines += [f"{name} was not measured. {reason}" for name, reason in figures["not_measured"].items()]
+    return "\n".join(lines).strip()
 
 
 def _row(name: str, row: str, results: list[dict[str, float]], stacks: dict[str, Any]) -> str:
@@ -72,3 +79,26 @@ def renewed(page: str, text: str) -> str:
     if not found:
         raise SystemExit(f"{PAGE} lacks the line '{_BEGIN}'. Add it where the tables belong.")
     return f"{before}{_BEGIN}\n{text}\n{_END}{rest.partition(_END)[2]}"
+
+
+def headline(figures: dict[str, Any]) -> str | None:
+    """The line of the README: this gateway and the tutorial's stack. None unless both were measured."""
+    stacks = figures["stacks"]
+    names = ("this gateway", "tutorial, gRPC with float32")
+    if any(_HEADLINE_ROW not in stacks.get(name, {}) for name in names):
+        return None
+    ours, theirs = (median(1000 / each["cpu_ms"] for each in stacks[name][_HEADLINE_ROW]) for name in names)
+    return (
+        f"{_HEADLINE} {ours:.0f} | {theirs:.0f} (Flask, gunicorn and TensorFlow, the same model server) "
+        "| [performance](docs/performance.md) |"
+    )
+
+
+def renewed_readme(readme: str, line: str) -> str:
+    """The README with another headline figure."""
+    lines = readme.splitlines(keepends=True)
+    places = [at for at, text in enumerate(lines) if text.startswith(_HEADLINE)]
+    if not places:
+        raise SystemExit(f"{README} lacks the line that begins with '{_HEADLINE}'. Add it to its table.")
+    lines[places[0]] = line + "\n"
+    return "".join(lines)

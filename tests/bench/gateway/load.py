@@ -1,6 +1,6 @@
 """A cheap load generator: sends prepared bytes over kept-alive connections, one thread each.
 
-python load.py SECONDS CONNECTIONS PICTURE-OR-JSON-FILE PORT[,PORT...]      prints figures as JSON
+python load.py SECONDS CONNECTIONS PICTURE-OR-JSON-FILE PORT[,PORT...] [PATH]      prints figures as JSON
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ def exchange(connection: socket.socket, request: bytes) -> tuple[int, bool]:
 def main() -> None:
     seconds, connections, path = float(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
     ports = [int(port) for port in sys.argv[4].split(",")]
+    target = (sys.argv[5:] or ["/predict"])[0]
     body = path.read_bytes()
     media_type = "application/json" if path.suffix == ".json" else "image/jpeg"
     request = (
-        "POST /predict HTTP/1.1\r\nHost: bench\r\n"
+        f"POST {target} HTTP/1.1\r\nHost: bench\r\n"
         f"Content-Type: {media_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode() + body
     latencies: list[float] = []

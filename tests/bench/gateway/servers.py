@@ -24,6 +24,10 @@ sys.path[:0] = [str(REPOSITORY / "kind"), str(REPOSITORY / "tests" / "support")]
 from gateway_image import GATEWAY_ENVIRONMENT  # noqa: E402
 
 
+class DidNotStartError(SystemExit):
+    """A server does not answer."""
+
+
 @dataclass(frozen=True)
 class Running:
     """A gateway under test: its ports and its processes."""
@@ -150,7 +154,7 @@ def wait_for(port: int, path: str, seconds: float = 600) -> None:
         finally:
             connection.close()
         time.sleep(0.01)
-    raise SystemExit(f"Port {port} does not answer.")
+    raise DidNotStartError(f"{path} on port {port} does not answer after {seconds:g} s.")
 
 
 def free_port() -> int:
