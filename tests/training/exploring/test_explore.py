@@ -162,3 +162,14 @@ def test_measurements_distinguish_bright_sharp_colourful_and_wide_images(data_di
     assert found.colour[0] == found.sharpness[0] == 0
     assert found.sharpness[2] > 5 * found.sharpness[1] > 0
     assert found.colour[1] > 20
+
+
+def test_a_training_after_the_exploration_finds_the_features(
+    data_dir: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache = tmp_path / "own-cache"
+    assert explore(run, data_dir, cache, "--folds", "0") == 0
+    assert "Compute features" in capsys.readouterr().err
+    options = ("--backbone", "efficientnet_lite0@64", "--cache", cache, "--views", "1", "--folds", "2")
+    assert run("train", data_dir, "--out", tmp_path / "run", *options) == 0
+    assert "Compute features" not in capsys.readouterr().err

@@ -131,6 +131,7 @@ def add_cache(group: Any) -> None:
         "--cache",
         type=Path,
         default=default_cache(),
+        metavar="DIR",
         help="folder for cached features (default: %(default)s)",
     )
 

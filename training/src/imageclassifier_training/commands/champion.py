@@ -49,6 +49,7 @@ def add_parser(subparsers: Any) -> None:
     command.add_argument(
         "--out",
         type=Path,
+        metavar="DIR",
         help="folder to which the champion is copied (default: champion in the first RUNS)",
     )
     nested = command.add_argument_group("full nested cross-validation")

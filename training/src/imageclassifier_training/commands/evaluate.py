@@ -1,4 +1,4 @@
-"""`imageclassifier-training evaluate`: measures an exported model on a folder of images."""
+"""`imageclassifier-training evaluate`: measures an exported model on labelled images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EXAMPLES = """\
 def add_parser(subparsers: Any) -> None:
     """Declare the command and its arguments."""
     command = arguments.declare(
-        subparsers, "evaluate", run, "measure an exported model on a folder of images", _EXAMPLES
+        subparsers, "evaluate", run, "measure an exported model on labelled images", _EXAMPLES
     )
     command.add_argument("model", type=Path, metavar="MODEL", help=arguments.MODEL_HELP)
     command.add_argument("data_dir", type=Path, metavar="DATA", help=arguments.DATA_DIR_HELP)

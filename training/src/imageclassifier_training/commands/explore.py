@@ -11,7 +11,7 @@ from rich.table import Table
 
 from ..files import shown, write_atomically
 from ..networks import weights_folder
-from ..networks.architecture import Architecture, Branch
+from ..networks.architecture import Architecture
 from ..progress import ProgressDisplay
 from . import _arguments as arguments
 from . import _data as data_options
@@ -60,7 +60,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Explore a data set, write the reports that were asked for, and print a summary."""
-    architecture = Architecture((Branch.parse(options.backbone),))
+    architecture = Architecture.parse(options.backbone)
     weights = weights_folder.files_for(options.weights, architecture)
     from ..exploring import explore, report
     from ..fitting.options import Options, Workspace

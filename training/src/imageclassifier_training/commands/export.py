@@ -50,6 +50,7 @@ def add_parser(subparsers: Any) -> None:
         "--out",
         type=Path,
         default=Path("models"),
+        metavar="DIR",
         help="folder in which NAME/VERSION is written (default: models)",
     )
     command.add_argument("--replace", action="store_true", help="replace the version if it exists")
@@ -66,7 +67,7 @@ def add_parser(subparsers: Any) -> None:
     others.add_argument(
         "--pictures",
         type=Path,
-        metavar="FOLDER",
+        metavar="DIR",
         help="folder with the training images, on all levels, for --formats (default: where they were at the "
         "training)",
     )

@@ -27,12 +27,17 @@ def add_parser(subparsers: Any) -> None:
     command = arguments.declare(
         subparsers, "score", run, "classify many images without labels into a CSV file", _EXAMPLES
     )
+    # argparse would print the metavar of several values twice.
+    command.usage = (
+        "%(prog)s [-h] --csv FILE [--html FILE] MODEL IMAGES ...\n"
+        "       %(prog)s [-h] --csv FILE [--html FILE] --gateway URL IMAGES ..."
+    )
     command.add_argument(
         "sources",
         nargs="+",
-        metavar="[MODEL] IMAGES",
-        help="folder of a model or of its version (not with --gateway), then any number of image files, "
-        "folders of images (all levels) and URLs",
+        metavar="MODEL IMAGES",
+        help="folder of a model or of its version (leave it out with --gateway), then any number of image "
+        "files, folders of images (all levels) and URLs",
     )
     command.add_argument(
         "--csv",

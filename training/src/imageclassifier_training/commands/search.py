@@ -53,7 +53,11 @@ def add_parser(subparsers: Any) -> None:
         help="minutes for the trials of this call; at least one trial is finished (required)",
     )
     command.add_argument(
-        "--out", type=Path, required=True, help="folder for the trials, their journal and logs (required)"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for the trials, their journal and logs (required)",
     )
     arguments.add_cache(command)
     command.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")

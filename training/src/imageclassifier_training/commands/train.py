@@ -38,7 +38,11 @@ def add_parser(subparsers: Any) -> None:
     command = arguments.declare(subparsers, "train", run, "train a classifier on labelled images", _EXAMPLES)
     command.add_argument("data_dir", type=Path, metavar="DATA", help=arguments.DATA_DIR_HELP)
     command.add_argument(
-        "--out", type=Path, required=True, help="folder for the learned weights and training.json (required)"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for the learned weights and training.json (required)",
     )
     arguments.add_cache(command)
     command.add_argument(
