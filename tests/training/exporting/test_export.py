@@ -30,7 +30,7 @@ from imageclassifier_training.exporting import export, golden, saved_model
 from imageclassifier_training.networks import learned
 
 Run = Callable[..., int]
-PIZZA = Path(__file__).parents[3] / "examples" / "pizza" / "v1"
+OLDER_TRAINING = Path(__file__).parents[1] / "older_training"
 
 
 def test_each_input_and_output_has_a_batch_dimension(exported: Path) -> None:
@@ -75,8 +75,8 @@ def test_the_contract_says_how_training_prepared_the_images(exported: Path, trai
 
 
 def test_a_training_of_an_earlier_release_is_exported_with_the_preprocessing_of_that_release() -> None:
-    architecture = learned.load(PIZZA).architecture
-    assert architecture.input == ModelInput(height=224, width=224)
+    architecture = learned.load(OLDER_TRAINING).architecture
+    assert architecture.input == ModelInput(height=300, width=300)
     assert "decode" not in architecture.to_dict()
 
 

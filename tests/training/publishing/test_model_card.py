@@ -20,7 +20,8 @@ from imageclassifier_training.publishing import figures, model_card
 from imageclassifier_training.publishing.model_card import Made, Origin
 
 Run = Callable[..., int]
-PIZZA = Path(__file__).parents[3] / "examples" / "pizza"
+#: What a release before calibration and out-of-fold predictions wrote.
+OLDER_TRAINING = Path(__file__).parents[1] / "older_training"
 ORIGIN = Origin("pizza-model", 4, "imageclassifier-training export runs/x --name pizza-model --version 4")
 EXPORTED = Exported(Path("models/pizza-model/4"), 16_600_000, 0.5, 24.0, 1e-7)
 
@@ -103,7 +104,7 @@ def test_the_command_has_each_option(options: dict[str, object], words: str, tra
 
 
 def test_an_older_training_has_a_card_that_says_what_is_unknown() -> None:
-    card = card_of(learned.load(PIZZA / "v2"), PIZZA / "v2")
+    card = card_of(learned.load(OLDER_TRAINING), OLDER_TRAINING)
     assert "| cross-validation, 2 x 5 folds | 1574 | 97.05 % (96.1 to 97.8) |" in card
     assert "Precision, recall and F1 of each class are unknown" in card
     assert "did not calibrate" in section(card, "Threshold and calibration")
