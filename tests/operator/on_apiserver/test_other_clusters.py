@@ -6,7 +6,21 @@ from typing import Any
 
 import pytest
 
-from admission_webhook import CPU, MIRROR, rewriting_webhook
+from admission_webhook import (
+    ANNOTATION,
+    CPU,
+    DEPLOYMENTS,
+    JOBS,
+    LABEL,
+    MIRROR,
+    PODS,
+    SIDECAR,
+    TOLERATION,
+    VARIABLE,
+    decorated,
+    mirrored,
+    rewriting_webhook,
+)
 from operator_process import Bench, writes_of_operator
 
 pytestmark = pytest.mark.apiserver
@@ -14,7 +28,14 @@ pytestmark = pytest.mark.apiserver
 
 @pytest.fixture
 def rewritten(bench: Bench, tmp_path: Path) -> Iterator[Bench]:
-    with rewriting_webhook(bench.apiserver, bench.namespace, tmp_path):
+    with rewriting_webhook(bench.apiserver, bench.namespace, tmp_path, mirrored, DEPLOYMENTS):
+        yield bench
+
+
+@pytest.fixture
+def policed(bench: Bench, tmp_path: Path) -> Iterator[Bench]:
+    objects = (DEPLOYMENTS, JOBS, PODS)
+    with rewriting_webhook(bench.apiserver, bench.namespace, tmp_path, decorated, *objects):
         yield bench
 
 
@@ -54,6 +75,48 @@ def test_deployments_that_admission_rewrites_become_ready_and_are_left_alone(rew
         lambda: containers(bench, "pizza-gateway")[0]["image"] == f"{MIRROR}gateway:test", "the repair"
     )
     bench.wait_ready(1)
+    assert writes_at_rest(bench) == []
+
+
+def assert_decorated(metadata: dict[str, Any], pod: dict[str, Any]) -> None:
+    """The pod, or the template of pods, has all that the policy engine adds."""
+    assert metadata["labels"][LABEL] == metadata["annotations"][ANNOTATION] == "yes"
+    assert TOLERATION in pod["tolerations"]
+    assert pod["initContainers"][-1]["name"] == f"{SIDECAR}-init"
+    *ours, sidecar = pod["containers"]
+    assert sidecar["name"] == SIDECAR
+    assert all(VARIABLE in container["env"] for container in ours)
+
+
+def assert_all_decorated(bench: Bench) -> None:
+    deployments = bench.deployments()
+    assert set(deployments) >= {"pizza-gateway"}
+    for deployment in deployments.values():
+        assert deployment["metadata"]["labels"][LABEL] == "yes"
+        template = deployment["spec"]["template"]
+        assert_decorated(template["metadata"], template["spec"])
+    pods = bench.get(f"/api/v1/namespaces/{bench.namespace}/pods")["items"]
+    assert len(pods) >= len(deployments)
+    for pod in pods:
+        assert_decorated(pod["metadata"], pod["spec"])
+
+
+def test_what_a_policy_engine_adds_to_deployments_jobs_and_pods_stays_and_causes_no_write(
+    policed: Bench,
+) -> None:
+    bench = policed
+    bench.create(1, rollout={"keepPreviousSeconds": 0}, gateway={"timeoutSeconds": 1})
+    bench.verify(1)
+    bench.wait_ready(1)
+    assert_all_decorated(bench)
+    assert writes_at_rest(bench) == []
+    # A rollout works as it does without the policies.
+    bench.patch({"spec": {"model": {"version": 2}, "gateway": {"replicas": 3}}})
+    bench.verify(2)
+    bench.wait_ready(2)
+    bench.wait(lambda: set(bench.deployments()) == {"pizza-gateway", "pizza-serving-v2"}, "version 1 to go")
+    assert bench.deployments()["pizza-gateway"]["spec"]["replicas"] == 3
+    assert_all_decorated(bench)
     assert writes_at_rest(bench) == []
 
 
