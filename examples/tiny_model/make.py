@@ -23,10 +23,20 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from imageclassifier_gateway.contract import Contract, Golden, ModelClass, ModelInput
+from imageclassifier_gateway.contract import (
+    MAPS_TENSOR,
+    PROBABILITIES_TENSOR,
+    Contract,
+    Explanation,
+    Golden,
+    ModelClass,
+    ModelInput,
+)
 from imageclassifier_training.exporting import export, golden, saved_model
 
 SIDE = 32
+#: The side of a place in the maps of `explained`.
+PLACE = 8
 #: The mean brightness (0 to 255) above which an image is light, and the width of the transition.
 MIDDLE, WIDTH = 127.5, 24.0
 #: `crash` allocates its memory only for images of at least this brightness: completely white ones.
@@ -41,6 +51,7 @@ VARIANTS = {
     "wrong-signature": "names its input `images`",
     "corrupt": "cannot be loaded: its saved_model.pb is truncated",
     "bad-golden": "has golden images with wrong probabilities",
+    "explained": "also says where in the image a prediction comes from, on a grid of 4 by 4 places",
     "legacy": "takes float32 pixels from -1 to 1, returns one sigmoid, has no contract",
 }
 
@@ -77,6 +88,9 @@ def make(
         return np.asarray(answer(tf.cast(pixels, tf.float32)), dtype=np.float64)
 
     cases = golden.make(contract.input, run)
+    if variant == "explained":
+        contract = replace(contract, explanation=Explanation())
+        return _replaced(folder, lambda staging: saved_model.write(staging, _explained, contract, cases))
     if variant == "bad-golden":
         wrong = tuple(replace(case, probabilities=case.probabilities[::-1]) for case in cases.cases)
         return _replaced(
@@ -99,6 +113,15 @@ def _replaced(folder: Path, write: Callable[[Path], None]) -> Path:
 def _brightness(pixels: Any) -> Any:
     light = tf.sigmoid((tf.reduce_mean(pixels, axis=(1, 2, 3)) - MIDDLE) / WIDTH)
     return tf.stack([1.0 - light, light], axis=1)
+
+
+def _explained(pixels: Any) -> dict[str, Any]:
+    places = tf.nn.avg_pool2d(tf.reduce_mean(pixels, axis=3, keepdims=True), PLACE, PLACE, "VALID")
+    light = (places - MIDDLE) / WIDTH
+    return {
+        PROBABILITIES_TENSOR: _brightness(pixels),
+        MAPS_TENSOR: tf.concat([tf.zeros_like(light), light], axis=3),
+    }
 
 
 def _slow(pixels: Any, steps: int) -> Any:

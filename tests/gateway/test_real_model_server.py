@@ -203,7 +203,7 @@ class TestBothServersBehaveAlike:
         pixels = np.zeros((1, 32, 32, 3), dtype=np.uint8)
         for call in (
             lambda: server.predict(
-                "serving_default", {"pixels": pixels}, "probabilities", timeout_seconds=60
+                "serving_default", {"pixels": pixels}, ["probabilities"], timeout_seconds=60
             ),
             lambda: server.status(timeout_seconds=60),
             lambda: server.signatures(timeout_seconds=60),
@@ -214,8 +214,8 @@ class TestBothServersBehaveAlike:
 
     def test_an_answer_has_a_row_for_each_picture(self, either_server: Callable[[int], ModelServer]) -> None:
         pixels = np.zeros((3, 32, 32, 3), dtype=np.uint8)
-        answer = either_server(1).predict(
-            "serving_default", {"pixels": pixels}, "probabilities", timeout_seconds=60
+        [answer] = either_server(1).predict(
+            "serving_default", {"pixels": pixels}, ["probabilities"], timeout_seconds=60
         )
         assert [dim.size for dim in answer.tensor_shape.dim] == [3, 2]
 

@@ -77,6 +77,12 @@ CAUSES: dict[str, Cause] = {
         "The picture is damaged",
         "Send it again, in case the upload was cut off. If that fails, save the picture again.",
     ),
+    "no-heat-map": Cause(
+        422,
+        "The model has no heat maps",
+        "Send the request without `explain`. Models that imageclassifier-training of this release has "
+        "exported have heat maps.",
+    ),
     "rate-limited": Cause(
         429,
         "Too many requests with this API key",

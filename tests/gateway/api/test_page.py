@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from fake_model import FakeModel
+from fake_model import CONTRACT, FakeModel
 from gateway_process import GatewayProcess
 from gateway_process import request as http_request
 from gateway_testbed import picture, routing
@@ -111,6 +112,40 @@ def test_several_pictures_become_a_grid_in_which_a_bad_one_has_its_own_error(ope
     expect(page.get_by_text("It's a pizza!")).to_have_count(10)
     expect(page.get_by_role("article").nth(10)).to_contain_text("not a picture")
     expect(page.get_by_role("article").nth(11).get_by_role("heading")).to_have_text("Not a pizza.")
+
+
+def half_map(pixels: Any) -> Any:
+    """Maps whose right half speaks for `pizza`, and whose left half speaks against it."""
+    right = np.array([-1.0, 1.0], np.float32)
+    return np.tile(np.stack([-right, right], axis=-1)[None, None], (len(pixels), 4, 1, 1)).reshape(
+        -1, 4, 2, 2
+    )
+
+
+def test_the_switch_shows_where_the_model_looked_and_the_picture_again(
+    open_page: Any, make_gateway: Callable[..., GatewayProcess], make_model: Callable[..., FakeModel]
+) -> None:
+    model = make_model(version=1, contract={**CONTRACT, "explain": {}}, maps=half_map)
+    page = open_page(make_gateway().start_ready(routing(model)))
+    page.locator("#files").set_input_files([file("red", "a.jpg"), file("red", "b.jpg")])
+    card = page.get_by_role("article").first
+    expect(card.get_by_role("img")).to_have_attribute("src", re.compile("^blob:"))
+    page.get_by_label("Show where the model looked").check()
+    expect(page.locator("article img[src^='data:image/png']")).to_have_count(2)
+    expect(page.get_by_text("It's a pizza!")).to_have_count(2)
+    expect(page.get_by_text("speaks for the prediction")).to_be_visible()
+    page.get_by_label("Show where the model looked").uncheck()
+    expect(page.locator("article img[src^='blob:']")).to_have_count(2)
+    expect(page.get_by_text("speaks for the prediction")).to_be_hidden()
+
+
+def test_a_model_without_heat_maps_still_answers_and_the_switch_says_so(open_page: Any) -> None:
+    page = open_page()
+    page.get_by_label("Show where the model looked").check()
+    page.locator("#files").set_input_files([file("red", "a.jpg"), file("blue", "b.jpg")])
+    expect(page.get_by_role("article").get_by_role("heading")).to_have_text(["It's a pizza!", "Not a pizza."])
+    expect(page.get_by_text("This model does not say where it looked.")).to_be_visible()
+    expect(page.get_by_label("Show where the model looked")).to_be_disabled()
 
 
 def noise(name: str) -> Any:

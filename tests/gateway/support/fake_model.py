@@ -38,6 +38,12 @@ def _shape(*sizes: int) -> pb.TensorShapeProto:
     return pb.TensorShapeProto(dim=[pb.TensorShapeProto.Dim(size=size) for size in sizes])
 
 
+def _floats(values: np.ndarray) -> pb.TensorProto:
+    return pb.TensorProto(
+        dtype=pb.DT_FLOAT, tensor_shape=_shape(*values.shape), float_val=values.ravel().tolist()
+    )
+
+
 @dataclass
 class FakeModel:
     """One version of a model behind TensorFlow Serving's gRPC API. Tests change its attributes while it
@@ -46,6 +52,10 @@ class FakeModel:
     version: int = 1
     contract: dict[str, Any] | None = field(default_factory=lambda: dict(CONTRACT))
     answer: Callable[[np.ndarray], np.ndarray] = redness
+    #: Gives the distance of each picture, for a contract with `familiarity`.
+    distance: Callable[[np.ndarray], np.ndarray] | None = None
+    #: Gives the maps of the signature `explain`, for a contract with `explain`.
+    maps: Callable[[np.ndarray], np.ndarray] | None = None
     fail_with: grpc.StatusCode | None = None
     fail_details: str = "as the test wants it"
     #: Gives the status with which the pixels of a request are refused, or None.
@@ -106,7 +116,8 @@ class FakeModel:
         self._check_version(request.model_spec, context)
         documents = {"contract": self.contract, "golden": self.golden}
         name = request.model_spec.signature_name
-        if name != "serving_default":
+        explains = name == "explain" and self.maps is not None
+        if name != "serving_default" and not explains:
             document = documents.get(name)
             if document is None:
                 context.abort(
@@ -134,17 +145,12 @@ class FakeModel:
             context.abort(refusal, self.fail_details)
         values = np.asarray(self.answer(pixels), dtype=np.float32)
         output = (self.contract or {}).get("output", {}).get("tensor", "probabilities")
-        return pb.PredictResponse(
-            outputs={
-                output: pb.TensorProto(
-                    dtype=pb.DT_FLOAT,
-                    tensor_shape=pb.TensorShapeProto(
-                        dim=[pb.TensorShapeProto.Dim(size=n) for n in values.shape]
-                    ),
-                    float_val=values.ravel().tolist(),
-                )
-            }
-        )
+        outputs = {output: _floats(values)}
+        if self.distance is not None:
+            outputs["distance"] = _floats(np.asarray(self.distance(pixels), dtype=np.float32))
+        if explains and self.maps is not None:
+            outputs["maps"] = _floats(np.asarray(self.maps(pixels), dtype=np.float32))
+        return pb.PredictResponse(outputs=outputs)
 
     def _status(
         self, request: pb.GetModelStatusRequest, context: grpc.ServicerContext

@@ -107,6 +107,27 @@ def test_an_unsure_prediction_of_the_right_class_does_not_pass(make_model: MakeM
     assert {each["label"] for each in verdict["cases"]} == {"(unsure)"}
 
 
+def test_an_acceptance_picture_unlike_the_training_pictures_does_not_pass(make_model: MakeModel) -> None:
+    familiarity = {"quantiles": [[0.5, 1.0], [1.0, 2.0]], "unfamiliar": {"beyond": 1.0}}
+    contract = {**CONTRACT, "familiarity": familiarity}
+    far = make_model(version=2, contract=contract, distance=lambda pixels: [2.5] * len(pixels))
+    cases = [case("one", "#c04010", "pizza")]
+    verdict = run(plan(far, cases=cases))
+    assert verdict["reason"] == "AcceptanceFailed"
+    assert {each["label"] for each in verdict["cases"]} == {"(unlike the training pictures)"}
+    document = plan(far, cases=cases)
+    document["candidate"]["unfamiliar"] = {"ignored": True}
+    assert run(document)["passed"]
+
+
+def test_a_rule_for_unfamiliar_pictures_needs_a_model_that_knows_them(make_model: MakeModel) -> None:
+    document = plan(make_model(version=2))
+    document["candidate"]["unfamiliar"] = {"beyond": 0.99}
+    verdict = run(document)
+    assert verdict["reason"] == "ContractInvalid"
+    assert "spec.unfamiliar needs a model" in verdict["message"]
+
+
 @pytest.mark.parametrize(("least", "passes"), [(51, False), (50, True), (0, True)])
 def test_only_the_wanted_share_of_pictures_must_pass(make_model: MakeModel, least: int, passes: bool) -> None:
     cases = [case("right", "red", "pizza"), case("wrong", "red", "not_pizza")]

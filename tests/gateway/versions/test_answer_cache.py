@@ -126,10 +126,21 @@ def test_another_threshold_applies_to_known_pictures_at_once(make: Make, make_mo
     eventually(lambda: label() == "not_pizza", "the new threshold applies")
 
 
+def test_a_known_picture_is_as_unfamiliar_as_before(make: Make, make_model: MakeModel) -> None:
+    rule = {"quantiles": [[0.5, 1.0], [1.0, 2.0]], "unfamiliar": {"beyond": 1.0}}
+    contract = {**CONTRACT, "familiarity": rule}
+    model = make_model(version=1, contract=contract, distance=lambda pixels: [3.0] * len(pixels))
+    client = start(make(), routing(model), ready=1)
+    first, second = (client.post("/predict", data=picture("red")).get_json() for _ in range(2))
+    assert len(model.requests) == 1
+    assert first["label"] is second["label"] is None
+    assert second["familiarity"] == first["familiarity"] == {"distance": 3.0, "limit": 2.0, "familiar": False}
+
+
 def test_the_cache_keeps_what_was_used_last_within_its_memory() -> None:
     contract = parse_contract(CONTRACT)
-    cache = AnswerCache(max_bytes=1200)  # three entries with two classes
-    row = (0.25, 0.75)
+    cache = AnswerCache(max_bytes=1500)  # three entries with two classes
+    row = ((0.25, 0.75), 1.5)
     for number in range(3):
         cache.keep(contract, {bytes([number]): row})
     cache.find(contract, [b"\0"])

@@ -22,7 +22,7 @@ def network(name: str) -> Network:
     assert application is not None
     build = getattr(keras.applications, application)
     model = build(include_top=False, weights=None, input_shape=(SIDE, SIDE, 3), name=name)
-    return Network(Architecture((Branch(name, SIDE, SIDE),)), (model,), model, model)
+    return Network(Architecture((Branch(name, SIDE, SIDE),)), (model,), model, model, model)
 
 
 @pytest.mark.parametrize("name", ["xception", "inception_v3", "efficientnet_b3", "vgg16"])

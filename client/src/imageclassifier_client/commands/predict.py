@@ -75,7 +75,8 @@ def _predict_file(gateway: Gateway, picture: str) -> Prediction:
 
 def _text(document: Json) -> str:
     """The message, the label with its probability, and the version."""
-    label = document.get("label") or "unsure"
+    known = (document.get("familiarity") or {}).get("familiar", True)
+    label = document.get("label") or ("unsure" if known else "unfamiliar")
     model = document.get("model") or {}
     return (
         f"{document.get('prediction')} ({label} {document.get('probability', 0):.3f}, version "

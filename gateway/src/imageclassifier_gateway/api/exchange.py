@@ -23,7 +23,7 @@ from ..limits.admission import ARRIVED, Admission, Ticket
 from ..limits.deadline import Deadline
 from ..limits.pauses import Pauses
 from ..limits.slow import Slow
-from ..pixels import images
+from ..pixels import heat_map, images
 from ..problems import Problem
 from ..versions.batches import Metadata
 from ..versions.classify_request import ClassifyRequest
@@ -54,6 +54,8 @@ class Answers:
     model: str
     version: int
     seconds: dict[str, float] = field(default_factory=dict)
+    #: The heat map of the only picture as a PNG, if the request asked for it.
+    heat_map: bytes | None = None
 
     @property
     def timings_ms(self) -> dict[str, float]:
@@ -130,9 +132,16 @@ class Exchange:
         return Payload([Picture(body)])
 
     def answer(
-        self, sources: Sequence[Picture | Reference], ticket: Ticket, *, version: int | None = None
+        self,
+        sources: Sequence[Picture | Reference],
+        ticket: Ticket,
+        *,
+        version: int | None = None,
+        explain: bool = False,
     ) -> Answers:
         """Fetch the references and classify all pictures, only by `version` if it is given.
+
+        With `explain`, there may be only one picture, and the answer has its heat map.
 
         Raises Problem if no picture can be classified for a reason that is not its own.
         """
@@ -145,25 +154,25 @@ class Exchange:
         fetch_deadline = Deadline.of_request(trace.first_byte_at, timeout_seconds * _FETCH_SHARE)
         with ExitStack() as stack:
             pictures = self._fetch(sources, fetch_deadline, ticket, stack)
-            classified = gateway.predictor.classify(
-                fleet,
-                ClassifyRequest(
-                    [each for each in pictures if isinstance(each, bytes)],
-                    deadline,
-                    ticket.hold,
-                    partial(ticket.become_slow, Slow.COSTLY),
-                    decoded=stack.close,  # releases the place for fetches
-                    sticky_value=_sticky_value(fleet.routing.sticky),
-                    version=version,
-                    metadata=_metadata(trace),
-                    seconds=trace.seconds,
-                ),
+            wanted = ClassifyRequest(
+                [each for each in pictures if isinstance(each, bytes)],
+                deadline,
+                ticket.hold,
+                partial(ticket.become_slow, Slow.COSTLY),
+                decoded=stack.close,  # releases the place for fetches
+                sticky_value=_sticky_value(fleet.routing.sticky),
+                version=version,
+                metadata=_metadata(trace),
+                explain=explain,
+                seconds=trace.seconds,
             )
+            classified = gateway.predictor.classify(fleet, wanted)
         decided = iter(classified.outcomes)
         outcomes = [each if isinstance(each, Problem) else _outcome(next(decided)) for each in pictures]
+        drawn = _heat_map(wanted, outcomes[0], ticket) if wanted.explained else None
         seconds = trace.seconds | {"total": time.monotonic() - trace.first_byte_at}
         trace.log_fields |= {"version": classified.version, "pictures": len(sources)}
-        return Answers(outcomes, classified.model, classified.version, seconds)
+        return Answers(outcomes, classified.model, classified.version, seconds, drawn)
 
     def _check_origin(self, sources: Sequence[Picture | Reference]) -> None:
         """Raises Problem when a page of another site gives a URL, unless the owner allows its origin."""
@@ -242,6 +251,18 @@ def _check_json_type() -> None:
             f"The body looks like JSON, but its Content-Type is '{request.mimetype[:60]}'. Send it with "
             "Content-Type: application/json.",
         )
+
+
+def _heat_map(wanted: ClassifyRequest, outcome: Decision | Problem, ticket: Ticket) -> bytes | None:
+    explained = wanted.explained
+    if explained is None or isinstance(outcome, Problem):
+        return None
+    model_input = explained.wanted
+    stored = images.upright_size(wanted.pictures[0])
+    size = heat_map.size_of(stored, (model_input.width, model_input.height), model_input.fit)
+    ticket.hold(size[0] * size[1] * heat_map.BYTES_PER_PIXEL)
+    chosen = list(outcome.probabilities).index(outcome.label)
+    return heat_map.draw(explained.pixels, heat_map.contrast(explained.maps, chosen), size)
 
 
 def _outcome(outcome: Decision | images.PictureError) -> Decision | Problem:

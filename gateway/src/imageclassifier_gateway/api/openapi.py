@@ -93,6 +93,17 @@ _HEADERS: Json = {
 }
 
 
+_EXPLAIN_PARAMETER: Json = {
+    "name": "explain",
+    "in": "query",
+    "description": "`heatmap`: the response is a PNG of the picture that shows which places speak for the "
+    "predicted class (orange) and which against it (blue). If the client prefers `application/json`, it is "
+    "the prediction with the PNG as the data URL `heatmap`. For one picture, and for models that say where a "
+    "prediction comes from.",
+    "schema": {"enum": ["heatmap"]},
+}
+
+
 def _predict(settings: Settings) -> Json:
     picture = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
     return {
@@ -106,7 +117,7 @@ def _predict(settings: Settings) -> Json:
             "picture, `url` and `image` get one prediction. A body of any other media type is read as a raw "
             "picture."
         ),
-        "parameters": [_REQUEST_ID_PARAMETER, _TRACEPARENT_PARAMETER],
+        "parameters": [_REQUEST_ID_PARAMETER, _TRACEPARENT_PARAMETER, _EXPLAIN_PARAMETER],
         "requestBody": {
             "required": True,
             "content": {
@@ -129,9 +140,11 @@ def _predict(settings: Settings) -> Json:
         "responses": {
             "200": answer(
                 {"anyOf": [ref("Prediction"), ref("Predictions")]},
-                "The prediction; a list of predictions for `urls` and for a form with several files",
+                "The prediction; a list of predictions for `urls` and for a form with several files. With "
+                "`explain`, the heat map",
+                png=True,
             ),
-            **problems((*_PREDICT_CAUSES, "cross-site-url")),
+            **problems((*_PREDICT_CAUSES, "cross-site-url", "no-heat-map")),
         },
     }
 

@@ -24,12 +24,13 @@ def file(summary: str, media_type: str) -> Json:
     return {"summary": summary, "responses": {"200": response, **problems(())}}
 
 
-def answer(schema: Json, description: str) -> Json:
-    """A successful JSON response."""
+def answer(schema: Json, description: str, *, png: bool = False) -> Json:
+    """A successful JSON response, which may also be a PNG."""
+    picture = {"image/png": {"schema": {"type": "string", "format": "binary"}}} if png else {}
     return {
         "description": description,
         "headers": _REQUEST_ID,
-        "content": {"application/json": {"schema": schema}},
+        "content": {"application/json": {"schema": schema}, **picture},
     }
 
 

@@ -27,6 +27,25 @@ def _object(properties: Json, optional: tuple[str, ...] = (), **more: Any) -> Js
     }
 
 
+#: The parts of a prediction that not every one has.
+_OPTIONAL = ("display_name", "familiarity")
+
+
+def _familiarity() -> Json:
+    distance = {"type": "number", "minimum": 0}
+    return _object(
+        {
+            "distance": {**distance, "description": "How far the picture is from the training pictures."},
+            "limit": {
+                "type": ["number", "null"],
+                "description": "The distance beyond which a prediction has no label; null if there is none.",
+            },
+            "familiar": {"type": "boolean", "description": "Whether the distance is within the limit."},
+        },
+        description="Only for models that say how far a picture is from their training pictures.",
+    )
+
+
 def _inference_input(settings: Settings) -> Json:
     picture = {"type": "string", "minLength": 1, "description": "A picture in base64."}
     return {
@@ -62,7 +81,8 @@ def schemas(settings: Settings) -> Json:
         "label": {
             "type": ["string", "null"],
             "description": "The name of the predicted class; null if the prediction is "
-            "unsure, because its probability is below the limit.",
+            "unsure, because its probability is below the limit, or if the picture is unlike the training "
+            "pictures.",
         },
         "display_name": {
             **text,
@@ -70,6 +90,7 @@ def schemas(settings: Settings) -> Json:
         },
         "probability": {**probability, "description": "The probability of the predicted class."},
         "probabilities": {"type": "object", "additionalProperties": probability},
+        "familiarity": _familiarity(),
     }
     shared = {
         "model": _object({"name": text, "version": {"type": "integer", "minimum": 1}}),
@@ -112,14 +133,21 @@ def schemas(settings: Settings) -> Json:
             ],
             "examples": [{"url": "https://example.org/pizza.jpg"}],
         },
-        "Prediction": _object({**decision, **shared}, ("display_name",)),
+        "Prediction": _object(
+            {
+                **decision,
+                **shared,
+                "heatmap": {**text, "description": "A PNG as a data URL, with `explain`."},
+            },
+            (*_OPTIONAL, "heatmap"),
+        ),
         "Predictions": _object(
             {
                 "results": {
                     "type": "array",
                     "items": {
                         "anyOf": [
-                            _object({"name": name, **decision}, ("display_name",)),
+                            _object({"name": name, **decision}, _OPTIONAL),
                             _object({"name": name, "error": ref("Problem")}),
                         ]
                     },

@@ -18,6 +18,8 @@ from .description import (
     Decision,
     ModelClass,
 )
+from .explanation import EXPLAIN_SIGNATURE, MAPS_TENSOR, Explanation
+from .familiarity import DISTANCE_TENSOR, Familiarity, Unfamiliar
 from .golden import Golden, GoldenCase, parse_golden, pixels_digest
 from .model_input import CHANNELS, DTYPES, FITS, PIXELS_TENSOR, RESIZES, SERVING_SIGNATURE, ModelInput
 from .model_output import ACTIVATIONS, PROBABILITIES_TENSOR, ModelOutput
@@ -25,9 +27,10 @@ from .reading import parse_contract
 from .signature import Signature, Tensor
 
 __all__ = [
-    "ACTIVATIONS", "CHANNELS", "CONTRACT_SIGNATURE", "DEFAULT_DECODING", "DTYPES", "FITS", "FOR_NEW_MODELS",
-    "GOLDEN_SIGNATURE", "IGNORED_TENSOR", "JSON_TENSOR", "MAX_SIDE", "PIXELS_TENSOR", "PROBABILITIES_TENSOR",
-    "PROFILES", "RESIZES", "SCHEMA", "SERVING_SIGNATURE", "Contract", "ContractError", "Decision", "Decoding",
-    "Golden", "GoldenCase", "ModelClass", "ModelInput", "ModelOutput", "Signature", "Tensor", "completed",
-    "parse_contract", "parse_decoding", "parse_golden", "pixels_digest",
+    "ACTIVATIONS", "CHANNELS", "CONTRACT_SIGNATURE", "DEFAULT_DECODING", "DISTANCE_TENSOR", "DTYPES",
+    "EXPLAIN_SIGNATURE", "FITS", "FOR_NEW_MODELS", "GOLDEN_SIGNATURE", "IGNORED_TENSOR", "JSON_TENSOR",
+    "MAPS_TENSOR", "MAX_SIDE", "PIXELS_TENSOR", "PROBABILITIES_TENSOR", "PROFILES", "RESIZES", "SCHEMA",
+    "SERVING_SIGNATURE", "Contract", "ContractError", "Decision", "Decoding", "Explanation", "Familiarity",
+    "Golden", "GoldenCase", "ModelClass", "ModelInput", "ModelOutput", "Signature", "Tensor", "Unfamiliar",
+    "completed", "parse_contract", "parse_decoding", "parse_golden", "pixels_digest",
 ]  # fmt: skip

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from .checks import SCHEMA, ContractError
 from .decoding import Decoding
+from .explanation import Explanation
+from .familiarity import Familiarity, UnfamiliarChange
 from .model_input import ModelInput
 from .model_output import ModelOutput
 from .unsure import Unsure
@@ -54,9 +56,9 @@ class ModelClass:
 
 @dataclass(frozen=True)
 class Decision:
-    """The prediction for one picture. `label` is the chosen class even if the prediction is unsure.
+    """The prediction for one picture. `label` is the chosen class even if clients get no label.
 
-    Versions are compared by it: the limit for unsure predictions says nothing about the model.
+    Versions are compared by it: the limits for unsure and unfamiliar predictions say nothing about the model.
     """
 
     label: str
@@ -67,11 +69,17 @@ class Decision:
     """What people call the class, if that is not its label."""
     is_unsure: bool = False
     """Whether clients get no label: the probability is below the limit of the contract."""
+    distance: float | None = None
+    """How far the picture is from the training pictures; None if the model does not say."""
+    distance_limit: float | None = None
+    """The distance beyond which the picture would be unfamiliar; None if there is no limit."""
+    is_unfamiliar: bool = False
+    """Whether clients get no label: the picture is unlike the training pictures."""
 
     @property
     def shown_label(self) -> str | None:
-        """The label for clients; None if the prediction is unsure."""
-        return None if self.is_unsure else self.label
+        """The label for clients; None if the prediction is unsure, or the picture unfamiliar."""
+        return None if self.is_unsure or self.is_unfamiliar else self.label
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,10 @@ class Contract:
     data_digest: str = ""
     created: str = ""
     unsure: Unsure | None = None
+    familiarity: Familiarity | None = None
+    """How far a picture is from the training pictures, if the model says so, and what follows from it."""
+    explanation: Explanation | None = None
+    """The signature that says where in a picture its prediction comes from, if the model has one."""
     notes: tuple[str, ...] = ()
     """What was assumed about the model; not part of the JSON."""
 
@@ -117,6 +129,10 @@ class Contract:
             document["output"] = output
         if self.unsure is not None:
             document["unsure"] = self.unsure.to_dict()
+        if self.familiarity is not None:
+            document["familiarity"] = self.familiarity.to_dict()
+        if self.explanation is not None:
+            document["explain"] = self.explanation.to_dict()
         return document
 
     @cached_property
@@ -128,12 +144,25 @@ class Contract:
         """The contract with the rule of the spec for unsure predictions, if the spec has one."""
         return self if unsure is None else replace(self, unsure=unsure)
 
+    def with_unfamiliar(self, change: UnfamiliarChange | None) -> Contract:
+        """The contract with the rule of the spec for unfamiliar pictures, if the spec has one.
+
+        Without effect on a model that does not say how far a picture is from its training pictures.
+        """
+        if change is None or self.familiarity is None:
+            return self
+        return replace(self, familiarity=self.familiarity.changed(change))
+
     def probabilities(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
         """The probabilities of a batch, float64 `(batch, classes)`: see ModelOutput.probabilities."""
         return self.output.probabilities(outputs, self.class_names)
 
-    def decide(self, probabilities: Sequence[float] | NDArray[Any]) -> Decision:
+    def decide(
+        self, probabilities: Sequence[float] | NDArray[Any], distance: float | None = None
+    ) -> Decision:
         """Choose the class of one picture from the probabilities of all classes.
+
+        `distance` is that from the training pictures, if the model returns it.
 
         With two classes, this is the second class if its probability is at least `threshold`. With more
         classes, it is the most probable class, and the first one of equals.
@@ -146,13 +175,24 @@ class Contract:
         else:
             chosen = max(range(len(values)), key=values.__getitem__)
         is_unsure = self.unsure is not None and self.unsure.applies_to(values[chosen])
+        is_unfamiliar = (
+            self.familiarity is not None and distance is not None and self.familiarity.is_unfamiliar(distance)
+        )
+        message = self.classes[chosen].message
+        if self.unsure is not None and is_unsure:
+            message = self.unsure.message
+        if self.familiarity is not None and is_unfamiliar:  # it says more: the probabilities mean little
+            message = self.familiarity.unfamiliar.message
         return Decision(
             label=self.classes[chosen].name,
-            message=self.unsure.message if self.unsure and is_unsure else self.classes[chosen].message,
+            message=message,
             probability=values[chosen],
             probabilities=dict(zip(self.class_names, values, strict=True)),
-            display_name="" if is_unsure else self.classes[chosen].display_name,
+            display_name="" if is_unsure or is_unfamiliar else self.classes[chosen].display_name,
             is_unsure=is_unsure,
+            distance=distance,
+            distance_limit=None if self.familiarity is None else self.familiarity.limit,
+            is_unfamiliar=is_unfamiliar,
         )
 
 

@@ -23,6 +23,8 @@ from .checks import (
 from .class_list import listed_classes
 from .decoding import parse_decoding
 from .description import Contract, ModelClass
+from .explanation import parse_explanation
+from .familiarity import parse_familiarity
 from .model_input import CHANNELS, DTYPES, FITS, FLOAT_DTYPES, LAYOUTS, RESIZES, ModelInput, PerChannel
 from .model_output import ACTIVATIONS, ModelOutput
 from .unsure import parse_unsure
@@ -61,6 +63,8 @@ def parse_contract(document: str | bytes | Mapping[str, Any], *, default_name: s
         data_digest=a_text(top.get("data_digest", ""), "data_digest", empty=True),
         created=a_text(top.get("created", ""), "created", empty=True),
         unsure=parse_unsure(top.get("unsure")),
+        familiarity=parse_familiarity(top.get("familiarity")),
+        explanation=parse_explanation(top.get("explain")),
     )
 
 

@@ -207,6 +207,13 @@ def decode(
         raise BrokenPicture(f"The picture is truncated or damaged ({_one_line(error)}).") from None
 
 
+def upright_size(data: bytes) -> tuple[int, int]:
+    """The width and height of a picture that `decode` accepts, turned upright; from its header alone."""
+    with Image.open(io.BytesIO(inspect(data).data), formats=FORMATS) as picture:
+        width, height = picture.size
+        return (height, width) if is_sideways(orientation(picture)) else (width, height)
+
+
 def fit(picture: Image.Image, wanted: ModelInput) -> Image.Image:
     """Resize an RGB picture to the wanted size, with antialiasing except for `nearest`.
 

@@ -39,8 +39,8 @@ class VersionCalls:
         while True:
             options = CallOptions(min(self._remaining_seconds(), CALL_SECONDS), retry_on_another_pod=True)
             try:
-                row = predict_pixels(self.server, self.contract, [pixels], options)[0]
-                return self.contract.decide(row).label
+                scores = predict_pixels(self.server, self.contract, [pixels], options)
+                return scores.decisions(self.contract)[0].label
             except (ModelUnavailableError, ModelTimeoutError):
                 self._remaining_seconds()
                 if give_up.remaining_seconds() <= RETRY_SECONDS:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..contract.checks import ContractError, a_list, a_number, a_text, an_object, required
+from ..contract.familiarity import UnfamiliarChange, parse_unfamiliar
 from ..contract.unsure import Unsure, parse_unsure
 from .dataset_comparison import Rules
 
@@ -30,6 +31,7 @@ class Target:
     address: str
     contract: Mapping[str, Any] | None
     unsure: Unsure | None = None
+    unfamiliar: UnfamiliarChange | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def _target(value: Any, where: str) -> Target:
         address=a_text(required(entry, "target", where), f"{where}.target"),
         contract=None if contract is None else an_object(contract, f"{where}.contract"),
         unsure=parse_unsure(entry.get("unsure"), f"{where}.unsure"),
+        unfamiliar=parse_unfamiliar(entry.get("unfamiliar"), f"{where}.unfamiliar"),
     )
 
 

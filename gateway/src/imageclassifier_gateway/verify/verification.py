@@ -7,11 +7,12 @@ describes the plan and the verdict.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..config import Settings
 from ..contract import (
@@ -25,7 +26,7 @@ from ..contract import (
 from ..limits.deadline import Deadline
 from ..limits.decoding import Pixels
 from ..pixels import images
-from ..versions.batches import CallOptions, predict, predict_pixels
+from ..versions.batches import CallOptions, Scores, predict, predict_pixels
 from ..versions.contracts import read_contract
 from ..versions.model_server_errors import (
     MissingSignatureError,
@@ -47,8 +48,11 @@ from .verification_verdict import CaseResult, DatasetResult, Verdict
 
 #: The number of calls, of one picture each, for the latency. The deadline may allow fewer.
 _LATENCY_CALLS = 20
-#: In place of the label of an unsure prediction.
+#: CPUs and their kernels differ in the last bits of a sum. The tolerance is far above that.
+_EXPLANATION_TOLERANCE = 1e-3
+#: In place of the label of a prediction without one.
 UNSURE = "(unsure)"
+UNFAMILIAR = "(unlike the training pictures)"
 
 
 @dataclass
@@ -76,6 +80,7 @@ class Verification:
                 for case in self.plan.cases
             ]
             self._check_golden(contract)
+            self._check_explanation(contract)
             if self.plan.candidate.contract is not None:
                 self._check_samples(contract)
             self._check_cases(cases, contract)
@@ -93,12 +98,12 @@ class Verification:
         """The contract of the candidate. Retries until the deadline while the candidate is unavailable."""
         while True:
             try:
-                return read_contract(
+                contract = read_contract(
                     self._server,
                     self.plan.candidate.contract,
                     default_name=self.plan.model,
                     timeout_seconds=self._call_seconds(),
-                ).with_unsure(self.plan.candidate.unsure)
+                )
             except (ModelUnavailableError, ModelTimeoutError) as error:
                 if self._deadline.remaining_seconds() <= RETRY_SECONDS:
                     raise NotCarriedOutError(f"The candidate could not be reached in time: {error}") from None
@@ -107,6 +112,20 @@ class Verification:
                 raise RejectedError(
                     "ContractInvalid", f"The candidate's contract cannot be used: {error}"
                 ) from None
+            else:
+                return self._with_rules_of_spec(contract)
+
+    def _with_rules_of_spec(self, contract: Contract) -> Contract:
+        """The contract with the rules of the spec for predictions without a label."""
+        rules = self.plan.candidate
+        if rules.unfamiliar is not None and contract.familiarity is None:
+            raise RejectedError(
+                "ContractInvalid",
+                "spec.unfamiliar needs a model that says how far a picture is from its training pictures, "
+                "and the candidate does not. Export it with imageclassifier-training of this release after a "
+                "training with cross-validation, or remove spec.unfamiliar.",
+            )
+        return contract.with_unsure(rules.unsure).with_unfamiliar(rules.unfamiliar)
 
     def _serving_contract(self) -> Contract | None:
         if self.plan.allow_class_change and self.plan.dataset is None:
@@ -143,7 +162,7 @@ class Verification:
                 ) from None
             if case.pixels not in ("", pixels_digest(pixels)):
                 changed.append(str(index))
-            got = self._predict([pixels], contract)[0]
+            got = self._predict([pixels], contract).probabilities[0]
             if len(case.probabilities) != len(got):
                 raise RejectedError(
                     "ContractInvalid", f"Golden picture {index} does not have one probability per class."
@@ -163,19 +182,44 @@ class Verification:
                 f"at most {golden.tolerance:g} is allowed. The model was changed after its export.",
             )
 
+    def _check_explanation(self, contract: Contract) -> None:
+        """Check that the maps of a picture add up to its prediction, if the model has any."""
+        if contract.explanation is None:
+            return
+        wanted = contract.input
+        noise = np.random.default_rng(0).integers(0, 256, (wanted.height, wanted.width, 3), dtype=np.uint8)
+        options = CallOptions(self._call_seconds(), retry_on_another_pod=True)
+        try:
+            scores = predict_pixels(self._server, contract, [noise], options, contract.explanation)
+        except ModelServerError as error:
+            raise _rejection_or_loss(error) from None
+        assert scores.maps is not None
+        logits = scores.maps[0].astype(np.float64).mean(axis=(0, 1))
+        exponents = np.exp(logits - logits.max())
+        difference = float(np.abs(exponents / exponents.sum() - scores.probabilities[0]).max())
+        if difference > _EXPLANATION_TOLERANCE:
+            raise RejectedError(
+                "ContractInvalid",
+                f"The maps of the signature '{contract.explanation.signature}' do not add up to the "
+                f"prediction: a probability differs by {difference:.4f}, and at most "
+                f"{_EXPLANATION_TOLERANCE:g} is allowed. Export the model again.",
+            )
+
     def _check_samples(self, contract: Contract) -> None:
         """Send different pictures one by one, once more, and all at once."""
         pictures = samples.sample_pictures(contract.input)
-        rows = {name: self._predict([pixels], contract)[0] for name, pixels in pictures.items()}
+        rows = self._rows(pictures, contract)
         samples.check_sums(rows, contract)
-        again = {name: self._predict([pixels], contract)[0] for name, pixels in pictures.items()}
+        again = self._rows(pictures, contract)
         samples.check_same(rows, again, "from call to call")
         options = CallOptions(self._call_seconds(), retry_on_another_pod=True)
         try:
             together = predict(self._server, contract, list(pictures.values()), options)
         except ModelServerError as error:
             raise _rejection_or_loss(error) from None
-        samples.check_same(rows, dict(zip(pictures, together, strict=True)), "beside other pictures")
+        samples.check_same(
+            rows, dict(zip(pictures, together.probabilities, strict=True)), "beside other pictures"
+        )
         if (warning := samples.spread_warning(rows)) is not None:
             self.verdict.warnings.append(warning)
 
@@ -192,13 +236,13 @@ class Verification:
 
     def _check_cases(self, cases: Sequence[tuple[Case, Pixels]], contract: Contract) -> None:
         for case, pixels in cases:
-            decision = contract.decide(self._predict([pixels], contract)[0])
+            decision = self._predict([pixels], contract).decisions(contract)[0]
             expected = decision.probabilities.get(case.label, 0.0)
             self.verdict.cases.append(
                 CaseResult(
                     name=case.name,
                     expected=case.label,
-                    label=decision.shown_label or UNSURE,
+                    label=decision.shown_label or (UNFAMILIAR if decision.is_unfamiliar else UNSURE),
                     probability=decision.probability,
                     passed=decision.shown_label == case.label and expected >= case.min_probability,
                 )
@@ -252,7 +296,11 @@ class Verification:
                 break
             self._predict([grey], contract)
 
-    def _predict(self, pixels: Sequence[Pixels], contract: Contract) -> Any:
+    def _rows(self, pictures: Mapping[str, Pixels], contract: Contract) -> dict[str, NDArray[np.float64]]:
+        """The probabilities of each picture, from a call of its own."""
+        return {name: self._predict([pixels], contract).probabilities[0] for name, pixels in pictures.items()}
+
+    def _predict(self, pixels: Sequence[Pixels], contract: Contract) -> Scores:
         began = time.monotonic()
         try:
             options = CallOptions(self._call_seconds(), retry_on_another_pod=True)

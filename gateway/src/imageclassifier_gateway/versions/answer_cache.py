@@ -1,4 +1,4 @@
-"""Keeps the probabilities of pictures, so that the same picture need not be decoded and predicted again.
+"""Keeps the scores of pictures, so that the same picture need not be decoded and predicted again.
 
 The cache answers only while a single version is routed to. During a rollout every picture goes to a model,
 so that the figures of the versions are those of the models.
@@ -19,14 +19,19 @@ from .classify_request import Classified, ClassifyRequest
 from .fleet import Fleet
 from .predictor import Predictor
 
-#: The memory for an entry without its probabilities: the digest, the tuple and the place in the dict.
-_ENTRY_BYTES = 300
+#: The memory for an entry without its probabilities: the digest, the tuples, the distance and the place in
+#: the dict.
+_ENTRY_BYTES = 400
 #: A Python float in a tuple.
 _PROBABILITY_BYTES = 32
 
 
+#: The probabilities of the classes, and the distance from the training pictures, if the model returns it.
+Row = tuple[tuple[float, ...], float | None]
+
+
 class AnswerCache:
-    """Probabilities by the digest of the picture, for one contract. Thread-safe.
+    """Scores by the digest of the picture, for one contract. Thread-safe.
 
     A contract that the gateway has read again is another one, even if it is equal: the pods may have got
     another model. The picture that was used least recently goes first.
@@ -35,11 +40,11 @@ class AnswerCache:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._contract: Contract | None = None
-        self._rows: OrderedDict[bytes, tuple[float, ...]] = OrderedDict()
+        self._rows: OrderedDict[bytes, Row] = OrderedDict()
         self._lock = threading.Lock()
 
-    def find(self, contract: Contract, digests: Sequence[bytes]) -> list[tuple[float, ...] | None]:
-        """The probabilities of each picture; None for those that are not in the cache."""
+    def find(self, contract: Contract, digests: Sequence[bytes]) -> list[Row | None]:
+        """The scores of each picture; None for those that are not in the cache."""
         with self._lock:
             if contract is not self._contract:
                 return [None] * len(digests)
@@ -48,8 +53,8 @@ class AnswerCache:
                     self._rows.move_to_end(digest)
             return [self._rows.get(digest) for digest in digests]
 
-    def keep(self, contract: Contract, rows: dict[bytes, tuple[float, ...]]) -> None:
-        """Add probabilities. Those of another contract are dropped."""
+    def keep(self, contract: Contract, rows: dict[bytes, Row]) -> None:
+        """Add scores. Those of another contract are dropped."""
         each = _ENTRY_BYTES + _PROBABILITY_BYTES * len(contract.classes)
         with self._lock:
             if contract is not self._contract:
@@ -77,11 +82,11 @@ class CachingPredictor:
         version = fleet.serving
         contract = version.state.contract
         names_another = request.version not in (None, version.number)
-        if len(fleet.versions) > 1 or contract is None or names_another:
+        if len(fleet.versions) > 1 or contract is None or names_another or request.explain:
             return self._predictor.classify(fleet, request)
         digests = [hashlib.sha256(picture).digest() for picture in request.pictures]
         found = self._cache.find(contract, digests)
-        known = {index: contract.decide(row) for index, row in enumerate(found) if row is not None}
+        known = {index: contract.decide(*row) for index, row in enumerate(found) if row is not None}
         self._stats.cached_predictions.inc(len(known))
         self._predictor.count_labels(version.number, list(known.values()))
         missing = [index for index in range(len(digests)) if index not in known]
@@ -101,7 +106,7 @@ class CachingPredictor:
         self._cache.keep(
             contract,
             {
-                digests[index]: tuple(outcome.probabilities.values())
+                digests[index]: (tuple(outcome.probabilities.values()), outcome.distance)
                 for index, outcome in outcomes.items()
                 if isinstance(outcome, Decision)
             },

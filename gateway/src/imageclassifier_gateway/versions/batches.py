@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import Contract, ContractError, ModelInput
+from ..contract import Contract, ContractError, Decision, Explanation, ModelInput
 from ..limits.deadline import Deadline
 from ..limits.decoding import Pixels
 from ..pixels.tensors import tensor_values
@@ -32,6 +32,43 @@ class CallOptions:
     metadata: Metadata = ()
 
 
+@dataclass(frozen=True)
+class Scores:
+    """What a model returned for some pictures: probabilities, float64 `(pictures, classes)`.
+
+    `distances` from the training pictures, float64 `(pictures,)`; None if the model does not return them.
+    `maps` are those of a call that explains the predictions, float32 `(pictures, rows, columns, classes)`.
+    """
+
+    probabilities: NDArray[np.float64]
+    distances: NDArray[np.float64] | None = None
+    maps: NDArray[np.float32] | None = None
+
+    def decisions(self, contract: Contract) -> list[Decision]:
+        """The prediction for each picture."""
+        if self.distances is None:
+            return [contract.decide(row) for row in self.probabilities]
+        pairs = zip(self.probabilities, self.distances.tolist(), strict=True)
+        return [contract.decide(row, distance) for row, distance in pairs]
+
+    def first(self, count: int) -> Scores:
+        """The scores of the first pictures."""
+        return Scores(
+            self.probabilities[:count],
+            None if self.distances is None else self.distances[:count],
+            None if self.maps is None else self.maps[:count],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Scores]) -> Scores:
+        """The scores of several calls of one model."""
+        distances = [each.distances for each in parts if each.distances is not None]
+        return cls(
+            np.concatenate([each.probabilities for each in parts]),
+            np.concatenate(distances) if distances else None,
+        )
+
+
 def picture_bytes(wanted: ModelInput) -> int:
     """The bytes of memory for one prepared picture and all its copies, including the gRPC message."""
     pixels = 3 * wanted.height * wanted.width
@@ -53,8 +90,8 @@ def pictures_per_call(wanted: ModelInput, max_bytes: int) -> int:
 
 def predict(
     server: ModelServer, contract: Contract, pixels: Sequence[Pixels], options: CallOptions
-) -> NDArray[np.float64]:
-    """The probabilities of prepared pictures, float64 `(pictures, classes)`.
+) -> Scores:
+    """The scores of prepared pictures.
 
     If a model has a fixed batch dimension, each call has that many pictures. If it refuses several pictures
     at once for another reason, each picture gets its own call. Raises ModelServerError if a call fails or its
@@ -69,7 +106,7 @@ def predict(
             if len(pixels) == 1 or contract.input.batch:
                 raise
         size = 1
-    rows = [
+    parts = [
         predict_pixels(
             server,
             contract,
@@ -78,34 +115,48 @@ def predict(
         )
         for first in range(0, len(pixels), size)
     ]
-    return np.concatenate(rows)
+    return Scores.joined(parts)
 
 
 def predict_pixels(
-    server: ModelServer, contract: Contract, pixels: Sequence[Pixels], options: CallOptions
-) -> NDArray[np.float64]:
-    """The probabilities of prepared pictures from exactly one call. Raises as `predict` does.
+    server: ModelServer,
+    contract: Contract,
+    pixels: Sequence[Pixels],
+    options: CallOptions,
+    explanation: Explanation | None = None,
+) -> Scores:
+    """The scores of prepared pictures from exactly one call. Raises as `predict` does.
 
-    If the model has a fixed batch dimension, the last picture is repeated until the batch is full.
+    With an explanation, they have maps, and the call uses its signature. If the model has a fixed batch
+    dimension, the last picture is repeated until the batch is full.
     """
     wanted = contract.input
     sent = [*pixels, *[pixels[-1]] * ((wanted.batch or len(pixels)) - len(pixels))]
     batch = np.stack(sent) if len(sent) > 1 else sent[0][np.newaxis]
-    answer = server.predict(
-        wanted.signature,
-        {wanted.tensor: tensor_values(batch, wanted)},
+    familiarity = contract.familiarity
+    outputs = [
         contract.output.tensor,
+        *([familiarity.tensor] if familiarity else []),
+        *([explanation.tensor] if explanation else []),
+    ]
+    answers = server.predict(
+        explanation.signature if explanation else wanted.signature,
+        {wanted.tensor: tensor_values(batch, wanted)},
+        outputs,
         timeout_seconds=options.timeout_seconds,
         retry=options.retry_on_another_pod,
         metadata=options.metadata,
     )
     try:
-        values = array(answer)
+        values = array(answers[0])
         if "N" not in wanted.layout:
             values = values.reshape(1, -1)
         probabilities = contract.probabilities(values)
+        distances = familiarity.distances(array(answers[1])) if familiarity else None
+        maps = explanation.maps(array(answers[-1]), len(contract.classes)) if explanation else None
     except ContractError as error:
         raise ModelServerError(str(error)) from None
-    if len(probabilities) != len(sent):
-        raise ModelServerError(f"The model returned {len(probabilities)} rows for {len(sent)} pictures.")
-    return probabilities[: len(pixels)]
+    for rows in (probabilities, distances, maps):
+        if rows is not None and len(rows) != len(sent):
+            raise ModelServerError(f"The model returned {len(rows)} rows for {len(sent)} pictures.")
+    return Scores(probabilities, distances, maps).first(len(pixels))

@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..contract import Decision, ModelInput
 from ..limits.deadline import Deadline
 from ..limits.decoding import Pixels
@@ -21,6 +24,19 @@ class Classified:
     model: str
     version: int
     outcomes: list[Decision | images.PictureError]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Where the prediction for the picture of a request comes from.
+
+    `pixels` is the input of the model, uint8 `(height, width, 3)`, prepared as `wanted` says. `maps` is the
+    logit of each class at each place, float32 `(rows, columns, classes)`.
+    """
+
+    wanted: ModelInput
+    pixels: Pixels
+    maps: NDArray[np.float32]
 
 
 @dataclass
@@ -40,6 +56,9 @@ class ClassifyRequest:
     #: The version that the client names, if it names one.
     version: int | None = None
     metadata: Metadata = ()
+    #: Whether the prediction for the only picture is to be explained, and the result.
+    explain: bool = False
+    explained: Explained | None = None
     #: The time in the stages `decode` and `model` so far, including failed attempts.
     seconds: dict[str, float] = field(default_factory=dict)
     #: The pixels of the last call with their input and the index of the first picture, for a retry on another

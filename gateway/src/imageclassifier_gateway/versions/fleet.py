@@ -112,7 +112,8 @@ class Version:
             if not self.state.ready:
                 contract = read_contract(
                     self.server, self.route.contract, default_name=self.model, timeout_seconds=_CALL_SECONDS
-                ).with_unsure(self.route.unsure)
+                )
+                contract = contract.with_unsure(self.route.unsure).with_unfamiliar(self.route.unfamiliar)
         except (ModelUnavailableError, ModelTimeoutError) as error:
             return VersionState(contract, f"{error} ({self.route.target})", reachable=False)
         except (ModelServerError, ContractError) as error:

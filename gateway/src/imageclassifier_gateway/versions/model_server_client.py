@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -120,13 +120,13 @@ class ModelServer:
         self,
         signature: str,
         inputs: Mapping[str, Values],
-        output: str,
+        outputs: Sequence[str],
         *,
         timeout_seconds: float,
         retry: bool = False,
         metadata: tuple[tuple[str, str], ...] = (),
-    ) -> pb.TensorProto:
-        """Call Predict with a tensor for each input, and return the tensor named `output`.
+    ) -> list[pb.TensorProto]:
+        """Call Predict with a tensor for each input, and return the tensors named `outputs`.
 
         With `retry`, a call is retried once if the pod is unavailable or overloaded, on another pod if there
         is one (Predict has no side effects). Raises ModelUnavailableError, ModelTimeoutError or
@@ -143,7 +143,7 @@ class ModelServer:
             if isinstance(failure, ModelOverloadedError):
                 time.sleep(random.uniform(0.25, 1.0) * _OVERLOADED_SECONDS)  # noqa: S311 - jitter is no secret
             response = self._predict_again(request, deadline - time.monotonic(), metadata)
-        return self._output(response, output)
+        return [self._output(response, each) for each in outputs]
 
     def _output(self, response: pb.PredictResponse, output: str) -> pb.TensorProto:
         if output not in response.outputs:

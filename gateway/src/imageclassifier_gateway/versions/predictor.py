@@ -12,7 +12,7 @@ from ..pixels import images
 from ..problems import Problem
 from ..stats import Stats
 from . import batches
-from .classify_request import Classified, ClassifyRequest
+from .classify_request import Classified, ClassifyRequest, Explained
 from .counted_failures import Failure
 from .fleet import Fleet, Version
 from .model_server_errors import ModelServerError, ModelTimeoutError, ModelUnavailableError
@@ -147,6 +147,12 @@ class Predictor:
                 f"Version {version.number} of {version.model} is not available: {version.state.error}"
             )
             raise _VersionFailedError(version, Failure(version.number, error, remaining, None))
+        if request.explain and contract.explanation is None:
+            raise Problem(
+                "no-heat-map",
+                f"Version {version.number} of {version.model} has no heat maps: its contract names no "
+                "signature that says where a prediction comes from. Send the request without 'explain'.",
+            )
         return _Call(version, contract, may_retry)
 
     def _prepare(
@@ -184,7 +190,7 @@ class Predictor:
             options = batches.CallOptions(
                 timeout_seconds, retry_on_another_pod=True, metadata=request.metadata
             )
-            rows = batches.predict(call.version.server, call.contract, pixels, options)
+            scores = self._scores(call, pixels, options, request)
         except ModelServerError as error:
             call.seconds += time.monotonic() - began
             seconds = call.seconds / (call.pictures + len(pixels))
@@ -194,7 +200,18 @@ class Predictor:
             request.spend("model", began)
         call.seconds += time.monotonic() - began
         call.pictures += len(pixels)
-        return [call.contract.decide(row) for row in rows]
+        return scores.decisions(call.contract)
+
+    def _scores(
+        self, call: _Call, pixels: Sequence[Pixels], options: batches.CallOptions, request: ClassifyRequest
+    ) -> batches.Scores:
+        server, contract = call.version.server, call.contract
+        if not request.explain:
+            return batches.predict(server, contract, pixels, options)
+        scores = batches.predict_pixels(server, contract, pixels[:1], options, contract.explanation)
+        assert scores.maps is not None
+        request.explained = Explained(contract.input, pixels[0], scores.maps[0])
+        return scores
 
     def _count_failure(self, failed: _VersionFailedError) -> None:
         """Count a failure. If the version did not answer, count it only if the next check succeeds."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..contract.checks import ContractError
+from ..contract.familiarity import UnfamiliarChange, parse_unfamiliar
 from ..contract.unsure import Unsure, parse_unsure
 
 SCHEMA = 1
@@ -36,6 +37,8 @@ class Route:
     contract: str | None = None
     #: The rule of the spec for unsure predictions, in place of that in the contract.
     unsure: Unsure | None = None
+    #: What the spec changes in the model's rule for unfamiliar pictures.
+    unfamiliar: UnfamiliarChange | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,7 @@ def _route(entry: Any, where: str) -> Route:
         raise RoutingError(f"{where}.contract must be an object.")
     try:
         unsure = parse_unsure(entry.get("unsure"), f"{where}.unsure")
+        unfamiliar = parse_unfamiliar(entry.get("unfamiliar"), f"{where}.unfamiliar")
     except ContractError as error:
         raise RoutingError(str(error)) from None
     return Route(
@@ -159,6 +163,7 @@ def _route(entry: Any, where: str) -> Route:
         percent=_whole(entry, "percent", where, 0, 100),
         contract=None if contract is None else json.dumps(contract, sort_keys=True),
         unsure=unsure,
+        unfamiliar=unfamiliar,
     )
 
 

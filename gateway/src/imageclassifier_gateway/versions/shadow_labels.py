@@ -23,6 +23,6 @@ def shadow_labels(job: ShadowJob, *, decoder: Decoder, timeout_seconds: float) -
             for each in job.pictures[first : first + batches.MAX_PICTURES]
         ]
         options = batches.CallOptions(timeout_seconds, retry_on_another_pod=False)
-        rows = batches.predict(job.version.server, contract, pixels, options)
-        labels += [contract.decide(row).label for row in rows]
+        scores = batches.predict(job.version.server, contract, pixels, options)
+        labels += [each.label for each in scores.decisions(contract)]
     return labels

@@ -21,6 +21,7 @@ from imageclassifier_operator.api.quantity import cores
 from imageclassifier_operator.api.removed_fields import refuse_removed_fields
 from imageclassifier_operator.api.rollout import RolloutSettings
 from imageclassifier_operator.api.serving import ServingSettings
+from imageclassifier_operator.api.unfamiliar import parse_unfamiliar
 from imageclassifier_operator.api.unsure import parse_unsure
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
@@ -55,6 +56,7 @@ class ImageClassifier:
     verification: PodTemplate = field(default_factory=PodTemplate)
     """What a user adds to the pods of verifications; by default the same as to those of the gateway."""
     unsure: Mapping[str, Any] | None = None
+    unfamiliar: Mapping[str, Any] | None = None
     stopped: bool = False
     """No pods run, and everything else is kept."""
 
@@ -67,6 +69,7 @@ class ImageClassifier:
             serving=self.serving,
             contract=self.contract,
             unsure=self.unsure,
+            unfamiliar=self.unfamiliar,
             server_image=self.serving.image or default_serving_image,
         )
         if version.class_file is None and not isinstance(version.source, HttpsSource | StorageSource):
@@ -116,6 +119,7 @@ def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any], class_text: str
         model=Model(model_name, version, source),
         contract=parse_contract(spec, model_name=model_name, class_text=class_text),
         unsure=parse_unsure(spec.get("unsure")),
+        unfamiliar=parse_unfamiliar(spec.get("unfamiliar")),
         replicas=_replicas(spec),
         stopped=bool(spec.get("stopped", False)),
         autoscaling=Autoscaling.parse(spec.get("autoscaling"), "spec.autoscaling"),

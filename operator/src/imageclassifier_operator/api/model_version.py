@@ -71,6 +71,8 @@ class ModelVersion:
     server_image: str
     unsure: Mapping[str, Any] | None = None
     """When a prediction is "I don't know", in the form of the routing file."""
+    unfamiliar: Mapping[str, Any] | None = None
+    """What changes in the model's rule for pictures unlike its training pictures, as in the routing file."""
     preparer: Preparer | None = None
     """The image that prepares the model's files, if they need it. Like `server_image`, it is not an input."""
     searches: bool = False
@@ -95,7 +97,9 @@ class ModelVersion:
         """The hash of all inputs. A version that failed is retried when this changes."""
         contract = None if self.contract is None else without_defaults(self.contract)
         unsure = [] if self.unsure is None else [self.unsure]
-        return digest([self.version, self.model_name, self.source, self.serving, contract, *unsure])
+        unfamiliar = [] if self.unfamiliar is None else [{"unfamiliar": self.unfamiliar}]
+        rules = [*unsure, *unfamiliar]
+        return digest([self.version, self.model_name, self.source, self.serving, contract, *rules])
 
     @cached_property
     def pod_hash(self) -> str:
@@ -128,6 +132,7 @@ class ModelVersion:
             "contract": self.contract,
             "serverImage": self.server_image,
             **({} if self.unsure is None else {"unsure": self.unsure}),
+            **({} if self.unfamiliar is None else {"unfamiliar": self.unfamiliar}),
             **({} if self.preparer is None else {"preparer": self.preparer.to_json()}),
             **({"searches": True} if self.searches else {}),
         }
@@ -147,6 +152,7 @@ class ModelVersion:
             contract=stored["contract"],
             server_image=stored["serverImage"],
             unsure=stored.get("unsure"),
+            unfamiliar=stored.get("unfamiliar"),
             preparer=Preparer.from_json(stored["preparer"]) if stored.get("preparer") else None,
             searches=stored.get("searches", False),
         )

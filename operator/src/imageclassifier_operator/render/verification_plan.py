@@ -22,6 +22,7 @@ def plan(ic: ImageClassifier, candidate: ModelVersion, serving: ModelVersion | N
             **_target(ic, candidate),
             "contract": candidate.contract,
             **({} if candidate.unsure is None else {"unsure": candidate.unsure}),
+            **({} if candidate.unfamiliar is None else {"unfamiliar": candidate.unfamiliar}),
         },
         "serving": None if serving is None else {**_target(ic, serving), "contract": serving.contract},
         "allow_class_change": ic.rollout.allow_class_change,

@@ -69,6 +69,8 @@ def _entry(name: str, namespace: str, served: ModelVersion, percent: int) -> dic
         entry["contract"] = dict(served.contract)
     if served.unsure is not None:
         entry["unsure"] = dict(served.unsure)
+    if served.unfamiliar is not None:
+        entry["unfamiliar"] = dict(served.unfamiliar)
     return entry
 
 

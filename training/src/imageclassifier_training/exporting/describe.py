@@ -29,6 +29,11 @@ def describe(model: ServedModel) -> list[str]:
                 f"log loss {figures['log_loss']:.4f}"
             )
     lines.append(f"  golden      {len(model.golden.cases)} images, tolerance {model.golden.tolerance:g}")
+    if (familiarity := contract.familiarity) is not None:
+        lines.append(
+            f"  unfamiliar  beyond a distance of {familiarity.limit:.3f}, as "
+            f"{100 * (1 - familiarity.unfamiliar.beyond):g} % of the training images are"
+        )
     lines.append("  signatures")
     for name in model.signatures:
         signature = model.signatures[name]

@@ -14,20 +14,37 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from imageclassifier_gateway.contract import Contract, Golden, ModelInput
+from imageclassifier_gateway.contract import (
+    DISTANCE_TENSOR,
+    MAPS_TENSOR,
+    PROBABILITIES_TENSOR,
+    Contract,
+    Explanation,
+    Familiarity,
+    Golden,
+    ModelInput,
+    Unfamiliar,
+)
 from imageclassifier_gateway.pixels.images import prepare
 
 from ..errors import ModelError, TrainingError
+from ..networks.class_maps import class_maps
 from ..networks.learned import Training
 from . import golden, saved_model
 
 #: Both run on the same CPU; one has its constants folded.
 _TOLERANCE = 1e-5
+#: Distances are of the order of one, and sums of a thousand squares.
+_DISTANCE_TOLERANCE = 1e-3
+#: A picture farther away than this share of the training images has no label. So about one of 200 pictures
+#: like them loses it, which is far below the errors of most models.
+_BEYOND = 0.995
 MAX_VERSION = 2**31 - 1
 
 
@@ -78,9 +95,18 @@ def export_training(
     with tf.device(_CPU):
         network = training.network(weights)
 
-    def run(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    measured, head = training.familiarity, network.head
+
+    def compute(pixels: Any) -> dict[str, Any]:
+        *spatial, features, probabilities = network.inside(pixels, training=False)
+        found = {PROBABILITIES_TENSOR: probabilities, MAPS_TENSOR: class_maps(spatial, head)}
+        if measured is not None:
+            found[DISTANCE_TENSOR] = measured.distance.of_tensor(features)
+        return found
+
+    def run(pixels: NDArray[np.uint8], output: str = PROBABILITIES_TENSOR) -> NDArray[np.float64]:
         with tf.device(_CPU):
-            return np.asarray(network.model(pixels.astype(np.float32), training=False), dtype=np.float64)
+            return np.asarray(compute(tf.constant(pixels, tf.float32))[output], dtype=np.float64)
 
     contract = Contract(
         name=name,
@@ -91,15 +117,14 @@ def export_training(
         metrics=training.metrics,
         data_digest=training.data_digest,
         created=training.created,
+        familiarity=None if measured is None else Familiarity(measured.quantiles, Unfamiliar(_BEYOND)),
+        explanation=Explanation(),
     )
     cases = golden.make(contract.input, run)
-    return publish(
-        lambda pixels: network.model(pixels, training=False),
-        contract,
-        cases,
-        place,
-        trained_on=training.trained_on,
-    )
+    distances = None
+    if measured is not None:
+        distances = run(_pixels(cases, contract.input), DISTANCE_TENSOR)
+    return publish(compute, contract, cases, place, trained_on=training.trained_on, distances=distances)
 
 
 def next_version(folder: Path) -> int:
@@ -114,11 +139,15 @@ def publish(
     cases: Golden,
     place: Place,
     trained_on: NDArray[np.uint64] | None = None,
+    distances: NDArray[np.float64] | None = None,
 ) -> Exported:
     """Write a version to a temporary folder, load it in a fresh process, compare it, and rename the folder.
 
-    Raises ModelError when the loaded model returns other probabilities for the golden images. Raises
-    TrainingError when the version exists and `replace` is false, or when its number is invalid.
+    `distances` are those of the golden images from the training images, `(golden images,)`, if the model
+    returns distances.
+
+    Raises ModelError when the loaded model returns something else for the golden images. Raises TrainingError
+    when the version exists and `replace` is false, or when its number is invalid.
     """
     if not 1 <= place.version <= MAX_VERSION:
         raise TrainingError(
@@ -127,15 +156,24 @@ def publish(
     folder = place.out / contract.name / str(place.version)
     with staged(folder, replace=place.replace) as staging:
         saved_model.write(staging, probabilities, contract, cases, trained_on)
-        load_seconds, milliseconds, worst = _reload(staging, contract.input, cases)
+        loaded = _reload(staging, contract.input, cases)
+        worst = loaded.worst_difference
         if not worst <= _TOLERANCE:
             raise ModelError(
                 f"The export was not published. On the golden images, its probabilities differ from those of "
                 f"the trained network by {worst:.2g}, and at most {_TOLERANCE:g} is allowed. "
                 "Check that the same TensorFlow trained and exports the model."
             )
+        if distances is not None and not np.allclose(
+            loaded.distances, distances, rtol=_DISTANCE_TOLERANCE, atol=_DISTANCE_TOLERANCE
+        ):
+            raise ModelError(
+                "The export was not published. On the golden images, its distances from the training images "
+                f"are {np.round(loaded.distances, 4)}, and those of the trained network "
+                f"{np.round(distances, 4)}. Check that the same TensorFlow trained and exports the model."
+            )
         size = sum(each.stat().st_size for each in staging.rglob("*") if each.is_file())
-        exported = Exported(folder, size, load_seconds, milliseconds, worst)
+        exported = Exported(folder, size, loaded.load_seconds, loaded.milliseconds, worst)
         place.beside(staging, exported)
     return exported
 
@@ -162,11 +200,28 @@ def staged(folder: Path, *, replace: bool) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _reload(staging: Path, wanted: ModelInput, cases: Golden) -> tuple[float, float, float]:
-    """Load in a fresh process; return seconds to load, milliseconds per image, and the largest difference."""
+@dataclass(frozen=True)
+class _Reloaded:
+    """What a fresh process measured with the golden images: the times, and what the model returned.
+
+    `worst_difference` is the largest one of a probability; `distances` are empty if the model has none.
+    """
+
+    load_seconds: float
+    milliseconds: float
+    worst_difference: float
+    distances: NDArray[np.float64]
+
+
+def _pixels(cases: Golden, wanted: ModelInput) -> NDArray[np.uint8]:
+    return np.stack([prepare(case.picture, wanted) for case in cases.cases])
+
+
+def _reload(staging: Path, wanted: ModelInput, cases: Golden) -> _Reloaded:
+    """Load the model in a fresh process, and run it on the golden images."""
     with tempfile.TemporaryDirectory() as exchange:
         pixels, results = Path(exchange, "pixels.npy"), Path(exchange, "results.npz")
-        np.save(pixels, np.stack([prepare(case.picture, wanted) for case in cases.cases]))
+        np.save(pixels, _pixels(cases, wanted))
         run = subprocess.run(
             [sys.executable, "-m", f"{__package__}.reload", str(staging), str(pixels), str(results)],
             capture_output=True,
@@ -181,7 +236,9 @@ def _reload(staging: Path, wanted: ModelInput, cases: Golden) -> tuple[float, fl
         with np.load(results) as result:
             expected = np.array([case.probabilities for case in cases.cases])
             worst = float(np.abs(result["probabilities"] - expected).max())
-            return float(result["load_seconds"]), float(result["milliseconds"]), worst
+            return _Reloaded(
+                float(result["load_seconds"]), float(result["milliseconds"]), worst, result["distances"]
+            )
 
 
 def _swap(staging: Path, folder: Path) -> None:

@@ -31,7 +31,7 @@ def make(wanted: ModelInput, run: Callable[[NDArray[np.uint8]], NDArray[np.float
 
     `run` takes pixels, uint8 `(batch, height, width, 3)`, and returns probabilities `(batch, classes)`.
     """
-    files = [*(_draw(seed) for seed in range(_DRAWINGS)), golden_photograph.draw(wanted, seed=_DRAWINGS)]
+    files = [*(shapes(seed) for seed in range(_DRAWINGS)), golden_photograph.draw(wanted, seed=_DRAWINGS)]
     pixels = np.stack([prepare(file, wanted) for file in files])
     cases = tuple(
         GoldenCase(file, tuple(float(p) for p in row), pixels_digest(prepared))
@@ -40,7 +40,8 @@ def make(wanted: ModelInput, run: Callable[[NDArray[np.uint8]], NDArray[np.float
     return Golden(TOLERANCE, cases)
 
 
-def _draw(seed: int) -> bytes:
+def shapes(seed: int) -> bytes:
+    """Draw discs and rectangles on a smooth background, as a PNG."""
     random = np.random.default_rng(seed)
     corners = random.integers(0, 256, (2, 2, 3), dtype=np.uint8)
     picture = Image.fromarray(corners).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)

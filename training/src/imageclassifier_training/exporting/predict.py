@@ -21,4 +21,4 @@ def predict(model: ServedModel, pictures: Iterable[Path]) -> Iterator[tuple[Path
         except OSError as error:
             yield path, f"the file cannot be read ({error.strerror})."
         else:
-            yield path, model.contract.decide(model.probabilities(pixels[None])[0])
+            yield path, model.decisions(pixels[None])[0]

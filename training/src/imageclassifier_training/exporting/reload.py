@@ -1,4 +1,4 @@
-"""Loads an exported model in a fresh process, classifies given pixels, and writes the probabilities.
+"""Loads an exported model in a fresh process, classifies given pixels, and writes what it returns.
 
 Usage: python -m imageclassifier_training.exporting.reload SAVED_MODEL PIXELS.npy RESULTS.npz
 """
@@ -25,7 +25,7 @@ def main(model: Path, pixels_file: Path, results_file: Path) -> None:
     start = time.perf_counter()
     loaded = saved_model.load(model)
     load_seconds = time.perf_counter() - start
-    probabilities = loaded.probabilities(pixels)
+    probabilities, distances = loaded.scores(pixels)
     durations = []
     loaded.probabilities(pixels[:1])
     for _ in range(_TIMED_RUNS):
@@ -35,6 +35,7 @@ def main(model: Path, pixels_file: Path, results_file: Path) -> None:
     np.savez(
         results_file,
         probabilities=probabilities,
+        distances=np.empty(0) if distances is None else distances,
         load_seconds=load_seconds,
         milliseconds=1000 * float(np.median(durations)),
     )

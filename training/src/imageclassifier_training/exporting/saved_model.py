@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from imageclassifier_gateway.contract import (
     GOLDEN_SIGNATURE,
     IGNORED_TENSOR,
     JSON_TENSOR,
+    MAPS_TENSOR,
     PIXELS_TENSOR,
     PROBABILITIES_TENSOR,
     SERVING_SIGNATURE,
     Contract,
     ContractError,
+    Decision,
     Golden,
     parse_contract,
     parse_golden,
@@ -38,7 +40,11 @@ WARMUP_BATCHES = (1, 2, 4, 8)
 _MIDDLE_GREY = 127
 
 Probabilities = Callable[[Any], Any]
-"""Maps RGB pixels from 0 to 255, float32 `(batch, height, width, 3)`, to probabilities `(batch, classes)`."""
+"""Maps RGB pixels from 0 to 255, float32 `(batch, height, width, 3)`, to probabilities `(batch, classes)`.
+
+It may also return a dictionary of tensors, each with the batch as its first axis: the probabilities under
+PROBABILITIES_TENSOR, and further outputs of the model.
+"""
 
 
 @dataclass(frozen=True)
@@ -54,8 +60,38 @@ class ServedModel:
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Compute probabilities `(batch, classes)` from pixels, uint8 `(batch, height, width, 3)`."""
+        return self.scores(pixels)[0]
+
+    def scores(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Compute probabilities `(batch, classes)`, and distances from the training images `(batch,)`.
+
+        The distances are None if the model does not return them.
+        """
         output = self.signatures[SERVING_SIGNATURE](**{PIXELS_TENSOR: tf.constant(pixels)})
-        return self.contract.probabilities(output[PROBABILITIES_TENSOR].numpy())
+        probabilities = self.contract.probabilities(output[PROBABILITIES_TENSOR].numpy())
+        familiarity = self.contract.familiarity
+        if familiarity is None:
+            return probabilities, None
+        return probabilities, familiarity.distances(output[familiarity.tensor].numpy())
+
+    def maps(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """Compute the logit of each class at each place, `(batch, rows, columns, classes)`.
+
+        None if the model does not say where a prediction comes from.
+        """
+        explanation = self.contract.explanation
+        if explanation is None:
+            return None
+        output = self.signatures[explanation.signature](**{PIXELS_TENSOR: tf.constant(pixels)})
+        return explanation.maps(output[explanation.tensor].numpy(), len(self.contract.classes))
+
+    def decisions(self, pixels: NDArray[np.uint8]) -> list[Decision]:
+        """What the gateway returns for each image."""
+        probabilities, distances = self.scores(pixels)
+        if distances is None:
+            return [self.contract.decide(row) for row in probabilities]
+        pairs = zip(probabilities, distances.tolist(), strict=True)
+        return [self.contract.decide(row, distance) for row, distance in pairs]
 
 
 def write(
@@ -75,26 +111,44 @@ def write(
     """
     height, width = contract.input.height, contract.input.width
     spec = tf.TensorSpec((None, height, width, 3), tf.uint8, name=PIXELS_TENSOR)
-    traced = tf.function(lambda pixels: probabilities(tf.cast(pixels, tf.float32)), input_signature=[spec])
+    outputs: list[str] = []
+
+    def compute(pixels: Any) -> list[Any]:
+        found = probabilities(tf.cast(pixels, tf.float32))
+        named = found if isinstance(found, Mapping) else {PROBABILITIES_TENSOR: found}
+        outputs[:] = sorted(named)
+        return [named[name] for name in outputs]
+
+    traced = tf.function(compute, input_signature=[spec])
     frozen = convert_variables_to_constants_v2(traced.get_concrete_function())
     classes = len(contract.classes)
 
+    def explain(pixels: Any) -> dict[str, Any]:
+        found = dict(zip(outputs, frozen(pixels), strict=True))
+        found[PROBABILITIES_TENSOR] = tf.ensure_shape(found[PROBABILITIES_TENSOR], (None, classes))
+        return found
+
     def serve(pixels: Any) -> dict[str, Any]:
-        (output,) = frozen(pixels)
-        return {PROBABILITIES_TENSOR: tf.ensure_shape(output, (None, classes))}
+        found = explain(pixels)
+        # Both signatures call the same function, so the weights are stored once.
+        return {name: tensor for name, tensor in found.items() if name != MAPS_TENSOR}
 
     module = tf.Module()
     module.serve = tf.function(serve, input_signature=[spec])
     module.contract = _text_function(contract.to_json())
     module.golden = _text_function(golden.to_json())
+    signatures = {
+        SERVING_SIGNATURE: module.serve,
+        CONTRACT_SIGNATURE: module.contract,
+        GOLDEN_SIGNATURE: module.golden,
+    }
+    if contract.explanation is not None:
+        module.explain = tf.function(explain, input_signature=[spec])
+        signatures[contract.explanation.signature] = module.explain
     tf.saved_model.save(
         module,
         str(folder),
-        signatures={
-            SERVING_SIGNATURE: module.serve,
-            CONTRACT_SIGNATURE: module.contract,
-            GOLDEN_SIGNATURE: module.golden,
-        },
+        signatures=signatures,
         # A served model is never trained. The gradient of swish captures tensors, and could not be saved.
         options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
     )

@@ -56,6 +56,10 @@ class Tuner:
             self._with_head(in_bfloat16(self.blocks)) if options.mixed_precision else self._network
         )
         self._logits = tf.function(lambda batch: self._network(batch, training=False), reduce_retracing=True)
+        self._pooled = tf.function(
+            lambda batch: tf.reduce_mean(self.blocks(batch, training=False), axis=(1, 2)),
+            reduce_retracing=True,
+        )
 
     def _with_head(self, blocks: keras.Model) -> keras.Model:
         activations = keras.Input(blocks.input.shape[1:])
@@ -69,12 +73,21 @@ class Tuner:
 
     def probabilities(self, activations: Activations, pictures: NDArray[np.int64]) -> NDArray[np.float64]:
         """Compute probabilities `(images, classes)` of view 0, the image as the gateway prepares it."""
+        return softmax(self._run(self._logits, activations, pictures).astype(np.float64))
+
+    def features(self, activations: Activations, pictures: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Compute pooled features `(images, features)` of view 0."""
+        return self._run(self._pooled, activations, pictures)
+
+    def _run(
+        self, function: Callable[..., Any], activations: Activations, pictures: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
         rows = []
         for start in range(0, len(pictures), self._options.batch):
             some = pictures[start : start + self._options.batch]
             batch = activations.batch(some, np.zeros(len(some), dtype=np.int64))
-            rows.append(self._logits(tf.constant(batch)).numpy())
-        return softmax(np.concatenate(rows).astype(np.float64))
+            rows.append(function(tf.constant(batch)).numpy())
+        return np.concatenate(rows)
 
     def fit(
         self, examples: Examples, checkpoint_file: Path, logs: Path, progress: Progress

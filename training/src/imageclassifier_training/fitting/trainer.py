@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from ..judging.operating_point import OutOfFold
 from ..networks import network as networks
-from ..networks.learned import Delta, Learned
+from ..networks.learned import Delta, Learned, MeasuredDistance
 from ..pictures import splits
 from ..pictures.dataset import Dataset
-from . import activations, features, linear_head
+from . import activations, familiarity, features, linear_head
 from .fine_tuning import Examples, Tuner
 from .options import Options, Workspace
 
@@ -89,6 +89,20 @@ class Trainer:
             return Learned(fitted.head), {"head_strength": fitted.strength}
         tuned = self._fine_tune(everything, "final")
         return Learned(tuned.tuner.head, tuned.deltas), {"history": tuned.history}
+
+    def measure_distance(self) -> MeasuredDistance | None:
+        """Measure how far images are from the training images, out of the folds of the first repeat.
+
+        Fine-tuned networks are read from the checkpoints of `cross_validate` and `fit_all`.
+        """
+        folds = splits.folds(self.dataset, self._options.folds, self._options.seed)
+        return familiarity.measure(self._rows, folds, len(self.dataset.pictures))
+
+    def _rows(self, training: NDArray[np.int64], name: str) -> NDArray[np.float32]:
+        if self._options.fine_tuning is None:
+            return self._features[0]
+        everything = np.arange(len(self.dataset.pictures))
+        return self._fine_tune(training, name).tuner.features(self._activations, everything)
 
     def predict(
         self, training: NDArray[np.int64], held_out: NDArray[np.int64], name: str

@@ -62,6 +62,8 @@ def train(
         cross_validation_results.write(workspace.out / OUT_OF_FOLD_FILE, dataset, predictions, point)
     learned, details = trainer.fit_all()
     learned = replace(learned, head=learned.head.with_temperature(point.temperature))
+    # Before the network changes, whose weights identify the checkpoints of fine-tuning.
+    distance = trainer.measure_distance() if options.folds else None
     learned.put_into(trainer.network)
     if validation is not None:
         figures["validation"] = _validate(trainer, point.threshold, validation, workspace)
@@ -89,6 +91,7 @@ def train(
         data_digest=dataset.digest,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         trained_on=fingerprints(picture.digest for picture in dataset.pictures),
+        familiarity=distance,
     )
     training.save(workspace.out)
     if workspace.report is not None and predictions is not None:

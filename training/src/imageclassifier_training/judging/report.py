@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from imageclassifier_gateway.contract import ModelInput
-from imageclassifier_gateway.pixels.images import decode, fit
+from imageclassifier_gateway.pixels import heat_map
+from imageclassifier_gateway.pixels.images import decode, fit, prepare, upright_size
 
+from ..exporting.saved_model import ServedModel
 from ..files import shown
 from . import plots
 from .evaluate import Evaluation
-from .judgement import Judgement
+from .judgement import Judgement, Mistake
 
 _WORST = 24
 _CONFUSIONS = 20
@@ -29,6 +33,7 @@ class Card:
     title: str
     text: str
     alt: str = ""
+    heat_map: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,11 +76,26 @@ def of_evaluation(evaluation: Evaluation) -> str:
         honest=evaluation.honest,
         tiles=((f"{evaluation.pictures_per_second:.0f}", "images per second on this machine"),),
     )
-    return render(page, evaluation.judgement)
+    worst = evaluation.judgement.mistakes[:_WORST]
+    return render(page, evaluation.judgement, [heat_map_of(evaluation.model, each) for each in worst])
 
 
-def render(page: Page, judgement: Judgement) -> str:
-    """Render a report of these predictions."""
+def heat_map_of(model: ServedModel, mistake: Mistake) -> str:
+    """Draw where the model looked, as a data URL; empty if the model does not say."""
+    contract = model.contract
+    data = mistake.path.read_bytes()
+    pixels = prepare(data, contract.input)
+    maps = model.maps(pixels[None])
+    if maps is None:
+        return ""
+    evidence = heat_map.contrast(maps[0], contract.class_names.index(mistake.predicted_class))
+    size = (contract.input.width, contract.input.height)
+    png = heat_map.draw(pixels, evidence, heat_map.size_of(upright_size(data), size, contract.input.fit))
+    return f"data:{heat_map.MEDIA_TYPE};base64,{base64.b64encode(png).decode()}"
+
+
+def render(page: Page, judgement: Judgement, heat_maps: Sequence[str] = ()) -> str:
+    """Render a report of these predictions; `heat_maps` are data URLs for the first mistakes."""
     mistakes = judgement.mistakes
     return (
         environment()
@@ -91,10 +111,13 @@ def render(page: Page, judgement: Judgement) -> str:
                     thumbnail(each.path),
                     f"{each.true_class}, predicted {each.predicted_class}",
                     f"true class: {each.true_probability:.3f} \u00b7 {short(each.path)}",
+                    heat_map=drawn,
                 )
-                for each in mistakes[:_WORST]
+                for each, drawn in zip_longest(mistakes[:_WORST], heat_maps, fillvalue="")
+                if isinstance(each, Mistake)
             ],
             total_mistakes=len(mistakes),
+            has_heat_maps=any(heat_maps),
         )
     )
 

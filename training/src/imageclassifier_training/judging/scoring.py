@@ -78,16 +78,16 @@ def with_model(model: ServedModel, wanted: Iterable[str]) -> Iterator[Scored]:
         for chunk in _chunks(wanted, _CHUNK):
             pixels = list(threads.map(prepared, chunk))
             arrays = [each for each in pixels if not isinstance(each, str)]
-            rows = iter(
-                row
+            decisions = iter(
+                decision
                 for start in range(0, len(arrays), _BATCH)
-                for row in model.probabilities(np.stack(arrays[start : start + _BATCH]))
+                for decision in model.decisions(np.stack(arrays[start : start + _BATCH]))
             )
             for image, each in zip(chunk, pixels, strict=True):
                 if isinstance(each, str):
                     yield Scored(image, None, each)
                 else:
-                    yield Scored(image, model.contract.decide(next(rows)))
+                    yield Scored(image, next(decisions))
 
 
 def with_gateway(url: str, wanted: Iterable[str]) -> Iterator[Scored]:
@@ -115,10 +115,10 @@ def _asker(endpoint: str) -> Callable[[str], Scored]:
             return Scored(image, None, _problem(error))
         except (OSError, ValueError) as error:
             return Scored(image, None, _sentence(error))
-        return Scored(
-            image,
-            Decision(answer["label"], answer["prediction"], answer["probability"], answer["probabilities"]),
-        )
+        probabilities = answer["probabilities"]
+        # An unsure prediction, or one of an unfamiliar picture, has no label.
+        label = answer["label"] or max(probabilities, key=probabilities.__getitem__)
+        return Scored(image, Decision(label, answer["prediction"], answer["probability"], probabilities))
 
     return ask
 

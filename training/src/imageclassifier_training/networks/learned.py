@@ -3,8 +3,9 @@
 `learned.npz` holds the head (float32) and, for each weight that fine-tuning changed, its difference to the
 ImageNet weight as int8 steps, scaled for each output channel. The size of a step is the largest change
 divided by 127. This takes a quarter of the space of float32. It also holds the first 8 bytes of the sha256 of
-each training image, so that an evaluation can say which images the model was trained on. `training.json`
-records the options, the environment and the metrics.
+each training image, so that an evaluation can say which images the model was trained on, and what the
+distance from the training images is computed from. `training.json` records the options, the environment and
+the metrics.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ..errors import TrainingError
 from ..files import write_atomically
 from .architecture import Architecture
 from .backbones import backbone
+from .distance import Distance
 from .head import Head
 from .network import Network, build
 
@@ -82,6 +84,18 @@ class Learned:
 
 
 @dataclass(frozen=True)
+class MeasuredDistance:
+    """The distance from the training images, and its quantiles on images that its fit had not seen.
+
+    `quantiles` are (share, distance) pairs, and `images` is the number of images that they are from.
+    """
+
+    distance: Distance
+    quantiles: tuple[tuple[float, float], ...]
+    images: int
+
+
+@dataclass(frozen=True)
 class Training:
     """A finished training: everything that is needed to build, export and evaluate the model."""
 
@@ -97,6 +111,8 @@ class Training:
     created: str
     #: `fingerprints` of the training images; empty if the training did not record them.
     trained_on: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    #: None if the training did not measure it, or had too few images.
+    familiarity: MeasuredDistance | None = None
 
     def network(self, weights: Mapping[str, Path] | None = None) -> Network:
         """Build the trained network; `weights` as for `network.build`.
@@ -125,6 +141,8 @@ class Training:
             arrays[f"sizes/{name}"] = delta.step_sizes
         if len(self.trained_on):
             arrays["trained_on"] = self.trained_on
+        if self.familiarity is not None:
+            arrays |= self.familiarity.distance.arrays()
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
         document = {
@@ -137,6 +155,11 @@ class Training:
             "metrics": self.metrics,
             "record": self.record,
         }
+        if self.familiarity is not None:
+            document["familiarity"] = {
+                "images": self.familiarity.images,
+                "quantiles": [list(each) for each in self.familiarity.quantiles],
+            }
         write_atomically(folder / LEARNED_FILE, buffer.getvalue())
         write_atomically(folder / RECORD_FILE, (json.dumps(document, indent=1) + "\n").encode())
 
@@ -175,4 +198,15 @@ def load(folder: Path) -> Training:
         data_digest=document["data_digest"],
         created=document["created"],
         trained_on=stored.get("trained_on", np.empty(0, np.uint64)),
+        familiarity=_familiarity(document.get("familiarity"), stored),
     )
+
+
+def _familiarity(
+    measured: Mapping[str, Any] | None, stored: Mapping[str, NDArray[Any]]
+) -> MeasuredDistance | None:
+    distance = Distance.from_arrays(stored)
+    if measured is None or distance is None:
+        return None
+    quantiles = tuple((share, value) for share, value in measured["quantiles"])
+    return MeasuredDistance(distance, quantiles, measured["images"])

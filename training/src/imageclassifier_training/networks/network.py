@@ -20,13 +20,15 @@ class Network:
     """A built network; both of its models take RGB pixels, float32 `(batch, height, width, 3)`.
 
     `features` returns the concatenated, pooled features of all branches, `(batch, features)`. `model` returns
-    the probabilities, `(batch, classes)`.
+    the probabilities, `(batch, classes)`. `inside` returns a list: the features of each branch before they
+    are averaged, `(batch, rows, columns, features)`, then `features`, then the probabilities.
     """
 
     architecture: Architecture
     branches: tuple[keras.Model, ...]
     features: keras.Model
     model: keras.Model
+    inside: keras.Model
 
     @property
     def head(self) -> Head:
@@ -53,7 +55,7 @@ def build(architecture: Architecture, classes: int, weights: Mapping[str, Path] 
     """
     wanted = architecture.input
     pixels = keras.Input((wanted.height, wanted.width, 3), name="network_pixels")
-    built, pooled = [], []
+    built, spatial, pooled = [], [], []
     for index, branch in enumerate(architecture.branches):
         backbone = pretrained.build(
             branch.backbone, branch.height, branch.width, (weights or {}).get(branch.backbone)
@@ -62,13 +64,16 @@ def build(architecture: Architecture, classes: int, weights: Mapping[str, Path] 
         x = pixels
         if (branch.height, branch.width) != (wanted.height, wanted.width):
             x = keras.layers.Resizing(branch.height, branch.width, name=f"branch{index}_resize")(x)
-        pooled.append(keras.layers.GlobalAveragePooling2D(name=f"branch{index}_pool")(backbone(x)))
+        spatial.append(backbone(x))
+        pooled.append(keras.layers.GlobalAveragePooling2D(name=f"branch{index}_pool")(spatial[-1]))
         built.append(backbone)
     features = keras.layers.Concatenate(name="features")(pooled) if len(pooled) > 1 else pooled[0]
     head = keras.layers.Dense(classes, "softmax", kernel_initializer="zeros", name="head_dense")
+    probabilities = head(features)
     return Network(
         architecture,
         tuple(built),
         keras.Model(pixels, features, name="network_features"),
-        keras.Model(pixels, head(features), name="network"),
+        keras.Model(pixels, probabilities, name="network"),
+        keras.Model(pixels, [*spatial, features, probabilities], name="network_inside"),
     )

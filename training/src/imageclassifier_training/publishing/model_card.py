@@ -16,12 +16,15 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from imageclassifier_gateway.contract import Familiarity
+
 from ..exporting.export import Exported
 from ..exporting.golden import TOLERANCE
 from ..networks.learned import Training
 from . import licences, limits, recipe
 from .figures import Figures, Interval, Share
 from .formats.comparison import Compared
+from .strangers import Found
 
 CARD_FILE = "MODEL_CARD.md"
 #: With more classes, the card shows only those with the lowest F1.
@@ -54,6 +57,8 @@ class Made:
 
     exported: Exported
     formats: Sequence[Compared] = ()
+    familiarity: Familiarity | None = None
+    strangers: Sequence[Found] = ()
 
 
 def render(training: Training, figures: Figures, origin: Origin, made: Made) -> str:
@@ -85,6 +90,9 @@ def render(training: Training, figures: Figures, origin: Origin, made: Made) -> 
         libraries=licences.of_libraries(record.get("versions", {})),
         train_command=recipe.train_command(training),
         tolerance=TOLERANCE,
+        familiarity=made.familiarity,
+        measured_distance=training.familiarity,
+        strangers=made.strangers,
         machine=platform.machine(),
         today=_today(),
         resource_name=_resource_name(origin.name),

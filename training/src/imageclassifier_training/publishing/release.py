@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..comparing.crowning import CHAMPION_FOLDER
 from ..errors import TrainingError
+from ..exporting import saved_model
 from ..exporting.export import Exported, Place, export_training, next_version
 from ..files import shown
 from ..fitting import cross_validation_results
@@ -15,7 +16,7 @@ from ..fitting.cross_validation_results import OUT_OF_FOLD_FILE
 from ..networks import learned, weights_folder
 from ..networks.learned import Training
 from ..progress import Progress, no_progress
-from . import figures, model_card
+from . import figures, model_card, strangers
 from .formats import comparison, images
 from .formats.comparison import Compared
 from .formats.table import format_of
@@ -58,9 +59,9 @@ def release(training: Path, wanted: Version, progress: Progress = no_progress) -
     def complete(staging: Path, exported: Exported) -> None:
         if formats:
             compared.extend(comparison.write(staging, formats, files, progress))
-        card = model_card.render(
-            found, figures.collect(found, folder), origin, model_card.Made(exported, compared)
-        )
+        served = saved_model.load(staging)
+        made = model_card.Made(exported, compared, served.contract.familiarity, strangers.measure(served))
+        card = model_card.render(found, figures.collect(found, folder), origin, made)
         (staging / CARD_FILE).write_text(card, encoding="utf-8")
 
     place = Place(out, number, wanted.replace, complete)

@@ -9,6 +9,9 @@ const STORED_KEY = `api-key ${location.pathname}`;
 
 const element = (id) => document.getElementById(id);
 const results = element("results");
+const explain = element("explain");
+// What the cards show, so that it can be sent again when the user wants to see where the model looked.
+let shown = () => {};
 const drop = element("drop");
 
 function addCard(name, picture) {
@@ -41,6 +44,17 @@ function clearCards() {
   results.replaceChildren();
 }
 
+// Shows the heat map in place of the picture.
+function showHeatMap(card, heatmap) {
+  const image = card.querySelector("img");
+  URL.revokeObjectURL(image.src);
+  image.src = heatmap;
+  image.alt = "where the model looked";
+  image.hidden = false;
+  card.querySelector(".thumb").hidden = false;
+  card.querySelector(".thumb-text").hidden = true;
+}
+
 function percent(probability) {
   return (100 * probability).toFixed(1).replace(".0", "") + " %";
 }
@@ -66,6 +80,10 @@ function showAnswer(card, answer, model, milliseconds) {
   }
   const time = `${Math.max(1, Math.round(milliseconds))} ms`;
   card.querySelector(".detail").textContent = `${model.name}, version ${model.version} · ${time}`;
+  if (answer.heatmap) {
+    showHeatMap(card, answer.heatmap);
+  }
+  element("legend").hidden = results.querySelector("img[src^='data:']") === null;
 }
 
 function showProblem(card, problem) {
@@ -112,11 +130,12 @@ function useKey() {
 }
 
 // Sends a request. Returns the response document, or the status and a problem document.
-async function send(body, headers) {
+async function send(body, given, explained) {
   const key = sessionStorage.getItem(STORED_KEY);
+  const headers = { ...given, Accept: "application/json", ...(key ? { "X-API-Key": key } : {}) };
   let response;
   try {
-    response = await fetch("predict", { method: "POST", body, headers: key ? { ...headers, "X-API-Key": key } : headers });
+    response = await fetch(explained ? "predict?explain=heatmap" : "predict", { method: "POST", body, headers });
   } catch {
     return { problem: noResponse("The page cannot reach the server.") };
   }
@@ -129,11 +148,20 @@ async function send(body, headers) {
   return { status, problem: said?.title ? said : foreign };
 }
 
+// Some models cannot say where they looked.
+function offerHeatMaps(offered) {
+  explain.checked = explain.checked && offered;
+  explain.disabled = !offered;
+  element("no-heat-maps").hidden = offered;
+}
+
 // Sends one request for these cards and shows the predictions. Returns false when several pictures were too large for it.
 async function ask(cards, body, headers) {
   // Before the first request, because the gateway refuses a request without a key while its pictures are on their way.
   let asks = document.body.dataset.needsKey === "true" && !sessionStorage.getItem(STORED_KEY);
   let status, problem, answer;
+  let explained = explain.checked && !explain.disabled && cards.length === 1;
+  let lacksHeatMaps;
   do {
     if (asks) {
       await askForKey(problem);
@@ -141,9 +169,14 @@ async function ask(cards, body, headers) {
         return true; // the user has chosen other pictures meanwhile
       }
     }
-    ({ status, problem, answer } = await send(body, headers));
+    ({ status, problem, answer } = await send(body, headers, explained));
     asks = needsKey(problem);
-  } while (asks);
+    lacksHeatMaps = explained && (problem?.type ?? "").endsWith(":no-heat-map");
+    if (lacksHeatMaps) {
+      explained = false;
+      offerHeatMaps(false);
+    }
+  } while (asks || lacksHeatMaps);
   if (status === 413 && cards.length > 1) {
     return false;
   }
@@ -167,13 +200,15 @@ async function sendFiles(files) {
     return;
   }
   clearCards();
+  shown = () => sendFiles(files);
+  const most = explain.checked ? 1 : BATCH_PICTURES; // a heat map is for one picture
   const cards = files.map((file) => addCard(file.name || "pasted picture", file));
   let start = 0;
   while (start < files.length) {
     const form = new FormData();
     let end = start;
     let bytes = 0;
-    while (end < files.length && end - start < BATCH_PICTURES && (end === start || bytes + files[end].size < batchBytes)) {
+    while (end < files.length && end - start < most && (end === start || bytes + files[end].size < batchBytes)) {
       form.append("file", files[end], files[end].name || "picture");
       bytes += files[end].size;
       end += 1;
@@ -206,6 +241,10 @@ function sendUrl() {
     return;
   }
   clearCards();
+  shown = () => {
+    element("url").value = url;
+    sendUrl();
+  };
   ask([addCard(url, null)], JSON.stringify({ url }), { "Content-Type": "application/json" });
 }
 
@@ -218,6 +257,7 @@ for (const id of ["files", "camera"]) {
   });
 }
 element("send-url").addEventListener("click", sendUrl);
+explain.addEventListener("change", () => shown());
 element("use-key").addEventListener("click", useKey);
 element("api-key").addEventListener("input", (event) => event.target.setCustomValidity(""));
 element("api-key").addEventListener("keydown", (event) => {
