@@ -35,11 +35,11 @@ def python(*packages: str) -> Path:
     return _folder(packages) / "bin" / "python"
 
 
-def version(package: str) -> str:
-    """The version of a package in the environment that has only it."""
-    code = f"from importlib.metadata import version; print(version({package!r}))"
+def version(*packages: str) -> str:
+    """The version of the first of the packages in their environment."""
+    code = f"from importlib.metadata import version; print(version({packages[0]!r}))"
     return subprocess.run(
-        [python(package), "-c", code], capture_output=True, text=True, check=True
+        [python(*packages), "-c", code], capture_output=True, text=True, check=True
     ).stdout.strip()
 
 

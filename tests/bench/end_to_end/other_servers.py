@@ -17,6 +17,8 @@ from stack import Bench, Running, Stack
 
 HERE = Path(__file__).parent
 BENTOML, KSERVE, MLSERVER = "bentoml", "kserve", "mlserver"
+#: Workers of MLServer 1.7.1 end at once with a newer uvloop.
+MLSERVER_PACKAGES = (MLSERVER, "uvloop<0.22")
 MODEL = "pizza"
 
 
@@ -66,11 +68,17 @@ def _mlserver(bench: Bench) -> Iterator[Running]:
     port = free_port()
     folder = bench.folder / "mlserver"
     folder.mkdir(exist_ok=True)
-    settings = {"host": "127.0.0.1", "http_port": port, "grpc_port": free_port(), "metrics_port": free_port()}
+    settings = {
+        "host": "127.0.0.1",
+        "http_port": port,
+        "grpc_port": free_port(),
+        "metrics_port": free_port(),
+        "metrics_dir": str(folder / "metrics"),
+    }
     (folder / "settings.json").write_text(json.dumps(settings))
     model = {"name": MODEL, "implementation": "mlserver_model.Pizza"}
     (folder / "model-settings.json").write_text(json.dumps(model))
-    command = [environments.python(MLSERVER).with_name("mlserver"), "start", folder]
+    command = [environments.python(*MLSERVER_PACKAGES).with_name("mlserver"), "start", folder]
     with ExitStack() as stack:
         server = started(command, bench.folder / "mlserver.log", stack, _environment(bench))
         wait_for(port, "/v2/health/ready", 120)
@@ -97,11 +105,13 @@ def _json_beside(picture: Path, name: str, request: Any) -> Path:
 OTHER_SERVERS = (
     Stack("BentoML", _bentoml, partial(environments.why_not, BENTOML)),
     Stack("KServe's Python server", _kserve, partial(environments.why_not, KSERVE)),
-    Stack("MLServer", _mlserver, partial(environments.why_not, MLSERVER)),
+    Stack("MLServer", _mlserver, partial(environments.why_not, *MLSERVER_PACKAGES)),
 )
-_PACKAGES = dict(zip((each.name for each in OTHER_SERVERS), (BENTOML, KSERVE, MLSERVER), strict=True))
+_PACKAGES = dict(
+    zip((each.name for each in OTHER_SERVERS), ((BENTOML,), (KSERVE,), MLSERVER_PACKAGES), strict=True)
+)
 
 
 def versions(names: Iterable[str]) -> dict[str, str]:
     """The versions of the servers among the names of stacks."""
-    return {name: environments.version(_PACKAGES[name]) for name in names if name in _PACKAGES}
+    return {name: environments.version(*_PACKAGES[name]) for name in names if name in _PACKAGES}
