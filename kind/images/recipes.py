@@ -31,13 +31,13 @@ class Program:
 PROGRAMS = (
     Program(
         "operator",
-        ("operator.txt",),
+        ("operator.txt", "tracing.txt"),
         ("operator/src/imageclassifier_operator",),
         ("python", "-m", "imageclassifier_operator"),
     ),
     Program(
         "gateway",
-        ("gateway.txt",),
+        ("gateway.txt", "tracing.txt"),
         ("gateway/src/imageclassifier_gateway",),
         ("python", "-m", "imageclassifier_gateway"),
         # glibc gives each decoding thread its own heap, and each keeps freed memory. It also raises the size

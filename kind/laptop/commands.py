@@ -106,6 +106,7 @@ QUESTIONS: dict[str, Callable[[], Path | str]] = {
     "kwok-binary": lambda: _binary(golang.KWOK),
     "helm-binary": lambda: _binary(golang.HELM),
     "versitygw-binary": lambda: _binary(golang.VERSITYGW),
+    "collector-binary": lambda: _binary(golang.COLLECTOR),
     "cyclonus-binary": lambda: _binary(golang.CYCLONUS),
     "kind-binary": kind_program,
     "kubectl-binary": kubectl_program,

@@ -1,6 +1,7 @@
 """Builds Go programs from Go modules: finds a Go that is new enough, and builds each program once.
 
-The versions are pinned in go.mod and go.sum of kind/kubernetes, kind/kwok, kind/checkers and kind/storage,
+The versions are pinned in go.mod and go.sum of kind/kubernetes, kind/kwok, kind/checkers, kind/storage and
+kind/collector,
 because these programs need different versions of the same packages. A program is cached under a hash of those
 files, its sources and its flags.
 """
@@ -62,6 +63,8 @@ GITOPS = Program("gitops", "checkers", "./gitops")
 #: What the tests of the installation run.
 CHECKERS = (HELM, GITOPS)
 
+#: Receives traces in tests.
+COLLECTOR = Program("collector", "collector", ".", note="about 4 minutes on 2 cores the first time")
 VERSITYGW = Program(
     "versitygw",
     "storage",

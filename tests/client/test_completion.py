@@ -1,10 +1,10 @@
 """Completion of a command line, as kubectl and the scripts of shells ask for it."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from terminal import Terminal
 
 from imageclassifier_client.cli import parser
 from imageclassifier_client.commands.completion import SCRIPTS
@@ -58,19 +58,40 @@ def test_names_namespaces_and_contexts_come_from_the_cluster(
     assert client("__complete", "why", "--context", "").out == "test\n:4\n"
 
 
-def test_the_script_of_bash_completes(tmp_path: Path) -> None:
-    program = tmp_path / "imageclassifier"
-    program.write_text('#!/bin/sh\necho "$*"\necho other\necho :4\n')
+BASH = ("bash", "--norc", "--noprofile", "-i")
+PROGRAM = """\
+#!/bin/sh
+# Completes `why -n food pi`, and else says how it was called.
+if [ "$1" != __complete ]; then echo "called with: $*."
+elif [ "$*" = "__complete why -n food pi" ]; then echo pizza; echo :4
+else echo :4
+fi
+"""
+
+
+def test_bash_completes_a_name_when_the_user_presses_tab(tmp_path: Path) -> None:
+    program, script = tmp_path / "imageclassifier", tmp_path / "script"
+    program.write_text(PROGRAM)
     program.chmod(0o755)
-    script = f"""
-        {SCRIPTS["bash"]}
-        COMP_WORDS=(imageclassifier why -n food ""); COMP_CWORD=4
-        _imageclassifier
-        printf '%s\\n' "${{COMPREPLY[@]}}"
-    """
-    result = subprocess.run(
-        ["bash", "-c", script], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True
-    )
-    assert [line.rstrip() for line in result.stdout.splitlines()] == ["__complete why -n food", "other"], (
-        result.stderr
-    )
+    script.write_text(SCRIPTS["bash"])
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path), "TERM": "dumb"}
+    with Terminal(BASH, environment) as terminal:
+        terminal.type(f"source {script}; echo load''ed\r")
+        terminal.wait_for("loaded")
+        terminal.type("imageclassifier why -n food pi\t")
+        terminal.wait_for("pizza")
+        terminal.type("\r")
+        terminal.wait_for("called with: why -n food pizza.")
+
+
+def test_the_script_of_bash_offers_files_where_the_program_does(tmp_path: Path) -> None:
+    program = tmp_path / "imageclassifier"
+    program.write_text("#!/bin/sh\necho :0\n")
+    program.chmod(0o755)
+    (tmp_path / "dinner.jpg").touch()
+    with Terminal(BASH, {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)}) as terminal:
+        (tmp_path / "script").write_text(SCRIPTS["bash"])
+        terminal.type(f"cd {tmp_path}; source script; echo load''ed\r")
+        terminal.wait_for("loaded")
+        terminal.type("imageclassifier predict pizza din\t")
+        terminal.wait_for("dinner.jpg")

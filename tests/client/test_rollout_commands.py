@@ -1,8 +1,12 @@
 """The commands that decide on rollouts, on a real API server with the operator and fake pods."""
 
 import json
+import os
+import shlex
+import sys
 
 import pytest
+from terminal import Terminal
 
 from client_program import Client
 from operator_process import REFUSED, Bench
@@ -56,3 +60,26 @@ def test_a_failed_version_is_retried_and_then_rolled_back(bench: Bench, client: 
     bench.wait(lambda: bench.status().get("candidateVersion") == 2, "the second attempt")
     assert "Version 1 keeps the traffic" in client("rollback", "pizza", *where).text
     assert bench.classifier()["spec"]["model"]["version"] == 1
+
+
+@pytest.mark.parametrize("on_a_terminal", [True, False])
+def test_the_live_view_shows_each_change_until_it_is_interrupted(
+    bench: Bench, client: Client, on_a_terminal: bool
+) -> None:
+    bench.create(1)
+    bench.verify(1)
+    bench.wait_ready(1)
+    watch = [sys.executable, "-m", "imageclassifier_client", "status", "pizza", "--watch"]
+    command = [*watch, "--namespace", bench.namespace]
+    if not on_a_terminal:
+        command = ["sh", "-c", f"{shlex.join(command)} | cat"]
+    with Terminal(command, {**os.environ, "TERM": "xterm", "COLUMNS": "80"}) as terminal:
+        terminal.wait_for("version 1   serving")
+        bench.bump(2)
+        terminal.wait_for("version 2   candidate")
+        bench.verify(2)
+        terminal.wait_for("version 2   serving")
+        terminal.type("\x03")
+        code = terminal.process.wait(60)
+    if on_a_terminal:
+        assert code == 130

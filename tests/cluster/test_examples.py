@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from PIL import Image
 
 from cluster_testbed import (
@@ -98,6 +99,16 @@ def test_the_plugin_shows_asks_and_opens_a_classifier(pizza: Classifier, picture
             assert predict(int(found[1]), pictures["pizza"].read_bytes())["label"] == "pizza"
         finally:
             opened.terminate()
+
+
+def test_the_manifest_that_the_plugin_writes_for_an_image_is_accepted(
+    installed: object, kubectl: Kubectl
+) -> None:
+    text = run("-m", "imageclassifier_client", "create", "our-pizza", "pizza-model:1")
+    model = yaml.safe_load(text)["spec"]["model"]
+    assert model["name"] == "pizza-model"
+    assert model["source"] == {"image": {"reference": "pizza-model:{version}"}}
+    kubectl("apply", "--dry-run=server", "--validate=strict", "--filename=-", stdin=text)
 
 
 def test_a_model_from_a_volume_answers(

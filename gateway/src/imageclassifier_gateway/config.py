@@ -190,6 +190,11 @@ VARIABLES = (
         str(_DEFAULTS.cache_bytes),
     ),
     Variable(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "URL of an OpenTelemetry collector for traces (docs/tracing.md)",
+        "none",
+    ),
+    Variable(
         "GATEWAY_DRAIN_SECONDS",
         "time in seconds after SIGTERM in which the gateway still takes new connections",
         f"{_DEFAULTS.drain_seconds:g}",

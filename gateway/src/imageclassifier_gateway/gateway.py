@@ -18,6 +18,7 @@ from .limits.decoding import Decoder
 from .limits.slow import Slow
 from .pixels import images
 from .stats import Stats
+from .tracing import NO_TRACER, Tracer
 from .versions.answer_cache import CachingPredictor
 from .versions.predictor import Predictor
 from .versions.shadow import ShadowSender
@@ -40,6 +41,7 @@ class Gateway:
     fetcher: Fetcher
     shadow: ShadowSender
     admission: Admission
+    tracer: Tracer
     #: None: the public port speaks plain HTTP.
     certificate: Certificate | None
     #: None: requests need no key.
@@ -133,7 +135,7 @@ def _class_names(contract: Contract | None) -> list[str] | None:
     return list(contract.class_names)
 
 
-def build_gateway(settings: Settings) -> Gateway:
+def build_gateway(settings: Settings, tracer: Tracer = NO_TRACER) -> Gateway:
     """Build the parts of a gateway; nothing runs before `start`."""
     stats = Stats()
     # A connection that is no longer routed to is closed when the last request that may use it has ended.
@@ -163,6 +165,7 @@ def build_gateway(settings: Settings) -> Gateway:
         admission=Admission(
             settings.max_requests_in_flight, settings.max_buffered_bytes, stats.in_flight, stats.held_bytes
         ),
+        tracer=tracer,
         certificate=None if tls_directory is None else Certificate(tls_directory),
         api_keys=None if keys_directory is None else ApiKeys(KeyFolder(keys_directory), stats),
         _draining=threading.Event(),

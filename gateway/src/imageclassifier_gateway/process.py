@@ -16,6 +16,7 @@ from .config import Settings
 from .http.access_log import configure_logging
 from .http.log_writer import LOG
 from .http.server import HttpServer, bind
+from .tracing import TracingError, tracer_of
 
 #: How long the last log lines may take.
 _LOG_SECONDS = 1.0
@@ -41,11 +42,16 @@ def run(settings: Settings) -> NoReturn:
     from .http.internal_answers import InternalAnswers
     from .http.internal_server import InternalServer
 
+    try:
+        tracer = tracer_of(os.environ, "imageclassifier-gateway")
+    except TracingError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
     configure_logging()
     sys.setswitchinterval(_SWITCH_SECONDS)
     status = 0
     try:
-        gateway = build_gateway(settings)
+        gateway = build_gateway(settings, tracer)
         LOG.start(gateway.stats.dropped_log_lines.inc)
         InternalServer(InternalAnswers(gateway), settings.internal_port).start()
         app = create_app(gateway)
@@ -54,6 +60,7 @@ def run(settings: Settings) -> NoReturn:
     except BaseException:
         logging.getLogger(__name__).exception("The gateway ends because a part of it failed.")
         status = 1
+    tracer.close()
     LOG.close(_LOG_SECONDS)
     # Not by returning: that would wait for request threads, whose clients have gone.
     os._exit(status)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import kopf
 
-from imageclassifier_operator import command_line, logs, metrics
+from imageclassifier_operator import command_line, logs, metrics, tracing
 from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS
 from imageclassifier_operator.observe.gateway_client import GatewayClient, HttpGatewayClient
 from imageclassifier_operator.reconcile.gateway_prober import GatewayProber
@@ -164,6 +164,7 @@ def main() -> None:
     command_line.parse(sys.argv[1:])
     try:
         settings = Settings.from_environment()
+        tracing.set_up()
     except SettingError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
@@ -183,6 +184,7 @@ async def _run(settings: Settings) -> None:
         await run(settings, asyncio.Event(), gateways)
     finally:
         await gateways.close()
+        tracing.close()
 
 
 if __name__ == "__main__":

@@ -74,6 +74,11 @@ VARIABLES = (
         "whether the operator makes NetworkPolicies; false: the cluster has its own",
         "true",
     ),
+    Variable(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "URL of an OpenTelemetry collector for traces (docs/tracing.md)",
+        "none",
+    ),
     Variable("KUBECONFIG", "the kubeconfig, if the operator does not run in a pod", "~/.kube/config"),
 )
 

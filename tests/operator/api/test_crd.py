@@ -131,7 +131,10 @@ def test_every_setting_that_the_code_has_is_a_field_and_the_other_way_round() ->
         ("spec.serving", api.ServingSettings),
         ("spec.gateway", api.GatewaySettings),
         ("spec.gateway.urls", api.GatewayUrls),
-        ("spec.gateway.urls.proxy", api.UrlProxy),
+        ("spec.gateway.urls.proxy", api.EgressProxy),
+        ("spec.gateway.tracing", api.Tracing),
+        ("spec.model.source.https.proxy", api.EgressProxy),
+        ("spec.model.source.storage.proxy", api.EgressProxy),
         ("spec.gateway.service", api.GatewayService),
     ):
         in_schema = {

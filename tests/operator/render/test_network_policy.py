@@ -102,15 +102,18 @@ def test_the_policy_opens_every_address_that_the_gateway_takes(
         assert is_open(address, picture_blocks(allow_private_networks=allow_private_networks))
 
 
-def policies(settings: render.Installation = SETTINGS, **urls: Any) -> dict[str, dict[str, Any]]:
+def policies(
+    settings: render.Installation = SETTINGS, tracing: str = "", **urls: Any
+) -> dict[str, dict[str, Any]]:
     """The NetworkPolicies by name, for `spec.gateway.urls`."""
-    ic = classifier({"model": SPECS["smallest"]["model"], "gateway": {"urls": urls}})
+    traced = {"tracing": {"endpoint": tracing}} if tracing else {}
+    ic = classifier({"model": SPECS["smallest"]["model"], "gateway": {"urls": urls, **traced}})
     children = render.shared_children(ic, settings)
     return {each["metadata"]["name"]: each["spec"] for each in children if each["kind"] == "NetworkPolicy"}
 
 
-def egress(settings: render.Installation = SETTINGS, **urls: Any) -> list[dict[str, Any]]:
-    found = policies(settings, **urls)
+def egress(settings: render.Installation = SETTINGS, tracing: str = "", **urls: Any) -> list[dict[str, Any]]:
+    found = policies(settings, tracing, **urls)
     assert found["pizza-gateway"]["egress"] == found["pizza-verify"]["egress"]
     rules: list[dict[str, Any]] = found["pizza-gateway"]["egress"]
     return rules
@@ -134,6 +137,29 @@ def test_with_a_proxy_the_gateway_reaches_the_proxy_and_not_the_internet(
 def test_hosts_beside_the_proxy_can_be_reached_as_without_it() -> None:
     rules = egress(proxy={"host": "proxy.example.org", "port": 3128, "directHosts": ["example.org"]})
     assert rules[-1] == egress()[-1]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "rule"),
+    [
+        (
+            "http://otel-collector.observability.svc:4318",
+            {
+                "to": [
+                    {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "observability"}}}
+                ]
+            },
+        ),
+        ("https://otlp.example.org/", {"ports": [{"port": 443, "protocol": "TCP"}]}),
+        (
+            "http://10.1.2.3:4318",
+            {"to": [{"ipBlock": {"cidr": "10.1.2.3/32"}}], "ports": [{"port": 4318, "protocol": "TCP"}]},
+        ),
+    ],
+)
+def test_the_collector_of_traces_can_be_reached(endpoint: str, rule: dict[str, Any]) -> None:
+    rules = egress(tracing=endpoint)
+    assert rules == [*egress()[:2], rule, *egress()[2:]]
 
 
 def test_dns_is_where_the_installation_says() -> None:

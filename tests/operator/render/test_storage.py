@@ -53,6 +53,40 @@ def test_the_credentials_are_mounted_by_the_init_container_only() -> None:
     assert "source-credentials" not in {each["name"] for each in server["volumeMounts"]}
 
 
+PROXY = {
+    "host": "proxy.egress.svc",
+    "port": 3128,
+    "directHosts": ["*.corp.example.org"],
+    "credentialsSecret": {"name": "proxy"},
+}
+
+
+def test_the_init_container_gets_the_proxy_and_its_credentials_and_the_server_does_not() -> None:
+    spec = pod_spec(proxy=PROXY)
+    [init], [server] = spec["initContainers"], spec["containers"]
+    values = {each["name"]: each.get("value") or each["valueFrom"]["secretKeyRef"] for each in init["env"]}
+    assert values == {
+        "MODEL_PROXY": "http://proxy.egress.svc:3128",
+        "MODEL_PROXY_DIRECT_HOSTS": "*.corp.example.org",
+        "MODEL_PROXY_USER": {"name": "proxy", "key": "username"},
+        "MODEL_PROXY_PASSWORD": {"name": "proxy", "key": "password"},
+    }
+    assert "MODEL_PROXY" not in str(server)
+    https = {"url": "https://example.org/{version}.tar", "sha256": DIGEST, "proxy": PROXY}
+    served = classifier({"model": {"version": 3, "source": {"https": https}}}).candidate("tf", "gateway:1")
+    [other] = children(served)["Deployment"]["spec"]["template"]["spec"]["initContainers"]
+    assert other["env"] == init["env"]
+    assert "env" not in pod_spec()["initContainers"][0]
+
+
+def test_a_proxy_is_no_part_of_the_identity_of_the_files_and_is_stored_with_the_version() -> None:
+    served = version(proxy=PROXY)
+    assert served.source_hash == version().source_hash
+    assert served.pod_hash != version().pod_hash
+    assert api.ModelVersion.from_json(served.to_json()) == served
+    assert "proxy" not in str(version().to_json())
+
+
 def egress(**changed: Any) -> str:
     return str(children(version(**changed))["NetworkPolicy"]["spec"]["egress"])
 
@@ -60,6 +94,7 @@ def egress(**changed: Any) -> str:
 def test_the_pods_may_reach_what_the_download_needs() -> None:
     inside = egress(endpoint="http://minio.storage.svc.cluster.local:9000")
     assert "{'kubernetes.io/metadata.name': 'storage'}" in inside
+    assert "{'kubernetes.io/metadata.name': 'egress'}" in egress(proxy=PROXY)
     for endpoint in ("https://minio.example", "http://10.0.0.7:9000", "https://s3.svc.example"):
         assert egress(endpoint=endpoint).count("namespaceSelector") == 1, endpoint  # that of DNS
     assert "169.254.170.23/32" in egress()

@@ -46,11 +46,15 @@ def create_app(gateway: Gateway) -> Flask:
     def identify() -> None:
         environ = request.environ
         given = environ.get("HTTP_X_REQUEST_ID", "")
-        traceparent = environ.get("HTTP_TRACEPARENT", "")
+        header = environ.get("HTTP_TRACEPARENT", "")
+        traceparent = header if _TRACEPARENT.match(header) else None
+        first_byte_at = environ.get(FIRST_BYTE_AT) or time.monotonic()
+        span = gateway.tracer.begin(_span_name(), traceparent, first_byte_at)
         g.trace = Trace(
-            first_byte_at=environ.get(FIRST_BYTE_AT) or time.monotonic(),
+            first_byte_at=first_byte_at,
             request_id=request_id_of(given),
-            traceparent=traceparent if _TRACEPARENT.match(traceparent) else None,
+            traceparent=span.traceparent or traceparent,
+            span=span,
         )
 
     cors.install(app, settings.cors_allowed_origins)
@@ -84,6 +88,7 @@ def create_app(gateway: Gateway) -> Flask:
             for stage, seconds in trace.seconds.items():
                 gateway.stats.stages[stage].observe(seconds)
         _log(trace, asked, response, rule)
+        _end_span(trace, asked, response, rule)
         return response
 
     return app
@@ -122,6 +127,24 @@ _SENTENCES = {
     "not-found": "This path does not exist. POST pictures to /predict; /openapi.json describes the API.",
     "method-not-allowed": "This path does not accept this method; the Allow header lists those it accepts.",
 }
+
+
+def _span_name() -> str:
+    """The method and the route: a path of a client could be anything."""
+    return f"{request.method} {request.url_rule.rule}" if request.url_rule else request.method
+
+
+def _end_span(trace: Trace, asked: Request, response: Response, rule: str) -> None:
+    trace.span.set(
+        http__request__method=asked.method,
+        http__route=rule,
+        http__response__status_code=response.status_code,
+        imageclassifier__request_id=trace.request_id,
+        **{f"imageclassifier__{name}": value for name, value in trace.log_fields.items()},
+    )
+    if response.status_code >= 500:
+        trace.span.fail(str(trace.log_fields.get("problem", response.status_code)))
+    trace.span.end()
 
 
 def _log(trace: Trace, asked: Request, response: Response, rule: str) -> None:

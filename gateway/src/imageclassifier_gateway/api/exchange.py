@@ -84,6 +84,7 @@ class Exchange:
         arrived = request.environ.get(ARRIVED)
         if arrived is not None:
             g.trace.seconds["receive"] = arrived - g.trace.first_byte_at
+            g.trace.span.record("receive", g.trace.first_byte_at, arrived)
         # By way of Werkzeug's streams a large picture would be copied.
         stream = request.environ["wsgi.input"]
         body: bytes = stream.read(limit + 1 if length is None else length)
@@ -165,6 +166,7 @@ class Exchange:
                 metadata=_metadata(trace),
                 explain=explain,
                 seconds=trace.seconds,
+                span=trace.span,
             )
             classified = gateway.predictor.classify(fleet, wanted)
         decided = iter(classified.outcomes)

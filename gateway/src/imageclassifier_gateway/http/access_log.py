@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ..tracing import NO_SPAN, Span
 from .log_writer import LOG
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}\Z")
@@ -35,6 +36,7 @@ class Trace:
     first_byte_at: float
     request_id: str
     traceparent: str | None
+    span: Span = NO_SPAN
     log_fields: dict[str, Any] = field(default_factory=dict)
     #: The time in each stage so far (stats.STAGES), including a stage in which the request fails.
     seconds: dict[str, float] = field(default_factory=dict)
@@ -44,7 +46,8 @@ class Trace:
         """Measure one stage, as a context manager."""
         began = time.monotonic()
         try:
-            yield
+            with self.span.child(name):
+                yield
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
 

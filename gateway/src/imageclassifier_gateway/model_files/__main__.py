@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from .archive import Archive, fetch, secret_headers
 from .https_client import Remote
 from .layout import Place, saved_model_directory
 from .listing import listing
+from .proxy import proxy_sentence, use_proxy
 from .refusal import DownloadFailedError, DownloadRefusedError, FilesRefusedError
 from .version_directories import version_directory
 
@@ -38,10 +40,11 @@ _EXIT_CODES = {FilesRefusedError: REFUSED, DownloadFailedError: 4, DownloadRefus
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return the exit code."""
     given = _parser().parse_args(arguments)
+    use_proxy(os.environ)
     try:
         given.run(given)
     except tuple(_EXIT_CODES) as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
+        print(" ".join(f"{error}{proxy_sentence(os.environ)}".split()), file=sys.stderr)
         return _EXIT_CODES[type(error)]
     except OSError as error:
         print(f"{error.filename}: {error.strerror}.", file=sys.stderr)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..command_line import Parser
 from ..config import read_settings
+from ..tracing import TracingError, tracer_of
 from .progress import Progress
 from .verification import verify
 from .verification_verdict import Verdict
@@ -58,7 +59,13 @@ def main() -> int:
         progress = Progress()
         with suppress(OSError):  # the verification does not need the port
             progress.serve(settings.internal_port)
-        verdict = verify(document, settings, progress)
+        tracer = tracer_of(os.environ, "imageclassifier-verify")
+        with tracer.begin("verification") as span:
+            verdict = verify(document, settings, progress, span)
+        tracer.close()
+    except TracingError as error:
+        verdict = Verdict()
+        verdict.give_up(str(error))
     except (OSError, ValueError, RecursionError) as error:
         verdict = Verdict()
         verdict.give_up(f"The plan {arguments.plan} cannot be used: {error}")

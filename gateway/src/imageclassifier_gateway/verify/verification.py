@@ -26,6 +26,7 @@ from ..contract import (
 from ..limits.deadline import Deadline
 from ..limits.decoding import Pixels
 from ..pixels import images
+from ..tracing import NO_SPAN, Span
 from ..versions.batches import CallOptions, Scores, predict, predict_pixels
 from ..versions.contracts import read_contract
 from ..versions.model_server_errors import (
@@ -63,6 +64,7 @@ class Verification:
     settings: Settings
     progress: Progress = field(default_factory=Progress)
     verdict: Verdict = field(default_factory=Verdict)
+    span: Span = NO_SPAN
     _latencies_seconds: list[float] = field(default_factory=list)
 
     def run(self) -> Verdict:
@@ -70,23 +72,31 @@ class Verification:
         try:
             self._deadline = Deadline.after(self.plan.deadline_seconds)
             self._server = model_server(self.plan, self.plan.candidate)
-            contract = self._wait_for_contract()
-            self.verdict.warnings += contract.notes
-            serving = self._serving_contract()
-            self._check_classes(contract, serving)
-            pictures = AcceptancePictures(self.settings)
-            cases = [
-                (case, pictures.prepare(case, contract.input, self._call_seconds()))
-                for case in self.plan.cases
-            ]
-            self._check_golden(contract)
-            self._check_explanation(contract)
+            with self.span.child("contract"):
+                contract = self._wait_for_contract()
+                self.verdict.warnings += contract.notes
+                serving = self._serving_contract()
+                self._check_classes(contract, serving)
+            with self.span.child("fetch"):
+                pictures = AcceptancePictures(self.settings)
+                cases = [
+                    (case, pictures.prepare(case, contract.input, self._call_seconds()))
+                    for case in self.plan.cases
+                ]
+            with self.span.child("golden pictures"):
+                self._check_golden(contract)
+            with self.span.child("explanation"):
+                self._check_explanation(contract)
             if self.plan.candidate.contract is not None:
-                self._check_samples(contract)
-            self._check_cases(cases, contract)
+                with self.span.child("sample pictures"):
+                    self._check_samples(contract)
+            with self.span.child("acceptance pictures"):
+                self._check_cases(cases, contract)
             if self.plan.dataset is not None:
-                self._check_dataset(self.plan.dataset, contract, serving)
-            self._measure_latency(contract)
+                with self.span.child("data set"):
+                    self._check_dataset(self.plan.dataset, contract, serving)
+            with self.span.child("latency"):
+                self._measure_latency(contract)
         except RejectedError as error:
             self.verdict.fail(error.reason, str(error))
         except NotCarriedOutError as error:
@@ -303,7 +313,8 @@ class Verification:
     def _predict(self, pixels: Sequence[Pixels], contract: Contract) -> Scores:
         began = time.monotonic()
         try:
-            options = CallOptions(self._call_seconds(), retry_on_another_pod=True)
+            metadata = self.span.metadata(())
+            options = CallOptions(self._call_seconds(), retry_on_another_pod=True, metadata=metadata)
             answer = predict_pixels(self._server, contract, pixels, options)
         except ModelServerError as error:
             raise _rejection_or_loss(error) from None
@@ -328,12 +339,21 @@ def _list(names: Sequence[str]) -> str:
     return "[" + ", ".join(names[:10]) + (", ..." if len(names) > 10 else "") + "]"
 
 
-def verify(document: Any, settings: Settings, progress: Progress | None = None) -> Verdict:
-    """Run a plan, given as parsed JSON, and keep `progress` up to date."""
+def verify(
+    document: Any, settings: Settings, progress: Progress | None = None, span: Span = NO_SPAN
+) -> Verdict:
+    """Run a plan, given as parsed JSON, and keep `progress` up to date. `span`: that of the whole run."""
     try:
         plan = parse_plan(document)
     except PlanError as error:
         verdict = Verdict()
         verdict.give_up(f"The plan cannot be used: {error}")
         return verdict
-    return Verification(plan, settings, progress or Progress()).run()
+    span.set(
+        imageclassifier__model=plan.model,
+        imageclassifier__version=plan.candidate.version,
+    )
+    verdict = Verification(plan, settings, progress or Progress(), span=span).run()
+    if verdict.exit_code:
+        span.fail(verdict.reason or "VerificationFailed")
+    return verdict

@@ -13,6 +13,7 @@ from ..contract import Decision, ModelInput
 from ..limits.deadline import Deadline
 from ..limits.decoding import Pixels
 from ..pixels import images
+from ..tracing import NO_SPAN, Span
 from . import batches
 from .batches import Metadata
 
@@ -61,6 +62,8 @@ class ClassifyRequest:
     explained: Explained | None = None
     #: The time in the stages `decode` and `model` so far, including failed attempts.
     seconds: dict[str, float] = field(default_factory=dict)
+    #: The span of the request, below which `decode` and `model` are.
+    span: Span = NO_SPAN
     #: The pixels of the last call with their input and the index of the first picture, for a retry on another
     #: version. Keeping the pixels of all calls would take too much memory.
     _prepared: tuple[ModelInput, int, list[Pixels | images.PictureError]] | None = None

@@ -165,7 +165,9 @@ class Predictor:
             request.keep(wanted, first, None)  # frees its memory for the next pictures
             request.hold_once(wanted, len(pictures))
             try:
-                prepared = self._decoder.prepare(pictures, wanted, request.deadline, request.admit_costly)
+                with request.span.child("decode") as span:
+                    span.set(imageclassifier__pictures=len(pictures))
+                    prepared = self._decoder.prepare(pictures, wanted, request.deadline, request.admit_costly)
             finally:
                 request.spend("decode", began)
             request.decoded()
@@ -187,10 +189,11 @@ class Predictor:
                 raise ModelTimeoutError(
                     "The earlier pictures of the request used all the time of the candidate."
                 )
-            options = batches.CallOptions(
-                timeout_seconds, retry_on_another_pod=True, metadata=request.metadata
-            )
-            scores = self._scores(call, pixels, options, request)
+            with request.span.child("model") as span:
+                span.set(imageclassifier__version=call.version.number, imageclassifier__pictures=len(pixels))
+                metadata = span.metadata(request.metadata)
+                options = batches.CallOptions(timeout_seconds, retry_on_another_pod=True, metadata=metadata)
+                scores = self._scores(call, pixels, options, request)
         except ModelServerError as error:
             call.seconds += time.monotonic() - began
             seconds = call.seconds / (call.pictures + len(pixels))

@@ -8,6 +8,7 @@ from imageclassifier_operator.api.dataset import (
     DatasetImage,
     LabelledConfigMap,
 )
+from imageclassifier_operator.api.egress_proxy import EgressProxy
 from imageclassifier_operator.api.errors import InvalidSpec
 from imageclassifier_operator.api.gateway import (
     Access,
@@ -16,7 +17,7 @@ from imageclassifier_operator.api.gateway import (
     GatewayService,
     GatewaySettings,
     GatewayUrls,
-    UrlProxy,
+    Tracing,
 )
 from imageclassifier_operator.api.http_route import GatewayHttpRoute
 from imageclassifier_operator.api.model_source import (
@@ -50,6 +51,7 @@ __all__ = [
     "Dataset",
     "DatasetClaim",
     "DatasetImage",
+    "EgressProxy",
     "GatewayCors",
     "GatewayHttpRoute",
     "GatewayIngress",
@@ -72,7 +74,7 @@ __all__ = [
     "Step",
     "Sticky",
     "StorageSource",
-    "UrlProxy",
+    "Tracing",
     "VolumeSource",
     "parse",
 ]

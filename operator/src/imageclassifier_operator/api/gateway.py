@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Self
 
 from imageclassifier_operator.api.autoscaling import Autoscaling
+from imageclassifier_operator.api.egress_proxy import EgressProxy
 from imageclassifier_operator.api.errors import InvalidSpec
 from imageclassifier_operator.api.http_route import GatewayHttpRoute
 from imageclassifier_operator.api.json import Json
@@ -73,23 +74,6 @@ class GatewayIngress:
 
 
 @dataclass(frozen=True)
-class UrlProxy:
-    """The HTTP proxy for fetches. `direct_hosts` are fetched without it."""
-
-    host: str
-    port: int
-    direct_hosts: tuple[str, ...] = ()
-    credentials_secret: str | None = None
-    """A Secret of the type kubernetes.io/basic-auth."""
-
-    @classmethod
-    def parse(cls, proxy: Json) -> Self:
-        """Read `spec.gateway.urls.proxy`."""
-        secret = (proxy.get("credentialsSecret") or {}).get("name")
-        return cls(proxy["host"], proxy["port"], tuple(proxy.get("directHosts") or ()), secret)
-
-
-@dataclass(frozen=True)
 class GatewayUrls:
     """From which hosts the gateway may fetch pictures, by default any public host, and how.
 
@@ -99,7 +83,7 @@ class GatewayUrls:
     allowed_hosts: tuple[str, ...] = ()
     allow_private_networks: bool = False
     user_agent: str = ""
-    proxy: UrlProxy | None = None
+    proxy: EgressProxy | None = None
     ca_bundle: ConfigMapKey | None = None
 
     @classmethod
@@ -110,7 +94,7 @@ class GatewayUrls:
             tuple(urls.get("allowedHosts") or ()),
             bool(urls.get("allowPrivateNetworks", False)),
             urls.get("userAgent", ""),
-            None if proxy is None else UrlProxy.parse(proxy),
+            None if proxy is None else EgressProxy.parse(proxy),
             None if bundle is None else ConfigMapKey(bundle["name"], bundle["key"]),
         )
 
@@ -132,6 +116,19 @@ class GatewayTls:
     """`spec.gateway.tls`: the Secret with the gateway's certificate."""
 
     secret_name: str
+
+
+@dataclass(frozen=True)
+class Tracing:
+    """`spec.gateway.tracing`: the URL of the collector, and the share of requests that are traced."""
+
+    endpoint: str
+    sample_percent: int = 100
+
+    @classmethod
+    def parse(cls, tracing: Json) -> Self:
+        """Read `spec.gateway.tracing`."""
+        return cls(tracing["endpoint"], tracing.get("samplePercent", cls.sample_percent))
 
 
 @dataclass(frozen=True)
@@ -175,6 +172,7 @@ class GatewaySettings:
     """None: plain HTTP."""
     authentication: GatewayAuthentication | None = None
     """None: everybody may use the gateway."""
+    tracing: Tracing | None = None
     max_image_bytes: int = 20_971_520
     cache_bytes: int = 0
     timeout_seconds: int = 10
@@ -183,7 +181,7 @@ class GatewaySettings:
     def parse(cls, gateway: Json) -> Self:
         """Read `spec.gateway`."""
         ingress, http_route, tls = map(gateway.get, ("ingress", "httpRoute", "tls"))
-        authentication = gateway.get("authentication")
+        authentication, tracing = gateway.get("authentication"), gateway.get("tracing")
         return cls(
             image=gateway.get("image"),
             image_pull_policy=gateway.get("imagePullPolicy"),
@@ -199,6 +197,7 @@ class GatewaySettings:
             cors=GatewayCors.parse(gateway.get("cors") or {}),
             tls=None if tls is None else GatewayTls(tls["secretName"]),
             authentication=None if authentication is None else GatewayAuthentication.parse(authentication),
+            tracing=None if tracing is None else Tracing.parse(tracing),
             max_image_bytes=gateway.get("maxImageBytes", cls.max_image_bytes),
             cache_bytes=gateway.get("cacheBytes", cls.cache_bytes),
             timeout_seconds=gateway.get("timeoutSeconds", cls.timeout_seconds),

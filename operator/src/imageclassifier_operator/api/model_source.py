@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from imageclassifier_operator.api.egress_proxy import EgressProxy
 from imageclassifier_operator.api.errors import InvalidSpec
 from imageclassifier_operator.api.json import Json
 
@@ -49,6 +50,7 @@ class HttpsSource:
     sha256: str
     ca_bundle: tuple[str, str] | None = None
     headers_secret: str | None = None
+    proxy: EgressProxy | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON form that `source_from_json` reads."""
@@ -58,6 +60,7 @@ class HttpsSource:
                 "sha256": self.sha256,
                 "caBundle": None if self.ca_bundle is None else list(self.ca_bundle),
                 "headersSecret": self.headers_secret,
+                **_stored_proxy(self.proxy),
             }
         }
 
@@ -76,6 +79,7 @@ class StorageSource:
     region: str | None = None
     ca_bundle: tuple[str, str] | None = None
     credentials_secret: str | None = None
+    proxy: EgressProxy | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON form that `source_from_json` reads."""
@@ -87,6 +91,7 @@ class StorageSource:
                 "region": self.region,
                 "caBundle": None if self.ca_bundle is None else list(self.ca_bundle),
                 "credentialsSecret": self.credentials_secret,
+                **_stored_proxy(self.proxy),
             }
         }
 
@@ -111,6 +116,7 @@ def parse_source(source: Json, *, model_name: str, version: int) -> ModelSource:
             https["sha256"],
             _ca_bundle(https),
             None if headers is None else headers["secret"],
+            _proxy(https),
         )
     assert storage is not None
     credentials = storage.get("credentialsFrom")
@@ -121,7 +127,18 @@ def parse_source(source: Json, *, model_name: str, version: int) -> ModelSource:
         storage.get("region"),
         _ca_bundle(storage),
         None if credentials is None else credentials["secret"],
+        _proxy(storage),
     )
+
+
+def _proxy(source: Json) -> EgressProxy | None:
+    proxy = source.get("proxy")
+    return None if proxy is None else EgressProxy.parse(proxy)
+
+
+def _stored_proxy(proxy: EgressProxy | None) -> dict[str, Any]:
+    """The entry of a stored source. Sources without a proxy are stored as before there were proxies."""
+    return {} if proxy is None else {"proxy": proxy.to_json()}
 
 
 def _ca_bundle(source: Json) -> tuple[str, str] | None:
@@ -136,7 +153,9 @@ def source_from_json(stored: Json) -> ModelSource:
         return ImageSource(stored["image"], stored["imagePullPolicy"], secrets)
     if "https" in stored:
         https = stored["https"]
-        return HttpsSource(https["url"], https["sha256"], _stored_bundle(https), https["headersSecret"])
+        return HttpsSource(
+            https["url"], https["sha256"], _stored_bundle(https), https["headersSecret"], _proxy(https)
+        )
     if "storage" in stored:
         storage = stored["storage"]
         return StorageSource(
@@ -146,6 +165,7 @@ def source_from_json(stored: Json) -> ModelSource:
             storage["region"],
             _stored_bundle(storage),
             storage["credentialsSecret"],
+            _proxy(storage),
         )
     claim = stored["persistentVolumeClaim"]
     return VolumeSource(claim["claimName"], claim["path"])

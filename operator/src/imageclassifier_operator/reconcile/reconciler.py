@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from imageclassifier_operator import metrics, render
+from imageclassifier_operator import metrics, render, tracing
 from imageclassifier_operator.api import InvalidSpec, names, parse
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import CONFIG_MAPS, DEPLOYMENTS, PODS, WARNINGS
@@ -159,25 +159,31 @@ class Reconciler:
         )
         goal = goal_of(ic, self._settings.serving_image, state, self._settings.gateway_image)
         request.memory.rules = goal.rollout
-        snapshot = await self._snapshotter.take(request, goal, state)
+        with tracing.span("observe"):
+            snapshot = await self._snapshotter.take(request, goal, state)
         decision = decide(goal, state, snapshot, request.now)
         # Write the routing first, since requests depend on it. A transition whose routing cannot be written
         # does not happen.
-        routing_problem, failure = await _attempt(self._routing_writer.write_routing(request, decision.state))
+        with tracing.span("write routing"):
+            routing_problem, failure = await _attempt(
+                self._routing_writer.write_routing(request, decision.state)
+            )
         if routing_problem is None and failure is None:
             request.memory.state = decision.state
             self._status_writer.record_transitions(request, decision)
         else:
             decision = _without_transitions(decision, state)
-        child_problem, second = await _attempt(self._write(request, goal, decision, snapshot))
+        with tracing.span("write children"):
+            child_problem, second = await _attempt(self._write(request, goal, decision, snapshot))
         failure = failure or second
         blocked = routing_problem or child_problem or _repeated_failure(request.memory, failure)
         if failure is not None and blocked is None:
             raise failure
         request.memory.blocked = blocked
         snapshot = self._snapshotter.refresh(snapshot, request, decision.state.revision)
-        await self._status_writer.write_status(request, goal, decision.state, snapshot, blocked)
-        await self._status_writer.post_events(request)
+        with tracing.span("write status"):
+            await self._status_writer.write_status(request, goal, decision.state, snapshot, blocked)
+            await self._status_writer.post_events(request)
         if failure is not None:
             raise failure
         return requeue_seconds(request, decision, snapshot, blocked)

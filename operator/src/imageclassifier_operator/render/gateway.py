@@ -19,6 +19,7 @@ from imageclassifier_operator.render.shared_parts import (
     pull_secrets,
     variables,
 )
+from imageclassifier_operator.render.tracing import tracing_variables
 
 DRAIN_SECONDS = 10
 """How long a terminating gateway goes on answering, until load balancers and kube-proxy have noticed."""
@@ -138,6 +139,7 @@ def _environment(ic: ImageClassifier) -> list[Manifest]:
         *variables(first),
         *url_variables(ic),
         *variables(last),
+        *tracing_variables(ic, "gateway"),
         {"name": "GATEWAY_CPU_LIMIT", "valueFrom": cpu_limit(names.GATEWAY_CONTAINER)},
     ]
 

@@ -21,6 +21,7 @@ The init containers have the server's resources; they run before the server, so 
 from dataclasses import dataclass, replace
 
 from imageclassifier_operator.api import (
+    EgressProxy,
     HttpsSource,
     ImageSource,
     ModelVersion,
@@ -28,7 +29,7 @@ from imageclassifier_operator.api import (
     VolumeSource,
 )
 from imageclassifier_operator.render.model_server_config import CLASSES_ROOT, MODEL_ROOT, base_path
-from imageclassifier_operator.render.shared_parts import Manifest, container
+from imageclassifier_operator.render.shared_parts import Manifest, container, variables
 
 NAMES_CONTAINER = "model-names"
 SEARCH_CONTAINER = "model-search"
@@ -41,6 +42,7 @@ _COPY_ROOT = "/model-copy"
 _CA_DIRECTORY = "/etc/imageclassifier/source-ca"
 _HEADERS_DIRECTORY = "/etc/imageclassifier/source-headers"
 _CREDENTIALS_DIRECTORY = "/etc/imageclassifier/source-credentials"
+_PROXY = "MODEL_PROXY"
 _PROGRAM = ("python", "-m", "imageclassifier_gateway.model_files")
 
 
@@ -76,7 +78,7 @@ def _files(served: ModelVersion) -> ModelFiles:
             if source.headers_secret is None
             else ("--headers", _HEADERS_DIRECTORY, source.headers_secret)
         )
-        return _downloaded_files(served, parts, _Download(arguments, source.ca_bundle, secret))
+        return _downloaded_files(served, parts, _Download(arguments, source.ca_bundle, secret, source.proxy))
     if isinstance(source, StorageSource):
         return _downloaded_files(served, parts, _storage_download(source))
     return replace(parts, init_containers=[_copy(served, source)], pull_secrets=source.pull_secrets)
@@ -89,6 +91,7 @@ class _Download:
     arguments: list[str]
     ca_bundle: tuple[str, str] | None
     secret: tuple[str, str, str] | None
+    proxy: EgressProxy | None
 
 
 def _storage_download(source: StorageSource) -> _Download:
@@ -99,6 +102,7 @@ def _storage_download(source: StorageSource) -> _Download:
         ["storage", "--uri", source.uri, *settings],
         source.ca_bundle,
         None if secret is None else ("--credentials", _CREDENTIALS_DIRECTORY, secret),
+        source.proxy,
     )
 
 
@@ -121,6 +125,11 @@ def _downloaded_files(served: ModelVersion, parts: ModelFiles, download: _Downlo
         mounts.append({"name": volume, "mountPath": directory, "readOnly": True})
         volumes.append({"name": volume, "secret": {"secretName": name}})
     init = _prepare(served, FILES_CONTAINER, arguments, mounts)
+    if download.proxy is not None:
+        init["env"] = [
+            *variables(download.proxy.variables(_PROXY)),
+            *download.proxy.credentials(_PROXY),
+        ]
     return ModelFiles(volumes, parts.mounts, [init], served.preparer.pull_secrets)
 
 

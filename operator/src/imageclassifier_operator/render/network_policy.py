@@ -6,7 +6,8 @@
 - The gateway accepts any connection on its public port. On its internal port it accepts the operator's, and
   those of Prometheus if the installation names its namespace. It may connect to DNS, to the model servers,
   and to the public internet, from which it fetches pictures; to private networks only if the spec allows it.
-  If the spec has a proxy, the gateway may connect to that instead of the internet.
+  If the spec has a proxy, the gateway may connect to that instead of the internet, and if it has a collector
+  of traces, to that too.
 - A verification Job may connect to the same destinations as the gateway, so also to the serving version's
   model servers. It accepts no connection; with a data set, only the operator's, which polls its progress.
 
@@ -16,13 +17,13 @@ Network plugins always allow the kubelet's probes, which come from the node.
 import ipaddress
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from imageclassifier_operator.api import (
     HttpsSource,
     ImageClassifier,
     ModelVersion,
     StorageSource,
-    UrlProxy,
     names,
 )
 from imageclassifier_operator.render.shared_parts import Installation, Manifest, metadata
@@ -129,9 +130,10 @@ def download_policies(
     # A redirect or a proxy may have another port than the URL.
     egress = [*_dns(installation), _servers(allow_private_networks=True)]
     url = source.url if isinstance(source, HttpsSource) else source.endpoint
-    if url is not None and (namespace := _namespace_of_service(url)) is not None:
-        # Some network plugins apply address blocks to addresses outside of the cluster only.
-        egress.append({"to": [_pods_of(namespace)]})
+    proxy = None if source.proxy is None else source.proxy.url
+    namespaces = [_namespace_of_service(each) for each in (url, proxy) if each is not None]
+    # Some network plugins apply address blocks to addresses outside of the cluster only.
+    egress += [{"to": [_pods_of(name)]} for name in dict.fromkeys(namespaces) if name is not None]
     if isinstance(source, StorageSource) and source.credentials_secret is None:
         egress += _CREDENTIALS_OF_ROLES.get(source.uri.partition("://")[0], [])
     name = names.serving_name(ic.name, served.version)
@@ -206,22 +208,37 @@ def _client_egress(ic: ImageClassifier, installation: Installation) -> list[Mani
         },
     ]
     if urls.proxy is not None:
-        rules.append(_proxy_rule(urls.proxy))
+        rules.append(_proxy_rule(urls.proxy.host, urls.proxy.port))
+    if ic.gateway.tracing is not None:
+        rules.append(_collector_rule(ic.gateway.tracing.endpoint))
     if urls.proxy is None or urls.proxy.direct_hosts:
         rules.append(_servers(allow_private_networks=urls.allow_private_networks))
     return rules
 
 
-def _proxy_rule(proxy: UrlProxy) -> Manifest:
-    """Connections to the proxy: to its address, or to its port anywhere, as a policy knows no names."""
+def _proxy_rule(host: str, port: int) -> Manifest:
+    """Connections to a proxy: to its address, or to its port anywhere, as a policy knows no names."""
     try:
-        address = ipaddress.ip_address(proxy.host.strip("[]"))
+        address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
-        return {"ports": [_tcp(proxy.port)]}
+        return {"ports": [_tcp(port)]}
     return {
         "to": [{"ipBlock": {"cidr": str(ipaddress.ip_network(address))}}],
-        "ports": [_tcp(proxy.port)],
+        "ports": [_tcp(port)],
     }
+
+
+def _collector_rule(endpoint: str) -> Manifest:
+    """Connections to the collector of traces: to the namespace of its Service, or else as to a proxy.
+
+    The port of a Service may differ from that of its pods, which is the one that a policy sees.
+    """
+    namespace = _namespace_of_service(endpoint)
+    if namespace is not None:
+        return {"to": [_pods_of(namespace)]}
+    parts = urlsplit(endpoint)
+    usual_port = 443 if parts.scheme == "https" else 80
+    return _proxy_rule(parts.hostname or "", parts.port or usual_port)
 
 
 def _dns_rule(place: DnsPlace) -> Manifest:

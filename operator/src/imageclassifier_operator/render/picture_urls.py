@@ -1,11 +1,12 @@
 """How pictures behind URLs are fetched: what gateway and verifications need in their pods. Pure."""
 
-from imageclassifier_operator.api import GatewayUrls, ImageClassifier
+from imageclassifier_operator.api import ImageClassifier
 from imageclassifier_operator.render.shared_parts import Manifest, variables
 
 _CA_DIRECTORY = "/etc/imageclassifier/url-ca"
 _CA_FILE = "ca.crt"
 _CA_VOLUME = "url-ca"
+_PROXY = "GATEWAY_URL_PROXY"
 
 
 def url_variables(ic: ImageClassifier) -> list[Manifest]:
@@ -15,21 +16,10 @@ def url_variables(ic: ImageClassifier) -> list[Manifest]:
         "GATEWAY_URL_ALLOWED_HOSTS": ",".join(urls.allowed_hosts),
         "GATEWAY_URL_ALLOW_PRIVATE_NETWORKS": "true" if urls.allow_private_networks else "false",
         "GATEWAY_URL_USER_AGENT": urls.user_agent,
-        "GATEWAY_URL_PROXY": "" if proxy is None else f"http://{proxy.host}:{proxy.port}",
-        "GATEWAY_URL_PROXY_DIRECT_HOSTS": "" if proxy is None else ",".join(proxy.direct_hosts),
+        **({} if proxy is None else proxy.variables(_PROXY)),
         "GATEWAY_URL_CA_FILE": "" if urls.ca_bundle is None else f"{_CA_DIRECTORY}/{_CA_FILE}",
     }
-    return [*variables(values), *_credentials(urls)]
-
-
-def _credentials(urls: GatewayUrls) -> list[Manifest]:
-    secret = None if urls.proxy is None else urls.proxy.credentials_secret
-    if secret is None:
-        return []
-    return [
-        {"name": f"GATEWAY_URL_PROXY_{variable}", "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
-        for variable, key in (("USER", "username"), ("PASSWORD", "password"))
-    ]
+    return [*variables(values), *([] if proxy is None else proxy.credentials(_PROXY))]
 
 
 def url_volumes(ic: ImageClassifier) -> list[Manifest]:

@@ -14,6 +14,7 @@ from imageclassifier_operator.render.shared_parts import (
     pod_spec,
     pull_secrets,
 )
+from imageclassifier_operator.render.tracing import tracing_variables
 
 JOB_DEADLINE_SECONDS = 300
 """The deadline of a verification Job without a data set, which includes pulling the image."""
@@ -128,4 +129,5 @@ def _environment(ic: ImageClassifier) -> list[Manifest]:
         {"name": "GATEWAY_MAX_IMAGE_BYTES", "value": str(ic.gateway.max_image_bytes)},
         {"name": "GATEWAY_TIMEOUT_SECONDS", "value": str(ic.gateway.timeout_seconds)},
         *url_variables(ic),
+        *tracing_variables(ic, "verify"),
     ]

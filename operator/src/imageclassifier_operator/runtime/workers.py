@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from imageclassifier_operator import logs, metrics
+from imageclassifier_operator import logs, metrics, tracing
 from imageclassifier_operator.runtime.api_error import ApiError
 from imageclassifier_operator.runtime.work_queue import Key, RetrySoonError, WorkQueue
 
@@ -23,7 +23,10 @@ async def run_workers(queue: WorkQueue, reconcile: Callable[[Key], Awaitable[flo
         metrics.QUEUE_DEPTH.set(len(queue))
         began = time.perf_counter()
         try:
-            requeue_seconds = await reconcile(key)
+            with tracing.span(
+                "reconcile", k8s__namespace__name=key.namespace, imageclassifier__name=key.name
+            ):
+                requeue_seconds = await reconcile(key)
         except Exception as error:
             metrics.RECONCILES.labels("failed").inc()
             if isinstance(error, ApiError | RetrySoonError):
