@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
+
+from private_authority import PrivateAuthority
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -67,15 +68,8 @@ def _send(handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str],
 @contextmanager
 def archive_server(folder: Path) -> Iterator[ArchiveServer]:
     """Run the server, with a certificate for localhost that only its own CA file vouches for."""
-    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    authority = ["-days", "2", "-subj", "/CN=private CA", "-keyout", "ca.key", "-out", "ca.pem"]
-    issued = [
-        "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-        "-addext", "basicConstraints=critical,CA:FALSE", "-CA", "ca.pem", "-CAkey", "ca.key",
-        "-keyout", "key.pem", "-out", "cert.pem",
-    ]  # fmt: skip
-    for arguments in (authority, issued):
-        subprocess.run([*new, *arguments], cwd=folder, check=True, capture_output=True)
+    authority = PrivateAuthority(folder)
+    certificate, key = authority.certificate_for("localhost")
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -86,9 +80,9 @@ def archive_server(folder: Path) -> Iterator[ArchiveServer]:
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    context.load_cert_chain(certificate, key)
     http.socket = context.wrap_socket(http.socket, server_side=True)
-    server = ArchiveServer(f"https://localhost:{http.server_port}", folder / "ca.pem")
+    server = ArchiveServer(f"https://localhost:{http.server_port}", authority.ca_file)
     threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield server
