@@ -18,6 +18,7 @@ def test_every_variable_is_read() -> None:
             "GATEWAY_PORT": "1",
             "GATEWAY_INTERNAL_PORT": "2",
             "GATEWAY_MAX_IMAGE_BYTES": "1000",
+            "GATEWAY_MAX_IMAGE_PIXELS": "70000",
             "GATEWAY_TIMEOUT_SECONDS": "2.5",
             "GATEWAY_URL_ALLOWED_HOSTS": "Example.org, *.pizza.example.,",
             "GATEWAY_URL_ALLOW_PRIVATE_NETWORKS": "true",
@@ -34,6 +35,7 @@ def test_every_variable_is_read() -> None:
     )
     assert str(settings.routing_file) == "/r/routing.json"
     assert (settings.port, settings.internal_port, settings.max_image_bytes) == (1, 2, 1000)
+    assert settings.max_image_pixels == 70_000
     assert (settings.timeout_seconds, settings.drain_seconds) == (2.5, 7)
     assert settings.url_allowed_hosts == ("example.org", "*.pizza.example")
     assert settings.url_allow_private_networks

@@ -37,6 +37,8 @@ class Settings:
     port: int = 9696
     internal_port: int = 9697
     max_image_bytes: int = 20 * 1024 * 1024
+    #: The maximum pixels that are decoded for a picture: docs/performance.md says how much memory they take.
+    max_image_pixels: int = 25_000_000
     timeout_seconds: float = 10.0
     url_allowed_hosts: tuple[str, ...] = ()
     url_allow_private_networks: bool = False
@@ -132,6 +134,11 @@ VARIABLES = (
         f"{_DEFAULTS.max_image_bytes}, which is 20 MiB",
     ),
     Variable(
+        "GATEWAY_MAX_IMAGE_PIXELS",
+        "most pixels that are decoded for a picture; each takes up to 8 bytes, on each core",
+        str(_DEFAULTS.max_image_pixels),
+    ),
+    Variable(
         "GATEWAY_TIMEOUT_SECONDS",
         "time for a whole request in seconds, from its first byte to the response",
         f"{_DEFAULTS.timeout_seconds:g}",
@@ -212,6 +219,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         port=_whole(environment, "GATEWAY_PORT", defaults.port, 0, 65535),
         internal_port=_whole(environment, "GATEWAY_INTERNAL_PORT", defaults.internal_port, 0, 65535),
         max_image_bytes=_whole(environment, "GATEWAY_MAX_IMAGE_BYTES", defaults.max_image_bytes, 1, 2**30),
+        max_image_pixels=_whole(environment, "GATEWAY_MAX_IMAGE_PIXELS", defaults.max_image_pixels, 1, 2**28),
         timeout_seconds=_number(environment, "GATEWAY_TIMEOUT_SECONDS", defaults.timeout_seconds, 0.1, 600),
         url_allowed_hosts=_hosts(environment, "GATEWAY_URL_ALLOWED_HOSTS"),
         url_allow_private_networks=_flag(environment, "GATEWAY_URL_ALLOW_PRIVATE_NETWORKS"),

@@ -140,7 +140,7 @@ def build_gateway(settings: Settings, tracer: Tracer = NO_TRACER) -> Gateway:
     stats = Stats()
     # A connection that is no longer routed to is closed when the last request that may use it has ended.
     watcher = RoutingWatcher(settings.routing_file, stats, close_after_seconds=settings.timeout_seconds + 1)
-    limits = images.Limits(max_bytes=settings.max_image_bytes)
+    limits = images.Limits.of_requests(settings.max_image_bytes, settings.max_image_pixels)
     decoder = Decoder(limits, settings.decoding_threads, stats)
     label = partial(shadow_labels, decoder=decoder, timeout_seconds=settings.timeout_seconds)
     shadow = ShadowSender(stats, label)

@@ -135,6 +135,19 @@ def test_how_many_pixels_are_decoded_at_once_depends_on_what_they_take(
         images.prepare(data, WANTED)
 
 
+def test_the_setting_of_a_gateway_limits_the_pixels_and_the_memory_for_them() -> None:
+    limits = images.Limits.of_requests(max_bytes=2**20, max_decoded_pixels=1_000_000)
+    just = Image.new("RGBA", (1000, 1000))
+    assert images.prepare(saved(just, "PNG"), WANTED, limits).shape == (24, 24, 3)
+    for kind, most in (("PNG", 1_000_000), ("WEBP", 500_000)):
+        larger = saved(Image.new("RGBA", (1001, 1000)), kind)
+        with pytest.raises(images.PictureTooLarge, match=f"at most {most:,} in all can be decoded at once"):
+            images.prepare(larger, WANTED, limits)
+    baseline = saved(Image.new("RGB", (4000, 4000)), "JPEG")
+    assert images.prepare(baseline, WANTED, limits).shape == (24, 24, 3)  # at an eighth
+    assert images.Limits.of_requests(images.DEFAULT_LIMITS.max_bytes, 25_000_000) == images.DEFAULT_LIMITS
+
+
 @pytest.mark.parametrize("segments", [b"", mpf_segment()], ids=["JPEG", "MPO"])
 def test_a_jpeg_of_several_scans_counts_at_its_full_size_since_all_of_it_is_held(segments: bytes) -> None:
     side = 1600

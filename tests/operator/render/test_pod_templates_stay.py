@@ -37,6 +37,7 @@ def spec_of_that_time(name: str) -> dict[str, Any]:
         del body["gateway"]["authentication"]
         del body["gateway"]["tls"]
         del body["gateway"]["cors"]
+        del body["gateway"]["maxImagePixels"]
         del body["serving"]["imagePullSecrets"]
         body["model"]["source"]["image"]["pullSecrets"] = [{"name": "models"}]
     return body

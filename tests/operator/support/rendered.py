@@ -143,6 +143,7 @@ SPECS: dict[str, dict[str, Any]] = {
             "authentication": {"apiKeys": {"secretName": "pizza-keys"}},
             "cors": {"allowedOrigins": ["https://app.example.org", "http://localhost:3000"]},
             "maxImageBytes": 1_000_000,
+            "maxImagePixels": 1_000_000,
             "timeoutSeconds": 20,
         },
         "rollout": {

@@ -15,6 +15,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *_AVIF, *_HEIF)
 
 #: The largest cameras of phones have 200 megapixels (16,320 x 12,240).
 _MAX_PIXELS = 210_000_000
+#: For a picture with transparency, a palette or in grey, which is converted to RGB.
+_BYTES_PER_PIXEL = 8
 # Pillow warns above its own limit, 89 million, even if a JPEG is decoded at an eighth of its size.
 Image.MAX_IMAGE_PIXELS = _MAX_PIXELS
 
@@ -127,6 +130,15 @@ class Limits:
     max_pixels: int = _MAX_PIXELS
     max_decoded_pixels: int = 25_000_000
     max_decoded_bytes: int = 200_000_000
+
+    @classmethod
+    def of_requests(cls, max_bytes: int, max_decoded_pixels: int) -> Self:
+        """The limits in the settings of a gateway, with the memory for the costliest usual pixels."""
+        return cls(
+            max_bytes=max_bytes,
+            max_decoded_pixels=max_decoded_pixels,
+            max_decoded_bytes=_BYTES_PER_PIXEL * max_decoded_pixels,
+        )
 
 
 DEFAULT_LIMITS = Limits()

@@ -26,7 +26,7 @@ class AcceptancePictures:
     @property
     def limits(self) -> images.Limits:
         """The limits of a picture, as for requests."""
-        return images.Limits(max_bytes=self.settings.max_image_bytes)
+        return images.Limits.of_requests(self.settings.max_image_bytes, self.settings.max_image_pixels)
 
     def prepare(self, case: Case, wanted: ModelInput, timeout_seconds: float) -> Pixels:
         """The pixels of a case's picture. Raises NotCarriedOutError if it cannot be used."""

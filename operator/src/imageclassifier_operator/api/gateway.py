@@ -174,6 +174,7 @@ class GatewaySettings:
     """None: everybody may use the gateway."""
     tracing: Tracing | None = None
     max_image_bytes: int = 20_971_520
+    max_image_pixels: int = 25_000_000
     cache_bytes: int = 0
     timeout_seconds: int = 10
 
@@ -199,6 +200,7 @@ class GatewaySettings:
             authentication=None if authentication is None else GatewayAuthentication.parse(authentication),
             tracing=None if tracing is None else Tracing.parse(tracing),
             max_image_bytes=gateway.get("maxImageBytes", cls.max_image_bytes),
+            max_image_pixels=gateway.get("maxImagePixels", cls.max_image_pixels),
             cache_bytes=gateway.get("cacheBytes", cls.cache_bytes),
             timeout_seconds=gateway.get("timeoutSeconds", cls.timeout_seconds),
         )

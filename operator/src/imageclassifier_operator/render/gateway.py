@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from imageclassifier_operator.api import Access, ImageClassifier, names
+from imageclassifier_operator.api import Access, GatewaySettings, ImageClassifier, names
 from imageclassifier_operator.render.picture_urls import url_mounts, url_variables, url_volumes
 from imageclassifier_operator.render.shared_parts import (
     TMP_MOUNT,
@@ -128,6 +128,7 @@ def _environment(ic: ImageClassifier) -> list[Manifest]:
         "GATEWAY_PORT": str(names.GATEWAY_PORT),
         "GATEWAY_INTERNAL_PORT": str(names.GATEWAY_INTERNAL_PORT),
         "GATEWAY_MAX_IMAGE_BYTES": str(gateway.max_image_bytes),
+        "GATEWAY_MAX_IMAGE_PIXELS": max_image_pixels(gateway),
         "GATEWAY_CACHE_BYTES": str(gateway.cache_bytes or ""),
         "GATEWAY_TIMEOUT_SECONDS": str(gateway.timeout_seconds),
     }
@@ -142,6 +143,12 @@ def _environment(ic: ImageClassifier) -> list[Manifest]:
         *tracing_variables(ic, "gateway"),
         {"name": "GATEWAY_CPU_LIMIT", "valueFrom": cpu_limit(names.GATEWAY_CONTAINER)},
     ]
+
+
+def max_image_pixels(gateway: GatewaySettings) -> str:
+    """The value of the variable; empty for the gateway's own default, so that no pods are replaced for it."""
+    is_default = gateway.max_image_pixels == GatewaySettings.max_image_pixels
+    return "" if is_default else str(gateway.max_image_pixels)
 
 
 def gateway_service(ic: ImageClassifier) -> Manifest:

@@ -2,7 +2,7 @@
 
 from imageclassifier_operator.api import ImageClassifier, ModelVersion, names
 from imageclassifier_operator.render.dataset import dataset_parts
-from imageclassifier_operator.render.gateway import gateway_image
+from imageclassifier_operator.render.gateway import gateway_image, max_image_pixels
 from imageclassifier_operator.render.picture_urls import url_mounts, url_variables, url_volumes
 from imageclassifier_operator.render.shared_parts import (
     TMP_MOUNT,
@@ -13,6 +13,7 @@ from imageclassifier_operator.render.shared_parts import (
     metadata,
     pod_spec,
     pull_secrets,
+    variables,
 )
 from imageclassifier_operator.render.tracing import tracing_variables
 
@@ -127,6 +128,7 @@ def _progress_port(ic: ImageClassifier) -> Manifest:
 def _environment(ic: ImageClassifier) -> list[Manifest]:
     return [
         {"name": "GATEWAY_MAX_IMAGE_BYTES", "value": str(ic.gateway.max_image_bytes)},
+        *variables({"GATEWAY_MAX_IMAGE_PIXELS": max_image_pixels(ic.gateway)}),
         {"name": "GATEWAY_TIMEOUT_SECONDS", "value": str(ic.gateway.timeout_seconds)},
         *url_variables(ic),
         *tracing_variables(ic, "verify"),
