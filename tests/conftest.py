@@ -18,7 +18,7 @@ so a test keeps to its `namespace`, and CRDs are installed once and left. It has
   made since: `[e for e in events if e.is_write and e.field_manager == "..."]`, also by user or user agent;
 - `wait_for(condition, "what is waited for", timeout_seconds)`.
 
-A test that breaks things starts its own with `start_apiserver()`:
+A test that breaks things, or needs other features, starts its own with `start_apiserver(feature_gates="")`:
 
 - `kill("kube-apiserver")` and `start("kube-apiserver")`: an outage; afterwards old watches get 410 Gone;
 - `with server.proxy() as proxy:` and `kubeconfig_for(proxy)`: a client behind a proxy whose connections

@@ -20,6 +20,8 @@ class Setup:
     pod_network: str
     requests_per_second: int | None
     """The limit of each controller and of the scheduler; None for their own defaults."""
+    feature_gates: str = ""
+    """Features of the API server, such as ImageVolume=true."""
 
 
 def component_flags(of: Setup) -> dict[str, list[str]]:
@@ -59,6 +61,7 @@ def component_flags(of: Setup) -> dict[str, list[str]]:
             f"--audit-log-path={of.audit_log}",
             "--audit-log-maxsize=10000",  # megabytes; another file would begin at 100
             "--audit-log-mode=blocking",  # a request is in the log when it has been answered
+            f"--feature-gates={of.feature_gates}",
         ],
         "kube-controller-manager": [
             *alone,

@@ -48,10 +48,12 @@ class ControlPlane:
         stages: str = fake_nodes.STAGES,
         pod_network: str = fake_nodes.POD_NETWORK,
         requests_per_second: int | None = None,
+        feature_gates: str = "",
     ) -> None:
         """`stages` and `pod_network` say how pods fare on the fake nodes, and which addresses they get.
 
         `requests_per_second`: the limit of each controller and of the scheduler; Kubernetes has 20 and 50.
+        `feature_gates`: further features of the API server, such as ImageVolume=true.
         """
         self._programs, self._stages = programs, stages
         self.process_ids: dict[str, int] = {}
@@ -84,6 +86,7 @@ class ControlPlane:
                 self._kubeconfigs,
                 pod_network,
                 requests_per_second,
+                feature_gates,
             )
         )
 

@@ -9,9 +9,9 @@ from bare_apiserver.control_plane import ControlPlane
 from bare_apiserver.programs import ProgramMissingError, find_programs
 
 
-def _start() -> ControlPlane:
+def _start(feature_gates: str = "") -> ControlPlane:
     try:
-        return ControlPlane(find_programs())
+        return ControlPlane(find_programs(), feature_gates=feature_gates)
     except ProgramMissingError as error:
         pytest.fail(str(error), pytrace=False)
 
@@ -31,7 +31,7 @@ def namespace(apiserver: ControlPlane) -> Iterator[str]:
 
 
 @pytest.fixture
-def start_apiserver() -> Iterator[Callable[[], ControlPlane]]:
-    """Starts further API servers, for tests that break one; each ends with the test."""
+def start_apiserver() -> Iterator[Callable[..., ControlPlane]]:
+    """Starts further API servers, for tests that break one or need other features; each ends with them."""
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(_start())
+        yield lambda feature_gates="": stack.enter_context(_start(feature_gates))

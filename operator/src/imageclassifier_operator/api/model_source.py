@@ -11,11 +11,15 @@ from imageclassifier_operator.api.json import Json
 
 @dataclass(frozen=True)
 class ImageSource:
-    """An image with the model under `/models/<model name>/<version>`, and with the command `cp`."""
+    """An image with the model under `/models/<model name>/<version>`.
+
+    `mounted`: Kubernetes mounts it as a volume. Otherwise its command `cp` copies the model.
+    """
 
     image: str
     pull_policy: str | None = None
     pull_secrets: tuple[str, ...] = ()
+    mounted: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """A JSON form that `source_from_json` reads."""
@@ -23,6 +27,7 @@ class ImageSource:
             "image": self.image,
             "imagePullPolicy": self.pull_policy,
             "imagePullSecrets": [{"name": name} for name in self.pull_secrets],
+            **({"mounted": True} if self.mounted else {}),
         }
 
 
@@ -106,7 +111,8 @@ def parse_source(source: Json, *, model_name: str, version: int) -> ModelSource:
     )
     if image is not None:
         reference = image["reference"].replace("{version}", str(version))
-        return ImageSource(reference, image.get("pullPolicy"), secret_names(image.get("pullSecrets")))
+        secrets = secret_names(image.get("pullSecrets"))
+        return ImageSource(reference, image.get("pullPolicy"), secrets, image.get("mount") == "Volume")
     if claim is not None:
         return VolumeSource(claim["claimName"], claim.get("path") or model_name)
     if https is not None:
@@ -150,7 +156,8 @@ def source_from_json(stored: Json) -> ModelSource:
     """The inverse of `to_json` of a source. Raises KeyError or TypeError for any other document."""
     if "image" in stored:
         secrets = secret_names(stored["imagePullSecrets"])
-        return ImageSource(stored["image"], stored["imagePullPolicy"], secrets)
+        mounted = stored.get("mounted", False)
+        return ImageSource(stored["image"], stored["imagePullPolicy"], secrets, mounted)
     if "https" in stored:
         https = stored["https"]
         return HttpsSource(

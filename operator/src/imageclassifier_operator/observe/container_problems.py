@@ -9,6 +9,14 @@ from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.common_fields import part_of_spec
 from imageclassifier_operator.observe.disruptions import is_killed_from_outside, is_lost
 from imageclassifier_operator.observe.log_excerpts import error_line, last_line, load_error, one_line
+from imageclassifier_operator.observe.model_places import (
+    claim,
+    container_spec,
+    is_copied,
+    is_downloaded,
+    mounted_image,
+    origin,
+)
 from imageclassifier_operator.observe.processor_problems import (
     Program,
     no_image_for_platform,
@@ -21,6 +29,7 @@ _PULL_REASONS = (
     "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError",
     "RegistryUnavailable", "SignatureValidationFailed",
 )  # fmt: skip
+_MODEL_IMAGE = ("spec.model.source.image.reference", "spec.model.source.image.pullSecrets")
 _CREATE_REASONS = ("CreateContainerConfigError", "CreateContainerError")
 
 # Exit codes of `imageclassifier_gateway.model_files`, whose last line is a message for the user.
@@ -69,10 +78,15 @@ def container_problem(pod: Json, status: Json, *, init: bool) -> Problem | None:
 def _image_pull_problem(where: str, pod: Json, status: Json, message: str) -> Problem:
     detail = message.rpartition("ErrImagePull: ")[2]
     why = "" if detail.startswith("Back-off") or not detail else f": {one_line(detail)}"
+    image, secrets = _image(pod, status), _image_fields(pod, status["name"])[1]
+    mounted = mounted_image(pod)
+    if mounted is not None and mounted != image and mounted in message:
+        # The kubelet pulls the images of volumes when it creates the first container that mounts them.
+        image, secrets = mounted, _MODEL_IMAGE[1]
     return Problem(
         Reason.IMAGE_PULL_FAILED,
-        f"{where} cannot pull image {_image(pod, status)}{why}. Check the image name, that the image was "
-        f"pushed or loaded, and {_image_fields(pod, status['name'])[1]}.",
+        f"{where} cannot pull image {image}{why}. Check the image name, that the image was pushed or loaded, "
+        f"and {secrets}.",
     )
 
 
@@ -87,11 +101,11 @@ def _image_fields(pod: Json, container: str) -> tuple[str, str]:
     source = None
     if container == "dataset-files":
         source = "spec.rollout.acceptance.dataset.source.image"
-    elif container in ("model-files", "model-names") and _claim(pod) is None and not _is_downloaded(pod):
-        source = "spec.model.source.image"
+    elif container in ("model-files", "model-names") and is_copied(pod):
+        return _MODEL_IMAGE
     if source is not None:
         return f"{source}.reference", f"{source}.pullSecrets"
-    is_servers = container == "model-server" or (container == "model-files" and not _is_downloaded(pod))
+    is_servers = container == "model-server" or (container == "model-files" and not is_downloaded(pod))
     part = "serving" if is_servers else "gateway"
     return f"spec.{part}.image", f"spec.{part}.imagePullSecrets"
 
@@ -131,13 +145,13 @@ def _termination_problem(where: str, pod: Json, status: Json, ended: Json) -> Pr
             "kubectl describe.",
         )
     unusable = _NOT_USABLE.get((status["name"], ended.get("exitCode", 0)))
-    if unusable is not None and (status["name"] != "model-files" or _is_downloaded(pod)):
-        origin = f"{_origin(pod)}: " if status["name"] == "model-search" else ""
+    if unusable is not None and (status["name"] != "model-files" or is_downloaded(pod)):
+        place = f"{origin(pod)}: " if status["name"] == "model-search" else ""
         is_final = ended.get("exitCode") != _DOWNLOAD_FAILED
-        return Problem(unusable, f"{where}: {origin}{last_line(message)}.", fatal=is_final)
-    if status["name"] in ("model-files", "model-names") and not _is_downloaded(pod):
+        return Problem(unusable, f"{where}: {place}{last_line(message)}.", fatal=is_final)
+    if status["name"] in ("model-files", "model-names") and not is_downloaded(pod):
         # The next pods of a version whose files were not found search them, so it has not failed yet.
-        is_searched = bool(_container_spec(pod, "model-search"))
+        is_searched = bool(container_spec(pod, "model-search"))
         why = f"{where}: {_model_not_found(pod, status, message)}"
         return Problem(Reason.MODEL_NOT_FOUND, why, fatal=is_searched or "No such file" not in message)
     if "did not become available" in message or "Failed to start server" in message:
@@ -165,12 +179,13 @@ _LAYOUT = (
 
 def _model_not_found(pod: Json, status: Json, log: str) -> str:
     """Why the init container `model-files` did not find the model, and where the model belongs."""
-    image, directory, claim = _image(pod, status), _directory(pod, status), _claim(pod)
-    if claim is not None:
+    image, directory = _image(pod, status), _directory(pod, status)
+    if not is_copied(pod):
+        fields = "spec.model.name" if claim(pod) is None else "spec.model.source.persistentVolumeClaim"
         return (
-            f"PersistentVolumeClaim {claim} contains no model in {directory.removeprefix('/models/')}: "
-            f"{error_line(log)}. Put the SavedModel there, readable by any user, or correct "
-            f"spec.model.source.persistentVolumeClaim and spec.model.version. {_LAYOUT}"
+            f"{origin(pod)} contains no model in {directory.removeprefix('/models/')}: {error_line(log)}. "
+            f"Put the SavedModel there, readable by any user, or correct {fields} and spec.model.version. "
+            f"{_LAYOUT}"
         )
     if "executable file not found" in log:
         return (
@@ -183,46 +198,17 @@ def _model_not_found(pod: Json, status: Json, log: str) -> str:
     )
 
 
-def _is_downloaded(pod: Json) -> bool:
-    """Whether the init container `model-files` downloads the model, with the gateway's image."""
-    arguments = _container_spec(pod, "model-files").get("args") or ()
-    return bool({"download", "storage"}.intersection(arguments[:1]))
-
-
-def _origin(pod: Json) -> str:
-    """Where the model comes from."""
-    claim = _claim(pod)
-    return (
-        f"image {_container_spec(pod, 'model-files').get('image')}"
-        if claim is None
-        else f"PersistentVolumeClaim {claim}"
-    )
-
-
-def _container_spec(pod: Json, name: str) -> Json:
-    spec = pod.get("spec") or {}
-    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
-    return next((container for container in containers if container["name"] == name), {})
-
-
 def _image(pod: Json, status: Json) -> str:
     """The image name in the spec. The container runtime reports any of the names that it knows."""
-    return str(_container_spec(pod, status["name"]).get("image") or status["image"])
+    return str(container_spec(pod, status["name"]).get("image") or status["image"])
 
 
 def _directory(pod: Json, status: Json) -> str:
     """Where the init container looks for the version: in its image, or below the mounted volume."""
-    search = _container_spec(pod, "model-search").get("args") or ()
+    search = container_spec(pod, "model-search").get("args") or ()
     if "--base" in search:
         base = search[search.index("--base") + 1].removeprefix("/model-names")
         return f"{base}/{search[search.index('--version') + 1]}"
-    command = _container_spec(pod, status["name"]).get("command") or ()
+    command = container_spec(pod, status["name"]).get("command") or ()
     found = next((word for word in command if word.startswith("/models/")), "/models/<name>/<version>")
     return found.removesuffix("/saved_model.pb")
-
-
-def _claim(pod: Json) -> str | None:
-    """The PersistentVolumeClaim with the model; None when the model comes from an image."""
-    volumes = (pod.get("spec") or {}).get("volumes") or ()
-    claims = (volume.get("persistentVolumeClaim") for volume in volumes if volume["name"] == "model")
-    return next((str(claim["claimName"]) for claim in claims if claim), None)

@@ -9,6 +9,7 @@ from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.observe.common_fields import condition
 from imageclassifier_operator.observe.disruptions import disrupted_at
 from imageclassifier_operator.observe.model_deployments import input_hash
+from imageclassifier_operator.observe.model_places import claim, mounted_image
 from imageclassifier_operator.observe.pod_problems import (
     diagnose,
     has_ready_condition,
@@ -106,9 +107,10 @@ def _digest_of_files(deployment: Json, pods: Sequence[Json]) -> str:
             return f"sha256:{arguments[arguments.index('--sha256') + 1]}"
         if "storage" in arguments[:1]:
             return downloaded_digest(pods)
-    volumes = spec.get("volumes") or ()
-    is_claim = any(volume["name"] == "model" and "persistentVolumeClaim" in volume for volume in volumes)
-    return "" if is_claim else model_digest(pods)
+    template = {"spec": spec}
+    if (image := mounted_image(template)) is not None:
+        return digest_in(image)
+    return "" if claim(template) is not None else model_digest(pods)
 
 
 def _problem(pods: Iterable[Json], deployment: Json, warnings: Iterable[Json]) -> Problem | None:
@@ -176,6 +178,17 @@ def is_controlled_by(body: Json, uid: str) -> bool:
     """Whether an object is a child of the ImageClassifier with this uid."""
     owner = controller(body)
     return owner is not None and owner["uid"] == uid
+
+
+def digest_in(reference: str) -> str:
+    """The digest in the name of an image; empty without one. Kubernetes reports none for image volumes.
+
+    >>> digest_in("registry.example.org/pizza@sha256:0f")
+    'registry.example.org/pizza@sha256:0f'
+    >>> digest_in("pizza:1")
+    ''
+    """
+    return reference if "@" in reference else ""
 
 
 def model_digest(pods: Iterable[Json]) -> str:

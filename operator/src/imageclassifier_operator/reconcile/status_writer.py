@@ -131,5 +131,5 @@ def _model_digest(request: ValidRequest, state: State) -> str:
     if isinstance(source, StorageSource):
         return f"sha256:{source.sha256}" if source.sha256 else objects.downloaded_digest(pods)
     if isinstance(source, ImageSource):
-        return objects.model_digest(pods)
+        return objects.digest_in(source.image) if source.mounted else objects.model_digest(pods)
     return ""  # the image of its init container is not the model's

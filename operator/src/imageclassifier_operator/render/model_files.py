@@ -2,8 +2,9 @@
 
 The files come from an image or from a PersistentVolumeClaim. From an image, an init container copies
 them into a volume with the image's own `cp`. The command names saved_model.pb beside its directory, so `cp`
-fails with one line when that file is missing, and the image needs no shell. From a PersistentVolumeClaim they
-are mounted read-only, and the init container checks them with a `cp` of that file to /dev/null.
+fails with one line when that file is missing, and the image needs no shell. A PersistentVolumeClaim, and an
+image if the spec says so, is mounted read-only, and the init container checks the files with a `cp` of that
+file to /dev/null.
 
 If the version is missing there, the next pods have an init container of the gateway's image that searches it:
 the directory may be called 0003, or the message says what lies there instead. It reads a mounted volume. From
@@ -69,6 +70,10 @@ def _files(served: ModelVersion) -> ModelFiles:
         claim = {"claimName": source.claim_name, "readOnly": True}
         volume: Manifest = {"name": "model", "persistentVolumeClaim": claim}
         return ModelFiles([volume], [mount], [_check(served, mount)], ())
+    if isinstance(source, ImageSource) and source.mounted:
+        policy = {} if source.pull_policy is None else {"pullPolicy": source.pull_policy}
+        volume = {"name": "model", "image": {"reference": source.image, **policy}}
+        return ModelFiles([volume], [mount], [_check(served, mount)], source.pull_secrets)
     mount["mountPath"] = base_path(served)
     parts = ModelFiles([{"name": "model", "emptyDir": {}}], [mount], [], ())
     if isinstance(source, HttpsSource):
@@ -140,9 +145,10 @@ def _searched_files(served: ModelVersion) -> ModelFiles:
         return parts  # the program has searched what it downloaded
     assert served.preparer is not None, "a version that is searched has an image for that"
     parts = replace(parts, pull_secrets=(*parts.pull_secrets, *served.preparer.pull_secrets))
-    if isinstance(source, ImageSource):
+    if isinstance(source, ImageSource) and not source.mounted:
         return _searched_image(served, source, parts)
-    field = "spec.model.source.persistentVolumeClaim.path"
+    is_image = isinstance(source, ImageSource)
+    field = "spec.model.name" if is_image else "spec.model.source.persistentVolumeClaim.path"
     arguments = ["search", "--root", MODEL_ROOT, "--base", base_path(served), "--field", field]
     return replace(parts, init_containers=[_prepare(served, SEARCH_CONTAINER, arguments, parts.mounts)])
 

@@ -3,7 +3,7 @@
 import json
 import math
 
-from imageclassifier_operator.api import ModelVersion, VolumeSource, names
+from imageclassifier_operator.api import ImageSource, ModelVersion, VolumeSource, names
 from imageclassifier_operator.api.quantity import cores
 from imageclassifier_operator.api.serving import Batching
 
@@ -74,6 +74,8 @@ def base_path(served: ModelVersion) -> str:
     """The directory in the pod that contains the version directories."""
     if isinstance(served.source, VolumeSource):
         return f"{MODEL_ROOT}/{served.source.path}".rstrip("/")
+    if isinstance(served.source, ImageSource) and served.source.mounted:
+        return f"{MODEL_ROOT}{MODEL_ROOT}/{served.model_name}"  # the top of the image is at MODEL_ROOT
     return f"{MODEL_ROOT}/{served.model_name}"
 
 

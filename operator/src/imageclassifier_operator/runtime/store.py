@@ -128,7 +128,11 @@ def _kept_of_pod(body: Json) -> Json:
             {name: container[name] for name in _POD_CONTAINER if name in container}
             for container in spec.get(containers) or ()
         ]
-    kept["volumes"] = [volume for volume in spec.get("volumes") or () if "persistentVolumeClaim" in volume]
+    kept["volumes"] = [
+        volume
+        for volume in spec.get("volumes") or ()
+        if {"persistentVolumeClaim", "image"}.intersection(volume)
+    ]
     return {"metadata": _without_managers(body["metadata"]), "spec": kept, "status": body.get("status") or {}}
 
 
