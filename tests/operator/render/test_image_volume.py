@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bare_apiserver import ApiError, ControlPlane
+from bare_apiserver import ControlPlane
 from broken_pods import crashed, pod, waiting
 from imageclassifier_operator import api, render
 from imageclassifier_operator.api import names
@@ -14,8 +14,6 @@ from imageclassifier_operator.api.preparer import Preparer
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.objects import Objects, versions
 from imageclassifier_operator.observe.pod_problems import diagnose
-from imageclassifier_operator.reconcile.write_problems import refusal
-from imageclassifier_operator.runtime.api_error import ApiError as OperatorApiError
 from imageclassifier_operator.runtime.store import Store
 from rendered import classifier
 
@@ -89,9 +87,9 @@ def test_the_digest_of_the_model_is_known_only_from_its_name(reference: str) -> 
     assert seen.model_digest == (reference if "@" in reference else "")
 
 
-def problem_of(init: dict[str, Any], **changed: Any) -> Any:
+def problem_of(init: dict[str, Any], spec: dict[str, Any] | None = None, **changed: Any) -> Any:
     store = Store(PODS)  # keeps only a part of each pod
-    broken = {**pod(inits=[init]), "spec": pod_spec(**changed)}
+    broken = {**pod(inits=[init]), "spec": spec or pod_spec(**changed)}
     identity = {"namespace": "food", "uid": "u", "resourceVersion": "1", "labels": names.labels("pizza")}
     store.put({**broken, "metadata": {**broken["metadata"], **identity}})
     [[kept]] = store.values()
@@ -133,12 +131,12 @@ def create(server: ControlPlane, namespace: str) -> Any:
 def test_a_cluster_without_image_volumes_is_named_with_the_field_to_remove(
     apiserver: ControlPlane, namespace: str
 ) -> None:
-    with pytest.raises(ApiError) as refused:
-        create(apiserver, namespace)
-    answer = OperatorApiError(refused.value.status_code, "Invalid", refused.value.message)
-    problem = refusal(deployment(version()), answer)
-    assert problem.reason is Reason.API_REFUSED
-    assert "because this cluster has no image volumes" in problem.message
+    """The API server accepts the Deployment, and drops the volume and its mounts."""
+    spec = create(apiserver, namespace)["spec"]["template"]["spec"]
+    said = "cp: cannot stat '/models/models/pizza/3/saved_model.pb': No such file or directory"
+    problem = problem_of(crashed(message=said, name="model-files"), spec)
+    assert (problem.reason, problem.fatal) == (Reason.VOLUME_FAILED, True)
+    assert "because this cluster has no image volumes (the feature ImageVolume" in problem.message
     assert "Remove spec.model.source.image.mount, so that the model is copied" in problem.message
 
 

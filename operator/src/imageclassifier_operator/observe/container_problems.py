@@ -14,6 +14,7 @@ from imageclassifier_operator.observe.model_places import (
     container_spec,
     is_copied,
     is_downloaded,
+    lost_its_volume,
     mounted_image,
     origin,
 )
@@ -149,6 +150,14 @@ def _termination_problem(where: str, pod: Json, status: Json, ended: Json) -> Pr
         place = f"{origin(pod)}: " if status["name"] == "model-search" else ""
         is_final = ended.get("exitCode") != _DOWNLOAD_FAILED
         return Problem(unusable, f"{where}: {place}{last_line(message)}.", fatal=is_final)
+    if status["name"] == "model-files" and lost_its_volume(pod):
+        return Problem(
+            Reason.VOLUME_FAILED,
+            f"{where} has no volume with the model's image, because this cluster has no image volumes (the "
+            "feature ImageVolume of Kubernetes). Remove spec.model.source.image.mount, so that the model is "
+            "copied, or enable the feature.",
+            fatal=True,
+        )
     if status["name"] in ("model-files", "model-names") and not is_downloaded(pod):
         # The next pods of a version whose files were not found search them, so it has not failed yet.
         is_searched = bool(container_spec(pod, "model-search"))

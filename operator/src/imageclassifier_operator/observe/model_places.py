@@ -33,6 +33,16 @@ def is_copied(pod: Json) -> bool:
     return claim(pod) is None and mounted_image(pod) is None and not is_downloaded(pod)
 
 
+def lost_its_volume(pod: Json) -> bool:
+    """Whether the API server has dropped the image volume with the model, and its mounts, from the pod.
+
+    It does so silently if it does not have the feature ImageVolume. Only a mounted model is checked
+    with a copy to /dev/null.
+    """
+    command = container_spec(pod, "model-files").get("command") or ()
+    return tuple(command[-1:]) == ("/dev/null",) and is_copied(pod)
+
+
 def origin(pod: Json) -> str:
     """Where the model comes from, in words."""
     if (name := claim(pod)) is not None:

@@ -46,26 +46,6 @@ def refusal(manifest: Json, error: ApiError) -> Problem:
         return Problem(
             Reason.QUOTA_EXCEEDED, f"{message} Raise the quota, or delete objects that you do not need."
         )
-    if _lost_image_volume(manifest, error.message):
-        return Problem(
-            Reason.API_REFUSED,
-            f"{what} cannot mount the image of the model, because this cluster has no image volumes (the "
-            "feature ImageVolume of Kubernetes). Remove spec.model.source.image.mount, so that the model is "
-            "copied, or enable the feature.",
-        )
     return Problem(
         Reason.API_REFUSED, f"{message} Correct the field in the spec, or ask the owner of the policy."
-    )
-
-
-def _lost_image_volume(manifest: Json, message: str) -> bool:
-    """Whether the API server has dropped the image of a volume, as it does without the feature ImageVolume.
-
-    It then misses the kind of that volume.
-    """
-    template = (manifest.get("spec") or {}).get("template") or {}
-    volumes = (template.get("spec") or {}).get("volumes") or ()
-    return any(
-        "image" in volume and f"volumes[{index}]: Required value: must specify a volume type" in message
-        for index, volume in enumerate(volumes)
     )
