@@ -174,9 +174,39 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {**LEGACY, "input": {"dtype": "uint8", "rescaling": {"scale": "0.5"}}},
         "rescaling needs floating-point numbers",
     ),
-    "the same class twice": (
-        {**LEGACY, "classes": [{"name": "a"}, {"name": "b"}, {"name": "a"}]},
-        "Duplicate value",
+    "a model of MLflow without its server": (
+        storage(uri="models:/flowers/{version}"),
+        "Set endpoint to the URL of the tracking server.",
+    ),
+    "a model of MLflow without a number": (
+        storage(uri="models:/flowers", endpoint="http://mlflow.ml.svc:5000"),
+        "spec.model.source.storage.uri",
+    ),
+    "more pixels than the memory holds": (
+        {"gateway": {"maxImagePixels": 30_000_000}},
+        "maxImagePixels needs more memory: 8 bytes for each pixel and 16 MB",
+    ),
+    "more pixels than the memory holds on three cores": (
+        {
+            "gateway": {
+                "maxImagePixels": 100_000_000,
+                "resources": {"limits": {"cpu": "2500m", "memory": "2600M"}},
+            }
+        },
+        "Raise resources.limits.memory, or lower maxImagePixels.",
+    ),
+    "five pictures of 128 KiB in the spec": (
+        {
+            "rollout": {
+                "acceptance": {
+                    "cases": [
+                        {"name": f"n{n}", "label": "pizza", "picture": {"base64": "A" * 131_072}}
+                        for n in range(5)
+                    ]
+                }
+            }
+        },
+        "The pictures in base64 have more than 512 KiB together. Put them into a ConfigMap",
     ),
     "one class": ({**LEGACY, "classes": [{"name": "a"}]}, "at least 2 items"),
     "an activation that does not exist": (
@@ -389,3 +419,20 @@ def test_a_label_as_long_as_models_have_them_can_be_expected(create: Apply) -> N
     """ImageNet calls a class by all of its synonyms."""
     acceptance = {"cases": [{"name": "a", "label": "dog, " * 40, "picture": {"base64": "AAAA"}}]}
     create(rollout={"acceptance": acceptance})
+
+
+@pytest.mark.parametrize(
+    "uri", ["models:/our flowers/{version}", "models:/flowers/7", "models:/a.b.c@best-1"]
+)
+def test_models_of_a_registry_are_taken(create: Apply, uri: str) -> None:
+    create(**storage(uri=uri, endpoint="https://mlflow.example.org"))
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "pixels"), [("1", "1Gi", 80_000_000), ("2", "2Gi", 100_000_000), ("1", "512Mi", 65_536)]
+)
+def test_more_pixels_are_taken_with_the_memory_for_them(
+    create: Apply, cpu: str, memory: str, pixels: int
+) -> None:
+    limits = {"cpu": cpu, "memory": memory}
+    create(gateway={"maxImagePixels": pixels, "resources": {"limits": limits}})

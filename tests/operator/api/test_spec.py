@@ -90,7 +90,10 @@ def test_the_directory_in_a_volume_is_the_models_name_unless_said() -> None:
             {"rollout": {"shadow": {"percent": 5, "minAgreementRate": "a%"}}},
             "spec.rollout.shadow.minAgreementRate is a%, which",
         ),
-        ({**LEGACY, "classes": [{"name": "a"}, {"name": "a"}]}, "the same name twice"),
+        (
+            {**LEGACY, "classes": [{"name": "a"}, {"name": "b"}, {"name": "a"}]},
+            "spec.classes contains the name a twice, for the outputs 0 and 2 of the model",
+        ),
         ({**LEGACY, "classes": [{"name": "a"}]}, "fewer than two classes"),
         (
             {"autoscaling": {"minReplicas": 3, "maxReplicas": 2}},

@@ -76,7 +76,8 @@ def _packed(text: str, file: str) -> dict[str, str]:
     if len(packed) > MAX_STORED_BYTES:
         raise InvalidSpec(
             f"The classes in {file} need {len(packed):,} bytes in compressed form, and at most "
-            f"{MAX_STORED_BYTES:,} can be stored. Use shorter names, labels and messages."
+            f"{MAX_STORED_BYTES:,} can be stored. Use shorter names, labels and messages, or put the class "
+            "file into the directory of the model and set spec.classesFrom.modelFile."
         )
     return {"packed": packed}
 

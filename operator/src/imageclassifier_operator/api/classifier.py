@@ -21,6 +21,7 @@ from imageclassifier_operator.api.quantity import cores
 from imageclassifier_operator.api.removed_fields import refuse_removed_fields
 from imageclassifier_operator.api.rollout import RolloutSettings
 from imageclassifier_operator.api.serving import ServingSettings
+from imageclassifier_operator.api.stored_size import refuse_too_large
 from imageclassifier_operator.api.unfamiliar import parse_unfamiliar
 from imageclassifier_operator.api.unsure import parse_unsure
 
@@ -110,7 +111,7 @@ def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any], class_text: str
     source = parse_source(model.get("source") or {}, model_name=model_name, version=version)
     gateway = GatewaySettings.parse(spec.get("gateway") or {})
     verification = (spec.get("verification") or {}).get("template")
-    return ImageClassifier(
+    ic = ImageClassifier(
         name=metadata["name"],
         namespace=metadata["namespace"],
         uid=metadata["uid"],
@@ -128,6 +129,8 @@ def _parse(metadata: Mapping[str, Any], spec: Mapping[str, Any], class_text: str
         rollout=RolloutSettings.parse(spec.get("rollout") or {}),
         verification=gateway.template if verification is None else PodTemplate.parse(verification),
     )
+    refuse_too_large(ic.candidate(""))
+    return ic
 
 
 def _replicas(spec: Mapping[str, Any]) -> int:

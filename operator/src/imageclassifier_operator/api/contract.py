@@ -4,7 +4,7 @@ It has the form of the routing file in docs/architecture.md. The gateway uses it
 contract.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imageclassifier_operator.api import class_list
@@ -63,14 +63,21 @@ def _classes(spec: Mapping[str, Any], class_text: str | None, model_name: str) -
     if classes is None:
         return None
     names = [entry["name"] for entry in classes]
-    if len(set(names)) != len(names):
-        raise InvalidSpec(
-            "spec.classes contains the same name twice. Give each class, which is one output column, its "
-            "own name."
-        )
+    _refuse_repeated(names)
     if len(names) < 2:
         raise InvalidSpec("spec.classes has fewer than two classes. List all classes of the model.")
     return class_list.stored_list(classes)
+
+
+def _refuse_repeated(names: Sequence[str]) -> None:
+    """Raise InvalidSpec if two classes have one name."""
+    first: dict[str, int] = {}
+    for column, name in enumerate(names):
+        if first.setdefault(name, column) != column:
+            raise InvalidSpec(
+                f"spec.classes contains the name {name} twice, for the outputs {first[name]} and {column} of "
+                "the model. Give each class its own name, and set displayName to the name that people know."
+            )
 
 
 def _classes_from(reference: Mapping[str, Any], class_text: str | None, model_name: str) -> dict[str, Any]:
