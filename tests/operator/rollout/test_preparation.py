@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from broken_pods import crashed, pod
-from imageclassifier_operator import api
+from imageclassifier_operator import api, render
 from imageclassifier_operator.api.preparer import Preparer
 from imageclassifier_operator.api.reasons import Reason
+from imageclassifier_operator.observe.objects import resolved_alias
 from imageclassifier_operator.observe.pod_problems import diagnose
 from imageclassifier_operator.observe.types import Problem, Snapshot, VersionSnapshot
 from imageclassifier_operator.rollout import decide, goal_of
@@ -68,6 +69,61 @@ def test_a_version_that_was_found_by_a_search_is_searched_again_when_its_setting
     wanted = goal_of(ic(**more_memory), "tf", state, "gateway:2").wanted
     assert (wanted.searches, wanted.preparer) == (True, Preparer("gateway:1"))
     assert api.ModelVersion.from_json(json.loads(json.dumps(wanted.to_json()))) == wanted
+
+
+def by_alias(**changed: Any) -> api.ImageClassifier:
+    source = {"storage": {"uri": "models:/pizza@best", "endpoint": "http://mlflow.ml.svc:5000"}}
+    return classifier({"model": {"version": 3, "source": source}, **changed})
+
+
+def seen(candidate: api.ModelVersion, alias_version: int | None) -> Snapshot:
+    found = VersionSnapshot(candidate.input_hash, complete=False, ready_pods=0, alias_version=alias_version)
+    return Snapshot(versions={3: found})
+
+
+def test_an_alias_is_resolved_once_and_stays_at_its_number() -> None:
+    candidate = by_alias().candidate("tf", "gateway:1")
+    goal = goal_of(by_alias(), "tf", State(), "gateway:1")
+    loading = State(phase=Phase.LOAD, candidate=candidate, attempt=goal.attempt, since=NOW)
+    assert decide(goal, loading, seen(candidate, None), NOW).state.candidate == candidate
+    resolved = decide(goal, loading, seen(candidate, 7), NOW).state
+    assert resolved.candidate == replace(candidate, alias_version=7)
+    assert resolved.candidate.pod_hash != candidate.pod_hash
+    assert resolved.candidate.input_hash == candidate.input_hash
+    again = goal_of(by_alias(), "tf", resolved, "gateway:1")
+    assert again.wanted == resolved.candidate
+    assert decide(again, resolved, seen(candidate, 8), NOW).state.candidate == resolved.candidate
+
+    serving = State(phase=Phase.STABLE, serving=resolved.candidate)
+    more_memory = {"serving": {"resources": {"limits": {"memory": "4Gi"}}}}
+    wanted = goal_of(by_alias(**more_memory), "tf", serving, "gateway:1").wanted
+    assert wanted.alias_version == 7
+    assert api.ModelVersion.from_json(json.loads(json.dumps(wanted.to_json()))) == wanted
+
+
+def test_the_number_of_an_alias_is_read_from_the_pod_that_resolved_it_and_is_no_problem() -> None:
+    ended = crashed(message="version 7", code=6, name="model-files")
+    rendered = render.serving_children(by_alias(), by_alias().candidate("tf", "gateway:1"), 1)
+    template = next(each for each in rendered if each["kind"] == "Deployment")["spec"]["template"]
+    resolving = {**pod(inits=[ended]), "spec": template["spec"]}
+    assert resolved_alias([resolving]) == 7
+    assert diagnose([resolving]) is None
+    for other in (crashed(message="version 7", code=5), crashed(message="version seven", code=6)):
+        assert resolved_alias([pod(inits=[other])]) is None
+
+
+def test_all_pods_download_the_number_that_the_alias_led_to() -> None:
+    served = replace(by_alias().candidate("tf", "gateway:1"), alias_version=7)
+    rendered = render.serving_children(by_alias(), served, 1)
+    [init] = next(each for each in rendered if each["kind"] == "Deployment")["spec"]["template"]["spec"][
+        "initContainers"
+    ]
+    assert init["args"][:7] == [
+        "storage", "--uri", "models:/pizza@best", "--endpoint", "http://mlflow.ml.svc:5000",
+        "--alias-version", "7",
+    ]  # fmt: skip
+    policy = next(each for each in rendered if each["kind"] == "NetworkPolicy")
+    assert "{'kubernetes.io/metadata.name': 'ml'}" in str(policy["spec"]["egress"])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from .https_client import Remote
 from .layout import Place, saved_model_directory
 from .listing import listing
 from .proxy import proxy_sentence, use_proxy
-from .refusal import DownloadFailedError, DownloadRefusedError, FilesRefusedError
+from .refusal import AliasResolved, DownloadFailedError, DownloadRefusedError, FilesRefusedError
 from .version_directories import version_directory
 
 _DESCRIPTION = """\
@@ -30,11 +30,17 @@ exit codes:
   3  the files are no model that can be served
   4  the download failed for now; run the command again to continue it
   5  the model cannot be downloaded or unpacked
+  6  the alias in the URI leads to the version in the last line; run the command again with --alias-version
 For 3 to 5 the last line of the output says why, and what to do.
 """
 _PROGRAM = "python -m imageclassifier_gateway.model_files"
 REFUSED = 3
-_EXIT_CODES = {FilesRefusedError: REFUSED, DownloadFailedError: 4, DownloadRefusedError: 5}
+_EXIT_CODES: dict[type[Exception], int] = {
+    FilesRefusedError: REFUSED,
+    DownloadFailedError: 4,
+    DownloadRefusedError: 5,
+    AliasResolved: 6,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     download.set_defaults(run=_download)
     storage = commands.add_parser(
         "storage",
-        help="download the version from S3, Google Cloud Storage or the Hugging Face Hub",
+        help="download the version from S3, Google Cloud Storage, the Hugging Face Hub or MLflow",
         allow_abbrev=False,
     )
     storage.set_defaults(run=_storage)
@@ -132,7 +138,9 @@ def _add_download_arguments(download: argparse.ArgumentParser) -> None:
 
 def _add_storage_arguments(storage: argparse.ArgumentParser) -> None:
     storage.add_argument(
-        "--uri", required=True, help="the directory or archive of the version, such as s3://models/flowers/3"
+        "--uri",
+        required=True,
+        help="the directory or archive of the version, such as s3://models/flowers/3, or models:/flowers/3",
     )
     storage.add_argument(
         "--out", type=Path, required=True, metavar="DIRECTORY", help="gets the directory N of the version"
@@ -143,7 +151,10 @@ def _add_storage_arguments(storage: argparse.ArgumentParser) -> None:
     storage.add_argument(
         "--endpoint",
         metavar="URL",
-        help="the URL of a store that is compatible with S3, or of a mirror of the Hub",
+        help="the URL of a store that is compatible with S3, of a mirror of the Hub, or of MLflow",
+    )
+    storage.add_argument(
+        "--alias-version", type=int, metavar="N", help="the version that stands for the alias in the URI"
     )
     storage.add_argument("--region", help="the region of the bucket")
     storage.add_argument(
@@ -168,7 +179,12 @@ def _storage(given: argparse.Namespace) -> None:
     from .storage.stores import open_store
 
     access = Access(given.endpoint, given.region, given.ca_file, given.credentials)
-    store = open_store(given.uri, access)
+    try:
+        store = open_store(given.uri, access, given.alias_version)
+    except AliasResolved as found:
+        if given.termination_log.exists():
+            given.termination_log.write_text(f"version {found.version}")
+        raise
     digest = fetch_model(store, Wanted(given.version, given.sha256), given.out)
     if given.termination_log.exists():
         given.termination_log.write_text(f"sha256:{digest}")

@@ -1,4 +1,7 @@
-"""HTTPS requests for the archive of a model: redirects, proxies, a private CA, and headers from a Secret."""
+"""Requests for the files of a model: redirects, proxies, a private CA, and headers from a Secret.
+
+Only HTTPS, except for a server that the spec names with an http:// URL.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from .refusal import DownloadRefusedError
 
 #: How long to wait for a connection or for the next bytes.
 _TIMEOUT_SECONDS = 30
+_CHUNK_BYTES = 2**20
 _FIELD = "spec.model.source.https"
 #: Responses that a later request may not get.
 _TEMPORARY = (408, 425, 429)
@@ -50,7 +54,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         self._remote = remote
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        if urlsplit(newurl).scheme != "https":
+        if urlsplit(newurl).scheme not in ("https", urlsplit(self._remote.url).scheme):
             raise DownloadRefusedError(
                 f"{self._remote.shown} redirects to a URL that is not HTTPS. Set {self._remote.field} to "
                 "another server."
@@ -66,7 +70,7 @@ def open_url(remote: Remote, offset: int) -> Any:
 
     Raises DownloadRefusedError if a retry would not help, OSError or HTTPException otherwise.
     """
-    request = urllib.request.Request(remote.url)  # noqa: S310 - the director below knows only HTTPS
+    request = urllib.request.Request(remote.url)  # noqa: S310 - the director below knows no other schemes
     request.add_header("User-Agent", f"imageclassifier-gateway/{__version__}")
     request.add_header("Accept-Encoding", "identity")
     if offset:
@@ -102,6 +106,8 @@ def _director(remote: Remote) -> urllib.request.OpenerDirector:
     )
     for handler in handlers:
         director.add_handler(handler)
+    if remote.url.startswith("http://"):  # only a URL for which the CRD allows that
+        director.add_handler(urllib.request.HTTPHandler())
     return director
 
 
@@ -124,7 +130,7 @@ def _add_headers(request: urllib.request.Request, remote: Remote) -> None:
 
 
 def _refusal(shown: str, error: HTTPError) -> str:
-    said = words(error)
+    said = words(body_of(error))
     what = f"{shown} responds with {error.code} {error.reason}{f': {said}' if said else ''}."
     if error.code in (401, 403, 407):
         return (
@@ -135,11 +141,21 @@ def _refusal(shown: str, error: HTTPError) -> str:
     return f"{what} Correct {_FIELD}.url."
 
 
-def words(error: HTTPError) -> str:
-    """The server's own words in the body, without markup: object stores explain their refusal there."""
+def body_of(error: HTTPError) -> str:
+    """The begin of the body of an error, in which object stores explain their refusal; empty without one."""
     try:
-        text = error.read(4096).decode("utf-8", "replace")
+        return error.read(4096).decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def words(text: str) -> str:
+    """The server's own words in the body of an error, without markup."""
     text = " ".join(re.sub(r"<[^>]*>|[^\x20-\x7e]", " ", text).split())
     return text[:160].rstrip(". ")
+
+
+def skip(response: Any, count: int) -> None:
+    """Read what is there already, from a server that knows no ranges."""
+    while count > 0 and (chunk := response.read(min(count, _CHUNK_BYTES))):
+        count -= len(chunk)

@@ -14,6 +14,14 @@ class DownloadRefusedError(Exception):
     """The archive cannot be downloaded or unpacked, and a retry would not help."""
 
 
+class AliasResolved(Exception):  # noqa: N818 - a result, which ends the program early
+    """The alias in a URI leads to this version now. The next pods download the version by its number."""
+
+    def __init__(self, uri: str, version: int) -> None:
+        super().__init__(f"{uri} is version {version}.")
+        self.version = version
+
+
 def no_space(error: OSError) -> DownloadRefusedError:
     """The error for a node without enough disk space."""
     return DownloadRefusedError(

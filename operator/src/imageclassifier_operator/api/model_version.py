@@ -77,6 +77,10 @@ class ModelVersion:
     """The image that prepares the model's files, if they need it. Like `server_image`, it is not an input."""
     searches: bool = False
     """The files are not where a copy expects them, so the preparer searches them or says what is there."""
+    alias_version: int | None = None
+    """The number in the registry to which the alias in the source led when the rollout started. All pods
+    download that, wherever the alias leads later.
+    """
 
     @cached_property
     def class_file(self) -> Mapping[str, Any] | None:
@@ -105,6 +109,8 @@ class ModelVersion:
     def pod_hash(self) -> str:
         """The hash of what the model server's pods are made from, without the rest of the contract."""
         preparation = [] if self.preparer is None else [self.preparer, self.class_file, self.searches]
+        if self.alias_version is not None:
+            preparation.append(self.alias_version)
         made_from = [self.version, self.model_name, self.source, self.serving, self.server_image]
         return digest([*made_from, *preparation])
 
@@ -135,6 +141,7 @@ class ModelVersion:
             **({} if self.unfamiliar is None else {"unfamiliar": self.unfamiliar}),
             **({} if self.preparer is None else {"preparer": self.preparer.to_json()}),
             **({"searches": True} if self.searches else {}),
+            **({} if self.alias_version is None else {"aliasVersion": self.alias_version}),
         }
 
     @classmethod
@@ -155,4 +162,5 @@ class ModelVersion:
             unfamiliar=stored.get("unfamiliar"),
             preparer=Preparer.from_json(stored["preparer"]) if stored.get("preparer") else None,
             searches=stored.get("searches", False),
+            alias_version=stored.get("aliasVersion"),
         )

@@ -34,7 +34,7 @@ _MODEL_IMAGE = ("spec.model.source.image.reference", "spec.model.source.image.pu
 _CREATE_REASONS = ("CreateContainerConfigError", "CreateContainerError")
 
 # Exit codes of `imageclassifier_gateway.model_files`, whose last line is a message for the user.
-_REFUSED, _DOWNLOAD_FAILED, _DOWNLOAD_REFUSED = 3, 4, 5
+_REFUSED, _DOWNLOAD_FAILED, _DOWNLOAD_REFUSED, ALIAS_RESOLVED = 3, 4, 5, 6
 _NOT_USABLE = {
     ("model-classes", _REFUSED): Reason.CONTRACT_INVALID,
     ("model-search", _REFUSED): Reason.MODEL_NOT_FOUND,
@@ -60,6 +60,8 @@ def container_problem(pod: Json, status: Json, *, init: bool) -> Problem | None:
     texts = f"{message} {(ended or {}).get('message')}"
     if (unsuitable := wrong_processor(program, (ended or {}).get("exitCode"), texts)) is not None:
         return unsuitable
+    if ended is not None and ended.get("exitCode") == ALIAS_RESOLVED and is_downloaded(pod):
+        return None  # the next pods download the version that it has found
     if ended is not None and ended.get("exitCode") != 0:
         return _termination_problem(where, pod, status, ended)
     if reason in (*_CREATE_REASONS, "RunContainerError"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.observe.common_fields import condition
+from imageclassifier_operator.observe.container_problems import ALIAS_RESOLVED
 from imageclassifier_operator.observe.disruptions import disrupted_at
 from imageclassifier_operator.observe.model_deployments import input_hash
 from imageclassifier_operator.observe.model_places import claim, mounted_image
@@ -19,6 +20,7 @@ from imageclassifier_operator.observe.pod_problems import (
 from imageclassifier_operator.observe.types import Problem, VersionSnapshot
 
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
+_ALIAS_VERSION = re.compile("version ([0-9]{1,18})")
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def versions(objects: Objects, wanted: Mapping[int, Json | None]) -> dict[int, V
             unresponsive=any(map(is_unresponsive, current)),
             disrupted_at=disrupted_at(current),
             model_digest=_digest_of_files(deployment, current),
+            alias_version=resolved_alias(current),
         )
     return found
 
@@ -208,3 +211,15 @@ def downloaded_digest(pods: Iterable[Json]) -> str:
             if _DIGEST.fullmatch(message):
                 return str(message)
     return ""
+
+
+def resolved_alias(pods: Iterable[Json]) -> int | None:
+    """The number to which an alias leads, as the init container of a pod has reported it when it ended."""
+    for pod in pods:
+        for container in (pod.get("status") or {}).get("initContainerStatuses") or ():
+            for state in (container.get("state"), container.get("lastState")):
+                ended = (state or {}).get("terminated") or {}
+                found = _ALIAS_VERSION.fullmatch(ended.get("message") or "")
+                if found is not None and ended.get("exitCode") == ALIAS_RESOLVED:
+                    return int(found[1])
+    return None

@@ -39,6 +39,8 @@ class VersionSnapshot:
     disrupted_at: float | None = None
     model_digest: str = ""
     """The digest of the image with the model, as a node pulled it; empty for a model from a volume."""
+    alias_version: int | None = None
+    """The number in the registry to which the alias in the source leads, as a pod has found out."""
 
 
 @dataclass(frozen=True)

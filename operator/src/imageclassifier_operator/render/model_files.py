@@ -85,7 +85,7 @@ def _files(served: ModelVersion) -> ModelFiles:
         )
         return _downloaded_files(served, parts, _Download(arguments, source.ca_bundle, secret, source.proxy))
     if isinstance(source, StorageSource):
-        return _downloaded_files(served, parts, _storage_download(source))
+        return _downloaded_files(served, parts, _storage_download(source, served.alias_version))
     return replace(parts, init_containers=[_copy(served, source)], pull_secrets=source.pull_secrets)
 
 
@@ -99,8 +99,13 @@ class _Download:
     proxy: EgressProxy | None
 
 
-def _storage_download(source: StorageSource) -> _Download:
-    values = {"--sha256": source.sha256, "--endpoint": source.endpoint, "--region": source.region}
+def _storage_download(source: StorageSource, alias_version: int | None) -> _Download:
+    values = {
+        "--sha256": source.sha256,
+        "--endpoint": source.endpoint,
+        "--region": source.region,
+        "--alias-version": None if alias_version is None else str(alias_version),
+    }
     settings = [word for flag, value in values.items() if value is not None for word in (flag, value)]
     secret = source.credentials_secret
     return _Download(

@@ -59,24 +59,24 @@ _NODE_LOCAL_DNS = "169.254.20.10/32"
 # Where pods get the credentials of their ServiceAccount's role, by the scheme of the store: from the agent of
 # EKS Pod Identity (IAM roles for service accounts need a public address only), or from the metadata server of
 # GKE's Workload Identity, which has the second address with Dataplane V2.
-_CREDENTIALS_OF_ROLES: dict[str, list[Manifest]] = {
-    "s3": [
-        {
-            "to": [{"ipBlock": {"cidr": "169.254.170.23/32"}}, {"ipBlock": {"cidr": "fd00:ec2::23/128"}}],
-            "ports": [{"port": 80, "protocol": "TCP"}],
-        }
-    ],
-    "gs": [
-        {
-            "to": [{"ipBlock": {"cidr": "169.254.169.252/32"}}],
-            "ports": [{"port": 988, "protocol": "TCP"}],
-        },
-        {
-            "to": [{"ipBlock": {"cidr": "169.254.169.254/32"}}],
-            "ports": [{"port": 80, "protocol": "TCP"}],
-        },
-    ],
-}
+_ROLES_OF_EKS: list[Manifest] = [
+    {
+        "to": [{"ipBlock": {"cidr": "169.254.170.23/32"}}, {"ipBlock": {"cidr": "fd00:ec2::23/128"}}],
+        "ports": [{"port": 80, "protocol": "TCP"}],
+    }
+]
+_ROLES_OF_GKE: list[Manifest] = [
+    {
+        "to": [{"ipBlock": {"cidr": "169.254.169.252/32"}}],
+        "ports": [{"port": 988, "protocol": "TCP"}],
+    },
+    {
+        "to": [{"ipBlock": {"cidr": "169.254.169.254/32"}}],
+        "ports": [{"port": 80, "protocol": "TCP"}],
+    },
+]
+# MLflow keeps its files in either.
+_CREDENTIALS_OF_ROLES = {"s3": _ROLES_OF_EKS, "gs": _ROLES_OF_GKE, "models": [*_ROLES_OF_EKS, *_ROLES_OF_GKE]}
 
 
 def network_policies(ic: ImageClassifier, installation: Installation) -> tuple[Manifest, ...]:
@@ -135,7 +135,7 @@ def download_policies(
     # Some network plugins apply address blocks to addresses outside of the cluster only.
     egress += [{"to": [_pods_of(name)]} for name in dict.fromkeys(namespaces) if name is not None]
     if isinstance(source, StorageSource) and source.credentials_secret is None:
-        egress += _CREDENTIALS_OF_ROLES.get(source.uri.partition("://")[0], [])
+        egress += _CREDENTIALS_OF_ROLES.get(source.uri.partition(":")[0], [])
     name = names.serving_name(ic.name, served.version)
     return (_policy(ic, name, "serving", served.version, ingress=None, egress=egress),)
 

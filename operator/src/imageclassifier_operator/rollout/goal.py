@@ -113,6 +113,7 @@ def _with_present_preparer(candidate: ModelVersion, preparer: Preparer) -> Model
 
 def _with_present_images(serving: ModelVersion, wanted: ModelVersion) -> ModelVersion:
     """The version with changed settings, which change neither the default image nor where the files are."""
+    wanted = dataclasses.replace(wanted, alias_version=serving.alias_version)
     if serving.searches:
         wanted = dataclasses.replace(wanted, preparer=serving.preparer, searches=True)
     if serving.serving.image is wanted.serving.image is None:

@@ -9,9 +9,11 @@ from imageclassifier_operator.rollout.state import Phase, State
 
 
 def with_preparation(goal: Goal, state: State, snapshot: Snapshot) -> State:
-    """The state whose candidate follows the spec's preparer, and searches files that were not found.
+    """The state whose candidate follows the preparer of the spec, and prepares its files as they need it.
 
-    The plain copy needs no second image and starts faster. So the search is the second attempt.
+    Files that were not found are searched: the plain copy needs no second image and starts faster, so the
+    search is the second attempt. If the source has an alias, the first pod resolves it to a number, and
+    the next ones download that.
     """
     candidate = state.candidate
     if candidate is None or state.phase is not Phase.LOAD or goal.only_roll_back:
@@ -23,4 +25,6 @@ def with_preparation(goal: Goal, state: State, snapshot: Snapshot) -> State:
     is_missing = problem is not None and problem.reason is Reason.MODEL_NOT_FOUND and not problem.fatal
     if is_missing and not candidate.searches and goal.preparer is not None:
         candidate = replace(candidate, searches=True, preparer=candidate.preparer or goal.preparer)
+    if candidate.alias_version is None and snapshot.is_deployed(candidate):
+        candidate = replace(candidate, alias_version=snapshot.versions[candidate.version].alias_version)
     return replace(state, candidate=candidate)

@@ -130,7 +130,9 @@ def _serving(name: str, state: State, snapshot: Snapshot) -> dict[str, Any]:
     serving, shares = state.serving.version, routing.shares(state)
     version = max(shares, key=lambda each: (shares[each], each == serving))
     found = snapshot.versions.get(version)
+    alias = state.serving.alias_version
     return {
+        **({} if alias is None else {"registeredVersion": alias}),
         "servingVersion": serving,
         "replicas": 0 if found is None else found.replicas,
         "readyReplicas": 0 if found is None else found.ready_pods,

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote, urljoin, urlsplit
 
-from ..https_client import Remote, open_url, words
+from ..https_client import Remote, body_of, open_url, skip, words
 from ..refusal import DownloadRefusedError
 from ..unpacking import MAX_FILES
 from .access import Access
@@ -89,7 +89,7 @@ class Hub:
                 self._at(f"{self._repository}/resolve/{self._commit}/{quote(file.key)}"), offset
             ) as response:
                 if response.status != 206:
-                    _skip(response, offset)
+                    skip(response, offset)
                 while chunk := response.read(_CHUNK_BYTES):
                     yield chunk
         except HTTPError as error:
@@ -145,7 +145,7 @@ class _Refusal:
 
     def __call__(self, shown: str, error: HTTPError) -> str:
         code = error.headers.get("X-Error-Code") or ""
-        said = ": ".join(filter(None, (code, error.headers.get("X-Error-Message") or words(error))))
+        said = ": ".join(filter(None, (code, error.headers.get("X-Error-Message") or words(body_of(error)))))
         what = f"{self.uri.text}: {urlsplit(shown).netloc} responds with {error.code} {error.reason}"
         said = f": {said.rstrip('. ')}" if said else ""
         return f"{what}{said}. {self._advice(error.code, code)}"
@@ -164,9 +164,3 @@ def _remote_file(entry: dict[str, Any]) -> RemoteFile:
     large = entry.get("lfs")
     digest = f"git:{entry['oid']}" if large is None else f"sha256:{large['oid']}"
     return RemoteFile(entry["path"], entry["path"], entry["size"], digest, digest)
-
-
-def _skip(response: Any, count: int) -> None:
-    """Read what is there already, from a server that knows no ranges."""
-    while count > 0 and (chunk := response.read(min(count, _CHUNK_BYTES))):
-        count -= len(chunk)

@@ -25,9 +25,12 @@ class StorageUri:
 
         >>> StorageUri.parse("s3://models/flowers/1/")
         StorageUri(text='s3://models/flowers/1', scheme='s3', place='models', path='flowers/1')
+        >>> StorageUri.parse("models:/flowers@best")
+        StorageUri(text='models:/flowers@best', scheme='models', place='flowers@best', path='')
         """
         text = text.rstrip("/")
-        found = re.fullmatch(r"([a-z0-9]+)://([^/]+)(?:/(.*))?", text)
+        # models:/NAME/NUMBER and models:/NAME@ALIAS of MLflow have one slash.
+        found = re.fullmatch(r"(models(?=:/[^/])|[a-z0-9]+(?=://)):/{1,2}([^/]+)(?:/(.*))?", text)
         if found is None:
             raise ValueError(f"{text} is no URI of a store")
         return cls(text, found[1], found[2], found[3] or "")
