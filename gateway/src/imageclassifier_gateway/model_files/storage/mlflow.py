@@ -1,6 +1,6 @@
 """Models of an MLflow model registry, over the REST API of its tracking server.
 
-Three requests and the proxy for artifacts are all that is needed: https://mlflow.org/docs/latest/rest-api.html.
+Four requests and the proxy for artifacts are all that is needed: https://mlflow.org/docs/latest/rest-api.html.
 The package mlflow would add pandas, a database and a web server to the image. Files that MLflow keeps in a
 bucket are read from there.
 """
@@ -30,6 +30,7 @@ _CHUNK_BYTES = 2**20
 _MAX_DOCUMENT_BYTES = 32 * 2**20
 _TOKEN, _USER, _PASSWORD = "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 _BUCKETS = ("s3", "gs")
+_RUNS = "runs:/"
 
 #: Opens the bucket behind a URI.
 OpenBucket = Callable[[StorageUri, Access], Store]
@@ -50,7 +51,7 @@ def mlflow_store(
         raise AliasResolved(uri.text, int(found["model_version"]["version"]))
     wanted = {"name": name, "version": number}
     found = retried(uri.text, lambda: server.call("model-versions/get-download-uri", **wanted))
-    place = str(found["artifact_uri"])
+    place = _without_run(uri, server, str(found["artifact_uri"]))
     scheme = urlsplit(place).scheme
     if scheme in _BUCKETS:
         return open_bucket(StorageUri.parse(place), _access_of_bucket(access))
@@ -61,6 +62,15 @@ def mlflow_store(
         "from here. Let the server serve them (--artifacts-destination), or keep them in S3 or Google Cloud "
         "Storage, and register the model again."
     )
+
+
+def _without_run(uri: StorageUri, server: _Server, place: str) -> str:
+    """The URI of the files, also if the server names a path below a run, `runs:/<id>/<path>`."""
+    if not place.startswith(_RUNS):
+        return place
+    run, _, path = place.removeprefix(_RUNS).partition("/")
+    found = retried(uri.text, lambda: server.call("runs/get", run_id=run))
+    return f"{str(found['run']['info']['artifact_uri']).rstrip('/')}/{path}"
 
 
 class _Artifacts:
