@@ -109,10 +109,9 @@ class ModelVersion:
     def pod_hash(self) -> str:
         """The hash of what the model server's pods are made from, without the rest of the contract."""
         preparation = [] if self.preparer is None else [self.preparer, self.class_file, self.searches]
-        if self.alias_version is not None:
-            preparation.append(self.alias_version)
+        alias = [] if self.alias_version is None else [self.alias_version]
         made_from = [self.version, self.model_name, self.source, self.serving, self.server_image]
-        return digest([*made_from, *preparation])
+        return digest([*made_from, *preparation, *alias])
 
     def _files(self) -> Any:
         source = self.source
