@@ -11,7 +11,7 @@ IMAGE_REGISTRY = imageclassifier
 .NOTPARALLEL:
 .PHONY: demo test help down clean venv kubernetes install-checkers cluster cluster-with-workers images models
 .PHONY: install-yaml reference lint format types layers docs unit cluster-test workers-test bench bench-rollouts bench-judgement
-.PHONY: attack train-demo bench-end-to-end bench-model bench-scale bench-verdicts
+.PHONY: set-version release attack train-demo bench-end-to-end bench-model bench-scale bench-verdicts
 
 ##@ The main commands
 demo: ## Bring everything up on this machine and show it
@@ -51,6 +51,14 @@ reference: venv ## Generate parts of docs/: reference.md, the diagrams of rollou
 	@$(BIN)/python docs/make_rollouts.py
 	@$(BIN)/python docs/make_architecture.py
 
+##@ Releases (docs/releasing.md)
+set-version: venv ## Write VERSION=x.y.z into the sources
+	@$(BIN)/python kind/cut_release.py --set-version $(VERSION)
+	@$(MAKE) --no-print-directory install-yaml
+release: venv install-checkers ## Cut a release into .build/release (VERSION=x.y.z IMAGE_REGISTRY=registry.example.org/team)
+	@$(BIN)/python kind/cut_release.py "$(VERSION)" --image-registry "$(IMAGE_REGISTRY)" --serving-image "$(SERVING_IMAGE)" \
+	  --url "$(RELEASE_URL)" --builder "$(BUILDER)"
+
 ##@ Checks, one by one
 venv: ## Create the Python environment .venv from the locked requirements
 	@$(TOOL) venv
@@ -64,7 +72,7 @@ format: venv ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 types: venv ## Check the type hints with mypy --strict
-	@$(BIN)/mypy operator/src gateway/src training/src client/src model_server/src kind/laptop kind/images kind/tool.py kind/build_images.py tests/support tests/bench/*.py
+	@$(BIN)/mypy operator/src gateway/src training/src client/src model_server/src kind/laptop kind/images kind/release kind/tool.py kind/build_images.py kind/cut_release.py tests/support tests/bench/*.py
 	@MYPYPATH=operator/install $(BIN)/mypy operator/install
 	@for bench in $(wildcard tests/bench/*/); do MYPYPATH=$$bench:tests/bench/gateway $(BIN)/mypy $$bench || exit; done # their modules have equal names
 layers: venv ## Check with import-linter which modules import which

@@ -112,27 +112,32 @@ def _resolved(path: str, link: str) -> str:
     return "/".join(parts)
 
 
-def write_layout(archive: Archive, references: Iterable[str], spool: IO[bytes], stream: IO[bytes]) -> None:
-    """Write the image with several names as an OCI layout, with only the layers in the spool."""
-    manifest = _json(
+def image_manifest(archive: Archive) -> bytes:
+    """The manifest of the image. Its digest names the image in a registry that gets it as it is."""
+    return _json(
         {
             "schemaVersion": 2,
             "mediaType": _MANIFEST_TYPE,
-            "config": _descriptor(_CONFIG_TYPE, _digest(archive.config), len(archive.config)),
+            "config": _descriptor(_CONFIG_TYPE, digest_of(archive.config), len(archive.config)),
             "layers": [
                 _descriptor(_LAYER_TYPE + "+gzip" * layer.is_gzip, layer.digest, layer.size_bytes)
                 for layer in archive.layers
             ],
         }
     )
-    target = _descriptor(_MANIFEST_TYPE, _digest(manifest), len(manifest))
+
+
+def write_layout(archive: Archive, references: Iterable[str], spool: IO[bytes], stream: IO[bytes]) -> None:
+    """Write the image with several names as an OCI layout, with only the layers in the spool."""
+    manifest = image_manifest(archive)
+    target = _descriptor(_MANIFEST_TYPE, digest_of(manifest), len(manifest))
     names = [{"annotations": {"io.containerd.image.name": docker_io(reference)}} for reference in references]
     index = {"schemaVersion": 2, "mediaType": _INDEX_TYPE, "manifests": [target | name for name in names]}
     with tarfile.open(fileobj=stream, mode="w|") as layout:
         _add(layout, "oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
         _add(layout, "index.json", _json(index))
         for document in (manifest, archive.config):
-            _add(layout, _blob_path(_digest(document)), document)
+            _add(layout, _blob_path(digest_of(document)), document)
         for layer in dict.fromkeys(archive.layers):
             if layer.offset is not None:
                 spool.seek(layer.offset)
@@ -151,7 +156,8 @@ def _blob_path(digest: str) -> str:
     return "blobs/" + digest.replace(":", "/")
 
 
-def _digest(content: bytes) -> str:
+def digest_of(content: bytes) -> str:
+    """The digest of a blob, `sha256:<64 hex digits>`."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 

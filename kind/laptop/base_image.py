@@ -115,14 +115,15 @@ def _make_base(name: str, current: Step) -> None:
 
 
 def _slim(root: Path) -> None:
-    for path in (
-        "var/cache/apt/archives",
-        "var/lib/apt/lists",
-        "usr/share/doc",
-        "usr/share/man",
-        "usr/share/locale",
-    ):
+    """Remove caches, manuals and translations. The licences of the packages stay: they are shipped too."""
+    for path in ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/man", "usr/share/locale"):
         for entry in (root / path).glob("*"):
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+    for entry in (root / "usr/share/doc").glob("*/*"):
+        if not entry.parent.is_symlink() and entry.name != "copyright":
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
             else:

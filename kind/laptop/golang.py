@@ -1,9 +1,7 @@
 """Builds Go programs from Go modules: finds a Go that is new enough, and builds each program once.
 
-The versions are pinned in go.mod and go.sum of kind/kubernetes, kind/kwok, kind/checkers, kind/storage and
-kind/collector,
-because these programs need different versions of the same packages. A program is cached under a hash of those
-files, its sources and its flags.
+The versions are pinned in the go.mod and go.sum of folders of kind/, because these programs need different
+versions of the same packages. A program is cached under a hash of those files, its sources and its flags.
 """
 
 import json
@@ -60,8 +58,12 @@ HELM = Program(
 )
 #: Uses the packages that Helm uses too.
 GITOPS = Program("gitops", "checkers", "./gitops")
+#: Judges the manifests that are installed.
+KUBE_SCORE = Program("kube-score", "score", "github.com/zegl/kube-score/cmd/kube-score")
+#: Validates the bundle for the Operator Lifecycle Manager.
+OPERATOR_VERIFY = Program("operator-verify", "olm", "github.com/operator-framework/api/cmd/operator-verify")
 #: What the tests of the installation run.
-CHECKERS = (HELM, GITOPS)
+CHECKERS = (HELM, GITOPS, KUBE_SCORE, OPERATOR_VERIFY)
 
 #: Receives traces in tests.
 COLLECTOR = Program("collector", "collector", ".", note="about 4 minutes on 2 cores the first time")

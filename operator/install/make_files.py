@@ -1,4 +1,4 @@
-"""Writes the generated files of the installation: YAMLs, kustomize bases, parts of the chart, argocd-cm.
+"""Writes the generated files of the installation: YAMLs, kustomize bases, OLM bundle, chart, argocd-cm.
 
     python3 operator/install/make_files.py            # writes them
     python3 operator/install/make_files.py --check    # lists those that are not current
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import argo_cd
 import dashboards
+import olm_bundle
 import render
 
 KUSTOMIZE = Path("kustomize")
@@ -43,10 +44,8 @@ CHART_CRD_NAME = "  name: imageclassifiers.imageclassifier.dev\n"
 CHART_CRD_KEEP = '  annotations:\n    "helm.sh/resource-policy": keep\n'
 
 
-def files(image_registry: str) -> dict[Path, str]:
-    """The text of each generated file, by its path below operator/install."""
-    cluster = render.installation(one_namespace=False, image_registry=image_registry)
-    one_namespace = render.installation(one_namespace=True, image_registry=image_registry)
+def files(cluster: render.Installation, one_namespace: render.Installation) -> dict[Path, str]:
+    """The text of each generated file, by its path below operator/install; the chart's images are values."""
     texts = {
         Path("install.yaml"): render.render(cluster),
         Path("install-one-namespace.yaml"): render.render(one_namespace),
@@ -54,6 +53,7 @@ def files(image_registry: str) -> dict[Path, str]:
         KUSTOMIZE / "one-namespace/operator.yaml": render.GENERATED + render.operator_yaml(one_namespace),
         CHART_TEMPLATES / "crd.yaml": render.GENERATED + chart_crd(),
         Path("argocd-cm.yaml"): argo_cd.config_map(),
+        **olm_bundle.files(cluster),
     }
     for part in CHART_PARTS:
         text = render.filled_in(part, CHART_VALUES, for_chart=True)
@@ -82,9 +82,14 @@ def main() -> int:
         help="registry and path of the operator's and gateway's images (default: %(default)s)",
     )
     arguments = parser.parse_args()
-    texts = {render.HERE / path: text for path, text in files(arguments.image_registry).items()}
+    cluster, one_namespace = (
+        render.installation(one_namespace=one, image_registry=arguments.image_registry)
+        for one in (False, True)
+    )
+    texts = {render.HERE / path: text for path, text in files(cluster, one_namespace).items()}
     if not arguments.check:
         for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         return 0
     present = {*texts, *(render.HERE / CHART_TEMPLATES).iterdir()}

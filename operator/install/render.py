@@ -6,7 +6,7 @@ writes YAML to standard output; `--help` lists the options. It needs nothing but
 
 The sources in sources/ are YAML with two kinds of marks, so that the Helm chart comes from them too:
 
-- `${NAME}` stands for a value, see `_values`.
+- `${NAME}` stands for a value, see `values`.
 - A line `#helm TEXT` is the line TEXT of the chart only. Lines from `#plain` to `#end` are not in the chart.
 """
 
@@ -74,11 +74,12 @@ def render(chosen: Installation) -> str:
 def operator_yaml(chosen: Installation) -> str:
     """The YAML documents without the CRD."""
     parts = ONE_NAMESPACE_PARTS if chosen.one_namespace else CLUSTER_PARTS
-    values = _values(chosen)
-    return "---\n".join(filled_in(part, values, for_chart=False) for part in parts)
+    in_parts = values(chosen)
+    return "---\n".join(filled_in(part, in_parts, for_chart=False) for part in parts)
 
 
-def _values(chosen: Installation) -> dict[str, str]:
+def values(chosen: Installation) -> dict[str, str]:
+    """The values of the names in the sources."""
     role_scope = f"\n  namespace: {chosen.namespace}"
     return {
         "NAMESPACE": chosen.namespace,

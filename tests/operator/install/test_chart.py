@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from imageclassifier_operator import settings
-from install_checkers import CHART, INSTALL, CheckFailedError, by_name, documents, helm, output
+from install_checkers import CHART, INSTALL, RELEASE, CheckFailedError, by_name, documents, helm, output
 
 SYSTEM = "imageclassifier-system"
 ONE_NAMESPACE = ("--set=scope=namespace",)
@@ -133,7 +133,7 @@ def test_the_operator_reads_the_settings_that_the_chart_gives_it(changed: Object
     environment = environment_of(changed)
     assert environment["HTTPS_PROXY"] == "http://proxy.example.org:3128"
     read = settings.Settings.from_environment(environment)
-    assert read.gateway_image == "registry.example.org/team/gateway:0.1.0"
+    assert read.gateway_image == f"registry.example.org/team/gateway:{RELEASE}"
     assert read.serving_image == "registry.example.org:5000/serving:2"
     assert read.max_gateway_updates == 1_000_000
     assert read.prometheus_namespace == "monitoring"
@@ -148,6 +148,7 @@ def test_the_operator_reads_the_settings_that_the_chart_gives_it(changed: Object
         ("images.registry=registry.example.org/", "registry"),
         ("images.serving=", "serving"),
         ("images.operator=an image", "operator"),
+        ("images.operatorDigest=sha256:12", "operatorDigest"),
         ("images.pullPolicy=Sometimes", "pullPolicy"),
         ("replica=2", "replica"),
         ("image.registry=x", "image"),

@@ -12,6 +12,7 @@ from bare_apiserver import ApiError, ControlPlane
 from imageclassifier_operator import settings
 from imageclassifier_operator.api import names
 from imageclassifier_operator.runtime import leader_election
+from install_checkers import RELEASE
 
 REPOSITORY = Path(__file__).parents[3]
 INSTALL = REPOSITORY / "operator/install"
@@ -34,7 +35,7 @@ def test_the_operator_finds_every_setting_that_it_needs() -> None:
         [container] = one("Deployment", *options)["spec"]["template"]["spec"]["containers"]
         environment = {entry["name"]: entry.get("value", "from the pod") for entry in container["env"]}
         read = settings.Settings.from_environment(environment)
-        assert read.gateway_image == "imageclassifier/gateway:0.1.0"
+        assert read.gateway_image == f"imageclassifier/gateway:{RELEASE}"
         assert read.serving_image == settings.DEFAULT_SERVING_IMAGE
         assert (read.watch_namespace is None) == (options == ())
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
@@ -59,9 +60,9 @@ def test_the_operators_pods_are_those_that_the_gateways_let_in() -> None:
 def test_an_own_registry_is_put_in_front_of_our_images_only() -> None:
     deployment = one("Deployment", "--image-registry", "registry.example/team")
     [container] = deployment["spec"]["template"]["spec"]["containers"]
-    assert container["image"] == "registry.example/team/operator:0.1.0"
+    assert container["image"] == f"registry.example/team/operator:{RELEASE}"
     values = [entry.get("value") for entry in container["env"]]
-    assert values[:2] == ["registry.example/team/gateway:0.1.0", "tensorflow/serving:2.19.1"]
+    assert values[:2] == [f"registry.example/team/gateway:{RELEASE}", "tensorflow/serving:2.19.1"]
 
 
 def test_one_namespace_needs_no_right_in_the_cluster() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from install_checkers import INSTALL, by_name, documents, kustomize
+from install_checkers import INSTALL, RELEASE, by_name, documents, kustomize
 
 Objects = dict[tuple[str, str], dict[str, Any]]
 
@@ -42,8 +42,8 @@ def test_the_example_of_an_overlay_changes_images_and_adds_settings() -> None:
     expected = yaml_objects("install.yaml")
     [container] = objects["Deployment", "imageclassifier-operator"]["spec"]["template"]["spec"]["containers"]
     environment = {each["name"]: each.get("value") for each in container["env"]}
-    assert container["image"] == "registry.example.org/team/operator:0.1.0"
-    assert environment["IMAGECLASSIFIER_GATEWAY_IMAGE"] == "registry.example.org/team/gateway:0.1.0"
+    assert container["image"] == f"registry.example.org/team/operator:{RELEASE}"
+    assert environment["IMAGECLASSIFIER_GATEWAY_IMAGE"] == f"registry.example.org/team/gateway:{RELEASE}"
     assert environment["IMAGECLASSIFIER_SERVING_IMAGE"] == "tensorflow/serving:2.19.1"
     assert environment["IMAGECLASSIFIER_PROMETHEUS_NAMESPACE"] == "monitoring"
     changed = ("Deployment", "imageclassifier-operator")

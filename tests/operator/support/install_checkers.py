@@ -14,6 +14,7 @@ from laptop import golang, prometheus
 REPOSITORY = Path(__file__).parents[3]
 INSTALL = REPOSITORY / "operator/install"
 CHART = INSTALL / "chart"
+RELEASE: str = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]
 
 
 class CheckFailedError(Exception):

@@ -1,9 +1,16 @@
+{{- /* The end of an image reference with a digest; empty without one. */ -}}
+{{- define "imageclassifier.atDigest" -}}
+{{- with . }}@{{ . }}{{ end -}}
+{{- end -}}
+
 {{- define "imageclassifier.operatorImage" -}}
-{{- .Values.images.operator | default (printf "%s/operator:%s" .Values.images.registry .Chart.AppVersion) -}}
+{{- $ours := printf "%s/operator:%s%s" .Values.images.registry .Chart.AppVersion (include "imageclassifier.atDigest" .Values.images.operatorDigest) -}}
+{{- .Values.images.operator | default $ours -}}
 {{- end -}}
 
 {{- define "imageclassifier.gatewayImage" -}}
-{{- .Values.images.gateway | default (printf "%s/gateway:%s" .Values.images.registry .Chart.AppVersion) -}}
+{{- $ours := printf "%s/gateway:%s%s" .Values.images.registry .Chart.AppVersion (include "imageclassifier.atDigest" .Values.images.gatewayDigest) -}}
+{{- .Values.images.gateway | default $ours -}}
 {{- end -}}
 
 {{- define "imageclassifier.roleKind" -}}
