@@ -82,7 +82,7 @@ def _layers(archive: Archive, spool: IO[bytes]) -> Iterator[tarfile.TarFile]:
 
 
 class _Limited:
-    """Reads at most so many bytes of a file, from where it is."""
+    """Reads at most `size_bytes` of a file, from its position."""
 
     def __init__(self, file: IO[bytes], size_bytes: int) -> None:
         self._file, self._left = file, size_bytes

@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def images(objects: list[dict[str, Any]]) -> list[str]:
-    """The operator's image, and those of gateways and model servers that it is told."""
+    """The operator's image, and those that it gives gateways and model servers."""
     pod = by_name(objects)["Deployment", "imageclassifier-operator"]["spec"]["template"]["spec"]
     [container] = pod["containers"]
     told = {each["name"]: each.get("value", "") for each in container["env"]}
