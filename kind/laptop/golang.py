@@ -63,7 +63,7 @@ KUBE_SCORE = Program("kube-score", "score", "github.com/zegl/kube-score/cmd/kube
 #: Validates the bundle for the Operator Lifecycle Manager.
 OPERATOR_VERIFY = Program("operator-verify", "olm", "github.com/operator-framework/api/cmd/operator-verify")
 #: What the tests of the installation run.
-CHECKERS = (HELM, GITOPS, KUBE_SCORE, OPERATOR_VERIFY)
+CHECKERS = (HELM, GITOPS, OPERATOR_VERIFY)
 
 #: Receives traces in tests.
 COLLECTOR = Program("collector", "collector", ".", note="about 4 minutes on 2 cores the first time")
