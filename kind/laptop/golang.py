@@ -58,8 +58,6 @@ HELM = Program(
 )
 #: Uses the packages that Helm uses too.
 GITOPS = Program("gitops", "checkers", "./gitops")
-#: Judges the manifests that are installed.
-KUBE_SCORE = Program("kube-score", "score", "github.com/zegl/kube-score/cmd/kube-score")
 #: Validates the bundle for the Operator Lifecycle Manager.
 OPERATOR_VERIFY = Program("operator-verify", "olm", "github.com/operator-framework/api/cmd/operator-verify")
 #: What the tests of the installation run.
