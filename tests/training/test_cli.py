@@ -187,7 +187,7 @@ def test_evaluation_on_other_pictures_finds_the_mistakes_and_shows_them(
     assert mistake["answered"] == "red"
     report = html.read_text()
     assert "blue/mislabelled.png" in report
-    assert report.count('<img src="data:') == 1  # the mistake
+    assert report.count('<img src="data:') == 2  # the mistake, and where the model looked
     assert report.count("<svg") == 5
     for outside in ("http://", "https://", "<script", "<link"):
         assert outside not in report.replace("http://www.w3.org", "")
