@@ -75,8 +75,7 @@ def job(batch: Batch, gateway: GatewayFacts) -> Json:
     volumes: list[Json] = []
     _add_pictures(batch.pictures, arguments, mounts, volumes)
     arguments += ["--results", f"/results/{batch.results.path}"]
-    mounts.append({"name": "results", "mountPath": "/results"})
-    volumes.append(_claim("results", batch.results.claim))
+    _mount_claims(batch, mounts, volumes)
     if gateway.tls_secret is not None:
         arguments += ["--gateway-ca", "/etc/imageclassifier/gateway-ca/ca.crt"]
         items = [{"key": "ca.crt", "path": "ca.crt"}]
@@ -154,8 +153,6 @@ def _add_pictures(
 ) -> None:
     if isinstance(pictures, Place):
         arguments += ["--pictures", f"/pictures/{pictures.path}".rstrip("/")]
-        mounts.append({"name": "pictures", "mountPath": "/pictures", "readOnly": True})
-        volumes.append(_claim("pictures", pictures.claim))
         return
     arguments += ["--pictures", pictures.uri]
     for flag, value in (("--endpoint", pictures.endpoint), ("--region", pictures.region)):
@@ -169,6 +166,21 @@ def _add_pictures(
         arguments += ["--credentials", "/etc/imageclassifier/bucket"]
         volume = {"secret": {"secretName": pictures.credentials_secret}}
         _mount("bucket", "/etc/imageclassifier/bucket", volume, mounts, volumes)
+
+
+def _mount_claims(batch: Batch, mounts: list[Json], volumes: list[Json]) -> None:
+    """Mount the claims of the pictures and of the results.
+
+    One claim is one volume, mounted twice. With two volumes of one claim the kubelet never starts the pod.
+    """
+    volumes.append(_claim("results", batch.results.claim))
+    if isinstance(batch.pictures, Place):
+        shared = batch.pictures.claim == batch.results.claim
+        name = "results" if shared else "pictures"
+        mounts.append({"name": name, "mountPath": "/pictures", "readOnly": True})
+        if not shared:
+            volumes.append(_claim(name, batch.pictures.claim))
+    mounts.append({"name": "results", "mountPath": "/results"})
 
 
 def _mount(name: str, path: str, volume: Json, mounts: list[Json], volumes: list[Json]) -> None:
