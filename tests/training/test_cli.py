@@ -24,6 +24,7 @@ Run = Callable[..., int]
         "leaderboard",
         "champion",
         "export",
+        "adopt",
         "evaluate",
         "predict",
         "score",

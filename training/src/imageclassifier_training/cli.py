@@ -11,6 +11,7 @@ from typing import NoReturn
 from rich.console import Console
 
 from .commands import (
+    adopt,
     champion,
     describe,
     evaluate,
@@ -42,7 +43,7 @@ exit codes:
   2  the command line cannot be parsed
   3  the images cannot be used
   4  the ImageNet weights are not available
-  5  the exported model is missing, broken or invalid
+  5  the model is missing, broken or invalid
 """
 #: The numbers of the errors that a full disk, a quota or a limit for files causes.
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -121,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         champion,
         familiarity,
         export,
+        adopt,
         evaluate,
         predict,
         score,

@@ -38,8 +38,6 @@ from ..networks.class_maps import class_maps
 from ..networks.learned import Training
 from . import golden, saved_model
 
-#: Both run on the same CPU; one has its constants folded.
-_TOLERANCE = 1e-5
 #: Distances are of the order of one, and sums of a thousand squares.
 _DISTANCE_TOLERANCE = 1e-3
 #: A picture farther away than this share of the training images has no label. So about one of 200 pictures
@@ -59,6 +57,23 @@ class Exported:
     worst_difference: float
 
 
+@dataclass(frozen=True)
+class Check:
+    """What an export is compared with before it is published.
+
+    `pixels`, uint8 `(images, height, width, 3)`, and their `probabilities` are compared beside the golden
+    images. `advice` says what to do about a difference above `tolerance`.
+    """
+
+    original: str = "the trained network"
+    advice: str = "Check that the same TensorFlow trained and exports the model."
+    #: Both run on the same CPU; one has its constants folded.
+    tolerance: float = 1e-5
+    pixels: NDArray[np.uint8] | None = None
+    probabilities: NDArray[np.float64] | None = None
+
+
+_OF_TRAINING = Check()
 Beside = Callable[[Path, Exported], None]
 """Writes more files into the folder of a version, before it is published. An error prevents that."""
 
@@ -140,14 +155,15 @@ def publish(
     place: Place,
     trained_on: NDArray[np.uint64] | None = None,
     distances: NDArray[np.float64] | None = None,
+    check: Check = _OF_TRAINING,
 ) -> Exported:
     """Write a version to a temporary folder, load it in a fresh process, compare it, and rename the folder.
 
     `distances` are those of the golden images from the training images, `(golden images,)`, if the model
     returns distances.
 
-    Raises ModelError when the loaded model returns something else for the golden images. Raises TrainingError
-    when the version exists and `replace` is false, or when its number is invalid.
+    Raises ModelError when the loaded model returns something else for the compared images. Raises
+    TrainingError when the version exists and `replace` is false, or when its number is invalid.
     """
     if not 1 <= place.version <= MAX_VERSION:
         raise TrainingError(
@@ -156,20 +172,21 @@ def publish(
     folder = place.out / contract.name / str(place.version)
     with staged(folder, replace=place.replace) as staging:
         saved_model.write(staging, probabilities, contract, cases, trained_on)
-        loaded = _reload(staging, contract.input, cases)
+        loaded = _reload(staging, contract.input, cases, check)
         worst = loaded.worst_difference
-        if not worst <= _TOLERANCE:
+        if not worst <= check.tolerance:
+            others = "" if check.pixels is None else f" and {len(check.pixels)} others"
             raise ModelError(
-                f"The export was not published. On the golden images, its probabilities differ from those of "
-                f"the trained network by {worst:.2g}, and at most {_TOLERANCE:g} is allowed. "
-                "Check that the same TensorFlow trained and exports the model."
+                f"The export was not published. On the golden images{others}, its probabilities differ from "
+                f"those of {check.original} by {worst:.2g}, and at most {check.tolerance:g} is allowed. "
+                f"{check.advice}"
             )
         if distances is not None and not np.allclose(
-            loaded.distances, distances, rtol=_DISTANCE_TOLERANCE, atol=_DISTANCE_TOLERANCE
+            loaded.distances[: len(distances)], distances, rtol=_DISTANCE_TOLERANCE, atol=_DISTANCE_TOLERANCE
         ):
             raise ModelError(
                 "The export was not published. On the golden images, its distances from the training images "
-                f"are {np.round(loaded.distances, 4)}, and those of the trained network "
+                f"are {np.round(loaded.distances[: len(distances)], 4)}, and those of the trained network "
                 f"{np.round(distances, 4)}. Check that the same TensorFlow trained and exports the model."
             )
         size = sum(each.stat().st_size for each in staging.rglob("*") if each.is_file())
@@ -217,11 +234,16 @@ def _pixels(cases: Golden, wanted: ModelInput) -> NDArray[np.uint8]:
     return np.stack([prepare(case.picture, wanted) for case in cases.cases])
 
 
-def _reload(staging: Path, wanted: ModelInput, cases: Golden) -> _Reloaded:
-    """Load the model in a fresh process, and run it on the golden images."""
+def _reload(staging: Path, wanted: ModelInput, cases: Golden, check: Check) -> _Reloaded:
+    """Load the model in a fresh process, and run it on the golden images and on those of the check."""
     with tempfile.TemporaryDirectory() as exchange:
         pixels, results = Path(exchange, "pixels.npy"), Path(exchange, "results.npz")
-        np.save(pixels, _pixels(cases, wanted))
+        compared = _pixels(cases, wanted)
+        expected = np.array([case.probabilities for case in cases.cases])
+        if check.pixels is not None and check.probabilities is not None:
+            compared = np.concatenate([compared, check.pixels])
+            expected = np.concatenate([expected, check.probabilities])
+        np.save(pixels, compared)
         run = subprocess.run(
             [sys.executable, "-m", f"{__package__}.reload", str(staging), str(pixels), str(results)],
             capture_output=True,
@@ -234,7 +256,6 @@ def _reload(staging: Path, wanted: ModelInput, cases: Golden) -> _Reloaded:
                 f"The export was not published. A fresh process cannot load it: {run.stderr.strip()[-500:]}"
             )
         with np.load(results) as result:
-            expected = np.array([case.probabilities for case in cases.cases])
             worst = float(np.abs(result["probabilities"] - expected).max())
             return _Reloaded(
                 float(result["load_seconds"]), float(result["milliseconds"]), worst, result["distances"]

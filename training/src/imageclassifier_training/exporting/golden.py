@@ -26,16 +26,21 @@ _DRAWINGS = 3
 _SHAPES = 12
 
 
+def files(wanted: ModelInput) -> list[bytes]:
+    """Draw the image files for a model with this input."""
+    return [*(shapes(seed) for seed in range(_DRAWINGS)), golden_photograph.draw(wanted, seed=_DRAWINGS)]
+
+
 def make(wanted: ModelInput, run: Callable[[NDArray[np.uint8]], NDArray[np.float64]]) -> Golden:
     """Draw the images and compute their expected probabilities.
 
     `run` takes pixels, uint8 `(batch, height, width, 3)`, and returns probabilities `(batch, classes)`.
     """
-    files = [*(shapes(seed) for seed in range(_DRAWINGS)), golden_photograph.draw(wanted, seed=_DRAWINGS)]
-    pixels = np.stack([prepare(file, wanted) for file in files])
+    drawn = files(wanted)
+    pixels = np.stack([prepare(file, wanted) for file in drawn])
     cases = tuple(
         GoldenCase(file, tuple(float(p) for p in row), pixels_digest(prepared))
-        for file, prepared, row in zip(files, pixels, run(pixels), strict=True)
+        for file, prepared, row in zip(drawn, pixels, run(pixels), strict=True)
     )
     return Golden(TOLERANCE, cases)
 

@@ -17,13 +17,18 @@ _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers
 def fold_batch_norm(model: keras.Model) -> keras.Model:
     """Copy a functional model, folding each batch normalisation that directly follows a linear convolution.
 
+    This includes the models inside of it, such as the backbone below a head.
+
     A batch normalisation stays, in inference mode, when it follows another layer, or when a second layer
     reads the output of its convolution.
     """
     folded = {norm.name: conv for norm in model.layers if (conv := _foldable(norm)) is not None}
     with_bias = {conv.name for conv in folded.values()}
+    inside = {layer.name for layer in model.layers if foldable_count(layer)}
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if layer.name in inside:
+            return fold_batch_norm(as_functional(layer))
         config = layer.get_config()
         if layer.name in with_bias:
             config["use_bias"] = True
@@ -37,13 +42,28 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
     norms = {conv.name: model.get_layer(name) for name, conv in folded.items()}
     for layer in copy.layers:
-        if not layer.weights:
+        if not layer.weights or layer.name in inside:
             continue
         source = model.get_layer(layer.name)
         layer.set_weights(
             _folded_weights(source, norms[layer.name]) if layer.name in norms else source.get_weights()
         )
     return copy
+
+
+def foldable_count(layer: keras.layers.Layer) -> int:
+    """The number of batch normalisations that can be folded in a model; 0 for another layer."""
+    if not isinstance(layer, keras.Model) or not layer.inputs or not layer.outputs:
+        return 0
+    own = sum(_foldable(each) is not None for each in layer.layers)
+    return own + sum(foldable_count(each) for each in layer.layers)
+
+
+def as_functional(model: keras.Model) -> keras.Model:
+    """The functional model with the layers of a sequential one; any other model as it is."""
+    if not isinstance(model, keras.Sequential):
+        return model
+    return keras.Model(model.inputs, model.outputs, name=model.name)
 
 
 def _foldable(norm: keras.layers.Layer) -> keras.layers.Layer | None:

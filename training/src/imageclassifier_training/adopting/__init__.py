@@ -1,0 +1,1 @@
+"""Models from elsewhere as model versions: loads them, finds out how they are called, and publishes them."""
