@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -51,9 +52,10 @@ class Adopted:
     findings: tuple[str, ...]
     warnings: tuple[str, ...]
 
-    def served(self, pixels: Any) -> Any:
+    @cached_property
+    def served(self) -> Callable[[Any], Any]:
         """The function that is served: see `calling.served_function`."""
-        return calling.served_function(self.original, self.called, self.columns)(pixels)
+        return calling.served_function(self.original, self.called, self.columns)
 
 
 def examine(original: Original, wanted: Adoption, name: str) -> Adopted:

@@ -37,7 +37,7 @@ class Structure:
 
 def read_structure(graph: Callable[[Any], Any], spec: Any) -> Structure:
     """Trace the function of one tensor, and read the graph. `spec` is the TensorSpec of its input."""
-    traced = tf.function(graph, input_signature=[spec]).get_concrete_function()
+    traced = tf.function(graph, input_signature=[spec], autograph=False).get_concrete_function()
     frozen = convert_variables_to_constants_v2(traced, lower_control_flow=False)
     return Structure(_last(frozen.outputs[0]), _first(frozen.inputs[0]))
 
