@@ -93,7 +93,8 @@ def adopted_flowers(out: Path) -> None:
         file, classes = Path(directory, "flowers.keras"), Path(directory, "classes.txt")
         flowers_keras(file)
         classes.write_text("\n".join(FLOWERS))
-        arguments = ["adopt", file, "--classes", classes, "--preprocess", "tf", "--out", out, "--replace"]
+        arguments = ["adopt", str(file), "--classes", str(classes), "--preprocess", "tf"]
+        arguments += ["--out", str(out), "--replace"]
         subprocess.run(
             [sys.executable, "-m", "imageclassifier_training", *arguments, "--version", "1"], check=True
         )

@@ -108,10 +108,8 @@ def test_an_adopted_model_describes_itself_and_gives_what_the_original_gives(
 
 
 SERVED = (
-    "keras-one-logit", "keras-any-size", "keras-no-channel-axis", "uint8", "bfloat16", "files", "one-file",
-    "mode-caffe", "mean-and-std", "bgr", "channels-first-one-channel", "no-batch-axis", "one-axis-gray",
-    "batch-of-two", "chosen-signature", "index-and-label", "multi-label", "output-axes",
-    "background-class-beside-a-file", "tf1-builder",
+    "keras-one-logit", "uint8", "mode-caffe", "bgr", "one-axis-gray", "batch-of-two", "index-and-label",
+    "tf1-builder",
 )  # fmt: skip
 
 

@@ -63,12 +63,13 @@ def served_function(original: Original, contract: Contract, columns: int) -> Cal
         values = original.graph(tensors, _input_values(pixels, wanted))
         return tf.reshape(tf.cast(values, tf.float32), (tf.shape(pixels)[0], -1))
 
-    @tf.autograph.experimental.do_not_convert  # it has no conditions on tensors
     def run(pixels: Any) -> Any:
         values = outputs(pixels) if fixed is None else _in_groups(outputs, pixels, fixed)
         return _activated(values, contract, columns)
 
-    return run
+    # The function has no conditions on tensors.
+    unconverted: Callable[[Any], Any] = tf.autograph.experimental.do_not_convert(run)
+    return unconverted
 
 
 def _in_groups(outputs: Callable[[Any], Any], pixels: Any, size: int) -> Any:
