@@ -19,6 +19,7 @@ from imageclassifier_gateway.pixels.images import prepare
 from imageclassifier_operator.api.pixel_values import PREPROCESS
 from imageclassifier_training.adopting import adopt, keras_models, loading, scaling
 from imageclassifier_training.adopting.options import Adoption
+from imageclassifier_training.commands._arguments import out as console
 from imageclassifier_training.errors import ModelError, TrainingError
 from imageclassifier_training.exporting import golden, saved_model
 from imageclassifier_training.exporting.export import Place
@@ -67,17 +68,10 @@ def adopted(
     brightness_model: Path, brightness_images: Path, run: Run, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, str]:
     """The folder of the adopted model, and what the command printed."""
-    import io
-
-    from imageclassifier_training.commands import _arguments as arguments
-
-    out, printed = tmp_path_factory.mktemp("models"), io.StringIO()
-    console, arguments.out.file = arguments.out.file, printed
-    try:
+    out = tmp_path_factory.mktemp("models")
+    with console.capture() as printed:
         assert run("adopt", brightness_model, "--images", brightness_images, "--out", out) == 0
-    finally:
-        arguments.out.file = console
-    return out / "brightness" / "1", printed.getvalue()
+    return out / "brightness" / "1", printed.get()
 
 
 def test_the_scaling_the_classes_and_the_activation_are_found_out_and_the_reasons_printed(
