@@ -273,10 +273,10 @@ def test_classifying_without_a_url_asks_for_one_where_it_is_missing(open_page: A
 def test_everything_works_by_keyboard_alone(open_page: Any) -> None:
     page = choosing(open_page())
     reached = []
-    for _ in range(5):
+    for _ in range(6):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
-    assert reached == ["choose", "photograph", "url", "send-url", "A"]
+    assert reached == ["choose", "photograph", "url", "send-url", "explain", "A"]
     page.locator("#choose").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="It's a pizza!")).to_be_visible()
