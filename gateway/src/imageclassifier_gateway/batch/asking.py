@@ -177,8 +177,8 @@ class Asker:
 def wait_seconds(attempt: int, retry_after: str) -> float:
     """How long to wait before the next attempt: as the gateway asks, else twice as long each time, at random.
 
-    >>> [wait_seconds(1, "7") >= 7, wait_seconds(1, "86400") <= 60 * 1.5, wait_seconds(9, "") <= 60 * 1.5]
-    [True, True, True]
+    >>> wait_seconds(1, "7") >= 7, wait_seconds(1, "86400") <= 60 * 1.5, wait_seconds(9, "") <= 60 * 1.5
+    (True, True, True)
     """
     asked = float(retry_after) if retry_after.isascii() and retry_after.isdecimal() else 0.5 * 2**attempt
     return min(asked, _LONGEST_WAIT_SECONDS) * random.uniform(1, 1.5)  # noqa: S311 - no secret

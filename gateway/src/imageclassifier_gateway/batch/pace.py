@@ -20,8 +20,8 @@ class Pace:
         """The pause after a request that took this time.
 
         >>> pace = Pace()
-        >>> [round(pace.pause_seconds(took), 2) for took in (0.02, 0.03, 0.1, 60)]
-        [0, 0, 0.08, 5.0]
+        >>> tuple(round(pace.pause_seconds(took), 2) for took in (0.02, 0.03, 0.1, 60))
+        (0, 0, 0.08, 5.0)
         """
         self._recent.append(took_seconds)
         quickest = min(self._recent)

@@ -58,8 +58,8 @@ def listed(pictures: Pictures) -> Listed:
 def is_picture(name: str) -> bool:
     """Whether the name is that of a picture, and no part of it is hidden.
 
-    >>> [is_picture(name) for name in ("a/B.JPG", "a/list.csv", ".cache/b.jpg", "0a1b")]
-    [True, False, False, True]
+    >>> tuple(is_picture(name) for name in ("a/B.JPG", "a/list.csv", ".cache/b.jpg", "0a1b"))
+    (True, False, False, True)
     """
     path = PurePosixPath(name)
     return path.suffix.lower() in _SUFFIXES and not any(part.startswith(".") for part in path.parts)
