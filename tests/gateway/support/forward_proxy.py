@@ -6,13 +6,13 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from free_ports import free_port
+from waiting import wait_until
 
 _START_SECONDS = 30
 USER, PASSWORD = "models", "open-sesame.1"
@@ -62,20 +62,16 @@ def forward_proxy(folder: Path) -> Iterator[ForwardProxy]:
     )
     process = subprocess.Popen([ensure_installed(), "-d", "-c", str(config)], stdout=subprocess.DEVNULL)
     try:
-        _wait(proxy.port)
+        wait_until(lambda: _accepts(proxy.port), "the forward proxy", _START_SECONDS)
         yield proxy
     finally:
         process.terminate()
         process.wait()
 
 
-def _wait(port: int) -> None:
-    end = time.monotonic() + _START_SECONDS
-    while time.monotonic() < end:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    raise TimeoutError(f"no proxy on port {port}")
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

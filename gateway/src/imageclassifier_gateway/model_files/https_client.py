@@ -5,10 +5,11 @@ Only HTTPS, except for a server that the spec names with an http:// URL.
 
 from __future__ import annotations
 
+import http.client
 import re
 import ssl
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from pathlib import Path
@@ -92,6 +93,23 @@ def open_url(remote: Remote, offset: int) -> Any:
                 f"{remote.field}.caBundle."
             ) from None
         raise
+
+
+def content(remote: Remote, offset: int, server: str) -> Iterator[bytes]:
+    """The content of a file from byte `offset` on. `server` is what its messages call the server.
+
+    Raises DownloadRefusedError if a retry would not help, OSError otherwise.
+    """
+    try:
+        with open_url(remote, offset) as response:
+            if response.status != 206:
+                skip(response, offset)
+            while chunk := response.read(_CHUNK_BYTES):
+                yield chunk
+    except HTTPError as error:
+        raise ConnectionError(f"{server} responds with {error.code} {error.reason}") from None
+    except http.client.HTTPException as error:
+        raise ConnectionError(str(error)) from None
 
 
 def _director(remote: Remote) -> urllib.request.OpenerDirector:

@@ -125,6 +125,24 @@ def add_epochs(group: Any, of: str = "") -> None:
     )
 
 
+def add_place(group: Any) -> None:
+    """Add where a version is written: --version, --out and --replace."""
+    group.add_argument(
+        "--version",
+        type=int,
+        metavar="N",
+        help="version of the model, at least 1 (default: one more than the highest version of NAME in --out)",
+    )
+    group.add_argument(
+        "--out",
+        type=Path,
+        default=Path("models"),
+        metavar="DIR",
+        help="folder in which NAME/VERSION is written (default: models)",
+    )
+    group.add_argument("--replace", action="store_true", help="replace the version if it exists")
+
+
 def add_cache(group: Any) -> None:
     """Declare `--cache`."""
     group.add_argument(

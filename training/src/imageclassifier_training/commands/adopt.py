@@ -65,19 +65,7 @@ def add_parser(subparsers: Any) -> None:
     _add_outputs(command.add_argument_group("what the model returns (default: found out)"))
     place = command.add_argument_group("the version")
     place.add_argument("--name", help="name of the model (default: that of the file or directory)")
-    place.add_argument(
-        "--version",
-        type=int,
-        metavar="N",
-        help="version of the model, at least 1 (default: one more than the highest version of NAME in --out)",
-    )
-    place.add_argument(
-        "--out",
-        type=Path,
-        default=Path("models"),
-        help="folder in which NAME/VERSION is written (default: models)",
-    )
-    place.add_argument("--replace", action="store_true", help="replace the version if it exists")
+    arguments.add_place(place)
 
 
 def _add_pixels(group: Any) -> None:

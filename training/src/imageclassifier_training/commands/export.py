@@ -40,20 +40,7 @@ def add_parser(subparsers: Any) -> None:
         help="folder that `train --out` wrote, or folder of a search in which `champion` has chosen one",
     )
     command.add_argument("--name", required=True, help="name of the model (required)")
-    command.add_argument(
-        "--version",
-        type=int,
-        metavar="N",
-        help="version of the model, at least 1 (default: one more than the highest version of NAME in --out)",
-    )
-    command.add_argument(
-        "--out",
-        type=Path,
-        default=Path("models"),
-        metavar="DIR",
-        help="folder in which NAME/VERSION is written (default: models)",
-    )
-    command.add_argument("--replace", action="store_true", help="replace the version if it exists")
+    arguments.add_place(command)
     command.add_argument("--weights", type=Path, metavar="PATH", help=arguments.WEIGHTS_HELP)
     others = command.add_argument_group("other formats, beside the SavedModel")
     others.add_argument(

@@ -6,7 +6,6 @@ huggingface_hub would add a second HTTP client, a cache and a command line to th
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote, urljoin, urlsplit
 
-from ..https_client import Remote, body_of, open_url, skip, words
+from ..https_client import Remote, body_of, content, open_url, words
 from ..refusal import DownloadRefusedError
 from ..unpacking import MAX_FILES
 from .access import Access
@@ -24,7 +23,6 @@ from .choice import FIELD
 from .store import RemoteFile, StorageUri
 
 _HUB = "https://huggingface.co"
-_CHUNK_BYTES = 2**20
 _MAX_DOCUMENT_BYTES = 32 * 2**20
 _NEXT_PAGE = re.compile(r'<([^>]+)>;\s*rel="next"')
 _CORRECT_URI = f"Correct {FIELD}.uri."
@@ -84,18 +82,8 @@ class Hub:
 
     def read(self, file: RemoteFile, offset: int) -> Iterator[bytes]:
         """The content from byte `offset` on."""
-        try:
-            with open_url(
-                self._at(f"{self._repository}/resolve/{self._commit}/{quote(file.key)}"), offset
-            ) as response:
-                if response.status != 206:
-                    skip(response, offset)
-                while chunk := response.read(_CHUNK_BYTES):
-                    yield chunk
-        except HTTPError as error:
-            raise ConnectionError(f"the store responds with {error.code} {error.reason}") from None
-        except http.client.HTTPException as error:
-            raise ConnectionError(str(error)) from None
+        place = self._at(f"{self._repository}/resolve/{self._commit}/{quote(file.key)}")
+        return content(place, offset, "the store")
 
     @cached_property
     def _commit(self) -> str:

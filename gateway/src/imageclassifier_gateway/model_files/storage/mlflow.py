@@ -8,7 +8,6 @@ bucket are read from there.
 from __future__ import annotations
 
 import base64
-import http.client
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote, urlencode, urlsplit
 
-from ..https_client import Remote, body_of, open_url, skip, words
+from ..https_client import Remote, body_of, content, open_url, words
 from ..refusal import AliasResolved, DownloadRefusedError
 from ..retries import retried
 from ..unpacking import MAX_FILES
@@ -26,7 +25,6 @@ from .store import RemoteFile, StorageUri, Store
 
 _API = "api/2.0/mlflow"
 _ARTIFACTS = "api/2.0/mlflow-artifacts/artifacts"
-_CHUNK_BYTES = 2**20
 _MAX_DOCUMENT_BYTES = 32 * 2**20
 _TOKEN, _USER, _PASSWORD = "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 _BUCKETS = ("s3", "gs")
@@ -109,16 +107,7 @@ class _Artifacts:
 
     def read(self, file: RemoteFile, offset: int) -> Iterator[bytes]:
         """The content from byte `offset` on."""
-        try:
-            with open_url(self._server.at(f"{_ARTIFACTS}/{quote(file.key)}"), offset) as response:
-                if response.status != 206:
-                    skip(response, offset)
-                while chunk := response.read(_CHUNK_BYTES):
-                    yield chunk
-        except HTTPError as error:
-            raise ConnectionError(f"the MLflow server responds with {error.code} {error.reason}") from None
-        except http.client.HTTPException as error:
-            raise ConnectionError(str(error)) from None
+        return content(self._server.at(f"{_ARTIFACTS}/{quote(file.key)}"), offset, "the MLflow server")
 
 
 class _Server:
