@@ -18,9 +18,9 @@ from imageclassifier_gateway.limits.slow import Slow
 
 build, others = gateway.build_gateway, []
 
-def build_busy(settings):
+def build_busy(*arguments):
     print(json.dumps({"switch_seconds": sys.getswitchinterval()}), flush=True)
-    made, places = build(settings), settings.max_requests_in_flight
+    made, places = build(*arguments), arguments[0].max_requests_in_flight
     others.extend(made.admission.enter() for _ in range(places))
     for ticket in others[: Slow.URLS.most_of(places)]:
         ticket.become_slow(Slow.URLS)

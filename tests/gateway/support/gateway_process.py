@@ -80,8 +80,14 @@ class GatewayProcess:
                 stdout=log if self.stdout is None else self.stdout,
                 stderr=log,
             )
-        eventually(lambda: self.internal("/livez") == 200, "the gateway is alive", 180)
+        eventually(self._is_alive, "the gateway is alive", 180)
         return self
+
+    def _is_alive(self) -> bool:
+        assert self._process is not None
+        ended = self._process.poll()
+        assert ended is None, f"the gateway ended with {ended}: {self.log.read_text()}"
+        return self.internal("/livez") == 200
 
     def start_ready(self, routing: str) -> GatewayProcess:
         write_atomically(self.routing_file, routing)

@@ -49,12 +49,12 @@ def test_the_retry_version_has_half_of_what_was_left_after_decoding(
         left[0] = 3.0
         return np.zeros((32, 32, 3), np.uint8)
 
-    def ask(*arguments: Any, **options: Any) -> np.ndarray:
+    def ask(*arguments: Any, **options: Any) -> batches.Scores:
         granted.append(arguments[3].timeout_seconds)
         if len(granted) == 1:
             left[0] -= granted[0]
             raise ModelTimeoutError
-        return np.array([[0.1, 0.9]])
+        return batches.Scores(np.array([[0.1, 0.9]]))
 
     monkeypatch.setattr(images, "prepare", prepare)
     monkeypatch.setattr(batches, "predict", ask)
