@@ -16,6 +16,7 @@ def why_not(*packages: str) -> str | None:
     """Why an environment with these packages cannot be made; None if it is there."""
     folder = _folder(packages)
     if (folder / "complete").exists():
+        _share_this_project(folder)
         return None
     print(f"Installing {', '.join(packages)} into {folder}.", file=sys.stderr, flush=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", folder], check=True)
@@ -23,11 +24,18 @@ def why_not(*packages: str) -> str | None:
     done = subprocess.run(install, capture_output=True, text=True, check=False)
     if done.returncode:
         return f"uv cannot install it: {(done.stderr.strip().splitlines() or ['no reason given'])[-1][:200]}"
-    # Behind its own packages, so that those that it pins come first.
-    [site_packages] = (folder / "lib").glob("python*/site-packages")
-    (site_packages / "this-project.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    _share_this_project(folder)
     (folder / "complete").touch()
     return None
+
+
+def _share_this_project(folder: Path) -> None:
+    """Let the environment find the packages of the checkout that runs now, which may not have made it.
+
+    They come behind its own packages, so that those that it pins come first.
+    """
+    [site_packages] = (folder / "lib").glob("python*/site-packages")
+    (site_packages / "this-project.pth").write_text(sysconfig.get_path("purelib") + "\n")
 
 
 def python(*packages: str) -> Path:
