@@ -4,7 +4,7 @@ TOOL = $(PYTHON) kind/tool.py
 BIN = .venv/bin
 PYTEST = $(BIN)/python -m pytest
 # Two processes, which take the files in their order: the slow ones stand first.
-IN_TWO = --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+IN_TWO = --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=25 --durations-min=5
 IMAGE_REGISTRY = imageclassifier
 
 .DEFAULT_GOAL := help

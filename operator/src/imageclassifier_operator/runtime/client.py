@@ -1,12 +1,12 @@
 """The API client: server-side apply, deletes, lists and watches, and reads that the watches do not cover."""
 
-import json
 import random
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import aiohttp
+import orjson
 
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
@@ -252,7 +252,7 @@ class KubernetesClient:
             async for chunk in response.response.content.iter_any():
                 *lines, unfinished = (unfinished + chunk).split(b"\n")
                 for line in lines:
-                    yield json.loads(line)
+                    yield orjson.loads(line)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ApiError(0, "Unreachable", f"the watch broke: {error!r}") from error
         finally:

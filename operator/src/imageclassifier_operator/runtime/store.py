@@ -6,10 +6,11 @@ last stays parsed.
 """
 
 import functools
-import json
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
+
+import orjson
 
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import FIELD_MANAGER, PODS, WARNINGS, Kind
@@ -78,7 +79,7 @@ class Store(Mapping[Key, list[Json]]):
         if before is not None and before.key != key and (removed := self.remove(uid)) is not None:
             affected.add(removed.key)
         if key is not None:
-            packed = zlib.compress(json.dumps(_kept(self._kind, body)).encode(), 1)
+            packed = zlib.compress(orjson.dumps(_kept(self._kind, body)), 1)
             self._by_uid[uid] = _Stored(key, metadata["name"], version, packed)
             self._by_key.setdefault(key, {})[uid] = packed
             affected.add(key)
@@ -98,7 +99,7 @@ class Store(Mapping[Key, list[Json]]):
 
 @functools.lru_cache(maxsize=PARSED)
 def _unpack(packed: bytes) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(zlib.decompress(packed))
+    body: dict[str, Any] = orjson.loads(zlib.decompress(packed))
     return body
 
 

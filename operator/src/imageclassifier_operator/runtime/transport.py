@@ -4,13 +4,13 @@ An error response is raised as an `ApiError` with the API server's message.
 """
 
 import asyncio
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import aiohttp
+import orjson
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
@@ -100,7 +100,7 @@ class Transport:
             raise ApiError(0, "Unreachable", f"the API server cannot be reached: {error!r}") from error
         metrics.API_REQUESTS.labels(verb, kind, str(response.status)).inc()
         if 200 <= response.status < 300:
-            answer: dict[str, Any] = json.loads(data)
+            answer: dict[str, Any] = orjson.loads(data)
             return answer
         retry_after = response.headers.get("Retry-After", "")
         raise ApiError.of_response(response.status, response.reason or "", data, retry_after)
