@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -100,6 +101,28 @@ def test_the_shadow_decodes_only_when_no_user_does(
         assert not begun.wait(0.2)
         released.set()
         assert user.result()[0].shape == shadow.result().shape
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses while costly pictures are decoded, in seconds."""
+    seconds: list[float] = []
+    monkeypatch.setattr(time, "sleep", seconds.append)
+    return seconds
+
+
+def test_large_pictures_alone_are_decoded_without_pauses(decoder: Decoder, pauses: list[float]) -> None:
+    prepare(decoder, LARGE)
+    prepare(decoder, LARGE, LARGE)
+    decoder.close()  # the pause after a picture would come when its result is there
+    assert pauses == []
+
+
+def test_large_pictures_are_decoded_with_pauses_while_small_ones_come(
+    decoder: Decoder, pauses: list[float]
+) -> None:
+    prepare(decoder, picture(SIZES["small"]), LARGE)
+    assert pauses
 
 
 def test_the_pictures_of_a_request_keep_their_order_regardless_of_cost(decoder: Decoder) -> None:

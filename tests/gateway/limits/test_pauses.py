@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 
-from imageclassifier_gateway.limits.lane import Lane
 from imageclassifier_gateway.limits.pauses import Pauses
 
 
@@ -57,13 +56,3 @@ def test_the_time_between_two_pieces_of_work_does_not_count(slept: list[float]) 
     pause.begin()
     pause()
     assert slept == pytest.approx([0.02])
-
-
-def test_a_lane_knows_when_its_last_job_was_queued() -> None:
-    lane = Lane("test", 1)
-    try:
-        assert lane.seconds_since_last_job == float("inf")
-        lane.submit(lambda: None, 0.0).result(60)
-        assert lane.seconds_since_last_job < 60
-    finally:
-        lane.close()

@@ -34,7 +34,7 @@ _LIGHT = images.Budget(seconds=0.025, decoded_bytes=16_000_000)
 _HEADER_SECONDS_PER_BYTE = 10e-9
 #: The niceness of the threads that decode costly pictures: all other threads go first on a busy core.
 _NICENESS = 10
-#: For so long after a request, costly pictures are decoded with pauses.
+#: For so long after a light picture, costly pictures are decoded with pauses.
 _OTHERS_SECONDS = 0.2
 #: How often the shadow checks whether a core is free.
 _IDLE_CHECK_SECONDS = 0.01
@@ -49,6 +49,8 @@ class Decoder:
 
     def __init__(self, limits: images.Limits, threads: int, stats: Stats) -> None:
         self._limits = limits
+        #: When the last light picture was decoded, in monotonic seconds.
+        self._light_at = float("-inf")
         self._light = Lane("decode", threads)
         # libheif decodes in threads of its own, so the CPU time of ours says little.
         self._pauses = Pauses(self._others_wait, clock=time.monotonic)
@@ -79,6 +81,7 @@ class Decoder:
             if isinstance(result, images.CostlyPicture):
                 costly[index] = result.seconds
             else:
+                self._light_at = time.monotonic()
                 prepared.append(result)
         if costly:
             admit_costly()
@@ -139,8 +142,11 @@ class Decoder:
             return error.with_traceback(None)
 
     def _others_wait(self) -> bool:
-        """Whether requests have come so recently that more are likely, whose pictures are light."""
-        return self._light.seconds_since_last_job < _OTHERS_SECONDS
+        """Whether a light picture has come so recently that more are likely.
+
+        Costly pictures alone are decoded without pauses: each would only wait for its own.
+        """
+        return time.monotonic() - self._light_at < _OTHERS_SECONDS
 
 
 def _header_seconds(data: bytes) -> float:

@@ -44,7 +44,6 @@ class Lane:
         #: The estimates of the running jobs, in seconds.
         self._running: list[float] = []
         self._closed = False
-        self._submitted_at = float("-inf")
         self._niceness = niceness
         self._after_each = after_each
         self._threads = threads
@@ -63,17 +62,11 @@ class Lane:
         """Whether a thread is free."""
         return len(self._jobs) + len(self._running) < self._threads
 
-    @property
-    def seconds_since_last_job(self) -> float:
-        """The seconds since a job was queued."""
-        return time.monotonic() - self._submitted_at
-
     def submit(self, work: Callable[[], _Result], seconds: float) -> Future[_Result]:
         """Queue a job that takes about `seconds`."""
         future: Future[_Result] = Future()
         with self._changed:
-            self._submitted_at = time.monotonic()
-            turn = self._submitted_at + _HEAD_START * seconds
+            turn = time.monotonic() + _HEAD_START * seconds
             heappush(self._jobs, _Job(turn, next(self._numbers), seconds, work, future))
             self._changed.notify()
         return future
