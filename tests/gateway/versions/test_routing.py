@@ -69,6 +69,7 @@ def test_the_file_of_the_architecture_page_is_read() -> None:
             {"versions": [{**GOOD["versions"][0], "percent": 100, "contract": "x"}]},
             "contract must be an object",
         ),
+        ({"versions": [{**GOOD["versions"][0], "percent": 100, "calls": 0}]}, "'calls' of versions[0]"),
         ({"fallback": 9}, "fallback version 9 must be one of its versions"),
         ({"fallback": 1}, "fallback version 1 must be one of its versions, not the serving one"),
         ({"fallback": "2"}, "'fallback'"),

@@ -8,14 +8,17 @@ response triggers a check at once, and the check decides whether the failure cou
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..contract import Contract, ContractError
+from ..limits.line import Line
 from . import tfserving_pb2 as pb
 from .contracts import read_contract
+from .model_server_addresses import count_pods
 from .model_server_client import ModelServer
 from .model_server_errors import ModelServerError, ModelTimeoutError, ModelUnavailableError
 from .routing import Route, Routing
@@ -23,6 +26,10 @@ from .routing import Route, Routing
 _CHECK_SECONDS = 2.0
 _RETRY_SECONDS = 0.25
 _CALL_SECONDS = 2.0
+#: The calls that a pod works on at once if the routing file does not say it: its model server has no CPU
+#: limit, and its node probably as many cores as this one. Two for each core keep it busy. Eight keep a much
+#: larger node busy, because each call runs on several cores.
+_CALLS = max(8, 2 * (os.cpu_count() or 1))
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,9 @@ class Version:
         self.model = model
         self.route = route
         self.number = route.version
-        self.server = ModelServer(route.target, model, route.version)
+        self._pods = 1
+        self._line = Line(route.calls or _CALLS)
+        self.server = ModelServer(route.target, model, route.version, self._line)
         self.state = VersionState()
         self._known = threading.Event()
         self._closed = threading.Event()
@@ -71,6 +80,11 @@ class Version:
         """
         self._unconfirmed.append(count)
         self._check_now.set()
+
+    def change_route(self, route: Route) -> None:
+        """Take over a route that leads to the same pods."""
+        self.route = route
+        self._line.set_limit((route.calls or _CALLS) * self._pods)
 
     def close(self) -> None:
         """Stop the checks and close the connection."""
@@ -96,6 +110,9 @@ class Version:
             for count in [self._unconfirmed.popleft() for _ in range(waiting)]:
                 if self.state.reachable:
                     count()
+            if self.state.ready and not self._closed.is_set():
+                self._pods = count_pods(self.route.target)
+                self.change_route(self.route)
             self._check_now.wait(_CHECK_SECONDS if self.state.ready else _RETRY_SECONDS)
 
     def _check(self) -> VersionState:
@@ -147,9 +164,13 @@ def follow(fleet: Fleet | None, routing: Routing, close_later: Callable[[Version
         same = (
             old is not None
             and old.model == routing.model
-            and replace(old.route, percent=route.percent) == route
+            and replace(old.route, percent=route.percent, calls=route.calls) == route
         )
-        versions[route.version] = old if old is not None and same else Version(routing.model, route)
+        if old is not None and same:
+            old.change_route(route)
+            versions[route.version] = old
+        else:
+            versions[route.version] = Version(routing.model, route)
     for version in before.values():
         if version not in versions.values():
             close_later(version)

@@ -9,6 +9,7 @@ import math
 import random
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import grpc
@@ -17,6 +18,7 @@ from google.protobuf import wrappers_pb2
 from numpy.typing import NDArray
 
 from ..contract import IGNORED_TENSOR, JSON_TENSOR
+from ..limits.line import Line
 from ..pixels.tensors import BFLOAT16
 from . import tfserving_pb2 as pb
 from .model_server_errors import (
@@ -61,6 +63,9 @@ _RECONNECT_SECONDS = 2.5
 #: The longest pause before a retry if the server had no free thread or no place in its queue.
 _OVERLOADED_SECONDS = 0.2
 
+#: The share of its time that a call waits at most for its turn.
+_PATIENCE = 0.2
+
 #: The status of calls that TensorFlow Serving refuses before it starts with them.
 _RETRYABLE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
@@ -91,8 +96,10 @@ _TO_NUMPY: dict[int, Any] = {
 class ModelServer:
     """A connection to the pods of one version of a model. Thread-safe."""
 
-    def __init__(self, target: str, model: str, version: int) -> None:
+    def __init__(self, target: str, model: str, version: int, line: Line | None = None) -> None:
+        """`line`: the calls of Predict wait in it; None: they do not wait."""
         self.target = target
+        self._line = line
         self._spec = pb.ModelSpec(name=model, version=wrappers_pb2.Int64Value(value=version))
         self._name = f"version {version} of {model}"
         self._channel = grpc.insecure_channel(target, options=_CHANNEL_OPTIONS)
@@ -135,7 +142,9 @@ class ModelServer:
         request = _request(self._spec, signature, inputs)
         deadline = time.monotonic() + timeout_seconds
         try:
-            response = self._call(self._predict, request, timeout=timeout_seconds, metadata=metadata)
+            with self._turn(timeout_seconds):
+                remaining = max(deadline - time.monotonic(), 0.001)
+                response = self._call(self._predict, request, timeout=remaining, metadata=metadata)
         except grpc.RpcError as error:
             failure = self._error(error)
             if not retry or error.code() not in _RETRYABLE:
@@ -144,6 +153,9 @@ class ModelServer:
                 time.sleep(random.uniform(0.25, 1.0) * _OVERLOADED_SECONDS)  # noqa: S311 - jitter is no secret
             response = self._predict_again(request, deadline - time.monotonic(), metadata)
         return [self._output(response, each) for each in outputs]
+
+    def _turn(self, timeout_seconds: float) -> AbstractContextManager[None]:
+        return nullcontext() if self._line is None else self._line.turn(_PATIENCE * timeout_seconds)
 
     def _output(self, response: pb.PredictResponse, output: str) -> pb.TensorProto:
         if output not in response.outputs:

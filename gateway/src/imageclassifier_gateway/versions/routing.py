@@ -33,6 +33,8 @@ class Route:
     version: int
     target: str
     percent: int
+    #: The calls that each pod works on at once; None: the routing file does not say.
+    calls: int | None = None
     #: The contract as JSON text, for a model without a `contract` signature.
     contract: str | None = None
     #: The rule of the spec for unsure predictions, in place of that in the contract.
@@ -161,6 +163,7 @@ def _route(entry: Any, where: str) -> Route:
         version=_whole(entry, "version", where, 1, 2**31 - 1),
         target=_text(entry, "target", where),
         percent=_whole(entry, "percent", where, 0, 100),
+        calls=None if entry.get("calls") is None else _whole(entry, "calls", where, 1, 2**16),
         contract=None if contract is None else json.dumps(contract, sort_keys=True),
         unsure=unsure,
         unfamiliar=unfamiliar,

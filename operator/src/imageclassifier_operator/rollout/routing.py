@@ -6,13 +6,22 @@ somebody else has edited them.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from imageclassifier_operator.api import ModelVersion, names
+from imageclassifier_operator.api.quantity import cores
+from imageclassifier_operator.api.serving import ServingSettings
 from imageclassifier_operator.rollout.state import State
 
 SCHEMA = 1
+
+CALLS_PER_CORE = 2
+"""One call computes while the next one is on its way."""
+
+MANY_CALLS = 64
+"""For model servers that work on many calls together, in batches or on a GPU."""
 
 
 def shares(state: State) -> dict[int, int]:
@@ -65,6 +74,9 @@ def _entry(name: str, namespace: str, served: ModelVersion, percent: int) -> dic
         "target": names.serving_target(name, namespace, served.version),
         "percent": percent,
     }
+    calls = calls_of_pod(served.serving)
+    if calls is not None:
+        entry["calls"] = calls
     if served.contract is not None:
         entry["contract"] = dict(served.contract)
     if served.unsure is not None:
@@ -72,6 +84,17 @@ def _entry(name: str, namespace: str, served: ModelVersion, percent: int) -> dic
     if served.unfamiliar is not None:
         entry["unfamiliar"] = dict(served.unfamiliar)
     return entry
+
+
+def calls_of_pod(serving: ServingSettings) -> int | None:
+    """The calls that each pod works on at once; None without a CPU limit: the gateway then decides.
+
+    More would share the same cores, and finish in no order.
+    """
+    limits = serving.resources.get("limits", {})
+    if serving.batching is not None or any("/" in resource for resource in limits):
+        return MANY_CALLS
+    return CALLS_PER_CORE * math.ceil(cores(limits["cpu"])) if "cpu" in limits else None
 
 
 def to_text(document: Mapping[str, Any]) -> str:
