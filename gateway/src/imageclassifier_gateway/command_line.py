@@ -1,11 +1,15 @@
-"""The command line of the gateway: it has no options, only `--help` and settings from the environment."""
+"""The command line of the gateway: it has no options, only `--help` and settings from the environment.
+
+Also what the command lines of the other programs in this package share.
+"""
 
 from __future__ import annotations
 
 import argparse
 import textwrap
 from collections.abc import Sequence
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 from .config import VARIABLES
 
@@ -25,8 +29,17 @@ exit codes:
 """
 
 
+#: The file whose text Kubernetes shows as the message of a container that has ended.
+TERMINATION_LOG = Path("/dev/termination-log")
+
+
 class Parser(argparse.ArgumentParser):
-    """Reports a wrong argument in one line, with exit code 2."""
+    """Prints texts as they are, and reports a wrong or abbreviated argument in one line, with exit code 2."""
+
+    def __init__(self, **settings: Any) -> None:
+        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        settings.setdefault("allow_abbrev", False)
+        super().__init__(**settings)
 
     def error(self, message: str) -> NoReturn:
         """Print the message and end."""
@@ -40,9 +53,13 @@ def parse(arguments: Sequence[str]) -> None:
         usage="%(prog)s [--help]",
         description=_DESCRIPTION,
         epilog=f"settings (environment variables):\n{_settings()}\n\n{_EXAMPLE}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     ).parse_args(arguments)
+
+
+def write_termination_log(text: str, file: Path = TERMINATION_LOG) -> None:
+    """Write the message of this container for Kubernetes. Without Kubernetes there is no such file."""
+    if file.exists():
+        file.write_text(text, encoding="utf-8", errors="replace")
 
 
 def _settings() -> str:

@@ -49,14 +49,18 @@ class Batches:
         except ApiError:
             return ""
 
-    def gateway_deployment(self, name: str) -> Json:
-        """The Deployment of the gateway of a classifier."""
+    def gateway_pod(self, name: str) -> Json:
+        """The spec of the pods of a classifier's gateway."""
         path = f"/apis/apps/v1/namespaces/{self.classifiers.namespace}/deployments/{service_name(name)}"
-        return self._of_gateway(name, path)
-
-    def gateway_service(self, name: str) -> Json:
-        """The Service of the gateway of a classifier."""
-        return self._of_gateway(name, self.classifiers.core_path("services", service_name(name)))
+        try:
+            pod: Json = self._api.get(path)["spec"]["template"]["spec"]
+        except ApiError as error:
+            if error.status == 404:
+                raise ClientError(
+                    f"{name} has no gateway yet. The command `why` says the reason. Retry when it is ready."
+                ) from None
+            raise self.classifiers.explained(error) from None
+        return pod
 
     def check_claim(self, name: str) -> None:
         """Raise ClientError if there is no such claim: a pod would wait for it without end."""
@@ -72,19 +76,6 @@ class Batches:
                 f"{present}). Correct the name, or create the claim."
             ) from None
 
-    def _of_gateway(self, name: str, path: str) -> Json:
-        try:
-            return self._api.get(path)
-        except ApiError as error:
-            if error.status == 404:
-                raise ClientError(
-                    f"{name} has no gateway yet. The command `why` says the reason. Retry when it is ready."
-                ) from None
-            raise self.classifiers.explained(error) from None
-
     def _read(self, path: str, classifier: str | None) -> list[Json]:
         selector = self.label if classifier is None else f"{self.label}={classifier}"
-        try:
-            return list(self._api.get(path, {"labelSelector": selector}).get("items") or ())
-        except ApiError as error:
-            raise self.classifiers.explained(error) from None
+        return self.classifiers.items(path, {"labelSelector": selector})

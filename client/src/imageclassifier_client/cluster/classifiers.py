@@ -37,11 +37,7 @@ class Classifiers:
 
     def read_all(self, *, everywhere: bool = False) -> list[Json]:
         """Read all ImageClassifiers of the namespace, or of all namespaces."""
-        path = f"/apis/{GROUP}/{VERSION}/{PLURAL}" if everywhere else self._path()
-        try:
-            return list(self.api.get(path).get("items") or ())
-        except ApiError as error:
-            raise self.explained(error) from None
+        return self.items(f"/apis/{GROUP}/{VERSION}/{PLURAL}" if everywhere else self._path())
 
     def change(self, name: str, body: Json) -> Json:
         """Change fields of one ImageClassifier."""
@@ -52,8 +48,12 @@ class Classifiers:
 
     def pods(self, name: str) -> list[Json]:
         """Read the pods of one ImageClassifier."""
+        return self.items(self.core_path("pods"), pod_selection(name))
+
+    def items(self, path: str, query: Mapping[str, str] | None = None) -> list[Json]:
+        """Read the objects of a list."""
         try:
-            return list(self.api.get(self.core_path("pods"), pod_selection(name)).get("items") or ())
+            return list(self.api.get(path, query).get("items") or ())
         except ApiError as error:
             raise self.explained(error) from None
 

@@ -26,15 +26,26 @@ class Gateway:
         self._classifiers, self._name = classifiers, name
         self._headers = {"X-API-Key": key} if key else {}
 
-    @cached_property
+    @property
     def port(self) -> str:
         """The name of the Service's port: http, or https if the gateway serves HTTPS itself."""
+        return str(self._port["name"])
+
+    @property
+    def url(self) -> str:
+        """The URL inside the cluster."""
+        host = f"{service_name(self._name)}.{self._classifiers.namespace}.svc"
+        return f"{'https' if self.port == 'https' else 'http'}://{host}:{self._port['port']}"
+
+    @cached_property
+    def _port(self) -> Json:
         path = self._classifiers.core_path("services", service_name(self._name))
         try:
             service = self._classifiers.api.get(path)
         except ApiError as error:
             raise self._unreachable(error.status, error.reason, error.message) from None
-        return str(service["spec"]["ports"][0]["name"])
+        port: Json = service["spec"]["ports"][0]
+        return port
 
     @cached_property
     def _path(self) -> str:

@@ -10,8 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ..cluster.batches import Batches
-from ..cluster.classifiers import Classifiers
-from ..cluster.gateway import service_name
+from ..cluster.gateway import Gateway
 from ..errors import ClientError
 from ..output import console
 from ..report.batches import CLASSIFIER_LABEL, Batch, Bucket, GatewayFacts, Place, job
@@ -91,9 +90,11 @@ def run(options: argparse.Namespace) -> None:
         options.service_account,
     )
     with arguments.classifiers(options) as found:
-        _check_key(found.read(options.name), batch)
+        spec = found.read(options.name)["spec"].get("gateway") or {}
+        _check_key(spec, batch)
         batches = Batches(found, CLASSIFIER_LABEL)
-        manifest = job(batch, _gateway(found, batches, options.name))
+        pod, url = batches.gateway_pod(options.name), Gateway(found, options.name).url
+        manifest = job(batch, GatewayFacts(url, pod, (spec.get("tls") or {}).get("secretName")))
         if options.dry_run:
             print(json.dumps(manifest, indent=2))
             return
@@ -105,17 +106,8 @@ def run(options: argparse.Namespace) -> None:
     console.results().print(f"Created the Job {name}. Its progress: {progress}.", markup=False)
 
 
-def _gateway(found: Classifiers, batches: Batches, name: str) -> GatewayFacts:
-    [port, *_] = batches.gateway_service(name)["spec"]["ports"]
-    pod = batches.gateway_deployment(name)["spec"]["template"]["spec"]
-    scheme = "https" if port["name"] == "https" else "http"
-    url = f"{scheme}://{service_name(name)}.{found.namespace}.svc:{port['port']}"
-    tls = found.read(name)["spec"].get("gateway", {}).get("tls") or {}
-    return GatewayFacts(url, pod, tls.get("secretName"))
-
-
-def _check_key(body: dict[str, Any], batch: Batch) -> None:
-    authentication = body["spec"].get("gateway", {}).get("authentication") or {}
+def _check_key(gateway: dict[str, Any], batch: Batch) -> None:
+    authentication = gateway.get("authentication") or {}
     if authentication.get("apiKeys") and batch.api_key is None:
         raise ClientError(
             f"The gateway of {batch.classifier} needs an API key. Put a key into a Secret, and name it with "

@@ -25,7 +25,7 @@ from ..limits.pauses import Pauses
 from ..limits.slow import Slow
 from ..pixels import heat_map, images
 from ..problems import Problem
-from ..versions.batches import Metadata
+from ..tracing import Metadata
 from ..versions.classify_request import ClassifyRequest
 from ..versions.routing import Sticky
 from . import url_encoded_form

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..command_line import Parser
+from ..command_line import Parser, write_termination_log
 from .asking import Gateway
 from .errors import BatchInterruptedError, BatchRefusedError
 from .pictures import Folder, Pictures, listed
@@ -35,21 +35,21 @@ exit codes:
   1  the run was stopped or the gateway does not answer; the next run continues
   2  an argument is invalid, or the gateway or the bucket refuses the batch
 """
-_TERMINATION_LOG = Path("/dev/termination-log")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the batch, and return the exit code."""
     given = _parser().parse_args(arguments)
     try:
-        _say(_run(given), ends=True)
+        line, code = _run(given), 0
     except BatchRefusedError as error:
-        _say(str(error), ends=True)
-        return 2
+        line, code = str(error), 2
     except BatchInterruptedError as error:
-        _say(str(error), ends=True)
-        return 1
-    return 0
+        line, code = str(error), 1
+    _say(line)
+    with contextlib.suppress(OSError):  # only a copy: the log has the line too
+        write_termination_log(line)
+    return code
 
 
 def _run(given: argparse.Namespace) -> str:
@@ -74,8 +74,6 @@ def _parser() -> argparse.ArgumentParser:
         usage="%(prog)s --gateway URL --pictures WHERE --results FILE [OPTIONS]",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--gateway", required=True, metavar="URL", help="the gateway")
     parser.add_argument(
@@ -138,11 +136,8 @@ def _concurrency(text: str) -> int:
     return int(text)
 
 
-def _say(line: str, *, ends: bool = False) -> None:
+def _say(line: str) -> None:
     print(line, flush=True)
-    if ends and _TERMINATION_LOG.exists():
-        with contextlib.suppress(OSError):  # only a copy: the log has the line too
-            _TERMINATION_LOG.write_text(line, encoding="utf-8", errors="replace")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .. import __version__
+from ..model_files.retries import cause
 from .errors import BatchInterruptedError, BatchRefusedError
 from .pace import Pace
 
@@ -113,7 +114,7 @@ class Asker:
                 reply = self._send(picture)
             except (OSError, HTTPException) as error:
                 self._refuse_certificate(error)
-                why, retry_after = f"does not answer: {_cause(error)}", ""
+                why, retry_after = f"does not answer: {cause(error)}.", ""
             else:
                 if reply.status == 200:
                     self._pause_seconds = self._pace.pause_seconds(time.monotonic() - started)
@@ -182,7 +183,3 @@ def wait_seconds(attempt: int, retry_after: str) -> float:
     """
     asked = float(retry_after) if retry_after.isascii() and retry_after.isdecimal() else 0.5 * 2**attempt
     return min(asked, _LONGEST_WAIT_SECONDS) * random.uniform(1, 1.5)  # noqa: S311 - no secret
-
-
-def _cause(error: Exception) -> str:
-    return f"{str(getattr(error, 'strerror', None) or error or type(error).__name__).rstrip('.')}."

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..command_line import Parser
+from ..command_line import TERMINATION_LOG, Parser, write_termination_log
 from .archive import Archive, fetch, secret_headers
 from .https_client import Remote
 from .layout import Place, saved_model_directory
@@ -64,28 +64,21 @@ def _parser() -> argparse.ArgumentParser:
         usage="%(prog)s COMMAND --version N [OPTIONS]",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True, prog=_PROGRAM)
     search = commands.add_parser(
-        "search", help="find the SavedModel of the version, or say what is there instead", allow_abbrev=False
+        "search", help="find the SavedModel of the version, or say what is there instead"
     )
     search.set_defaults(run=_search)
     classes = commands.add_parser(
-        "classes",
-        help="write the model whose signature `classes` returns the class file of the version",
-        allow_abbrev=False,
+        "classes", help="write the model whose signature `classes` returns the class file of the version"
     )
     classes.set_defaults(run=_classes)
-    download = commands.add_parser(
-        "download", help="download the archive with the version, and unpack it", allow_abbrev=False
-    )
+    download = commands.add_parser("download", help="download the archive with the version, and unpack it")
     download.set_defaults(run=_download)
     storage = commands.add_parser(
         "storage",
         help="download the version from S3, Google Cloud Storage, the Hugging Face Hub or MLflow",
-        allow_abbrev=False,
     )
     storage.set_defaults(run=_storage)
     for command in (search, classes, download, storage):
@@ -167,7 +160,7 @@ def _add_storage_arguments(storage: argparse.ArgumentParser) -> None:
         "--termination-log",
         type=Path,
         metavar="FILE",
-        default=Path("/dev/termination-log"),
+        default=TERMINATION_LOG,
         help="gets the digest, if it exists (default: %(default)s)",
     )
 
@@ -182,12 +175,10 @@ def _storage(given: argparse.Namespace) -> None:
     try:
         store = open_store(given.uri, access, given.alias_version)
     except AliasResolved as found:
-        if given.termination_log.exists():
-            given.termination_log.write_text(f"version {found.version}")
+        write_termination_log(f"version {found.version}", given.termination_log)
         raise
     digest = fetch_model(store, Wanted(given.version, given.sha256), given.out)
-    if given.termination_log.exists():
-        given.termination_log.write_text(f"sha256:{digest}")
+    write_termination_log(f"sha256:{digest}", given.termination_log)
     print(f"Version {given.version} from {store.uri.text} has the SHA-256 digest {digest}.")
 
 

@@ -30,13 +30,14 @@ def retried(shown: str, attempt: Callable[[], _Result], received: Callable[[], i
             if number == _ATTEMPTS:
                 raise DownloadFailedError(
                     f"The download of {shown} failed {_ATTEMPTS} times, after {received():,} bytes: "
-                    f"{_cause(error)}. Kubernetes retries it."
+                    f"{cause(error)}. Kubernetes retries it."
                 ) from None
             time.sleep(_FIRST_PAUSE_SECONDS * 2 ** (number - 1))
     raise AssertionError("the last attempt returns or raises")
 
 
-def _cause(error: Exception) -> str:
+def cause(error: Exception) -> str:
+    """What failed, in the words of the error, without a full stop."""
     if isinstance(error, HTTPError):
         return f"the server responds with {error.code} {error.reason}"
     reason = error.reason if isinstance(error, URLError) else error

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 from contextlib import suppress
 from pathlib import Path
 
-from ..command_line import Parser
+from ..command_line import TERMINATION_LOG, Parser, write_termination_log
 from ..config import read_settings
 from ..tracing import TracingError, tracer_of
 from .progress import Progress
@@ -40,8 +39,6 @@ def main() -> int:
         usage="%(prog)s --plan FILE [--termination-log FILE]",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument(
         "--plan", type=Path, metavar="FILE", required=True, help="the plan, a JSON file (required)"
@@ -50,7 +47,7 @@ def main() -> int:
         "--termination-log",
         type=Path,
         metavar="FILE",
-        default=Path("/dev/termination-log"),
+        default=TERMINATION_LOG,
         help="file from which Kubernetes reads the verdict; it must exist (default: %(default)s)",
     )
     arguments = parser.parse_args()
@@ -71,8 +68,7 @@ def main() -> int:
         verdict.give_up(f"The plan {arguments.plan} cannot be used: {error}")
     text = verdict.text()
     print(text)
-    if arguments.termination_log.exists():
-        arguments.termination_log.write_text(text)
+    write_termination_log(text, arguments.termination_log)
     return verdict.exit_code
 
 

@@ -12,6 +12,7 @@ from ..contract import Contract, ContractError, Decision, Explanation, ModelInpu
 from ..limits.deadline import Deadline
 from ..limits.decoding import Pixels
 from ..pixels.tensors import tensor_values
+from ..tracing import Metadata
 from .model_server_client import ModelServer, array
 from .model_server_errors import ModelRefusedError, ModelServerError
 
@@ -19,8 +20,6 @@ from .model_server_errors import ModelRefusedError, ModelServerError
 #: for this size (render/model_server.py), and training warms exported models up with it (saved_model.py).
 #: More pictures would take more memory but hardly increase the throughput.
 MAX_PICTURES = 8
-
-Metadata = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,8 @@ from ..contract import Decision, ModelInput
 from ..limits.deadline import Deadline
 from ..limits.decoding import Pixels
 from ..pixels import images
-from ..tracing import NO_SPAN, Span
+from ..tracing import NO_SPAN, Metadata, Span
 from . import batches
-from .batches import Metadata
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,10 @@ def open_store(uri: str, access: Access, alias_version: int | None = None) -> St
     match parsed.scheme:
         case "hf":
             return Hub(parsed, access)
-        case "gs":
-            return gcs_bucket(parsed, access)
         case "models":
             return mlflow_store(parsed, access, alias_version, _bucket)
         case _:
-            return s3_bucket(parsed, access)
+            return _bucket(parsed, access)
 
 
 def _bucket(uri: StorageUri, access: Access) -> Store:
