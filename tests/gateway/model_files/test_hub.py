@@ -174,6 +174,8 @@ def error(status: int, code: str, message: str) -> tuple[int, dict[str, str], by
             ["403 Forbidden: GatedRepo: Access is limited. Accept the conditions"],
         ),
         (f"{API}/revision/main", (200, {}, b"<html>"), ["not answer as the Hugging Face Hub does"]),
+        (f"{API}/revision/main", (200, {}, b"[]"), ["not answer as the Hugging Face Hub does"]),
+        (f"{API}/tree/{COMMIT}", (200, {}, b"{}"), ["not answer as the Hugging Face Hub does"]),
     ],
 )  # fmt: skip
 def test_what_a_retry_would_not_help_is_refused_with_the_words_of_the_hub(

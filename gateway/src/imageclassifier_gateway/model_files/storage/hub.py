@@ -6,7 +6,6 @@ huggingface_hub would add a second HTTP client, a cache and a command line to th
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,15 +14,15 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote, urljoin, urlsplit
 
-from ..https_client import Remote, body_of, content, open_url, words
+from ..https_client import Remote, body_of, content, words
 from ..refusal import DownloadRefusedError
 from ..unpacking import MAX_FILES
 from .access import Access
 from .choice import FIELD
+from .json_api import JsonApi, refusal_message
 from .store import RemoteFile, StorageUri
 
 _HUB = "https://huggingface.co"
-_MAX_DOCUMENT_BYTES = 32 * 2**20
 _NEXT_PAGE = re.compile(r'<([^>]+)>;\s*rel="next"')
 _CORRECT_URI = f"Correct {FIELD}.uri."
 #: The header X-Error-Code of the Hub -> what to do.
@@ -52,7 +51,8 @@ class Hub:
             )
         token = {} if access.credentials is None else access.secret(("HF_TOKEN",))
         headers = {"Authorization": f"Bearer {token['HF_TOKEN']}"} if token else {}
-        self._remote = Remote(endpoint, access.ca_file, headers, FIELD, _Refusal(uri, bool(token)))
+        remote = Remote(endpoint, access.ca_file, headers, FIELD, _Refusal(uri, bool(token)))
+        self._api = JsonApi(remote, "the Hugging Face Hub")
 
     @property
     def uri(self) -> StorageUri:
@@ -88,40 +88,28 @@ class Hub:
     @cached_property
     def _commit(self) -> str:
         """The commit to which the revision leads now. All files are of it."""
-        document, _ = self._document(
-            f"api/models/{self._repository}/revision/{quote(self._revision, safe='')}"
-        )
+        place = self._at(f"api/models/{self._repository}/revision/{quote(self._revision, safe='')}")
+        document, _ = self._api.read(place, dict)
         return str(document["sha"])
 
     def _tree(self, path: str, query: str = "") -> Iterator[dict[str, Any]]:
         below = f"/{quote(path)}" if path else ""
         url: str | None = f"api/models/{self._repository}/tree/{self._commit}{below}{query}"
         while url is not None:
-            entries, url = self._document(url)
+            entries, headers = self._api.read(self._at(url), list)
             yield from entries
-
-    def _document(self, url: str) -> tuple[Any, str | None]:
-        """A JSON document, and the URL of its next page."""
-        with open_url(self._at(url), 0) as response:
-            following = _NEXT_PAGE.search(response.headers.get("Link") or "")
-            text = response.read(_MAX_DOCUMENT_BYTES)
-        try:
-            return json.loads(text), None if following is None else following[1]
-        except ValueError:
-            raise DownloadRefusedError(
-                f"{self._remote.shown} does not answer as the Hugging Face Hub does. Correct "
-                f"{FIELD}.endpoint."
-            ) from None
+            following = _NEXT_PAGE.search(headers.get("Link") or "")
+            url = None if following is None else following[1]
 
     def _at(self, url: str) -> Remote:
         """Where to get a path of the API or the next page: always at the endpoint, which gets the token."""
-        base = f"{self._remote.url}/"
+        base = f"{self._api.remote.url}/"
         url = urljoin(base, url)
         if urlsplit(url).netloc != urlsplit(base).netloc:
             raise DownloadRefusedError(
-                f"{self._remote.shown} refers to another server. Correct {FIELD}.endpoint."
+                f"{self._api.remote.shown} refers to another server. Correct {FIELD}.endpoint."
             )
-        return replace(self._remote, url=url)
+        return replace(self._api.remote, url=url)
 
 
 @dataclass(frozen=True)
@@ -134,9 +122,7 @@ class _Refusal:
     def __call__(self, shown: str, error: HTTPError) -> str:
         code = error.headers.get("X-Error-Code") or ""
         said = ": ".join(filter(None, (code, error.headers.get("X-Error-Message") or words(body_of(error)))))
-        what = f"{self.uri.text}: {urlsplit(shown).netloc} responds with {error.code} {error.reason}"
-        said = f": {said.rstrip('. ')}" if said else ""
-        return f"{what}{said}. {self._advice(error.code, code)}"
+        return f"{refusal_message(self.uri, shown, error, said)} {self._advice(error.code, code)}"
 
     def _advice(self, status: int, code: str) -> str:
         if code in _ADVICE:

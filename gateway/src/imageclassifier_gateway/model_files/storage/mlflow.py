@@ -15,17 +15,17 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote, urlencode, urlsplit
 
-from ..https_client import Remote, body_of, content, open_url, words
+from ..https_client import Remote, body_of, content, words
 from ..refusal import AliasResolved, DownloadRefusedError
 from ..retries import retried
 from ..unpacking import MAX_FILES
 from .access import Access
 from .choice import FIELD
+from .json_api import JsonApi, refusal_message
 from .store import RemoteFile, StorageUri, Store
 
 _API = "api/2.0/mlflow"
 _ARTIFACTS = "api/2.0/mlflow-artifacts/artifacts"
-_MAX_DOCUMENT_BYTES = 32 * 2**20
 _TOKEN, _USER, _PASSWORD = "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 _BUCKETS = ("s3", "gs")
 _RUNS = "runs:/"
@@ -120,7 +120,8 @@ class _Server:
             )
         self.endpoint = access.endpoint.rstrip("/")
         refusal = _Refusal(uri, access.credentials is not None)
-        self._remote = Remote(self.endpoint, access.ca_file, _headers(access), FIELD, refusal)
+        remote = Remote(self.endpoint, access.ca_file, _headers(access), FIELD, refusal)
+        self._api = JsonApi(remote, "an MLflow tracking server")
 
     def call(self, method: str, **query: str) -> dict[str, Any]:
         """The answer of a method of the REST API that changes nothing."""
@@ -128,22 +129,12 @@ class _Server:
 
     def document(self, path: str) -> dict[str, Any]:
         """A JSON object at a path of the server."""
-        with open_url(self.at(path), 0) as response:
-            text = response.read(_MAX_DOCUMENT_BYTES)
-        try:
-            found = json.loads(text)
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            raise DownloadRefusedError(
-                f"{self._remote.shown} does not answer as an MLflow tracking server does. Correct "
-                f"{FIELD}.endpoint."
-            )
+        found, _ = self._api.read(self.at(path), dict)
         return found
 
     def at(self, path: str) -> Remote:
         """Where to get a path of the server."""
-        return replace(self._remote, url=f"{self.endpoint}/{path}")
+        return replace(self._api.remote, url=f"{self.endpoint}/{path}")
 
 
 @dataclass(frozen=True)
@@ -159,12 +150,7 @@ class _Refusal:
             said = ": ".join(filter(None, map(json.loads(body).get, ("error_code", "message"))))
         except (ValueError, AttributeError, TypeError):
             said = words(body)
-        said = f": {said.rstrip('. ')}" if said else ""
-        server = urlsplit(shown).netloc
-        return (
-            f"{self.uri.text}: {server} responds with {error.code} {error.reason}{said}. "
-            f"{self._advice(error.code)}"
-        )
+        return f"{refusal_message(self.uri, shown, error, said)} {self._advice(error.code)}"
 
     def _advice(self, status: int) -> str:
         if status in (401, 403) and not self.has_credentials:
