@@ -17,6 +17,8 @@ from archive_server import ArchiveServer, archive_server
 from archives import tar, written
 from imageclassifier_gateway.model_files import retries
 from imageclassifier_gateway.model_files.__main__ import main
+from imageclassifier_gateway.model_files.storage import choice
+from imageclassifier_gateway.model_files.storage import hub as hub_module
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODEL = {"saved_model.pb": b"graph", "variables/variables.data-00000-of-00001": b"weights" * 300}
@@ -115,6 +117,18 @@ def test_a_long_listing_has_pages(hub: ArchiveServer, fetch: Fetch, tmp_path: Pa
     assert written(tmp_path / "out") == below("3")
     hub.answers[f"{API}/tree/{COMMIT}"] = [(200, {"Link": '<https://other.example/x>; rel="next"'}, first)]
     assert "refers to another server" in fetch(version="4")[1]
+
+
+def test_the_listing_of_too_many_files_ends(
+    hub: ArchiveServer, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (choice, hub_module):
+        monkeypatch.setattr(module, "MAX_FILES", 1)
+    upload(hub, MODEL)
+    page = json.dumps([entry(*each) for each in MODEL.items()]).encode()
+    following = {"Link": f'<{hub.url}{API}/tree/{COMMIT}?recursive=true&cursor=x>; rel="next"'}
+    hub.answers[f"{API}/tree/{COMMIT}"] = [(200, following, page), (200, {}, b"<html>")]
+    assert "hf://team/flowers has more than 1 files." in fetch()[1]
 
 
 def test_the_token_of_the_secret_is_sent(hub: ArchiveServer, fetch: Fetch, tmp_path: Path) -> None:

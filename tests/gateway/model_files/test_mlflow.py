@@ -12,6 +12,8 @@ from archive_server import ArchiveServer, archive_server
 from archives import written
 from imageclassifier_gateway.model_files import retries
 from imageclassifier_gateway.model_files.__main__ import main
+from imageclassifier_gateway.model_files.storage import choice
+from imageclassifier_gateway.model_files.storage import mlflow as mlflow_module
 from mlflow_server import MlflowServer, mlflow_server
 
 MODEL = {"saved_model.pb": b"graph" * 9_000, "variables/variables.index": b"index"}
@@ -150,3 +152,18 @@ def test_files_that_cannot_be_reached_are_refused(
     code, message = fetch(other.url, "models:/flowers/7", **secret)
     assert code == 5
     assert sentence in message
+
+
+def test_the_listing_of_too_many_files_in_too_many_directories_ends(
+    other: ArchiveServer, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (choice, mlflow_module):
+        monkeypatch.setattr(module, "MAX_FILES", 3)
+    other.answers[DOWNLOAD_URI] = [(200, {}, b'{"artifact_uri": "mlflow-artifacts:/1/model"}')]
+    listing = {"files": [{"path": "a", "file_size": 1}, {"path": "below", "is_dir": True}]}
+    other.files["/api/2.0/mlflow-artifacts/artifacts"] = json.dumps(listing).encode()
+    before = len(other.requests)
+    code, message = fetch(other.url, "models:/flowers/7", ca_file=str(other.ca_file))
+    assert code == 5
+    assert message.startswith("models:/flowers/7 has more than 3 files.")
+    assert len(other.requests) - before == 1 + 4

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote, urljoin, urlsplit
@@ -71,14 +72,11 @@ class Hub:
         )
 
     def files(self) -> list[RemoteFile]:
-        """The files below the URI."""
+        """The files below the URI. The listing ends when there are more than a model may have."""
         start = f"{self._path}/" if self._path else ""
-        files: list[RemoteFile] = []
-        for entry in self._tree(self._path, "?recursive=true"):
-            if entry["type"] == "file" and len(files) <= MAX_FILES:
-                file = _remote_file(entry)
-                files.append(replace(file, path=file.key.removeprefix(start)))
-        return files
+        entries = self._tree(self._path, "?recursive=true")
+        files = (_remote_file(entry) for entry in entries if entry["type"] == "file")
+        return [replace(file, path=file.key.removeprefix(start)) for file in islice(files, MAX_FILES + 1)]
 
     def read(self, file: RemoteFile, offset: int) -> Iterator[bytes]:
         """The content from byte `offset` on."""

@@ -11,6 +11,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote, urlencode, urlsplit
@@ -89,18 +90,18 @@ class _Artifacts:
         )
 
     def files(self) -> list[RemoteFile]:
-        """The files of the model."""
-        return list(self._below(""))
+        """The files of the model. The listing ends when there are more than a model may have."""
+        return list(islice(self._below(""), MAX_FILES + 1))
 
     def _below(self, directory: str) -> Iterator[RemoteFile]:
         path = f"{self._root}/{directory}".rstrip("/")
         listing = self._server.document(f"{_ARTIFACTS}?{urlencode({'path': path})}")
-        directories, count = [], 0
+        directories = []
         for entry in listing.get("files") or ():
             name = f"{directory}/{entry['path']}".lstrip("/")
             if entry.get("is_dir"):
                 directories.append(name)
-            elif (count := count + 1) <= MAX_FILES + 1:
+            else:
                 yield RemoteFile(name, f"{self._root}/{name}", int(entry.get("file_size") or 0))
         for each in directories:
             yield from self._below(each)
