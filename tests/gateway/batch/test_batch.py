@@ -151,19 +151,23 @@ def test_a_batch_with_a_key_waits_as_its_rate_demands_and_a_wrong_key_ends_it(
 
 @pytest.fixture
 def answers() -> Iterator[tuple[str, list[Any]]]:
-    """A server that gives these answers, one for each request: a status, or None to close the connection."""
+    """A server that gives these answers, one for each request.
+
+    An answer is a status, a status with a body, or None to close the connection.
+    """
     planned: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            status = planned.pop(0)
-            if status is None:
+            answer = planned.pop(0)
+            if answer is None:
                 self.close_connection = True
                 return
             self.rfile.read(int(self.headers["Content-Length"]))
-            body = json.dumps({"label": "pizza", "detail": f"As planned: {status}."}).encode()
+            status, document = answer if isinstance(answer, tuple) else (answer, {"label": "pizza"})
+            body = json.dumps({"detail": f"As planned: {status}.", **document}).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Retry-After", "0")
@@ -198,6 +202,35 @@ def test_what_the_picture_has_not_caused_is_retried_and_the_rest_is_not(
     assert found["b"] == {"error": "As planned: 502."}
     assert found["c"] == {"error": "As planned: 422."}
     assert "Waiting: The gateway responds with 503: As planned: 503." in capsys.readouterr().out
+
+
+def test_a_refusal_of_a_picture_is_not_retried_after_a_failure(
+    answers: tuple[str, list[Any]], tmp_path: Path
+) -> None:
+    url, planned = answers
+    folder, results = tmp_path / "pictures", tmp_path / "results.jsonl"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"picture")
+    planned += [502, 422, 200]
+    assert batch(url, folder, results) == 0
+    assert rows(results) == {"a": {"error": "As planned: 422."}}
+    assert planned == [200]
+
+
+@pytest.mark.parametrize("answer", [(200, {"status": "ok"}), 302, 404])
+def test_a_server_that_is_no_gateway_ends_the_batch_without_a_line(
+    answers: tuple[str, list[Any]], tmp_path: Path, answer: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, planned = answers
+    folder, results = tmp_path / "pictures", tmp_path / "results.jsonl"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"picture")
+    planned.append(answer)
+    assert batch(url, folder, results) == 2
+    status = answer[0] if isinstance(answer, tuple) else answer
+    refusal = f"{url} has no classifier: it responds with {status}. Correct the URL."
+    assert capsys.readouterr().out.splitlines()[-1] == refusal
+    assert results.read_bytes() == b""
 
 
 def test_a_connection_that_the_gateway_has_closed_is_opened_again(

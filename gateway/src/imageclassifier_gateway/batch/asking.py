@@ -80,6 +80,12 @@ class _Reply:
         return document if isinstance(document, dict) else {}
 
     @property
+    def prediction(self) -> Mapping[str, Any] | None:
+        """The response of a gateway with a prediction, whose label may be null; None for any other."""
+        document = self.document if self.status == 200 else {}
+        return document if "label" in document else None
+
+    @property
     def sentence(self) -> str:
         """The sentence of a problem document, or the status."""
         return str(self.document.get("detail") or f"The gateway responded with the status {self.status}.")
@@ -116,12 +122,13 @@ class Asker:
                 self._refuse_certificate(error)
                 why, retry_after = f"does not answer: {cause(error)}.", ""
             else:
-                if reply.status == 200:
+                prediction = reply.prediction
+                if prediction is not None:
                     self._pause_seconds = self._pace.pause_seconds(time.monotonic() - started)
-                    return reply.document
+                    return prediction
                 failures += reply.status in _MAYBE_LATER
-                if reply.status not in _LATER and not 0 < failures < _ATTEMPTS:
-                    self._refuse(reply)
+                if failures == _ATTEMPTS or reply.status not in (*_LATER, *_MAYBE_LATER):
+                    raise self._refusal(reply)
                 why, retry_after = f"responds with {reply.status}: {reply.sentence}", reply.retry_after
             if time.monotonic() > gives_up:
                 raise BatchInterruptedError(
@@ -155,17 +162,18 @@ class Asker:
             self._connection.close()
         return reply
 
-    def _refuse(self, reply: _Reply) -> None:
+    def _refusal(self, reply: _Reply) -> Exception:
         if reply.status in (401, 403):
-            raise BatchRefusedError(
+            return BatchRefusedError(
                 f"The gateway refuses the API key: {reply.sentence} Give the batch a key in "
                 "IMAGECLASSIFIER_API_KEY."
             )
-        if reply.status in (404, 405):
-            raise BatchRefusedError(
+        # Another server responds to every picture with a page or a redirect, such as one to a sign-in.
+        if reply.status < 400 or reply.status in (404, 405):
+            return BatchRefusedError(
                 f"{self._gateway.url} has no classifier: it responds with {reply.status}. Correct the URL."
             )
-        raise ValueError(reply.sentence)
+        return ValueError(reply.sentence)
 
     def _refuse_certificate(self, error: Exception) -> None:
         if isinstance(error, ssl.SSLCertVerificationError):
