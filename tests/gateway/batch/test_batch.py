@@ -233,6 +233,33 @@ def test_a_server_that_is_no_gateway_ends_the_batch_without_a_line(
     assert results.read_bytes() == b""
 
 
+def test_a_picture_without_a_label_is_unsure_or_unfamiliar(
+    answers: tuple[str, list[Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, planned = answers
+    folder, results, table = tmp_path / "pictures", tmp_path / "results.jsonl", tmp_path / "results.csv"
+    folder.mkdir()
+    for name in ("a", "b", "c"):
+        (folder / name).write_bytes(b"picture")
+    near, far = ({"distance": 1.5, "limit": 1.0, "familiar": familiar} for familiar in (True, False))
+    responses = [
+        (200, {"label": None, "prediction": "?"}),
+        (200, {"label": None, "prediction": "?", "familiarity": near}),
+        (200, {"label": None, "prediction": "?", "familiarity": far}),
+    ]
+    planned += responses
+    assert batch(url, folder, results, "--concurrency", "1") == 0
+    found = rows(results)
+    assert [found[name]["label"] for name in ("a", "b", "c")] == ["unsure", "unsure", "unfamiliar"]
+    assert found["c"]["familiarity"] == far
+    assert "familiarity" not in found["a"]
+    assert "This run: 2 unsure, 1 unfamiliar" in capsys.readouterr().out
+    planned += responses
+    assert batch(url, folder, table, "--concurrency", "1") == 0
+    labels = [line.split(",")[1] for line in table.read_text().splitlines()]
+    assert labels == ["label", "unsure", "unsure", "unfamiliar"]
+
+
 def test_a_connection_that_the_gateway_has_closed_is_opened_again(
     answers: tuple[str, list[Any]], tmp_path: Path
 ) -> None:

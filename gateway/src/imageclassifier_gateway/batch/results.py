@@ -31,8 +31,10 @@ class Result:
 
     @property
     def label(self) -> str:
-        """The label; `unsure` if the model is."""
-        return str((self.response or {}).get("label") or "unsure")
+        """The label; `unsure` or `unfamiliar` if the gateway gives none."""
+        response = self.response or {}
+        is_familiar = (response.get("familiarity") or {}).get("familiar", True)
+        return str(response.get("label") or ("unsure" if is_familiar else "unfamiliar"))
 
     @property
     def version(self) -> Any:
@@ -151,6 +153,6 @@ def _values(result: Result) -> tuple[str, ...]:
 def _document(result: Result) -> dict[str, Any]:
     if result.response is None:
         return {"picture": result.picture, "error": result.error}
-    names = ("label", "prediction", "probability", "probabilities")
-    values = {name: result.response.get(name) for name in names}
-    return {"picture": result.picture, **values, "version": result.version}
+    names = ("prediction", "probability", "probabilities", "familiarity")
+    values = {name: result.response[name] for name in names if name in result.response}
+    return {"picture": result.picture, "label": result.label, **values, "version": result.version}
