@@ -13,8 +13,8 @@ from ..model_files.storage.access import Access
 from ..model_files.storage.gcs import gcs_store
 from ..model_files.storage.s3 import s3_store
 from ..model_files.storage.store import StorageUri
-from ..model_files.storage.store_errors import Origin, is_temporary, said
-from .errors import BatchRefusedError
+from ..model_files.storage.store_errors import Origin, is_about_access, is_temporary, said
+from .errors import BatchInterruptedError, BatchRefusedError
 from .pictures import MAX_BYTES, too_large
 
 if TYPE_CHECKING:
@@ -46,16 +46,25 @@ class BucketFolder:
         return self._text
 
     def names(self) -> Iterator[str]:
-        """The keys without the start, in their order in the bucket."""
+        """The keys without the start, in their order in the bucket.
+
+        Raises BatchInterruptedError if a retry may help, and BatchRefusedError otherwise.
+        """
         start = f"{self._uri.path}/" if self._uri.path else ""
         try:
             for objects in obstore.list(self._store, self._uri.path or None, chunk_size=1000):
                 yield from (each["path"].removeprefix(start) for each in objects if each["size"])
         except (BaseError, OSError) as error:
-            raise BatchRefusedError(f"{self._text} cannot be listed: {said(str(error))}. {_ADVICE}") from None
+            text = str(error)
+            if is_temporary(text) and not is_about_access(text):
+                raise BatchInterruptedError(
+                    f"{self._text} cannot be listed now: {said(text)}. The next run continues. If it fails "
+                    f"too: {_ADVICE}"
+                ) from None
+            raise BatchRefusedError(f"{self._text} cannot be listed: {said(text)}. {_ADVICE}") from None
 
     def read(self, name: str) -> bytes:
-        """The content of an object."""
+        """The content of an object. Raises BatchRefusedError if no object can be read any more."""
         try:
             found = obstore.get(self._store, "/".join(filter(None, (self._uri.path, name))))
             if found.meta["size"] > MAX_BYTES:
@@ -64,6 +73,9 @@ class BucketFolder:
         except FileNotFoundError:
             raise ValueError("The object has been deleted since the bucket was listed.") from None
         except (BaseError, OSError) as error:
-            if is_temporary(str(error)):
-                raise ConnectionError(said(str(error))) from None
-            raise ValueError(f"The object cannot be read: {said(str(error))}.") from None
+            text = str(error)
+            if is_about_access(text):
+                raise BatchRefusedError(f"{self._text} cannot be read: {said(text)}. {_ADVICE}") from None
+            if is_temporary(text):
+                raise ConnectionError(said(text)) from None
+            raise ValueError(f"The object cannot be read: {said(text)}.") from None

@@ -76,6 +76,12 @@ def explanation(uri: StorageUri, text: str, origin: Origin) -> Exception:
     return DownloadRefusedError(f"{uri.text}: {said(text)}. {advice}")
 
 
+def is_about_access(text: str) -> bool:
+    """Whether the certificate, the region or the credentials are wrong, so that no file can be read."""
+    causes = ("InvalidCertificate", "CaUsedAsEndEntity", "redirect without LOCATION")
+    return any(cause in text for cause in causes) or _element(text, "Code") in _WRONG_CREDENTIALS
+
+
 def is_temporary(text: str) -> bool:
     """Whether a retry may help after an error with this text: there was no response, or one for now."""
     status = _status(text)
