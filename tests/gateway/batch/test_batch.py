@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import doctest
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -147,6 +148,30 @@ def test_a_batch_with_a_key_waits_as_its_rate_demands_and_a_wrong_key_ends_it(
     finally:
         gateway.stop()
         model.stop()
+
+
+def test_a_run_whose_volume_is_full_says_so_and_the_next_one_continues(
+    shared_gateway: GatewayProcess, tmp_path: Path
+) -> None:
+    folder, results = tmp_path / "pictures", tmp_path / "results.jsonl"
+    folder.mkdir()
+    for number in range(6):
+        (folder / f"{number}.jpg").write_bytes(picture(f"#{number:02x}0000"))
+    program = [sys.executable, "-m", "imageclassifier_gateway.batch", "--gateway", url_of(shared_gateway)]
+    full = subprocess.run(
+        [*program, "--pictures", folder, "--results", results],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500)),
+    )
+    assert (full.returncode, full.stderr) == (1, "")
+    assert full.stdout.splitlines()[-1] == (
+        f"The results file {results} cannot be written: File too large. Make room on its volume; the next run "
+        "continues."
+    )
+    assert batch(url_of(shared_gateway), folder, results) == 0
+    assert set(rows(results)) == {f"{number}.jpg" for number in range(6)}
 
 
 @pytest.fixture

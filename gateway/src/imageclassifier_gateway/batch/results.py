@@ -6,6 +6,7 @@ The end of the name decides the form. `.jsonl`: an object on each line, with the
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import fcntl
 import io
@@ -80,12 +81,19 @@ class ResultsFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # of a line that `add` could not write
+            self._file.close()
 
     def add(self, result: Result) -> None:
-        """Write a line."""
-        self._file.write(_row(_values(result)) if self._is_csv else _object(_document(result)))
-        self._file.flush()
+        """Write a line. Raises BatchInterruptedError if it cannot, for example on a full volume."""
+        try:
+            self._file.write(_row(_values(result)) if self._is_csv else _object(_document(result)))
+            self._file.flush()
+        except OSError as error:
+            raise BatchInterruptedError(
+                f"The results file {self._path} cannot be written: {error.strerror}. Make room on its "
+                "volume. The next run continues."
+            ) from None
 
     def _continue(self) -> None:
         """Read the pictures of whole lines, and cut off a last line that a killed run has not completed."""

@@ -73,6 +73,10 @@ class Tally:
         return f"Done: {self.done:,} of {self.total:,} pictures{before}. This run: {labels}{by}{failed}."
 
 
+class _StoppedError(BatchInterruptedError):
+    """A signal, or an error in another thread, has stopped the run."""
+
+
 class Run:
     """A run. `report` gets a line each `interval_seconds`, and why it waits."""
 
@@ -108,10 +112,9 @@ class Run:
                 if any(future.exception() for future in done):
                     self._stop.set()
                 self._report(tally.progress(time.monotonic() - started))
-        # A refusal stops the other threads, which then say that they were interrupted.
         errors = [error for future in futures if (error := future.exception())]
-        for error in sorted(errors, key=lambda error: isinstance(error, BatchInterruptedError)):
-            raise error
+        if errors:
+            raise min(errors, key=_says_less)
 
     def _work(self, waiting: Iterator[str], results: ResultsFile, tally: Tally) -> None:
         asker = Asker(self._gateway, self._wait, self._complain)
@@ -152,7 +155,7 @@ class Run:
 
     def _wait(self, seconds: float) -> None:
         if self._stop.wait(seconds) if seconds > 0 else self._stop.is_set():
-            raise BatchInterruptedError("The run was stopped. The next one continues.")
+            raise _StoppedError("The run was stopped. The next one continues.")
 
     def _complain(self, sentence: str) -> None:
         with self._lock:
@@ -160,6 +163,11 @@ class Run:
                 return
             self._complained = time.monotonic()
         self._report(f"Waiting: {sentence}")
+
+
+def _says_less(error: BaseException) -> tuple[bool, bool]:
+    """The order of errors. The other threads, which one error stops, say only that they were stopped."""
+    return isinstance(error, BatchInterruptedError), isinstance(error, _StoppedError)
 
 
 def _duration(seconds: float) -> str:
