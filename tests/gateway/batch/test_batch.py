@@ -24,6 +24,7 @@ from gateway_testbed import eventually, picture, routing
 from imageclassifier_gateway.batch import asking, pace, pictures, running
 from imageclassifier_gateway.batch.__main__ import main
 from imageclassifier_gateway.batch.results import ResultsFile
+from imageclassifier_gateway.model_files import retries
 from key_secret import KeySecret, entry
 
 
@@ -298,7 +299,7 @@ def test_a_connection_that_the_gateway_has_closed_is_opened_again(
     assert {row["label"] for row in rows(results).values()} == {"pizza"}
 
 
-@pytest.mark.parametrize("module", [asking, pace, pictures, running])
+@pytest.mark.parametrize("module", [asking, pace, pictures, retries, running])
 def test_the_examples_of_the_documentation_are_true(module: ModuleType) -> None:
     result = doctest.testmod(module)
     assert (result.failed, result.attempted > 0) == (0, True)

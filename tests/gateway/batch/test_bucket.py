@@ -108,3 +108,33 @@ def test_credentials_that_expire_end_the_batch_and_give_no_picture_a_line(
         "provided token has expired. Correct the URI, "
     )
     assert results.read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("uri", "sentence"),
+    [
+        ("s3://models/photographs", "has no key AWS_SECRET_ACCESS_KEY, only AWS_ACCESS_KEY_ID. Add it."),
+        ("gs://models/photographs", "has AWS_ACCESS_KEY_ID. It must have one entry whose name ends with"),
+    ],
+)
+def test_messages_about_the_access_name_no_field_of_a_model(
+    tmp_path: Path, uri: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "AWS_ACCESS_KEY_ID").write_text("key")
+    gateway = ["--gateway", "http://127.0.0.1:9", "--results", str(tmp_path / "results.jsonl")]
+
+    def line(*options: str) -> str:
+        assert main(["--pictures", uri, *gateway, *options]) == 2
+        return capsys.readouterr().out.splitlines()[-1]
+
+    secret = line("--credentials", str(tmp_path / "secret"))
+    refusal = f"{uri} cannot be opened. The Secret with the credentials of the bucket {sentence}"
+    assert secret.startswith(refusal)
+    (tmp_path / "secret" / "AWS_SECRET_ACCESS_KEY").write_text("key")
+    (tmp_path / "secret" / "key.json").write_text("{}")
+    missing = line("--credentials", str(tmp_path / "secret"), "--ca-file", str(tmp_path / "none.pem"))
+    assert missing == (
+        f"{uri} cannot be opened. The file {tmp_path / 'none.pem'} with the certificates of the bucket does "
+        "not exist or contains no certificate in PEM form. Correct it."
+    )

@@ -32,7 +32,8 @@ environment variables:
 
 exit codes:
   0  every picture has a line, with a prediction or an error
-  1  the run was stopped or the gateway does not answer; the next run continues
+  1  the run was stopped, the gateway or the bucket does not answer, or the results cannot be written now;
+     the next run continues
   2  an argument is invalid, or the gateway or the bucket refuses the batch
 """
 
@@ -115,9 +116,15 @@ def _pictures(given: argparse.Namespace) -> Pictures:
     from ..model_files.storage.access import Access
     from .bucket import BucketFolder
 
-    return BucketFolder(
-        given.pictures, Access(given.endpoint, given.region, given.ca_file, given.credentials)
+    access = Access(
+        given.endpoint,
+        given.region,
+        given.ca_file,
+        given.credentials,
+        "The Secret with the credentials of the bucket",
+        f"The file {given.ca_file} with the certificates of the bucket",
     )
+    return BucketFolder(given.pictures, access)
 
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext:

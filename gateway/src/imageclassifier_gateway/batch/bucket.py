@@ -24,7 +24,8 @@ _SCHEMES: dict[str, Callable[[StorageUri, Access], tuple[ObjectStore, Origin]]] 
     "s3": s3_store,
     "gs": gcs_store,
 }
-_ADVICE = "Correct the URI, the endpoint, the region, the certificates or the credentials of the bucket."
+_SETTINGS = "the URI, the endpoint, the region, the certificates or the credentials of the bucket"
+_ADVICE = f"Correct {_SETTINGS}."
 
 
 class BucketFolder:
@@ -39,7 +40,9 @@ class BucketFolder:
             raise BatchRefusedError(
                 f"{uri} is no URI of a bucket. Use s3://BUCKET/FOLDER or gs://BUCKET/FOLDER."
             ) from None
-        except (DownloadRefusedError, BaseError) as error:
+        except DownloadRefusedError as error:
+            raise BatchRefusedError(f"{uri} cannot be opened. {error}") from None
+        except BaseError as error:
             raise BatchRefusedError(f"{uri} cannot be opened: {said(str(error))}. {_ADVICE}") from None
 
     def __str__(self) -> str:
@@ -59,7 +62,7 @@ class BucketFolder:
             if is_temporary(text) and not is_about_access(text):
                 raise BatchInterruptedError(
                     f"{self._text} cannot be listed now: {said(text)}. The next run continues. If it fails "
-                    f"too: {_ADVICE}"
+                    f"too, correct {_SETTINGS}."
                 ) from None
             raise BatchRefusedError(f"{self._text} cannot be listed: {said(text)}. {_ADVICE}") from None
 

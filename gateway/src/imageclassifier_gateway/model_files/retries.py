@@ -37,8 +37,12 @@ def retried(shown: str, attempt: Callable[[], _Result], received: Callable[[], i
 
 
 def cause(error: Exception) -> str:
-    """What failed, in the words of the error, without a full stop."""
+    """What failed, in the words of the error or else by its type, without a full stop.
+
+    >>> cause(ConnectionResetError(104, "Connection reset by peer")), cause(TimeoutError())
+    ('Connection reset by peer', 'TimeoutError')
+    """
     if isinstance(error, HTTPError):
         return f"the server responds with {error.code} {error.reason}"
     reason = error.reason if isinstance(error, URLError) else error
-    return str(getattr(reason, "strerror", None) or reason or type(error).__name__).rstrip(".")
+    return str(getattr(reason, "strerror", None) or str(reason) or type(error).__name__).rstrip(".")

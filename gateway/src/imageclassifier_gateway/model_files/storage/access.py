@@ -24,12 +24,17 @@ RETRIES: RetryConfig = {"max_retries": 2, "retry_timeout": timedelta(minutes=1)}
 
 @dataclass(frozen=True)
 class Access:
-    """The settings of a store in the spec. `credentials`: the directory of a mounted Secret."""
+    """The settings of a store. `credentials`: the directory of a mounted Secret.
+
+    `shown_secret`, `shown_ca`: the Secret and the certificates as the subjects of sentences.
+    """
 
     endpoint: str | None = None
     region: str | None = None
     ca_file: Path | None = None
     credentials: Path | None = None
+    shown_secret: str = f"The Secret in {FIELD}.credentialsFrom"
+    shown_ca: str = f"The key of {FIELD}.caBundle"
 
     def secret_names(self) -> list[str]:
         """The keys of the Secret."""
@@ -42,7 +47,7 @@ class Access:
         found = self.secret_names()
         if missing := [key for key in required if key not in found]:
             raise DownloadRefusedError(
-                f"The Secret in {FIELD}.credentialsFrom has no key {' and no key '.join(missing)}, only "
+                f"{self.shown_secret} has no key {' and no key '.join(missing)}, only "
                 f"{', '.join(found) or 'nothing'}. Add it."
             )
         keys = [*required, *(key for key in optional if key in found)]
@@ -58,17 +63,16 @@ class Access:
             "allow_http": (self.endpoint or "").startswith("http://"),
         }
         if self.ca_file is not None:
-            options["root_certificate"] = _certificates(self.ca_file)
+            options["root_certificate"] = self._certificates(self.ca_file)
         return options
 
-
-def _certificates(file: Path) -> str:
-    try:
-        text = file.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        text = ""
-    if "-----BEGIN CERTIFICATE-----" not in text:
-        raise DownloadRefusedError(
-            f"The key of {FIELD}.caBundle does not exist or contains no certificate in PEM form. Correct it."
-        )
-    return text
+    def _certificates(self, file: Path) -> str:
+        try:
+            text = file.read_text(encoding="ascii", errors="replace")
+        except OSError:
+            text = ""
+        if "-----BEGIN CERTIFICATE-----" not in text:
+            raise DownloadRefusedError(
+                f"{self.shown_ca} does not exist or contains no certificate in PEM form. Correct it."
+            )
+        return text

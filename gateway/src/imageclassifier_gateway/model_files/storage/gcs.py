@@ -9,7 +9,6 @@ from obstore.store import GCSStore
 
 from ..refusal import DownloadRefusedError
 from .access import RETRIES, Access
-from .choice import FIELD
 from .object_store import Bucket
 from .store import StorageUri
 from .store_errors import Origin, explanation
@@ -49,8 +48,8 @@ def _key(access: Access) -> str:
     names = [name for name in access.secret_names() if name.endswith(".json")]
     if len(names) != 1:
         raise DownloadRefusedError(
-            f"The Secret in {FIELD}.credentialsFrom has {', '.join(access.secret_names()) or 'nothing'}. It "
-            "must have one entry whose name ends with .json: the key of a service account."
+            f"{access.shown_secret} has {', '.join(access.secret_names()) or 'nothing'}. It must have "
+            "one entry whose name ends with .json: the key of a service account."
         )
     return access.secret(names)[names[0]]
 
