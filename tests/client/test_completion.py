@@ -26,6 +26,7 @@ def candidates(*words: str) -> list[str]:
         (("logs", "pizza", "--component", "g"), ["gateway", ":4"]),
         (("predict", "pizza", "dinner"), [":0"]),
         (("predict", "pizza", "dinner.jpg", "-n", "food", "lun"), [":0"]),
+        (("batch", "pizza", "--pictures", "photo"), [":4"]),
         (("why", "pizza", ""), [":4"]),
         (("status", "--kubeconfig", "con"), [":0"]),
         (("completion", "z"), ["zsh", ":4"]),

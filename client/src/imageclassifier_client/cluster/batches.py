@@ -69,12 +69,17 @@ class Batches:
         except ApiError as error:
             if error.status != 404:
                 raise self.classifiers.explained(error) from None
-            claims = self._api.get(self.classifiers.core_path("persistentvolumeclaims")).get("items") or ()
-            present = ", ".join(each["metadata"]["name"] for each in claims) or "none"
             raise ClientError(
-                f"There is no PersistentVolumeClaim {name} in namespace {self.classifiers.namespace} (there: "
-                f"{present}). Correct the name, or create the claim."
+                f"There is no PersistentVolumeClaim {name} in namespace {self.classifiers.namespace}"
+                f"{self._present_claims()}. Correct the name, or create the claim."
             ) from None
+
+    def _present_claims(self) -> str:
+        try:
+            claims = self.classifiers.items(self.classifiers.core_path("persistentvolumeclaims"))
+        except ClientError:  # the user may read a claim but not list them
+            return ""
+        return f" (there: {', '.join(each['metadata']['name'] for each in claims) or 'none'})"
 
     def _read(self, path: str, classifier: str | None) -> list[Json]:
         selector = self.label if classifier is None else f"{self.label}={classifier}"

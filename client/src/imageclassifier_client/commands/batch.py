@@ -33,6 +33,7 @@ def add_parser(subparsers: Any) -> None:
     arguments.add_name(command)
     command.add_argument(
         "--pictures",
+        dest="where",
         required=True,
         metavar="WHERE",
         help="CLAIM, CLAIM/FOLDER, s3://BUCKET/FOLDER or gs://BUCKET/FOLDER, on all levels (required)",
@@ -116,16 +117,12 @@ def _check_key(gateway: dict[str, Any], batch: Batch) -> None:
 
 
 def _pictures(options: argparse.Namespace) -> Place | Bucket:
-    if "://" in options.pictures:
-        if not re.fullmatch(r"(s3|gs)://[^/]+(/.*)?", options.pictures):
-            raise ClientError(
-                f"{options.pictures} is no bucket. Use s3://BUCKET/FOLDER or gs://BUCKET/FOLDER."
-            )
-        return Bucket(
-            options.pictures, options.endpoint, options.region, options.ca, options.credentials_secret
-        )
+    if "://" in options.where:
+        if not re.fullmatch(r"(s3|gs)://[^/]+(/.*)?", options.where):
+            raise ClientError(f"{options.where} is no bucket. Use s3://BUCKET/FOLDER or gs://BUCKET/FOLDER.")
+        return Bucket(options.where, options.endpoint, options.region, options.ca, options.credentials_secret)
     try:
-        return _place(options.pictures)
+        return _place(options.where)
     except argparse.ArgumentTypeError as error:
         raise ClientError(f"--pictures: {error}.") from None
 
