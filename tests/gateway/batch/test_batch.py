@@ -161,15 +161,14 @@ def test_a_run_whose_volume_is_full_says_so_and_the_next_one_continues(
     program = [sys.executable, "-m", "imageclassifier_gateway.batch", "--gateway", url_of(shared_gateway)]
     full = subprocess.run(
         [*program, "--pictures", folder, "--results", results],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500)),
     )
     assert (full.returncode, full.stderr) == (1, "")
     assert full.stdout.splitlines()[-1] == (
-        f"The results file {results} cannot be written: File too large. Make room on its volume; the next run "
-        "continues."
+        f"The results file {results} cannot be written: File too large. Make room on its volume. The next "
+        "run continues."
     )
     assert batch(url_of(shared_gateway), folder, results) == 0
     assert set(rows(results)) == {f"{number}.jpg" for number in range(6)}
@@ -329,6 +328,13 @@ def test_two_runs_do_not_write_one_file(
     with ResultsFile(results):
         assert batch("http://127.0.0.1:9", folder, results) == 1
     assert "Another run writes" in capsys.readouterr().out
+
+
+def test_the_folder_of_the_file_system_is_not_read(tmp_path: Path) -> None:
+    for name in ("b.jpg", "lost+found/a.jpg", "2026/c.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert list(pictures.Folder(tmp_path).names()) == ["b.jpg", "2026/c.jpg"]
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

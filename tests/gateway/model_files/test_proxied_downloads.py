@@ -102,6 +102,16 @@ def test_a_proxy_that_refuses_the_password_is_named(
     assert f"The download went through the proxy 127.0.0.1:{proxy.port}." in done.stderr
 
 
+def test_the_number_of_an_alias_is_no_failure_of_the_proxy(
+    proxy: ForwardProxy, https: ArchiveServer, tmp_path: Path
+) -> None:
+    answer = b'{"model_version": {"version": "2"}}'
+    https.answers["/api/2.0/mlflow/registered-models/alias"] = [(200, {}, answer)]
+    what = ("storage", "--uri", "models:/flowers@best", "--endpoint", https.url, "--ca-file", https.ca_file)
+    done = program(*what, "--out", tmp_path, "--termination-log", tmp_path / "none", **proxy.variables())
+    assert (done.returncode, done.stderr) == (6, "models:/flowers@best is version 2.\n")
+
+
 def test_without_a_proxy_in_the_spec_the_environment_stays_as_it_is() -> None:
     environment = {"HTTPS_PROXY": "http://cluster.example.org:3128"}
     use_proxy(environment)

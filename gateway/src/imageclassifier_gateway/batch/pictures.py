@@ -19,6 +19,8 @@ _SUFFIXES = frozenset(
         *(".avif", ".heic", ".heif", ".hif"),
     )
 )
+#: At the root of a volume with ext4. Only root can read it.
+_OF_THE_FILE_SYSTEM = "lost+found"
 
 
 class Pictures(Protocol):
@@ -77,7 +79,7 @@ class Folder:
     def names(self) -> Iterator[str]:
         """The names of the files. Raises BatchRefusedError if a folder cannot be read."""
         for directory, folders, files in os.walk(self.root, onerror=_refuse):
-            folders.sort()
+            folders[:] = sorted(folder for folder in folders if folder != _OF_THE_FILE_SYSTEM)
             for file in sorted(files):
                 path = Path(directory, file)
                 if path.is_file():

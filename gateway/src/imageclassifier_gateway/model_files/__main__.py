@@ -50,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         given.run(given)
     except tuple(_EXIT_CODES) as error:
-        print(" ".join(f"{error}{proxy_sentence(os.environ)}".split()), file=sys.stderr)
+        failed = isinstance(error, DownloadFailedError | DownloadRefusedError)
+        message = f"{error}{proxy_sentence(os.environ)}" if failed else str(error)
+        print(" ".join(message.split()), file=sys.stderr)
         return _EXIT_CODES[type(error)]
     except OSError as error:
         print(f"{error.filename}: {error.strerror}.", file=sys.stderr)
