@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from dataset_verification import plan
 from fake_model import FakeModel
 from gateway_process import GatewayProcess
 from gateway_testbed import eventually, picture, routing
-from imageclassifier_gateway.tracing import NO_TRACER, TracingError, tracer_of
+from imageclassifier_gateway.tracing import NO_TRACER, Tracer, TracingError, tracer_of
+from imageclassifier_gateway.verify import __main__ as verify_program
 
 TRACE, CLIENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 URLS = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
@@ -68,6 +70,7 @@ def test_a_request_continues_the_trace_of_its_client_up_to_the_model_server(
     assert request.attributes["imageclassifier.request_id"] == answer.headers["x-request-id"]
     assert request.attributes["imageclassifier.version"] == "1"
     assert set(spans) == {"POST /predict", "receive", "decode", "model"}
+    assert len(running.spans(TRACE)) == 4
     assert {spans[name].parent for name in ("receive", "decode", "model")} == {request.span}
     assert model.metadata[-1]["traceparent"] == f"00-{TRACE}-{spans['model'].span}-01"
     line = gateway.access_line(answer.headers["x-request-id"])
@@ -125,6 +128,46 @@ def test_a_verification_is_a_trace_with_its_checks(
     checks = {span.name for span in running.spans(whole.trace) if span.parent == whole.span}
     assert {"contract", "golden pictures", "acceptance pictures", "latency"} <= checks
     assert model.metadata[-1]["traceparent"].startswith(f"00-{whole.trace}-")
+
+
+@pytest.fixture
+def silent() -> Iterator[dict[str, str]]:
+    """The environment of a program whose collector accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{server.getsockname()[1]}"}
+
+
+def test_a_collector_that_never_answers_does_not_keep_a_program_from_its_end(silent: dict[str, str]) -> None:
+    program = (
+        "import atexit, os, time; from imageclassifier_gateway.tracing import tracer_of; "
+        "atexit.register(lambda: print(time.monotonic() - began)); "  # the last of what runs at the exit
+        "tracer = tracer_of(os.environ, 'gateway'); tracer.begin('a').end(); "
+        "began = time.monotonic(); tracer.close()"
+    )
+    command, environment = [sys.executable, "-c", program], {**os.environ, **silent}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    assert 1 <= float(done.stdout) < 5
+
+
+def test_a_verdict_is_written_before_the_last_spans_are_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "termination-log"
+    log.touch()
+    (tmp_path / "plan.json").write_text("{}")
+    sent_after: list[str] = []
+
+    class Recorder(Tracer):
+        def close(self) -> None:
+            sent_after.append(log.read_text())
+
+    monkeypatch.setattr(verify_program, "tracer_of", lambda *_: Recorder())
+    monkeypatch.setattr(verify_program.Progress, "serve", lambda *_: None)
+    arguments = ["--plan", str(tmp_path / "plan.json"), "--termination-log", str(log)]
+    monkeypatch.setattr(sys, "argv", ["verify", *arguments])
+    assert verify_program.main() == 2
+    assert len(sent_after) == 1
+    assert json.loads(sent_after[0])["passed"] is False
 
 
 def test_without_an_endpoint_nothing_of_opentelemetry_is_loaded(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ The environment variables of OpenTelemetry have the settings: docs/tracing.md.
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from imageclassifier_operator.settings import SettingError
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _SERVICE = "imageclassifier-operator"
-_CLOSE_MILLISECONDS = 1000
+_CLOSE_SECONDS = 1.0
 
 _provider: Any = None
 _tracer: Any = None
@@ -35,15 +36,20 @@ def set_up(environment: Mapping[str, str] = os.environ) -> None:
             "not installed. Install imageclassifier[tracing], or remove the variable."
         ) from None
     name = environment.get("OTEL_SERVICE_NAME") or _SERVICE
-    _provider = TracerProvider(resource=Resource.create({"service.name": name}))
+    # At the exit of Python it would wait for the collector once more.
+    _provider = TracerProvider(resource=Resource.create({"service.name": name}), shutdown_on_exit=False)
     _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     _tracer = _provider.get_tracer("imageclassifier_operator")
 
 
 def close() -> None:
-    """Send the last spans."""
-    if _provider is not None:
-        _provider.force_flush(_CLOSE_MILLISECONDS)
+    """Send the last spans, for a second at most."""
+    if _provider is None:
+        return
+    # force_flush ignores its timeout: https://github.com/open-telemetry/opentelemetry-python/issues/4568
+    sending = threading.Thread(target=_provider.force_flush, daemon=True)
+    sending.start()
+    sending.join(_CLOSE_SECONDS)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """The traces of reconciliations, received by a real collector; and nothing loaded without one."""
 
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -44,6 +46,21 @@ def test_a_reconciliation_is_a_trace_with_its_steps(traced: Collector, bench: Be
 def _trace_of(step: CollectedSpan, whole: list[CollectedSpan]) -> bool:
     """Whether a step is in the trace of the reconciliation that is its parent."""
     return any(step.parent == each.span and step.trace == each.trace for each in whole)
+
+
+def test_a_collector_that_never_answers_does_not_keep_the_operator_from_its_end() -> None:
+    program = (
+        "import atexit, time; from imageclassifier_operator import tracing; "
+        "atexit.register(lambda: print(time.monotonic() - began)); "  # the last of what runs at the exit
+        "tracing.set_up()\nwith tracing.span('a'): pass\n"
+        "began = time.monotonic(); tracing.close()"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    assert 1 <= float(done.stdout) < 5
 
 
 def test_without_an_endpoint_nothing_of_opentelemetry_is_loaded() -> None:

@@ -199,7 +199,7 @@ class Exchange:
             return [source.data for source in sources if isinstance(source, Picture)]
         trace: Trace = g.trace
         place = stack.enter_context(self._gateway.fetcher.place(urls))
-        with ticket.fetching(), trace.stage("fetch"):
+        with ticket.fetching(), trace.stage("fetch"), trace.span.child("fetch"):
 
             def one(source: Picture | Reference) -> bytes | Problem:
                 if isinstance(source, Picture):

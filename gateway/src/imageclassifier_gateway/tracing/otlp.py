@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -19,7 +20,7 @@ from . import Attribute, Metadata, Span, Tracer
 
 _W3C = TraceContextTextMapPropagator()
 #: How long the end of the process waits for the last spans.
-_CLOSE_MILLISECONDS = 1000
+_CLOSE_SECONDS = 1.0
 
 
 class OtlpSpan(Span):
@@ -69,7 +70,8 @@ class OtlpTracer(Tracer):
 
     def __init__(self, service: str) -> None:
         attributes: dict[str, Any] = {"service.name": service, "service.version": __version__}
-        self._provider = TracerProvider(resource=Resource.create(attributes))
+        # At the exit of Python it would wait for the collector once more.
+        self._provider = TracerProvider(resource=Resource.create(attributes), shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("imageclassifier_gateway", __version__)
 
@@ -81,8 +83,11 @@ class OtlpTracer(Tracer):
         return OtlpSpan(self._tracer, span)
 
     def close(self) -> None:
-        """Send the last spans."""
-        self._provider.force_flush(_CLOSE_MILLISECONDS)
+        """Send the last spans, for a second at most."""
+        # force_flush ignores its timeout: https://github.com/open-telemetry/opentelemetry-python/issues/4568
+        sending = threading.Thread(target=self._provider.force_flush, daemon=True)
+        sending.start()
+        sending.join(_CLOSE_SECONDS)
 
 
 def _epoch(monotonic_seconds: float) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..command_line import TERMINATION_LOG, Parser, write_termination_log
 from ..config import read_settings
-from ..tracing import TracingError, tracer_of
+from ..tracing import NO_TRACER, TracingError, tracer_of
 from .progress import Progress
 from .verification import verify
 from .verification_verdict import Verdict
@@ -51,6 +51,7 @@ def main() -> int:
         help="file from which Kubernetes reads the verdict; it must exist (default: %(default)s)",
     )
     arguments = parser.parse_args()
+    tracer = NO_TRACER
     try:
         document, settings = json.loads(arguments.plan.read_text()), read_settings(os.environ)
         progress = Progress()
@@ -59,7 +60,6 @@ def main() -> int:
         tracer = tracer_of(os.environ, "imageclassifier-verify")
         with tracer.begin("verification") as span:
             verdict = verify(document, settings, progress, span)
-        tracer.close()
     except TracingError as error:
         verdict = Verdict()
         verdict.give_up(str(error))
@@ -67,8 +67,9 @@ def main() -> int:
         verdict = Verdict()
         verdict.give_up(f"The plan {arguments.plan} cannot be used: {error}")
     text = verdict.text()
-    print(text)
+    print(text, flush=True)
     write_termination_log(text, arguments.termination_log)
+    tracer.close()  # last, because the collector may not answer
     return verdict.exit_code
 
 
