@@ -279,8 +279,8 @@ class Connection(asyncio.BufferedProtocol):
             if data and not self._parser.complete:
                 data = self._parser.feed_body(data)
             if self._parser.complete:
+                self._ahead = bytes(data)  # also if there is no memory for it, or its request would be lost
                 self._ticket.hold(len(data))
-                self._ahead = bytes(data)
 
     def _refuse_key(self, problem: Problem) -> None:
         """Let the client wait for its refusal. Otherwise clients without a key could take a whole core."""
@@ -301,9 +301,9 @@ class Connection(asyncio.BufferedProtocol):
         assert self._parser is not None
         assert self._ticket is not None
         parser, ticket = self._parser, self._ticket
+        self._ahead = ahead  # also if there is no memory for it, or its request would be lost
         if ahead:
             ticket.hold(len(ahead))
-        self._ahead = ahead
         self._pause_reading()
         self._release()
         peer = self._transport.get_extra_info("peername")
