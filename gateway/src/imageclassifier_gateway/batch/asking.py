@@ -24,7 +24,7 @@ _PATIENCE_SECONDS = 1800
 _LONGEST_WAIT_SECONDS = 60
 #: The gateway or the model has no room or no pod now. The picture is not the cause.
 _LATER = (429, 503)
-#: The picture may be the cause: so it is retried a few times only.
+#: The picture may be the cause, so the batch retries it only a few times.
 _MAYBE_LATER = (408, 500, 502, 504)
 _ATTEMPTS = 5
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, MutableMapping
 from urllib.parse import quote, urlsplit
 
 _VARIABLE = "MODEL_PROXY"
-#: Where the credentials of a ServiceAccount's role are, at the node: a proxy cannot reach them.
+#: The hosts on a node that give out the credentials of a ServiceAccount's role. A proxy cannot reach them.
 _CREDENTIALS_OF_ROLES = (
     "169.254.170.2",
     "169.254.170.23",
@@ -35,7 +35,7 @@ def use_proxy(environment: MutableMapping[str, str]) -> None:
     if user:
         host = f"{quote(user, safe='')}:{quote(password, safe='')}@{host}"
     direct = environment.get(f"{_VARIABLE}_DIRECT_HOSTS", "").split(",")
-    # Without the asterisk: that form means all hosts below a domain to both.
+    # To both libraries, a name without the asterisk means the host and all hosts below it.
     names = [name.removeprefix("*.") for name in direct if name]
     for variable in ("HTTP_PROXY", "HTTPS_PROXY"):
         environment[variable] = environment[variable.lower()] = f"http://{host}"
