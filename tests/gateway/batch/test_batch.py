@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import doctest
 import json
-import resource
 import signal
 import subprocess
 import sys
@@ -156,14 +155,12 @@ def test_a_run_whose_volume_is_full_says_so_and_the_next_one_continues(
 ) -> None:
     folder, results = tmp_path / "pictures", tmp_path / "results.jsonl"
     folder.mkdir()
-    for number in range(6):
+    for number in range(12):
         (folder / f"{number}.jpg").write_bytes(picture(f"#{number:02x}0000"))
+    limited = ["bash", "-c", 'ulimit -f 1 && exec "$@"', "bash"]  # 1 KiB
     program = [sys.executable, "-m", "imageclassifier_gateway.batch", "--gateway", url_of(shared_gateway)]
     full = subprocess.run(
-        [*program, "--pictures", folder, "--results", results],
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500)),
+        [*limited, *program, "--pictures", folder, "--results", results], capture_output=True, text=True
     )
     assert (full.returncode, full.stderr) == (1, "")
     assert full.stdout.splitlines()[-1] == (
@@ -171,7 +168,7 @@ def test_a_run_whose_volume_is_full_says_so_and_the_next_one_continues(
         "run continues."
     )
     assert batch(url_of(shared_gateway), folder, results) == 0
-    assert set(rows(results)) == {f"{number}.jpg" for number in range(6)}
+    assert set(rows(results)) == {f"{number}.jpg" for number in range(12)}
 
 
 @pytest.fixture
