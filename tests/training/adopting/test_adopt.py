@@ -117,7 +117,6 @@ def adoption(entry: model_zoo.Entry, folder: Path) -> Adoption:
     labels = folder / "labels.txt"
     labels.write_text(entry.class_file or "\n".join(f"class {n}" for n in range(entry.classes)))
     return Adoption(
-        model=str(folder / "model"),
         classes=labels,
         scaling=chosen,
         size=(pixels["height"], pixels["width"]) if "height" in pixels else None,
@@ -140,7 +139,7 @@ def test_each_kind_of_saved_model_gives_the_probabilities_of_the_model_called_di
     entry = entry_named(name)
     call = entry.make(tmp_path / "model")
     wanted = adoption(entry, tmp_path)
-    found = adopt.examine(loading.load(wanted.model, None, None), wanted, "zoo")
+    found = adopt.examine(loading.load(str(tmp_path / "model"), None, None), wanted, "zoo")
     cases = golden.make(found.contract.input, lambda pixels: np.zeros((len(pixels), 2)))
     saved_model.write(tmp_path / "out", found.served, found.contract, cases)
     model = saved_model.load(tmp_path / "out")
@@ -171,7 +170,7 @@ def test_what_cannot_be_known_is_asked_for_with_the_option_to_set(
     entry.make(tmp_path / "model")
     wanted = adoption(entry, tmp_path)
     with pytest.raises(ModelError) as raised:
-        adopt.examine(loading.load(wanted.model, None, None), wanted, "zoo")
+        adopt.examine(loading.load(str(tmp_path / "model"), None, None), wanted, "zoo")
     assert message in str(raised.value)
     assert "spec." not in str(raised.value)
 
@@ -203,7 +202,7 @@ def test_without_labelled_images_the_first_operations_of_the_model_show_the_scal
 ) -> None:
     file = tmp_path / "model.h5"
     small(keras.layers.Dense(3, "softmax"), first).save(file)
-    wanted = Adoption(model=str(file), classes=three_classes(tmp_path))
+    wanted = Adoption(classes=three_classes(tmp_path))
     try:
         findings = " ".join(adopt.examine(loading.load(str(file), None, None), wanted, "m").findings)
     except TrainingError as error:
@@ -214,20 +213,20 @@ def test_without_labelled_images_the_first_operations_of_the_model_show_the_scal
 def test_the_names_of_the_classes_are_asked_for_if_nothing_shows_them(tmp_path: Path) -> None:
     original = keras_models.of_keras(small(keras.layers.Dense(3, "softmax")), "the model", "model")
     with pytest.raises(TrainingError, match=r"the model has 3 classes\. List them"):
-        adopt.examine(original, Adoption(model="m"), "m")
+        adopt.examine(original, Adoption(), "m")
 
 
 def test_a_model_that_draws_random_numbers_at_inference_is_refused(tmp_path: Path) -> None:
     noise = keras.layers.Lambda(lambda values: values + tf.random.normal(tf.shape(values)))
     model = small(keras.layers.Dense(3, "softmax"), noise)
-    wanted = Adoption(model="m", classes=three_classes(tmp_path), scaling=scaling.ZERO_TO_ONE)
+    wanted = Adoption(classes=three_classes(tmp_path), scaling=scaling.ZERO_TO_ONE)
     with pytest.raises(ModelError, match="Export it for inference"):
         adopt.examine(keras_models.of_keras(model, "the model", "model"), wanted, "m")
 
 
 def test_a_model_that_computes_something_else_than_its_original_is_not_written(tmp_path: Path) -> None:
     original = keras_models.of_keras(small(keras.layers.Dense(3, "softmax")), "the model", "model")
-    wanted = Adoption(model="m", classes=three_classes(tmp_path), scaling=scaling.ZERO_TO_ONE)
+    wanted = Adoption(classes=three_classes(tmp_path), scaling=scaling.ZERO_TO_ONE)
     other = replace(original, graph=lambda tensors, values: original.graph(tensors, values * 0.98))
     with pytest.raises(ModelError, match=r"differ from those of the model by .*--tolerance"):
         adopt.write(adopt.examine(other, wanted, "m"), Place(tmp_path / "out", 1), 1e-4)

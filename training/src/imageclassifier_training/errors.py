@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 
+def one_line(error: object, most: int = 300) -> str:
+    """The text of an error on one line, cut after `most` characters. Those of Keras have many lines."""
+    return " ".join(str(error).split())[:most]
+
+
 class TrainingError(Exception):
     """A mistake that the user can correct; the message is the sentence they read."""
 

@@ -1,4 +1,4 @@
-"""Writes files atomically, shows the names of files, and knows where the cache is.
+"""Writes files atomically, shows the names of files, finds numbered ones, and knows where the cache is.
 
 A reader, or a process that is killed, never sees or leaves half of a file.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -30,6 +31,12 @@ def shown(path: Path | str) -> str:
     """Make a path printable: control characters and bytes that are not UTF-8 become escapes."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def numbered(folder: Path) -> dict[int, Path]:
+    """What has a number as its name in a folder, as the versions of a model; empty if there is no folder."""
+    entries: Iterable[Path] = folder.iterdir() if folder.is_dir() else ()
+    return {int(each.name): each for each in entries if each.name.isascii() and each.name.isdecimal()}
 
 
 def default_cache() -> Path:

@@ -13,6 +13,8 @@ from ..contract import ModelInput
 
 #: numpy has no bfloat16. Its bits are the upper half of those of a float32.
 BFLOAT16 = np.dtype([("bfloat16", "<u2")])
+#: The weights of ITU-R 601-2 in whole numbers, as in Pillow's conversion from RGB to L (Convert.c).
+LUMA = (19595, 38470, 7471)
 
 
 def tensor_values(pixels: NDArray[np.uint8], wanted: ModelInput) -> NDArray[Any]:
@@ -38,6 +40,17 @@ def tensor_values(pixels: NDArray[np.uint8], wanted: ModelInput) -> NDArray[Any]
     return values.astype(np.float16) if wanted.dtype == "float16" else values
 
 
+def axes_of(layout: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The axes of NHWC that a layout does not have, and the order that the others have in it.
+
+    >>> axes_of("CHW")
+    ((0,), (2, 0, 1))
+    """
+    kept = [axis for axis in "NHWC" if axis in layout]
+    missing = tuple(index for index, axis in enumerate("NHWC") if axis not in layout)
+    return missing, tuple(kept.index(axis) for axis in layout)
+
+
 def _channels(pixels: NDArray[np.uint8], channels: str) -> NDArray[np.uint8]:
     if channels == "bgr":
         return pixels[..., ::-1]
@@ -45,28 +58,17 @@ def _channels(pixels: NDArray[np.uint8], channels: str) -> NDArray[np.uint8]:
 
 
 def _luma(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The luma of ITU-R 601-2 in whole numbers, exactly as Pillow's conversion from RGB to L (Convert.c)."""
-    weighted = pixels.astype(np.uint32) @ np.array([19595, 38470, 7471], dtype=np.uint32)
+    """The luma of the pixels, exactly as Pillow computes it."""
+    weighted = pixels.astype(np.uint32) @ np.array(LUMA, dtype=np.uint32)
     return ((weighted + 0x8000) >> 16).astype(np.uint8)[..., np.newaxis]
 
 
 def _in_layout(values: NDArray[Any], layout: str) -> NDArray[Any]:
     """Values in the layout NHWC, in another layout."""
-    match layout:
-        case "NCHW":
-            return np.transpose(values, (0, 3, 1, 2))
-        case "NHW":
-            return np.squeeze(values, 3)
-        case "HWC":
-            return np.squeeze(values, 0)
-        case "CHW":
-            return np.transpose(values[0], (2, 0, 1))
-        case "HW":
-            return np.squeeze(values, (0, 3))
-        case "NF":
-            return values.reshape(len(values), -1)
-        case _:
-            return values
+    if layout == "NF":
+        return values.reshape(len(values), -1)
+    missing, order = axes_of(layout)
+    return np.transpose(np.squeeze(values, missing), order)
 
 
 def _in_string_layout(files: list[bytes], layout: str) -> NDArray[Any]:

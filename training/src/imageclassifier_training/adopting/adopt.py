@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,13 +25,14 @@ from ..errors import ModelError, TrainingError
 from ..exporting import golden
 from ..exporting.export import Check, Exported, Place, publish
 from ..files import shown
+from ..networks.learned import now
 from . import calling, deciding, pictures
 from .class_names import find_classes
-from .deciding import Decided, Trial
+from .deciding import Trial
 from .options import Adoption, in_options
 from .original import Original
 from .pictures import Files
-from .scaling import CANDIDATES, Scaling
+from .scaling import CANDIDATES, Decided, Scaling
 from .structure import Structure, read_structure
 
 
@@ -106,7 +106,7 @@ def _examine(original: Original, wanted: Adoption, name: str) -> Adopted:
         warnings += [f"Left out: {each}" for each in problems[:5]]
     structure = _structure(original, contract)
     labelled = labels >= 0
-    scalings = _scalings(original, contract, wanted)
+    scalings = _scalings(contract, wanted)
     why_scaling = ""
     if len(scalings) > 1 and not labelled.any():
         decided = _decide(original, contract, {}, labels, structure, files)
@@ -155,20 +155,17 @@ def _examine(original: Original, wanted: Adoption, name: str) -> Adopted:
     )
 
 
-def _scalings(original: Original, contract: Contract, wanted: Adoption) -> list[Scaling]:
+def _scalings(contract: Contract, wanted: Adoption) -> list[Scaling]:
     """The scalings that are possible."""
     if wanted.scaling is not None:
         return [wanted.scaling]
     if contract.input.dtype not in FLOAT_DTYPES:
         return [CANDIDATES[0]]
-    found = [*CANDIDATES]
-    if original.known_scaling is not None and original.known_scaling.scaling not in found:
-        found.append(original.known_scaling.scaling)
-    return [each for each in found if _applies(each, wanted.channels or contract.input.channels, wanted)]
+    return [each for each in CANDIDATES if _applies(each, contract, wanted)]
 
 
-def _applies(scaling: Scaling, channels: str, wanted: Adoption) -> bool:
-    if channels == "gray":
+def _applies(scaling: Scaling, contract: Contract, wanted: Adoption) -> bool:
+    if contract.input.channels == "gray":
         return scaling.channels is None and not isinstance(scaling.scale, tuple)
     return scaling.channels is None or wanted.channels in (None, scaling.channels)
 
@@ -216,9 +213,8 @@ def _decide(
         for scaling, outputs in raw.items():
             rows = contract.probabilities(outputs[labelled])
             trials.append(Trial(scaling, rows.argmax(axis=1) == labels[labelled]))
-    reads_pixels = None if contract.input.dtype == "bytes" else structure
     return deciding.decide_scaling(
-        trials, original.known_scaling, reads_pixels, shown(files.source) if files else ""
+        trials, original.known_scaling, structure, shown(files.source) if files else ""
     )
 
 
@@ -274,12 +270,11 @@ def _own(contract: Contract, original: Original, columns: int, metrics: Mapping[
     """The contract of the adopted model: pixels in, probabilities out."""
     found = contract.input
     sums_to_one = contract.output.sums_to_one or columns == 1
-    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
     return replace(
         contract,
         input=ModelInput(found.height, found.width, found.resize, found.fit, found.decode),
         output=ModelOutput(activation="none" if sums_to_one else "sigmoid"),
         backbone=f"adopted from {original.title}",
         metrics=dict(metrics),
-        created=now,
+        created=now(),
     )

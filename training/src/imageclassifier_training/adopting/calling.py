@@ -10,15 +10,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from imageclassifier_gateway.contract import Contract, ModelInput
-from imageclassifier_gateway.pixels.tensors import tensor_values
+from imageclassifier_gateway.pixels.tensors import LUMA, axes_of, tensor_values
 
 from .original import Original, Tensors
 
 #: The number of pictures in a call of a model that takes any number.
 BATCH = 8
-_LAYOUTS_OF_ONE = ("HWC", "CHW", "HW", "scalar")
-#: The weights of ITU-R 601-2, as in Pillow's conversion from RGB to L (Convert.c).
-_LUMA = (19595, 38470, 7471)
 
 
 def raw_outputs(original: Original, contract: Contract, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -27,13 +24,13 @@ def raw_outputs(original: Original, contract: Contract, pixels: NDArray[np.uint8
     Models with a fixed number of pictures get the last one several times if there are too few.
     """
     wanted, tensors = contract.input, tensors_of(contract)
-    is_single = wanted.layout in _LAYOUTS_OF_ONE
-    size = 1 if is_single else wanted.batch or BATCH
+    fixed = _fixed_size(wanted)
+    size = fixed or BATCH
     rows = []
     for start in range(0, len(pixels), size):
         some = pixels[start : start + size]
         count = len(some)
-        if wanted.batch is not None and count < size:
+        if fixed is not None and count < size:
             some = np.concatenate([some, np.repeat(some[-1:], size - count, axis=0)])
         values = np.asarray(original.compute(tensors, tensor_values(some, wanted)), dtype=np.float64)
         rows.append(values.reshape(len(some), -1)[:count])
@@ -57,7 +54,7 @@ def served_function(original: Original, contract: Contract, columns: int) -> Cal
     the model returns for a picture.
     """
     wanted, tensors = contract.input, tensors_of(contract)
-    fixed = 1 if wanted.layout in _LAYOUTS_OF_ONE else wanted.batch
+    fixed = _fixed_size(wanted)
 
     def outputs(pixels: Any) -> Any:
         values = original.graph(tensors, _input_values(pixels, wanted))
@@ -70,6 +67,11 @@ def served_function(original: Original, contract: Contract, columns: int) -> Cal
     # The function has no conditions on tensors.
     unconverted: Callable[[Any], Any] = tf.autograph.experimental.do_not_convert(run)
     return unconverted
+
+
+def _fixed_size(wanted: ModelInput) -> int | None:
+    """The number of pictures that each call must have; None if the model takes any number."""
+    return wanted.batch if "N" in wanted.layout else 1
 
 
 def _in_groups(outputs: Callable[[Any], Any], pixels: Any, size: int) -> Any:
@@ -91,7 +93,7 @@ def _input_values(pixels: Any, wanted: ModelInput) -> Any:
     if wanted.channels == "bgr":
         pixels = tf.reverse(pixels, [-1])
     elif wanted.channels == "gray":
-        weighted = tf.reduce_sum(tf.cast(pixels, tf.int32) * tf.constant(_LUMA, tf.int32), -1, keepdims=True)
+        weighted = tf.reduce_sum(tf.cast(pixels, tf.int32) * tf.constant(LUMA, tf.int32), -1, keepdims=True)
         pixels = tf.bitwise.right_shift(weighted + 0x8000, 16)
     dtype = tf.as_dtype(wanted.dtype)
     if not dtype.is_floating:
@@ -104,21 +106,11 @@ def _input_values(pixels: Any, wanted: ModelInput) -> Any:
 
 
 def _in_layout(values: Any, layout: str) -> Any:
-    match layout:
-        case "NCHW":
-            return tf.transpose(values, (0, 3, 1, 2))
-        case "NHW":
-            return tf.squeeze(values, 3)
-        case "HWC":
-            return tf.squeeze(values, 0)
-        case "CHW":
-            return tf.transpose(tf.squeeze(values, 0), (2, 0, 1))
-        case "HW":
-            return tf.squeeze(values, (0, 3))
-        case "NF":
-            return tf.reshape(values, (tf.shape(values)[0], -1))
-        case _:
-            return values
+    if layout == "NF":
+        return tf.reshape(values, (tf.shape(values)[0], -1))
+    missing, order = axes_of(layout)
+    # Without axes, tf.squeeze removes each axis of size 1.
+    return tf.transpose(tf.squeeze(values, missing) if missing else values, order)
 
 
 def _activated(values: Any, contract: Contract, columns: int) -> Any:

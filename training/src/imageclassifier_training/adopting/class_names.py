@@ -21,22 +21,21 @@ def find_classes(original: Original, wanted: Adoption, files: Files | None) -> t
         return {"file": shown(wanted.classes), "text": read_classes(wanted.classes)}, []
     if original.class_index is not None:
         return {"file": "imagenet_class_index.json", "text": original.class_index()}, []
-    sizes = {
-        math.prod(size for size in output.shape[1:] if size is not None)
+    # A single value is the probability of the second of two classes.
+    counts = {
+        max(2, math.prod(size for size in output.shape[1:] if size is not None))
         for signature in original.signatures.values()
         for output in signature.outputs
         if wanted.output_tensor in (None, output.name) and output.shape and output.dtype in FLOAT_DTYPES
     }
-    folders = files.class_folders if files else ()
-    if len(folders) >= 2 and sizes & {len(folders), 1 if len(folders) == 2 else len(folders)}:
+    if files is not None and len(files.class_folders) in counts:
+        folders = files.class_folders
         listed = ", ".join(folders[:8]) + (" and so on" if len(folders) > 8 else "")
-        why = (
-            f"Classes: {listed}, the folders of {shown(files.source)} in the order of Keras." if files else ""
-        )
+        why = f"Classes: {listed}, the folders of {shown(files.source)} in the order of Keras."
         return [{"name": each} for each in folders], [why]
-    counts = " or ".join(str(max(each, 2)) for each in sorted(sizes)) or "an unknown number of"
+    how_many = " or ".join(map(str, sorted(counts))) or "an unknown number of"
     raise TrainingError(
-        f"The names of the classes are not known; {original.title} has {counts} classes. List them, in the "
+        f"The names of the classes are not known; {original.title} has {how_many} classes. List them, in the "
         "order of the outputs, in a text or JSON file, and pass it with --classes FILE."
     )
 

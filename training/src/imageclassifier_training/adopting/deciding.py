@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from ..errors import TrainingError
-from .original import Known
-from .scaling import NONE, ZERO_TO_ONE, Scaling
+from .scaling import NONE, ZERO_TO_ONE, Decided, Scaling
 from .structure import Structure
 
 #: Rounding of float16 moves a probability or a sum by less.
@@ -35,14 +34,6 @@ class Trial:
     def accuracy(self) -> float:
         """The share of the images for which the model was right."""
         return float(self.is_right.mean())
-
-
-@dataclass(frozen=True)
-class Decided:
-    """A scaling and the reason for it."""
-
-    scaling: Scaling
-    why: str
 
 
 def decide_activation(outputs: NDArray[np.float64], structure: Structure, classes: int) -> tuple[str, str]:
@@ -85,7 +76,7 @@ def decide_activation(outputs: NDArray[np.float64], structure: Structure, classe
 
 
 def decide_scaling(
-    trials: Sequence[Trial], known: Known | None, structure: Structure | None, images: str
+    trials: Sequence[Trial], known: Decided | None, structure: Structure, images: str
 ) -> Decided:
     """The scaling of the pixels. `images` is the folder of the labelled images of the trials.
 
@@ -101,7 +92,7 @@ def decide_scaling(
             best.scaling, f"it suits the {len(best.is_right)} labelled images in {images} best ({accuracies})"
         )
     if known is not None:
-        return Decided(known.scaling, known.why)
+        return known
     found = _of_structure(structure)
     if found is not None:
         return found
@@ -136,10 +127,8 @@ def _best(trials: Sequence[Trial]) -> Trial | None:
     return best
 
 
-def _of_structure(structure: Structure | None) -> Decided | None:
+def _of_structure(structure: Structure) -> Decided | None:
     """The scaling that the first operations of the model leave to others; None if they do not tell."""
-    if structure is None:
-        return None
     if structure.first is None:
         return Decided(NONE, "the model normalises its pixels itself")
     scale, offset = structure.first

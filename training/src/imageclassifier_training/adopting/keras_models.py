@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from imageclassifier_gateway.contract import SERVING_SIGNATURE, Signature, Tensor
 
-from ..errors import ModelError, TrainingError, WeightsUnavailable
+from ..errors import ModelError, TrainingError, WeightsUnavailable, one_line
 from ..files import shown
 from ..networks.batch_norm_folding import as_functional, fold_batch_norm, foldable_count
-from .original import Known, Original, Tensors
-from .scaling import MODES, mode_of
+from .original import Original, Tensors
+from .scaling import MODES, Decided, mode_of
 
 NO_WEIGHTS = "none"
 _EXPORT = (
@@ -36,7 +36,13 @@ def load_file(file: Path) -> Original:
     return of_keras(model, f"the Keras model {shown(file)}", file.stem)
 
 
-def of_keras(model: Any, title: str, name: str, known: Known | None = None, **more: Any) -> Original:
+def of_keras(
+    model: Any,
+    title: str,
+    name: str,
+    known: Decided | None = None,
+    class_index: Callable[[], str] | None = None,
+) -> Original:
     """A Keras model in memory. Raises ModelError if its inputs are not known."""
     inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
     if not inputs or not outputs:
@@ -66,8 +72,8 @@ def of_keras(model: Any, title: str, name: str, known: Known | None = None, **mo
         compute=compute,
         graph=lambda tensors, values: call(served, tensors, values),
         known_scaling=known,
+        class_index=class_index,
         notes=notes,
-        **more,
     )
 
 
@@ -98,9 +104,9 @@ def load_application(name: str, weights: str | None, classes: int | None) -> Ori
     mode = mode_of(module.preprocess_input)
     known = None
     if mode is not None:
-        known = Known(MODES[mode], f"preprocess_input of {name} has the mode {mode} in keras.applications")
+        known = Decided(MODES[mode], f"preprocess_input of {name} has the mode {mode} in keras.applications")
     index = _imagenet_index if weights is None else None
-    return of_keras(model, f"{name} of keras.applications", name.lower(), known, class_index=index)
+    return of_keras(model, f"{name} of keras.applications", name.lower(), known, index)
 
 
 def _folded(model: Any) -> tuple[Any, tuple[str, ...]]:
@@ -112,7 +118,7 @@ def _folded(model: Any) -> tuple[Any, tuple[str, ...]]:
         folded = fold_batch_norm(as_functional(model))
     except Exception as error:
         # Layers of others need not be able to make a copy of themselves. The model works without.
-        reason = " ".join(str(error).split())[:150]
+        reason = one_line(error, 150)
         return model, (f"Its batch normalisation is not folded into its convolutions: {reason}",)
     return folded, (f"Folded {count} batch normalisations into the convolutions before them.",)
 
@@ -149,7 +155,7 @@ def _plain(name: str) -> str:
 
 
 def _no_weights(name: str, weights: str | None, error: Exception) -> str:
-    reason = " ".join(str(error).split())[:200]
+    reason = one_line(error, 200)
     if weights is None:
         return (
             f"The ImageNet weights of {name} could not be downloaded ({reason}). Pass the weights file of "
@@ -163,7 +169,7 @@ def _no_weights(name: str, weights: str | None, error: Exception) -> str:
 
 
 def _why_not(file: Path, error: Exception) -> str:
-    reason = " ".join(str(error).split())[:300]
+    reason = one_line(error)
     if "No model config found" in reason or "model_config" in reason:
         return (
             f"{shown(file)} has the weights of a model without the model. If the model is one of "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import ModelError, TrainingError
-from ..files import shown
+from ..files import numbered, shown
 from .original import Original
 
 _KERAS = (".keras", ".h5", ".hdf5")
@@ -79,10 +79,10 @@ def _version_directory(path: Path) -> Path:
     """The directory itself, its only subdirectory with a SavedModel, or the one with the highest number."""
     if _is_saved_model(path):
         return path
-    below = sorted(each for each in path.iterdir() if each.is_dir() and _is_saved_model(each))
-    numbered = [each for each in below if each.name.isascii() and each.name.isdecimal()]
-    if numbered:
-        return max(numbered, key=lambda each: int(each.name))
+    versions = {number: each for number, each in numbered(path).items() if _is_saved_model(each)}
+    if versions:
+        return versions[max(versions)]
+    below = [each for each in path.iterdir() if _is_saved_model(each)]
     if len(below) == 1:
         return below[0]
     what = "several SavedModels" if below else "no saved_model.pb"

@@ -40,21 +40,16 @@ class Adoption:
     """What the user says about a model. None is for what is to be found out.
 
     Attributes:
-        model: A path, or the name of a model in keras.applications.
         classes: The file with the names of the classes.
         images: A folder with images, in folders by class if they are labelled.
-        weights: For a model of keras.applications: a file, or `none`.
         scaling: How pixels become values.
         size: The height and the width of the input.
         channels: The order of the colours, of `CHANNELS` of the contract.
         resize, fit: How pictures get the size of the input.
-        tolerance: The largest allowed difference of a probability from the original's.
     """
 
-    model: str
     classes: Path | None = None
     images: Path | None = None
-    weights: str | None = None
     scaling: Scaling | None = None
     size: tuple[int, int] | None = None
     channels: str | None = None
@@ -66,7 +61,6 @@ class Adoption:
     output_tensor: str | None = None
     activation: str | None = None
     threshold: float = 0.5
-    tolerance: float = 1e-4
 
     def input_fields(self) -> dict[str, Any]:
         """The fields of a contract's input that the user gives."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from imageclassifier_gateway.contract import Signature
 
-from .scaling import Scaling
+from .scaling import Decided
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,6 @@ class Tensors:
     signature: str
     input: str
     output: str
-
-
-@dataclass(frozen=True)
-class Known:
-    """What a file or a library says about the preprocessing of a model, and the reason in words."""
-
-    scaling: Scaling
-    why: str
 
 
 @dataclass(frozen=True)
@@ -43,7 +35,8 @@ class Original:
     signatures: Mapping[str, Signature]
     compute: Callable[[Tensors, NDArray[Any]], NDArray[Any]]
     graph: Callable[[Tensors, Any], Any]
-    known_scaling: Known | None = None
+    known_scaling: Decided | None = None
+    """What the library of the model says."""
     class_index: Callable[[], str] | None = None
     """Reads the text of the class file that belongs to the weights."""
     notes: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from tensorflow.python.saved_model.loader_impl import parse_saved_model
 from imageclassifier_gateway.contract import CONTRACT_SIGNATURE, Signature, Tensor
 from imageclassifier_gateway.pixels.tensors import BFLOAT16
 
-from ..errors import ModelError
+from ..errors import ModelError, one_line
 from ..files import shown
 from .original import Original, Tensors
 
@@ -26,7 +26,7 @@ def load(folder: Path) -> Original:
         loaded = tf.saved_model.load(str(folder))
         graphs = parse_saved_model(str(folder)).meta_graphs
     except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as error:
-        reason = " ".join(str(error).split())[:300].rstrip(".")
+        reason = one_line(error).rstrip(".")
         raise ModelError(
             f"{shown(folder)} cannot be loaded as a SavedModel: {reason}. Export the model again, with "
             "the TensorFlow of this environment or an older one."

@@ -29,6 +29,14 @@ class Scaling:
         return fields if self.channels is None else {**fields, "channels": self.channels}
 
 
+@dataclass(frozen=True)
+class Decided:
+    """A scaling and the reason for it in words."""
+
+    scaling: Scaling
+    why: str
+
+
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NONE = Scaling("--preprocess none")
 ZERO_TO_ONE = Scaling("--scale 1/255", scale=1 / 255)

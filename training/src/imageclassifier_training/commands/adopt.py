@@ -131,11 +131,10 @@ def run(options: argparse.Namespace) -> None:
     from ..adopting.options import Adoption
     from ..exporting.export import Place, next_version
 
+    tolerance = _share(options.tolerance, "--tolerance")
     wanted = Adoption(
-        model=options.model,
         classes=options.classes,
         images=options.images,
-        weights=options.weights,
         scaling=_scaling(options),
         size=options.size,
         channels=options.channels,
@@ -147,10 +146,9 @@ def run(options: argparse.Namespace) -> None:
         output_tensor=options.output_tensor,
         activation=options.activation,
         threshold=_share(options.threshold, "--threshold"),
-        tolerance=_share(options.tolerance, "--tolerance"),
     )
     count = class_names.class_count(wanted.classes) if wanted.classes else None
-    original = loading.load(wanted.model, wanted.weights, count)
+    original = loading.load(options.model, options.weights, count)
     name = options.name or _name(original.name)
     adopted = adopt.examine(original, wanted, name)
     arguments.out.print(f"{original.title}:", markup=False)
@@ -160,10 +158,9 @@ def run(options: argparse.Namespace) -> None:
         arguments.err.print(f"warning: {warning}", markup=False)
     number = next_version(options.out / name) if options.version is None else options.version
     place = Place(options.out, number, options.replace)
-    exported = adopt.write(adopted, place, wanted.tolerance)
+    exported = adopt.write(adopted, place, tolerance)
     arguments.out.print(
-        f"Wrote {shown(exported.folder)}: {exported.size_bytes / 1e6:.1f} MB, loads in "
-        f"{exported.load_seconds:.2f} s, {exported.milliseconds_per_picture:.0f} ms per image on one core. "
+        f"Wrote {shown(exported.folder)}: {exported.figures}. "
         f"For {len(adopted.pixels)} images its probabilities differ from the original's by at most "
         f"{exported.worst_difference:.1g}.",
         markup=False,

@@ -78,8 +78,7 @@ def run(options: argparse.Namespace) -> None:
         released = release.release(options.training, wanted, progress)
     exported = released.exported
     arguments.out.print(
-        f"Exported {shown(exported.folder)}: {exported.size_bytes / 1e6:.1f} MB, loads in "
-        f"{exported.load_seconds:.2f} s, {exported.milliseconds_per_picture:.0f} ms per image on one core. "
+        f"Exported {shown(exported.folder)}: {exported.figures}. "
         f"Its probabilities differ from the trained network's by at most {exported.worst_difference:.1g}.",
         markup=False,
     )

@@ -34,6 +34,7 @@ from imageclassifier_gateway.contract import (
 from imageclassifier_gateway.pixels.images import prepare
 
 from ..errors import ModelError, TrainingError
+from ..files import numbered
 from ..networks.class_maps import class_maps
 from ..networks.learned import Training
 from . import golden, saved_model
@@ -55,6 +56,14 @@ class Exported:
     load_seconds: float
     milliseconds_per_picture: float
     worst_difference: float
+
+    @property
+    def figures(self) -> str:
+        """The size and the times, in words."""
+        return (
+            f"{self.size_bytes / 1e6:.1f} MB, loads in {self.load_seconds:.2f} s, "
+            f"{self.milliseconds_per_picture:.0f} ms per image on one core"
+        )
 
 
 @dataclass(frozen=True)
@@ -144,8 +153,7 @@ def export_training(
 
 def next_version(folder: Path) -> int:
     """The version after the highest one in the folder of a model; 1 if there is none."""
-    names = [each.name for each in folder.iterdir()] if folder.is_dir() else []
-    return 1 + max((int(name) for name in names if name.isascii() and name.isdecimal()), default=0)
+    return 1 + max(numbered(folder), default=0)
 
 
 def publish(

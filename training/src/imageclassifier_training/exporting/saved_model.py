@@ -30,6 +30,7 @@ from imageclassifier_gateway.contract import (
 )
 
 from ..errors import ModelError
+from ..files import numbered
 
 #: numpy's format; TensorFlow Serving leaves this folder alone.
 TRAINED_ON_FILE = "assets.extra/trained_on.npy"
@@ -243,13 +244,13 @@ class _Signatures:
 def _version_folder(folder: Path) -> Path:
     if (folder / "saved_model.pb").is_file():
         return folder
-    versions = [each for each in folder.iterdir() if each.name.isdecimal()] if folder.is_dir() else []
+    versions = numbered(folder)
     if not versions:
         raise ModelError(
             f"{folder} has neither saved_model.pb nor a subfolder with a version number. "
             "Export a model with `imageclassifier-training export`."
         )
-    return max(versions, key=lambda each: int(each.name))
+    return versions[max(versions)]
 
 
 def _text_function(text: str) -> Any:

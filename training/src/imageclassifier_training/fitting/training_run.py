@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import platform
 import shutil
 import time
@@ -19,7 +18,7 @@ from ..errors import DataError
 from ..files import write_atomically
 from ..judging import metrics
 from ..judging.operating_point import OperatingPoint, choose
-from ..networks.learned import Training, fingerprints
+from ..networks.learned import Training, fingerprints, now
 from ..pictures import splits
 from ..pictures.dataset import Dataset
 from . import cross_validation_results, features
@@ -89,7 +88,7 @@ def train(
         },
         metrics=figures,
         data_digest=dataset.digest,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        created=now(),
         trained_on=fingerprints(picture.digest for picture in dataset.pictures),
         familiarity=distance,
     )

@@ -10,6 +10,7 @@ the metrics.
 
 from __future__ import annotations
 
+import datetime
 import io
 import json
 import zipfile
@@ -34,6 +35,11 @@ from .network import Network, build
 RECORD_FILE = "training.json"
 LEARNED_FILE = "learned.npz"
 SCHEMA = 1
+
+
+def now() -> str:
+    """The time as `created` of a training and of a contract has it, such as 2026-11-23T00:00:00Z."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def fingerprints(digests: Iterable[str]) -> NDArray[np.uint64]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from ..errors import TrainingError, WeightsUnavailable
+from ..errors import TrainingError, WeightsUnavailable, one_line
 from . import efficientnet_lite
 from .backbones import Scaling, backbone
 from .batch_norm_folding import fold_batch_norm
@@ -72,7 +72,7 @@ def scaled(pixels: Any, scaling: Scaling) -> Any:
 
 
 def _why_not(name: str, weights: Path | None, error: Exception) -> str:
-    reason = " ".join(str(error).split())[:200]
+    reason = one_line(error, 200)
     if weights is None:
         return (
             f"The ImageNet weights of {name} could not be downloaded ({reason}). Without internet access, "

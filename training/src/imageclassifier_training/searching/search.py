@@ -15,7 +15,7 @@ import tensorflow as tf
 from optuna.trial import TrialState
 
 from ..comparing.runs import TRIALS_FOLDER
-from ..errors import DataError, TrainingError, WeightsUnavailable
+from ..errors import DataError, TrainingError, WeightsUnavailable, one_line
 from ..fitting.options import Workspace
 from ..pictures.dataset import Dataset
 from . import hparams, journal
@@ -113,7 +113,7 @@ class Search:
         except Exception as error:
             # One setting that is impossible, or takes too much memory, must not end a search of hours.
             kind = "" if isinstance(error, TrainingError) else f"{type(error).__name__}: "
-            problem = kind + " ".join(str(error).split())[:300]
+            problem = kind + one_line(error)
             journal.end_without_result(study, trial, problem)
             self._told(f"trial {trial.number}, {setting.name}: failed. {problem}")
         finally:
