@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -258,6 +260,32 @@ def test_a_file_with_weights_only_is_refused_with_the_next_step(tmp_path: Path) 
     small(keras.layers.Dense(3)).save_weights(file)
     with pytest.raises(ModelError, match="the weights of a model without the model"):
         loading.load(str(file), None, None)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (["--threshold", "2"], "--threshold is 2, but must be from 0 to 1"),
+        (["--std", "0"], "--std has a 0"),
+        (["--images", "nowhere"], "--images nowhere is not a folder"),
+        (["--classes", "nowhere.txt"], "nowhere.txt"),
+    ],
+)
+def test_a_wrong_option_is_refused_before_tensorflow_is_imported(
+    option: list[str], said: str, tmp_path: Path
+) -> None:
+    program = (
+        "import sys; from imageclassifier_training.cli import run; code = run(sys.argv[1:]); "
+        "sys.exit('tensorflow was imported' if 'tensorflow' in sys.modules else code)"
+    )
+    (tmp_path / "model.keras").write_bytes(b"no zip")
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "adopt", "model.keras", *option],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert said in ended.stderr
+    assert ended.returncode == 1
+    assert "tensorflow was imported" not in ended.stderr
 
 
 def test_a_model_that_describes_itself_is_not_adopted_again(adopted: tuple[Path, str]) -> None:

@@ -83,8 +83,8 @@ def write(adopted: Adopted, place: Place, tolerance: float) -> Exported:
 
 
 def _examine(original: Original, wanted: Adoption, name: str) -> Adopted:
-    files = pictures.find(wanted.images) if wanted.images else None
-    classes, why_classes = find_classes(original, wanted, files)
+    files = wanted.images
+    classes, why_classes = find_classes(original, wanted)
     document: dict[str, Any] = {
         "name": name,
         "classes": classes,

@@ -12,10 +12,9 @@ from ..errors import TrainingError
 from ..files import shown
 from .options import Adoption
 from .original import Original
-from .pictures import Files
 
 
-def find_classes(original: Original, wanted: Adoption, files: Files | None) -> tuple[Any, list[str]]:
+def find_classes(original: Original, wanted: Adoption) -> tuple[Any, list[str]]:
     """The classes as a contract has them, and how they were found if they were not given."""
     if wanted.classes is not None:
         return {"file": shown(wanted.classes), "text": read_classes(wanted.classes)}, []
@@ -28,10 +27,10 @@ def find_classes(original: Original, wanted: Adoption, files: Files | None) -> t
         for output in signature.outputs
         if wanted.output_tensor in (None, output.name) and output.shape and output.dtype in FLOAT_DTYPES
     }
-    if files is not None and len(files.class_folders) in counts:
-        folders = files.class_folders
+    if wanted.images is not None and len(wanted.images.class_folders) in counts:
+        folders = wanted.images.class_folders
         listed = ", ".join(folders[:8]) + (" and so on" if len(folders) > 8 else "")
-        why = f"Classes: {listed}, the folders of {shown(files.source)} in the order of Keras."
+        why = f"Classes: {listed}, the folders of {shown(wanted.images.source)} in the order of Keras."
         return [{"name": each} for each in folders], [why]
     how_many = " or ".join(map(str, sorted(counts))) or "an unknown number of"
     raise TrainingError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .pictures import Files
 from .scaling import Scaling
 
 #: The contract's messages name fields of the spec of an ImageClassifier.
@@ -41,7 +42,7 @@ class Adoption:
 
     Attributes:
         classes: The file with the names of the classes.
-        images: A folder with images, in folders by class if they are labelled.
+        images: Images of the user, in folders by class if they are labelled.
         scaling: How pixels become values.
         size: The height and the width of the input.
         channels: The order of the colours, of `CHANNELS` of the contract.
@@ -49,7 +50,7 @@ class Adoption:
     """
 
     classes: Path | None = None
-    images: Path | None = None
+    images: Files | None = None
     scaling: Scaling | None = None
     size: tuple[int, int] | None = None
     channels: str | None = None

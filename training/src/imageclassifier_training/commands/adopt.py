@@ -127,14 +127,13 @@ def _add_outputs(group: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Adopt a model, and print what was found out and how it differs from the original."""
-    from ..adopting import adopt, class_names, loading
+    from ..adopting import class_names, loading, pictures
     from ..adopting.options import Adoption
-    from ..exporting.export import Place, next_version
 
     tolerance = _share(options.tolerance, "--tolerance")
     wanted = Adoption(
         classes=options.classes,
-        images=options.images,
+        images=None if options.images is None else pictures.find(options.images),
         scaling=_scaling(options),
         size=options.size,
         channels=options.channels,
@@ -149,6 +148,11 @@ def run(options: argparse.Namespace) -> None:
     )
     count = class_names.class_count(wanted.classes) if wanted.classes else None
     original = loading.load(options.model, options.weights, count)
+
+    # These import TensorFlow, which takes seconds. The checks above come first.
+    from ..adopting import adopt
+    from ..exporting.export import Place, next_version
+
     name = options.name or _name(original.name)
     adopted = adopt.examine(original, wanted, name)
     arguments.out.print(f"{original.title}:", markup=False)
