@@ -19,8 +19,9 @@ from PIL import Image
 from imageclassifier_gateway.contract import ModelInput
 from imageclassifier_gateway.pixels.images import prepare
 from imageclassifier_operator.api.pixel_values import PREPROCESS
-from imageclassifier_training.adopting import adopt, keras_models, loading, scaling
+from imageclassifier_training.adopting import adopt, keras_models, loading, pictures, scaling
 from imageclassifier_training.adopting.options import Adoption
+from imageclassifier_training.adopting.pictures import Files
 from imageclassifier_training.commands._arguments import out as console
 from imageclassifier_training.errors import ModelError, TrainingError
 from imageclassifier_training.exporting import golden, saved_model
@@ -216,6 +217,44 @@ def test_the_names_of_the_classes_are_asked_for_if_nothing_shows_them(tmp_path: 
     original = keras_models.of_keras(small(keras.layers.Dense(3, "softmax")), "the model", "model")
     with pytest.raises(TrainingError, match=r"the model has 3 classes\. List them"):
         adopt.examine(original, Adoption(), "m")
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Files:
+    """A white and a grey image of each of the three classes: too few to show how pixels are scaled."""
+    for name in ("cat", "cow", "dog"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for value in (128, 255):
+            image = Image.new("RGB", (10, 12), (value, value, value))
+            image.save(tmp_path / "images" / name / f"{value}.png")
+    return pictures.find(tmp_path / "images")
+
+
+CAFFE = scaling.Decided(scaling.MODES["caffe"], "preprocess_input of M has the mode caffe")
+
+
+@pytest.mark.parametrize("has_images", [False, True])
+def test_channels_that_contradict_the_library_of_the_model_are_refused(
+    has_images: bool, labelled: Files, tmp_path: Path
+) -> None:
+    original = keras_models.of_keras(small(keras.layers.Dense(3, "softmax")), "the model", "m", CAFFE)
+    images = labelled if has_images else None
+    wanted = Adoption(classes=three_classes(tmp_path), images=images, channels="rgb")
+    with pytest.raises(TrainingError, match=r"M has the mode caffe\. This means the channels bgr, but"):
+        adopt.examine(original, wanted, "m")
+    found = adopt.examine(original, replace(wanted, channels="bgr"), "m")
+    assert (found.called.input.channels, found.called.input.scale) == ("bgr", 1.0)
+
+
+def test_a_model_that_overflows_with_the_scaling_of_its_library_is_refused(
+    labelled: Files, tmp_path: Path
+) -> None:
+    known = scaling.Decided(scaling.NONE, "preprocess_input of M has the mode none")
+    model = small(keras.layers.Dense(3, "softmax"), keras.layers.Activation("exponential"))
+    original = keras_models.of_keras(model, "the model", "m", known)
+    wanted = Adoption(classes=three_classes(tmp_path), images=labelled)
+    with pytest.raises(ModelError, match="the model returns values that are not finite"):
+        adopt.examine(original, wanted, "m")
 
 
 def test_a_model_that_draws_random_numbers_at_inference_is_refused(tmp_path: Path) -> None:

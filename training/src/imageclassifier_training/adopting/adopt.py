@@ -110,6 +110,7 @@ def _examine(original: Original, wanted: Adoption, name: str) -> Adopted:
     why_scaling = ""
     if len(scalings) > 1 and not labelled.any():
         decided = _decide(original, contract, {}, labels, structure, files)
+        _refuse_other_channels(decided, wanted)
         scalings, why_scaling = [decided.scaling], decided.why
     raw = {
         each: outputs
@@ -118,10 +119,7 @@ def _examine(original: Original, wanted: Adoption, name: str) -> Adopted:
         if np.isfinite(outputs).all()
     }
     if not raw:
-        raise ModelError(
-            f"{original.title} returns values that are not finite. Check the scaling of its pixels "
-            "(--preprocess) and its weights."
-        )
+        raise _not_finite(original)
     activation, why_activation = wanted.activation, "as --activation says"
     if activation is None:
         activation, why_activation = deciding.decide_activation(
@@ -131,7 +129,10 @@ def _examine(original: Original, wanted: Adoption, name: str) -> Adopted:
     chosen = scalings[0]
     if len(scalings) > 1:
         decided = _decide(original, contract, raw, labels, structure, files)
+        _refuse_other_channels(decided, wanted)
         chosen, why_scaling = decided.scaling, decided.why
+    if chosen not in raw:
+        raise _not_finite(original)
     contract = _scaled(contract, complete, chosen)
     if why_scaling:
         findings.append(f"Pixels: {chosen.option.removeprefix('--')}, because {why_scaling}.")
@@ -177,6 +178,23 @@ def _with_scaling(fields: Mapping[str, Any], scaling: Scaling) -> dict[str, Any]
             f"{fields['channels']}. Remove --channels."
         )
     return scaling.to_input()
+
+
+def _refuse_other_channels(decided: Decided, wanted: Adoption) -> None:
+    """Refuse what the library of the model says if --channels contradicts it."""
+    channels = decided.scaling.channels
+    if channels is not None and wanted.channels not in (None, channels):
+        raise TrainingError(
+            f"{decided.why}. This means the channels {channels}, but --channels is {wanted.channels}. Remove "
+            "--channels, or set --preprocess."
+        )
+
+
+def _not_finite(original: Original) -> ModelError:
+    return ModelError(
+        f"{original.title} returns values that are not finite. Check the scaling of its pixels "
+        "(--preprocess) and its weights."
+    )
 
 
 def _scaled(contract: Contract, complete: Mapping[str, Any], scaling: Scaling) -> Contract:
