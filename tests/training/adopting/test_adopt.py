@@ -219,6 +219,21 @@ def test_the_names_of_the_classes_are_asked_for_if_nothing_shows_them(tmp_path: 
         adopt.examine(original, Adoption(), "m")
 
 
+@pytest.mark.parametrize(("threshold", "accuracy"), [(0.5, 1.0), (0.9, 0.5)])
+def test_the_accuracy_is_that_of_the_predictions_with_the_threshold(
+    threshold: float, accuracy: float, tmp_path: Path
+) -> None:
+    for name, value in (("dark", 30), ("light", 225)):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (10, 12), (value, value, value)).save(tmp_path / name / "1.png")
+    image, head = keras.Input((12, 10, 3)), keras.layers.Dense(1, "sigmoid")
+    model = keras.Model(image, head(keras.layers.GlobalAveragePooling2D()(image)))
+    head.set_weights([np.full((3, 1), 1.5, np.float32), np.array([-2.5], np.float32)])  # light: 0.81
+    wanted = Adoption(images=pictures.find(tmp_path), scaling=scaling.ZERO_TO_ONE, threshold=threshold)
+    found = adopt.examine(keras_models.of_keras(model, "the model", "model"), wanted, "m")
+    assert found.contract.metrics["adoption"]["accuracy"] == accuracy
+
+
 @pytest.fixture
 def labelled(tmp_path: Path) -> Files:
     """A white and a grey image of each of the three classes: too few to show how pixels are scaled."""

@@ -25,6 +25,7 @@ from ..errors import ModelError, TrainingError
 from ..exporting import golden
 from ..exporting.export import Check, Exported, Place, publish
 from ..files import shown
+from ..judging.metrics import log_losses, predicted_classes
 from ..networks.learned import now
 from . import calling, deciding, pictures
 from .class_names import find_classes
@@ -139,10 +140,10 @@ def _examine(original: Original, wanted: Adoption, name: str) -> Adopted:
     findings.append(f"Outputs: activation {activation}: {why_activation}.")
     expected, columns = contract.probabilities(raw[chosen]), raw[chosen].shape[1]
     warnings += _warnings(contract, expected, calling.raw_outputs(original, contract, pixels), raw[chosen])
-    metrics = {}
+    metrics: dict[str, Any] = {}
     if labelled.any():
-        metrics = {"adoption": _figures(expected[labelled], labels[labelled])}
-        accuracy = 100 * metrics["adoption"]["accuracy"]
+        figures = _figures(expected[labelled], labels[labelled], contract.threshold)
+        metrics, accuracy = {"adoption": figures}, 100 * figures["accuracy"]
         findings.append(f"It is right for {accuracy:.1f} % of {labelled.sum()} labelled images.")
     return Adopted(
         original,
@@ -230,7 +231,8 @@ def _decide(
     if files is not None and labelled.any():
         for scaling, outputs in raw.items():
             rows = contract.probabilities(outputs[labelled])
-            trials.append(Trial(scaling, rows.argmax(axis=1) == labels[labelled]))
+            predicted = predicted_classes(rows, contract.threshold)
+            trials.append(Trial(scaling, predicted == labels[labelled]))
     return deciding.decide_scaling(
         trials, original.known_scaling, structure, shown(files.source) if files else ""
     )
@@ -275,11 +277,10 @@ def _warnings(
     return found
 
 
-def _figures(rows: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[str, float]:
-    right = rows[np.arange(len(rows)), labels]
+def _figures(rows: NDArray[np.float64], labels: NDArray[np.int64], threshold: float) -> dict[str, float]:
     return {
-        "accuracy": float((rows.argmax(axis=1) == labels).mean()),
-        "log_loss": float(-np.log(np.clip(right, 1e-9, 1)).mean()),
+        "accuracy": float((predicted_classes(rows, threshold) == labels).mean()),
+        "log_loss": float(log_losses(rows, labels).mean()),
         "pictures": len(rows),
     }
 
