@@ -219,6 +219,17 @@ def test_the_names_of_the_classes_are_asked_for_if_nothing_shows_them(tmp_path: 
         adopt.examine(original, Adoption(), "m")
 
 
+def test_a_keras_model_with_a_bfloat16_input_gives_what_the_original_gives(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(3)
+    image = keras.Input((12, 10, 3), dtype="bfloat16")
+    model = keras.Model(image, keras.layers.Dense(3, "softmax")(keras.layers.Flatten()(image)))
+    wanted = Adoption(classes=three_classes(tmp_path), scaling=scaling.ZERO_TO_ONE)
+    found = adopt.examine(keras_models.of_keras(model, "the model", "model"), wanted, "m")
+    assert found.called.input.dtype == "bfloat16"
+    served = found.served(tf.constant(found.pixels, tf.float32))
+    np.testing.assert_allclose(served, found.expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(("threshold", "accuracy"), [(0.5, 1.0), (0.9, 0.5)])
 def test_the_accuracy_is_that_of_the_predictions_with_the_threshold(
     threshold: float, accuracy: float, tmp_path: Path

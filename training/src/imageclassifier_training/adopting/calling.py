@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from imageclassifier_gateway.contract import Contract, ModelInput
-from imageclassifier_gateway.pixels.tensors import LUMA, axes_of, tensor_values
+from imageclassifier_gateway.pixels.tensors import BFLOAT16, LUMA, axes_of, tensor_values
 
 from .original import Original, Tensors
 
@@ -32,9 +32,19 @@ def raw_outputs(original: Original, contract: Contract, pixels: NDArray[np.uint8
         count = len(some)
         if fixed is not None and count < size:
             some = np.concatenate([some, np.repeat(some[-1:], size - count, axis=0)])
-        values = np.asarray(original.compute(tensors, tensor_values(some, wanted)), dtype=np.float64)
+        values = _computed(original, tensors, tensor_values(some, wanted))
         rows.append(values.reshape(len(some), -1)[:count])
     return np.concatenate(rows)
+
+
+def _computed(original: Original, tensors: Tensors, values: NDArray[Any]) -> NDArray[np.float64]:
+    """The output of the original for the values of its input."""
+    with tf.device("/CPU:0"):
+        if values.dtype == BFLOAT16:
+            given = tf.bitcast(tf.constant(values.view("<u2")), tf.bfloat16)
+        else:
+            given = tf.constant(values.tolist() if values.dtype == object else values)
+        return np.asarray(tf.cast(original.call(tensors, given), tf.float64))
 
 
 def probabilities(original: Original, contract: Contract, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:

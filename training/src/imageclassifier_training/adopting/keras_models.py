@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
-from numpy.typing import NDArray
 
 from imageclassifier_gateway.contract import SERVING_SIGNATURE, Signature, Tensor
 
@@ -61,15 +59,11 @@ def of_keras(
         flat = keras.tree.flatten(network(values, training=False))
         return flat[output_names.index(tensors.output)]
 
-    def compute(tensors: Tensors, values: NDArray[Any]) -> Any:
-        with tf.device("/CPU:0"):
-            return tf.cast(call(model, tensors, tf.constant(values)), tf.float64).numpy()
-
     return Original(
         title=title,
         name=name,
         signatures={SERVING_SIGNATURE: signature},
-        compute=compute,
+        call=lambda tensors, values: call(model, tensors, values),
         graph=lambda tensors, values: call(served, tensors, values),
         known_scaling=known,
         class_index=class_index,

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from numpy.typing import NDArray
-
 from imageclassifier_gateway.contract import Signature
 
 from .scaling import Decided
@@ -26,14 +24,14 @@ class Tensors:
 class Original:
     """A loaded model.
 
-    `compute` runs the model as it is, from the values of its input to those of its output. `graph` does the
-    same for symbolic tensors. It is what will be served, so it may be an optimised copy or a conversion.
+    `call` runs the model as it is, from the tensor of its input to that of its output. `graph` does the same
+    with what will be served, which may be an optimised copy or a conversion. It takes symbolic tensors too.
     """
 
     title: str
     name: str
     signatures: Mapping[str, Signature]
-    compute: Callable[[Tensors, NDArray[Any]], NDArray[Any]]
+    call: Callable[[Tensors, Any], Any]
     graph: Callable[[Tensors, Any], Any]
     known_scaling: Decided | None = None
     """What the library of the model says."""

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from numpy.typing import NDArray
 from tensorflow.python.saved_model.loader_impl import parse_saved_model
 
 from imageclassifier_gateway.contract import CONTRACT_SIGNATURE, Signature, Tensor
-from imageclassifier_gateway.pixels.tensors import BFLOAT16
 
 from ..errors import ModelError, one_line
 from ..files import shown
@@ -50,12 +48,8 @@ def load(folder: Path) -> Original:
         # The closure keeps the loaded object alive: its signatures do not.
         return loaded.signatures[tensors.signature](**{tensors.input: values})[tensors.output]
 
-    def compute(tensors: Tensors, values: NDArray[Any]) -> Any:
-        with tf.device("/CPU:0"):
-            return tf.cast(call(tensors, _constant(values)), tf.float64).numpy()
-
     name = folder.resolve().parent.name if folder.name.isdecimal() else folder.resolve().name
-    return Original(f"the SavedModel {shown(folder)}", name, signatures, compute, call)
+    return Original(f"the SavedModel {shown(folder)}", name, signatures, call, call)
 
 
 def _tensors(specs: Any) -> tuple[Tensor, ...]:
@@ -67,9 +61,3 @@ def _tensors(specs: Any) -> tuple[Tensor, ...]:
         )
         for name, spec in sorted(specs.items())
     )
-
-
-def _constant(values: NDArray[Any]) -> Any:
-    if values.dtype == BFLOAT16:
-        return tf.bitcast(tf.constant(values.view("<u2")), tf.bfloat16)
-    return tf.constant(values.tolist() if values.dtype == object else values)
