@@ -7,7 +7,7 @@ import pytest
 
 from bare_apiserver import ControlPlane
 from broken_pods import crashed, pod, waiting
-from imageclassifier_operator import api, render
+from imageclassifier_operator import api
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.kinds import PODS
 from imageclassifier_operator.api.preparer import Preparer
@@ -15,7 +15,7 @@ from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.objects import Objects, versions
 from imageclassifier_operator.observe.pod_problems import diagnose
 from imageclassifier_operator.runtime.store import Store
-from rendered import classifier
+from rendered import classifier, serving_children
 
 SOURCE = {"reference": "registry.example/pizza:{version}", "mount": "Volume", "pullSecrets": [{"name": "r"}]}
 
@@ -30,9 +30,7 @@ def version(*, searches: bool = False, **changed: Any) -> api.ModelVersion:
 
 
 def deployment(served: api.ModelVersion) -> dict[str, Any]:
-    ic = classifier({"model": {"version": 3, "source": {"image": SOURCE}}})
-    found = render.serving_children(ic, served, 1)
-    return next(each for each in found if each["kind"] == "Deployment")
+    return serving_children(served)["Deployment"]
 
 
 def pod_spec(**changed: Any) -> dict[str, Any]:

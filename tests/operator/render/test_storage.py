@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from broken_pods import crashed, pod
-from imageclassifier_operator import api, render
+from imageclassifier_operator import api
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.kinds import PODS
 from imageclassifier_operator.observe import objects
 from imageclassifier_operator.observe.pod_problems import diagnose
 from imageclassifier_operator.runtime.store import Store
-from rendered import SPECS, classifier
+from rendered import classifier, serving_children
 
 DIGEST = "a" * 64
 
@@ -21,13 +21,8 @@ def version(**changed: Any) -> api.ModelVersion:
     return classifier({"model": {"version": 3, "source": source}}).candidate("tf", "gateway:1")
 
 
-def children(served: api.ModelVersion) -> dict[str, dict[str, Any]]:
-    ic = classifier(SPECS["smallest"])
-    return {each["kind"]: each for each in render.serving_children(ic, served, 1)}
-
-
 def pod_spec(**changed: Any) -> dict[str, Any]:
-    spec: dict[str, Any] = children(version(**changed))["Deployment"]["spec"]["template"]["spec"]
+    spec: dict[str, Any] = serving_children(version(**changed))["Deployment"]["spec"]["template"]["spec"]
     return spec
 
 
@@ -74,7 +69,7 @@ def test_the_init_container_gets_the_proxy_and_its_credentials_and_the_server_do
     assert "MODEL_PROXY" not in str(server)
     https = {"url": "https://example.org/{version}.tar", "sha256": DIGEST, "proxy": PROXY}
     served = classifier({"model": {"version": 3, "source": {"https": https}}}).candidate("tf", "gateway:1")
-    [other] = children(served)["Deployment"]["spec"]["template"]["spec"]["initContainers"]
+    [other] = serving_children(served)["Deployment"]["spec"]["template"]["spec"]["initContainers"]
     assert other["env"] == init["env"]
     assert "env" not in pod_spec()["initContainers"][0]
 
@@ -88,7 +83,7 @@ def test_a_proxy_is_no_part_of_the_identity_of_the_files_and_is_stored_with_the_
 
 
 def egress(**changed: Any) -> str:
-    return str(children(version(**changed))["NetworkPolicy"]["spec"]["egress"])
+    return str(serving_children(version(**changed))["NetworkPolicy"]["spec"]["egress"])
 
 
 def test_the_pods_may_reach_what_the_download_needs() -> None:
@@ -111,7 +106,7 @@ def test_the_pods_may_reach_what_the_download_needs() -> None:
 def test_the_digest_that_the_init_container_reports_is_that_of_the_model(
     message: str | None, digest: str
 ) -> None:
-    deployment = children(version())["Deployment"]
+    deployment = serving_children(version())["Deployment"]
     ended = {"name": "model-files", "state": {"terminated": {"exitCode": 0, "message": message}}}
     spec = deployment["spec"]["template"]
     running = {

@@ -167,6 +167,12 @@ def classifier(body: dict[str, Any]) -> api.ImageClassifier:
     return api.parse({"metadata": metadata, "spec": body})
 
 
+def serving_children(served: api.ModelVersion) -> dict[str, dict[str, Any]]:
+    """The children of one version, by kind."""
+    ic = classifier(SPECS["smallest"])
+    return {each["kind"]: each for each in render.serving_children(ic, served, 1)}
+
+
 def all_children(body: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
     """Every child of an ImageClassifier with the spec `body`, by kind and name."""
     ic = classifier(body)

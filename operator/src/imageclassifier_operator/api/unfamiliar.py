@@ -3,11 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from imageclassifier_operator.api.errors import InvalidSpec
 from imageclassifier_operator.api.numbers import share
-
-LEAST = 0.5
-"""Beyond a lower quantile, the rule would refuse most pictures of any kind."""
 
 
 def parse_unfamiliar(unfamiliar: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -25,11 +21,6 @@ def parse_unfamiliar(unfamiliar: Mapping[str, Any] | None) -> dict[str, Any] | N
     change: dict[str, Any] = {}
     if unfamiliar.get("beyond") is not None:
         change["beyond"] = share(unfamiliar["beyond"], "spec.unfamiliar.beyond")
-        if change["beyond"] < LEAST:
-            raise InvalidSpec(
-                f"spec.unfamiliar.beyond is {unfamiliar['beyond']}, and most pictures would get no label. "
-                "Use 50% or more, such as 99.5%."
-            )
     if unfamiliar.get("message"):
         change["message"] = unfamiliar["message"]
     return change

@@ -4,13 +4,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from imageclassifier_operator.api import names
+from imageclassifier_operator.api import ImageSource, ModelSource, VolumeSource, names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.observe.common_fields import condition
 from imageclassifier_operator.observe.container_problems import ALIAS_RESOLVED
 from imageclassifier_operator.observe.disruptions import disrupted_at
-from imageclassifier_operator.observe.model_deployments import input_hash
-from imageclassifier_operator.observe.model_places import claim, mounted_image
+from imageclassifier_operator.observe.model_deployments import input_hash, model_version
 from imageclassifier_operator.observe.pod_problems import (
     diagnose,
     has_ready_condition,
@@ -82,7 +81,7 @@ def versions(objects: Objects, wanted: Mapping[int, Json | None]) -> dict[int, V
     """
     found: dict[int, VersionSnapshot] = {}
     for version, deployment in objects.serving_deployments().items():
-        pods = objects.serving_pods(version)
+        served, pods = model_version(deployment), objects.serving_pods(version)
         current = [pod for pod in pods if _is_current(pod, deployment)]
         found[version] = VersionSnapshot(
             input_hash=input_hash(deployment),
@@ -95,25 +94,22 @@ def versions(objects: Objects, wanted: Mapping[int, Json | None]) -> dict[int, V
             ),
             unresponsive=any(map(is_unresponsive, current)),
             disrupted_at=disrupted_at(current),
-            model_digest=_digest_of_files(deployment, current),
+            model_digest="" if served is None else digest_of_files(served.source, current),
             alias_version=resolved_alias(current),
         )
     return found
 
 
-def _digest_of_files(deployment: Json, pods: Sequence[Json]) -> str:
-    """The digest of the image, archive or files; empty if they are on a PersistentVolumeClaim."""
-    spec = deployment["spec"]["template"].get("spec", {})
-    for container in spec.get("initContainers") or ():
-        arguments = container.get("args") or ()
-        if "--sha256" in arguments:
-            return f"sha256:{arguments[arguments.index('--sha256') + 1]}"
-        if "storage" in arguments[:1]:
-            return downloaded_digest(pods)
-    template = {"spec": spec}
-    if (image := mounted_image(template)) is not None:
-        return digest_in(image)
-    return "" if claim(template) is not None else model_digest(pods)
+def digest_of_files(source: ModelSource, pods: Iterable[Json]) -> str:
+    """The digest of the image, archive or files of a version with these pods.
+
+    It is empty for a volume, and while no pod shows it.
+    """
+    if isinstance(source, VolumeSource):
+        return ""  # the image of its init container is not the model's
+    if isinstance(source, ImageSource):
+        return _digest_in(source.image) if source.mounted else _pulled_digest(pods)
+    return f"sha256:{source.sha256}" if source.sha256 else _downloaded_digest(pods)
 
 
 def _problem(pods: Iterable[Json], deployment: Json, warnings: Iterable[Json]) -> Problem | None:
@@ -183,18 +179,18 @@ def is_controlled_by(body: Json, uid: str) -> bool:
     return owner is not None and owner["uid"] == uid
 
 
-def digest_in(reference: str) -> str:
+def _digest_in(reference: str) -> str:
     """The digest in the name of an image; empty without one. Kubernetes reports none for image volumes.
 
-    >>> digest_in("registry.example.org/pizza@sha256:0f")
+    >>> _digest_in("registry.example.org/pizza@sha256:0f")
     'registry.example.org/pizza@sha256:0f'
-    >>> digest_in("pizza:1")
+    >>> _digest_in("pizza:1")
     ''
     """
     return reference if "@" in reference else ""
 
 
-def model_digest(pods: Iterable[Json]) -> str:
+def _pulled_digest(pods: Iterable[Json]) -> str:
     """The digest of the image from which the pods copied their model, as the node pulled it."""
     for pod in pods:
         for container in (pod.get("status") or {}).get("initContainerStatuses") or ():
@@ -203,7 +199,7 @@ def model_digest(pods: Iterable[Json]) -> str:
     return ""
 
 
-def downloaded_digest(pods: Iterable[Json]) -> str:
+def _downloaded_digest(pods: Iterable[Json]) -> str:
     """The digest of the files that a pod has downloaded, as its init container has reported it."""
     for pod in pods:
         for container in (pod.get("status") or {}).get("initContainerStatuses") or ():

@@ -3,7 +3,7 @@
 import logging
 
 from imageclassifier_operator import metrics
-from imageclassifier_operator.api import HttpsSource, ImageSource, StorageSource, names
+from imageclassifier_operator.api import ModelVersion, names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.kinds import HTTP_ROUTES, IMAGE_CLASSIFIERS, SERVICES, STATUS_FIELD_MANAGER
 from imageclassifier_operator.api.reasons import Reason
@@ -44,7 +44,7 @@ class StatusWriter:
             now=request.now,
             url=ways_in.url(ic, service),
             way_in_problem=ways_in.way_in_problem(ic, service, route),
-            model_digest=_model_digest(request, state),
+            model_digest=_model_digest(request, state.serving),
             blocked=blocked,
         )
         await self._apply_status(request, facts, goal, state, snapshot)
@@ -120,16 +120,8 @@ class StatusWriter:
         self._cache.record_write(IMAGE_CLASSIFIERS, key, written)
 
 
-def _model_digest(request: ValidRequest, state: State) -> str:
-    """The digest of the serving version's image, archive or files; empty for a volume, which has none."""
-    if state.serving is None:
+def _model_digest(request: ValidRequest, serving: ModelVersion | None) -> str:
+    """The digest of the serving version, from all its pods: some may be replaced just now."""
+    if serving is None:
         return ""
-    source = state.serving.source
-    if isinstance(source, HttpsSource):
-        return f"sha256:{source.sha256}"
-    pods = request.objects.serving_pods(state.serving.version)
-    if isinstance(source, StorageSource):
-        return f"sha256:{source.sha256}" if source.sha256 else objects.downloaded_digest(pods)
-    if isinstance(source, ImageSource):
-        return objects.digest_in(source.image) if source.mounted else objects.model_digest(pods)
-    return ""  # the image of its init container is not the model's
+    return objects.digest_of_files(serving.source, request.objects.serving_pods(serving.version))
