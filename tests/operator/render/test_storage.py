@@ -100,6 +100,13 @@ def test_the_pods_may_reach_what_the_download_needs() -> None:
     assert "169.254.170.23/32" not in egress(credentialsFrom={"secret": "model-store"})
 
 
+def test_the_pods_may_get_the_role_for_the_bucket_of_mlflow_also_with_credentials_of_its_server() -> None:
+    for credentials in ({}, {"credentialsFrom": {"secret": "mlflow"}}):
+        opened = egress(uri="models:/flowers/3", endpoint="https://mlflow.example", **credentials)
+        assert "169.254.170.23/32" in opened
+        assert "169.254.169.252/32" in opened
+
+
 @pytest.mark.parametrize(
     ("message", "digest"), [(f"sha256:{DIGEST}", f"sha256:{DIGEST}"), ("Downloaded.", ""), (None, "")]
 )

@@ -134,8 +134,11 @@ def download_policies(
     namespaces = [_namespace_of_service(each) for each in (url, proxy) if each is not None]
     # Some network plugins apply address blocks to addresses outside of the cluster only.
     egress += [{"to": [_pods_of(name)]} for name in dict.fromkeys(namespaces) if name is not None]
-    if isinstance(source, StorageSource) and source.credentials_secret is None:
-        egress += _CREDENTIALS_OF_ROLES.get(source.uri.partition(":")[0], [])
+    if isinstance(source, StorageSource):
+        scheme = source.uri.partition(":")[0]
+        # The Secret for an MLflow server need not have keys of the bucket with its files.
+        if source.credentials_secret is None or scheme == "models":
+            egress += _CREDENTIALS_OF_ROLES.get(scheme, [])
     name = names.serving_name(ic.name, served.version)
     return (_policy(ic, name, "serving", served.version, ingress=None, egress=egress),)
 
