@@ -105,6 +105,17 @@ def test_a_model_image_that_cannot_be_pulled_is_not_taken_for_the_servers() -> N
     assert problem.message.endswith("and spec.serving.imagePullSecrets.")
 
 
+def test_a_model_image_for_another_processor_is_not_taken_for_the_servers() -> None:
+    said = 'failed to pull and unpack image "registry.example/pizza:3": no match for platform in manifest'
+    problem = problem_of(waiting("ErrImagePull", said, name="model-files", image="server:1"))
+    assert "cannot pull image registry.example/pizza:3: it has nothing for the processor" in problem.message
+    assert "Set spec.model.source.image.reference to an image" in problem.message
+    said = 'failed to pull and unpack image "server:1": no match for platform in manifest'
+    problem = problem_of(waiting("ErrImagePull", said, name="model-files", image="server:1"))
+    assert "cannot pull image server:1: it has nothing for the processor" in problem.message
+    assert "Set spec.serving.image to an image" in problem.message
+
+
 def test_a_missing_model_names_the_image_and_is_searched_next() -> None:
     said = "cp: cannot stat '/models/models/pizza/3/saved_model.pb': No such file or directory"
     problem = problem_of(crashed(message=said, name="model-files"))

@@ -108,8 +108,22 @@ def test_the_number_of_an_alias_is_read_from_the_pod_that_resolved_it_and_is_no_
     resolving = {**pod(inits=[ended]), "spec": template["spec"]}
     assert resolved_alias([resolving]) == 7
     assert diagnose([resolving]) is None
-    for other in (crashed(message="version 7", code=5), crashed(message="version seven", code=6)):
+    for message, code, name in (
+        ("version 7", 5, "model-files"),
+        ("version seven", 6, "model-files"),
+        ("version 7", 6, "mesh-init"),
+    ):
+        other = crashed(message=message, code=code, name=name)
         assert resolved_alias([pod(inits=[other])]) is None
+
+
+def test_the_exit_code_of_a_resolved_alias_is_a_problem_of_each_other_container() -> None:
+    rendered = render.serving_children(by_alias(), by_alias().candidate("tf", "gateway:1"), 1)
+    template = next(each for each in rendered if each["kind"] == "Deployment")["spec"]["template"]
+    crashing = {**pod(containers=[crashed(message="terminate called", code=6)]), "spec": template["spec"]}
+    problem = diagnose([crashing])
+    assert problem is not None
+    assert "Container model-server of pod pizza-serving-v2-abc ended with exit code 6" in problem.message
 
 
 def test_all_pods_download_the_number_that_the_alias_led_to() -> None:

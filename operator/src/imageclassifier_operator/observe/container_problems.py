@@ -4,6 +4,8 @@ A container that ended by itself is a fatal problem, because the same files and 
 container that was lost with its node, or killed from outside, is not.
 """
 
+from dataclasses import replace
+
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.common_fields import part_of_spec
@@ -34,7 +36,7 @@ _MODEL_IMAGE = ("spec.model.source.image.reference", "spec.model.source.image.pu
 _CREATE_REASONS = ("CreateContainerConfigError", "CreateContainerError")
 
 # Exit codes of `imageclassifier_gateway.model_files`, whose last line is a message for the user.
-_REFUSED, _DOWNLOAD_FAILED, _DOWNLOAD_REFUSED, ALIAS_RESOLVED = 3, 4, 5, 6
+_REFUSED, _DOWNLOAD_FAILED, _DOWNLOAD_REFUSED, _ALIAS_RESOLVED = 3, 4, 5, 6
 _NOT_USABLE = {
     ("model-classes", _REFUSED): Reason.CONTRACT_INVALID,
     ("model-search", _REFUSED): Reason.MODEL_NOT_FOUND,
@@ -53,14 +55,13 @@ def container_problem(pod: Json, status: Json, *, init: bool) -> Problem | None:
     message, reason = waiting.get("message"), waiting.get("reason", "")
     program = _program(where, pod, status)
     if reason in _PULL_REASONS:
-        unsuitable = no_image_for_platform(program, message or "")
-        return unsuitable or _image_pull_problem(where, pod, status, message or "")
+        return _image_pull_problem(program, pod, status, message or "")
     is_done = init and status.get("ready")
     ended = None if reason in _CREATE_REASONS or is_done else _last_termination(pod, status)
     texts = f"{message} {(ended or {}).get('message')}"
     if (unsuitable := wrong_processor(program, (ended or {}).get("exitCode"), texts)) is not None:
         return unsuitable
-    if ended is not None and ended.get("exitCode") == ALIAS_RESOLVED and is_downloaded(pod):
+    if ended is not None and has_resolved_alias(status, ended) and is_downloaded(pod):
         return None  # the next pods download the version that it has found
     if ended is not None and ended.get("exitCode") != 0:
         return _termination_problem(where, pod, status, ended)
@@ -78,18 +79,25 @@ def container_problem(pod: Json, status: Json, *, init: bool) -> Problem | None:
     return None
 
 
-def _image_pull_problem(where: str, pod: Json, status: Json, message: str) -> Problem:
+def has_resolved_alias(status: Json, ended: Json) -> bool:
+    """Whether this container has looked up the number of an alias, and ended so that it is used."""
+    return status["name"] == "model-files" and ended.get("exitCode") == _ALIAS_RESOLVED
+
+
+def _image_pull_problem(program: Program, pod: Json, status: Json, message: str) -> Problem:
     detail = message.rpartition("ErrImagePull: ")[2]
     why = "" if detail.startswith("Back-off") or not detail else f": {one_line(detail)}"
-    image, secrets = _image(pod, status), _image_fields(pod, status["name"])[1]
+    secrets = _image_fields(pod, status["name"])[1]
     mounted = mounted_image(pod)
-    if mounted is not None and mounted != image and mounted in message:
+    if mounted is not None and mounted != program.image and mounted in message:
         # The kubelet pulls the images of volumes when it creates the first container that mounts them.
-        image, secrets = mounted, _MODEL_IMAGE[1]
-    return Problem(
+        field, secrets = _MODEL_IMAGE
+        program = replace(program, image=mounted, image_field=field)
+    unsuitable = no_image_for_platform(program, message)
+    return unsuitable or Problem(
         Reason.IMAGE_PULL_FAILED,
-        f"{where} cannot pull image {image}{why}. Check the image name, that the image was pushed or loaded, "
-        f"and {secrets}.",
+        f"{program.where} cannot pull image {program.image}{why}. Check the image name, that the image was "
+        f"pushed or loaded, and {secrets}.",
     )
 
 

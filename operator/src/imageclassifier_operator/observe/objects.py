@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from imageclassifier_operator.api import ImageSource, ModelSource, VolumeSource, names
 from imageclassifier_operator.api.json import Json
 from imageclassifier_operator.observe.common_fields import condition
-from imageclassifier_operator.observe.container_problems import ALIAS_RESOLVED
+from imageclassifier_operator.observe.container_problems import has_resolved_alias
 from imageclassifier_operator.observe.disruptions import disrupted_at
 from imageclassifier_operator.observe.model_deployments import input_hash, model_version
 from imageclassifier_operator.observe.pod_problems import (
@@ -216,6 +216,6 @@ def resolved_alias(pods: Iterable[Json]) -> int | None:
             for state in (container.get("state"), container.get("lastState")):
                 ended = (state or {}).get("terminated") or {}
                 found = _ALIAS_VERSION.fullmatch(ended.get("message") or "")
-                if found is not None and ended.get("exitCode") == ALIAS_RESOLVED:
+                if found is not None and has_resolved_alias(container, ended):
                     return int(found[1])
     return None
