@@ -134,6 +134,14 @@ def test_with_a_proxy_the_gateway_reaches_the_proxy_and_not_the_internet(
     assert rules == [*egress()[:2], {**peers, "ports": [{"port": 3128, "protocol": "TCP"}]}]
 
 
+@pytest.mark.parametrize("host", ["proxy.egress.svc", "proxy.egress.svc.cluster.local"])
+def test_a_proxy_in_the_cluster_can_be_reached_on_the_port_of_its_pods(host: str) -> None:
+    """The port of its Service may be another one."""
+    namespace = {"matchLabels": {"kubernetes.io/metadata.name": "egress"}}
+    rules = egress(proxy={"host": host, "port": 3128})
+    assert rules == [*egress()[:2], {"to": [{"namespaceSelector": namespace}]}]
+
+
 def test_hosts_beside_the_proxy_can_be_reached_as_without_it() -> None:
     rules = egress(proxy={"host": "proxy.example.org", "port": 3128, "directHosts": ["example.org"]})
     assert rules[-1] == egress()[-1]

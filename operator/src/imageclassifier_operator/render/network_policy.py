@@ -211,37 +211,30 @@ def _client_egress(ic: ImageClassifier, installation: Installation) -> list[Mani
         },
     ]
     if urls.proxy is not None:
-        rules.append(_proxy_rule(urls.proxy.host, urls.proxy.port))
+        rules.append(_server_rule(urls.proxy.url))
     if ic.gateway.tracing is not None:
-        rules.append(_collector_rule(ic.gateway.tracing.endpoint))
+        rules.append(_server_rule(ic.gateway.tracing.endpoint))
     if urls.proxy is None or urls.proxy.direct_hosts:
         rules.append(_servers(allow_private_networks=urls.allow_private_networks))
     return rules
 
 
-def _proxy_rule(host: str, port: int) -> Manifest:
-    """Connections to a proxy: to its address, or to its port anywhere, as a policy knows no names."""
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return {"ports": [_tcp(port)]}
-    return {
-        "to": [{"ipBlock": {"cidr": str(ipaddress.ip_network(address))}}],
-        "ports": [_tcp(port)],
-    }
+def _server_rule(url: str) -> Manifest:
+    """Connections to a proxy or to the collector of traces.
 
-
-def _collector_rule(endpoint: str) -> Manifest:
-    """Connections to the collector of traces: to the namespace of its Service, or else as to a proxy.
-
-    The port of a Service may differ from that of its pods, which is the one that a policy sees.
+    The rule allows the namespace of its Service, its address, or else its port anywhere, because a policy
+    knows no names. A policy sees the port of the pods, which may differ from that of their Service.
     """
-    namespace = _namespace_of_service(endpoint)
+    namespace = _namespace_of_service(url)
     if namespace is not None:
         return {"to": [_pods_of(namespace)]}
-    parts = urlsplit(endpoint)
-    usual_port = 443 if parts.scheme == "https" else 80
-    return _proxy_rule(parts.hostname or "", parts.port or usual_port)
+    parts = urlsplit(url)
+    ports = [_tcp(parts.port or (443 if parts.scheme == "https" else 80))]
+    try:
+        address = ipaddress.ip_address(parts.hostname or "")
+    except ValueError:
+        return {"ports": ports}
+    return {"to": [{"ipBlock": {"cidr": str(ipaddress.ip_network(address))}}], "ports": ports}
 
 
 def _dns_rule(place: DnsPlace) -> Manifest:
