@@ -21,8 +21,8 @@ class PrivateAuthority:
         return self._folder / "ca.pem"
 
     def certificate_for(self, *hosts: str) -> tuple[Path, Path]:
-        """The certificate of a server with these names, and its key."""
-        names = ",".join(f"DNS:{host}" for host in hosts)
+        """The certificate of a server with these names or IPv4 addresses, and its key."""
+        names = ",".join(f"{'IP' if host[-1].isdigit() else 'DNS'}:{host}" for host in hosts)
         self._run(
             "-subj", f"/CN={hosts[-1]}", "-addext", f"subjectAltName={names}",
             "-addext", "basicConstraints=critical,CA:FALSE", "-CA", "ca.pem", "-CAkey", "ca.key",

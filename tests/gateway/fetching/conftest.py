@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from private_authority import PrivateAuthority
 
 from fetching_world import World
 from gateway_testbed import picture
@@ -32,13 +32,9 @@ def world(hostile: HostileServer) -> World:
 @pytest.fixture
 def tls_listener(hostile: HostileServer, tmp_path: Path) -> Iterator[tuple[int, str]]:
     """A TLS server for `pictures.example`, and the file of the authority that vouches for it."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
-         "-addext", "subjectAltName=DNS:pictures.example", "-keyout", "key.pem", "-out", "cert.pem"],
-        cwd=tmp_path, check=True, capture_output=True,
-    )  # fmt: skip
+    authority = PrivateAuthority(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    context.load_cert_chain(*authority.certificate_for("pictures.example"))
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -55,5 +51,5 @@ def tls_listener(hostile: HostileServer, tmp_path: Path) -> Iterator[tuple[int, 
                 plain.close()
 
     threading.Thread(target=serve, daemon=True).start()
-    yield int(listener.getsockname()[1]), str(tmp_path / "cert.pem")
+    yield int(listener.getsockname()[1]), str(authority.ca_file)
     listener.close()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from imageclassifier_operator.api import names
 from operator_process import Bench
 
 pytestmark = pytest.mark.apiserver
@@ -34,7 +35,7 @@ def test_an_example_is_admitted_and_its_model_server_gets_the_model_and_what_the
         shown = bench.apiserver.kubectl("get", "imageclassifier", name, "-n", bench.namespace, "-o", "json")
         raise AssertionError(json.loads(shown).get("status")) from None
     found = bench.deployments()[deployment]
-    served = json.loads(found["metadata"]["annotations"]["imageclassifier.dev/served-version"])
+    served = json.loads(found["metadata"]["annotations"][names.ANNOTATION_SERVED_VERSION])
     contract = served["contract"]
     assert (contract is None) == (wanted is None)
     if contract is not None and wanted is not None:

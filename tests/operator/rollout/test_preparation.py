@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from broken_pods import crashed, pod
-from imageclassifier_operator import api, render
+from imageclassifier_operator import api
 from imageclassifier_operator.api.preparer import Preparer
 from imageclassifier_operator.api.reasons import Reason
 from imageclassifier_operator.observe.objects import resolved_alias
@@ -15,7 +15,7 @@ from imageclassifier_operator.observe.pod_problems import diagnose
 from imageclassifier_operator.observe.types import Problem, Snapshot, VersionSnapshot
 from imageclassifier_operator.rollout import decide, goal_of
 from imageclassifier_operator.rollout.state import Phase, State
-from rendered import SPECS, classifier
+from rendered import SPECS, classifier, serving_children
 from single_decisions import NOW, names
 
 MISSING = Problem(Reason.MODEL_NOT_FOUND, "No such file")
@@ -103,9 +103,8 @@ def test_an_alias_is_resolved_once_and_stays_at_its_number() -> None:
 
 def test_the_number_of_an_alias_is_read_from_the_pod_that_resolved_it_and_is_no_problem() -> None:
     ended = crashed(message="version 7", code=6, name="model-files")
-    rendered = render.serving_children(by_alias(), by_alias().candidate("tf", "gateway:1"), 1)
-    template = next(each for each in rendered if each["kind"] == "Deployment")["spec"]["template"]
-    resolving = {**pod(inits=[ended]), "spec": template["spec"]}
+    deployment = serving_children(by_alias().candidate("tf", "gateway:1"))["Deployment"]
+    resolving = {**pod(inits=[ended]), "spec": deployment["spec"]["template"]["spec"]}
     assert resolved_alias([resolving]) == 7
     assert diagnose([resolving]) is None
     for message, code, name in (
@@ -118,9 +117,9 @@ def test_the_number_of_an_alias_is_read_from_the_pod_that_resolved_it_and_is_no_
 
 
 def test_the_exit_code_of_a_resolved_alias_is_a_problem_of_each_other_container() -> None:
-    rendered = render.serving_children(by_alias(), by_alias().candidate("tf", "gateway:1"), 1)
-    template = next(each for each in rendered if each["kind"] == "Deployment")["spec"]["template"]
-    crashing = {**pod(containers=[crashed(message="terminate called", code=6)]), "spec": template["spec"]}
+    deployment = serving_children(by_alias().candidate("tf", "gateway:1"))["Deployment"]
+    crashing = pod(containers=[crashed(message="terminate called", code=6)])
+    crashing["spec"] = deployment["spec"]["template"]["spec"]
     problem = diagnose([crashing])
     assert problem is not None
     assert "Container model-server of pod pizza-serving-v2-abc ended with exit code 6" in problem.message
@@ -128,16 +127,13 @@ def test_the_exit_code_of_a_resolved_alias_is_a_problem_of_each_other_container(
 
 def test_all_pods_download_the_number_that_the_alias_led_to() -> None:
     served = replace(by_alias().candidate("tf", "gateway:1"), alias_version=7)
-    rendered = render.serving_children(by_alias(), served, 1)
-    [init] = next(each for each in rendered if each["kind"] == "Deployment")["spec"]["template"]["spec"][
-        "initContainers"
-    ]
+    children = serving_children(served)
+    [init] = children["Deployment"]["spec"]["template"]["spec"]["initContainers"]
     assert init["args"][:7] == [
         "storage", "--uri", "models:/pizza@best", "--endpoint", "http://mlflow.ml.svc:5000",
         "--alias-version", "7",
     ]  # fmt: skip
-    policy = next(each for each in rendered if each["kind"] == "NetworkPolicy")
-    assert "{'kubernetes.io/metadata.name': 'ml'}" in str(policy["spec"]["egress"])
+    assert "{'kubernetes.io/metadata.name': 'ml'}" in str(children["NetworkPolicy"]["spec"]["egress"])
 
 
 @pytest.mark.parametrize(
@@ -145,11 +141,8 @@ def test_all_pods_download_the_number_that_the_alias_led_to() -> None:
     [("smallest", "image pizza-model:3"), ("volume", "PersistentVolumeClaim models")],
 )
 def test_the_words_of_the_search_are_in_the_message_with_the_origin(source: str, origin: str) -> None:
-    from imageclassifier_operator import render
-
-    owner = classifier(SPECS[source])
-    served = replace(owner.candidate("tf"), searches=True, preparer=Preparer("gateway:1"))
-    spec = render.serving_children(owner, served, 1)[0]["spec"]["template"]["spec"]
+    served = replace(classifier(SPECS[source]).candidate("tf"), searches=True, preparer=Preparer("gateway:1"))
+    spec = serving_children(served)["Deployment"]["spec"]["template"]["spec"]
     said = "There is no directory a/b/3. a/b contains flowers.keras. Export it."
     search = crashed(message=said, code=3, name="model-search")
     problem = diagnose([{**pod(inits=[search]), "spec": spec}])

@@ -4,12 +4,13 @@ import base64
 import contextlib
 import json
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from private_authority import PrivateAuthority
 
 Mutation = Callable[[dict[str, Any]], list[dict[str, Any]]]
 """From an object to the JSON patch that the webhook answers with."""
@@ -113,13 +114,9 @@ def rewriting_webhook(
     apiserver: Any, namespace: str, folder: Path, mutate: Mutation, *resources: dict[str, list[str]]
 ) -> Iterator[None]:
     """While this runs, the API server sends objects of these resources in `namespace` through the webhook."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=webhook",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"],
-        cwd=folder, check=True, capture_output=True,
-    )  # fmt: skip
+    authority = PrivateAuthority(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    context.load_cert_chain(*authority.certificate_for("127.0.0.1"))
     handler = type("Handler", (_Handler,), {"mutate": staticmethod(mutate)})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -129,7 +126,7 @@ def rewriting_webhook(
         "name": "policy.example.org",
         "clientConfig": {
             "url": f"https://127.0.0.1:{server.server_address[1]}/",
-            "caBundle": base64.b64encode((folder / "cert.pem").read_bytes()).decode(),
+            "caBundle": base64.b64encode(authority.ca_file.read_bytes()).decode(),
         },
         "rules": [{**resource, "operations": ["CREATE", "UPDATE"]} for resource in resources],
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
