@@ -16,8 +16,8 @@ FOLDERS = {
         "contract",
     ),
     "imageclassifier_training": (
-        "commands", "exploring", "searching", "publishing", "comparing", "fitting", "judging", "exporting",
-        "networks", "pictures",
+        "commands", "exploring", "searching", "publishing", "adopting", "comparing", "fitting", "judging",
+        "exporting", "networks", "pictures",
     ),
     "imageclassifier_client": ("commands", "output", "cluster", "models", "report"),
 }  # fmt: skip

@@ -85,8 +85,9 @@ def _version_directory(path: Path) -> Path:
     below = [each for each in path.iterdir() if _is_saved_model(each)]
     if len(below) == 1:
         return below[0]
-    what = "several SavedModels" if below else "no saved_model.pb"
-    raise ModelError(f"{shown(path)} has {what}. Name the directory of one SavedModel, or a {_KINDS[2:]}.")
+    if below:
+        raise ModelError(f"{shown(path)} has several SavedModels. Name the directory of one of them.")
+    raise ModelError(f"{shown(path)} has no saved_model.pb. Name {_KINDS}.")
 
 
 def _is_saved_model(path: Path) -> bool:

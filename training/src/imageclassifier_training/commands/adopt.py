@@ -58,8 +58,8 @@ def add_parser(subparsers: Any) -> None:
         type=float,
         default=1e-4,
         metavar="P",
-        help="largest difference of a probability from that of the original; with a larger one nothing is "
-        "written (default: 0.0001)",
+        help="largest allowed difference between a probability and that of the original. If one differs by "
+        "more, nothing is written (default: 0.0001)",
     )
     _add_pixels(command.add_argument_group("the pixels that the model takes (default: found out)"))
     _add_outputs(command.add_argument_group("what the model returns (default: found out)"))
