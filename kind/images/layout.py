@@ -7,11 +7,11 @@ are named by digest and may be left out when its content store has them already.
 
 import hashlib
 import json
+import posixpath
 import tarfile
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import PurePosixPath
 from typing import IO
 
 _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
@@ -69,7 +69,7 @@ def read_archive(saved: tarfile.TarFile, present: Collection[str], spool: IO[byt
     for member in saved:
         content = saved.extractfile(member) if member.isfile() else None
         if member.issym():
-            links[member.name] = _resolved(member.name, member.linkname)
+            links[member.name] = resolved(member.name, member.linkname)
         elif content is not None and member.name.endswith(".json"):
             documents[member.name] = content.read()
         elif content is not None:
@@ -97,19 +97,13 @@ def _spooled(content: IO[bytes], size_bytes: int, present: Collection[str], spoo
     return Layer(digest, size_bytes, head == _GZIP, offset)
 
 
-def _resolved(path: str, link: str) -> str:
-    """The member that a relative symbolic link at `path` points to: a layer that the archive holds once.
+def resolved(path: str, link: str) -> str:
+    """The path in an archive or an image that a symbolic link at `path` points to.
 
-    >>> _resolved("b/layer.tar", "../a/layer.tar")
-    'a/layer.tar'
+    >>> resolved("b/layer.tar", "../a/layer.tar"), resolved("a/b/c", "/d"), resolved("a", "../../b")
+    ('a/layer.tar', 'd', 'b')
     """
-    parts: list[str] = []
-    for part in (PurePosixPath(path).parent / link).parts:
-        if part == "..":
-            parts.pop()
-        else:
-            parts.append(part)
-    return "/".join(parts)
+    return posixpath.normpath(posixpath.join("/", posixpath.dirname(path), link)).lstrip("/")
 
 
 def image_manifest(archive: Archive) -> bytes:

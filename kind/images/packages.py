@@ -9,7 +9,7 @@ from laptop.progress import Step, StepFailed
 
 # The wheels of TensorFlow and grpcio need manylinux_2_28; the base images have a newer glibc.
 _PLATFORM = "manylinux_2_28"
-_UV = places.REPOSITORY / ".venv/bin/uv"
+UV = places.REPOSITORY / ".venv/bin/uv"
 _REQUIREMENTS = places.REPOSITORY / "requirements"
 
 
@@ -30,13 +30,13 @@ def uv_arguments(machine: str, python_version: str, lock_file: Path, target: Pat
 
 def install(program: Program, python_version: str, target: Path, current: Step) -> None:
     """Install the packages of the program for `python_version` ("3.11") into `target`."""
-    if not _UV.exists():
+    if not UV.exists():
         raise StepFailed(
             "The virtual environment with uv, which downloads the packages, is missing. Run `make venv`."
         )
     for name in program.lock_files:
         arguments = uv_arguments(platform.machine(), python_version, _REQUIREMENTS / name, target)
         current.run(
-            [_UV, *arguments],
+            [UV, *arguments],
             advice="Read the end of the log. If the package index did not answer, run this again.",
         )

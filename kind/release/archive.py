@@ -58,27 +58,31 @@ def compress(archive: Archive, spool: IO[bytes], target: IO[bytes]) -> Archive:
     """Compress the layers in `spool` into `target`; the result has their new digests. Repeatable."""
     done: dict[Layer, Layer] = {}
     for layer in dict.fromkeys(archive.layers):
-        assert layer.offset is not None, "the archive was read with all of its layers"
-        spool.seek(layer.offset)
+        content = _content(layer, spool)
         offset = target.seek(0, 2)
         if layer.is_gzip:
-            shutil.copyfileobj(_Limited(spool, layer.size_bytes), target, _CHUNK_BYTES)
+            shutil.copyfileobj(content, target, _CHUNK_BYTES)
             done[layer] = replace(layer, offset=offset)
             continue
         hashed = _Hashed(target)
         with gzip.GzipFile(fileobj=hashed, mode="wb", compresslevel=_COMPRESSION, mtime=0) as packed:
-            shutil.copyfileobj(_Limited(spool, layer.size_bytes), packed, _CHUNK_BYTES)
+            shutil.copyfileobj(content, packed, _CHUNK_BYTES)
         done[layer] = Layer(hashed.digest, target.tell() - offset, is_gzip=True, offset=offset)
     return replace(archive, layers=tuple(done[layer] for layer in archive.layers))
 
 
 def _layers(archive: Archive, spool: IO[bytes]) -> Iterator[tarfile.TarFile]:
     for layer in archive.layers:
-        assert layer.offset is not None, "the archive was read with all of its layers"
-        spool.seek(layer.offset)
         mode = "r|gz" if layer.is_gzip else "r|"
-        with tarfile.open(fileobj=_Limited(spool, layer.size_bytes), mode=mode) as opened:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=_content(layer, spool), mode=mode) as opened:  # type: ignore[call-overload]
             yield opened
+
+
+def _content(layer: Layer, spool: IO[bytes]) -> "_Limited":
+    """The bytes of a layer, from the spool."""
+    assert layer.offset is not None, "the archive was read with all of its layers"
+    spool.seek(layer.offset)
+    return _Limited(spool, layer.size_bytes)
 
 
 class _Limited:

@@ -5,6 +5,8 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
+from images.layout import resolved
+
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 #: Paths in an image, without a slash at the beginning.
@@ -56,25 +58,10 @@ def _linked(links: Mapping[str, str], found: Mapping[str, bytes]) -> dict[str, b
         for _ in range(_LINKS_AT_MOST):
             if target not in links:
                 break
-            target = _resolved(target, links[target])
+            target = resolved(target, links[target])
         copies |= {
             link + path.removeprefix(target): content
             for path, content in found.items()
             if path == target or path.startswith(f"{target}/")
         }
     return copies
-
-
-def _resolved(path: str, link: str) -> str:
-    """The path in the image that a symbolic link at `path` points to.
-
-    >>> _resolved("usr/share/doc/libgcc-s1", "gcc-12-base"), _resolved("a/b/c", "../d"), _resolved("a", "/c")
-    ('usr/share/doc/gcc-12-base', 'a/d', 'c')
-    """
-    parts: list[str] = []
-    for part in (PurePosixPath("/", path).parent / link).parts[1:]:
-        if part == "..":
-            parts.pop()
-        else:
-            parts.append(part)
-    return "/".join(parts)

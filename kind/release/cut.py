@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from images import build, docker, recipes
+from images import build, docker, packages, recipes
 from laptop import base_image, golang, places
 from laptop.progress import Step, StepFailed, step
 from release import components, licences, provenance, sbom, versions
@@ -172,10 +172,9 @@ def write_client(release: Release, folder: Path) -> None:
         current.run([*krew, "--url", url], advice="Read the end of the log.")
         if release.url is None:
             (folder / "client/imageclassifier.yaml").unlink()
-        uv = Path(sys.executable).with_name("uv")
         current.run(
             [
-                uv,
+                packages.UV,
                 "build",
                 "--wheel",
                 "--no-build-isolation",
@@ -224,12 +223,14 @@ def write_provenance(
     }
     if release.url:
         parameters["RELEASE_URL"] = release.url
-    subjects = file_digests(folder) | {
+    files = file_digests(folder)
+    subjects = files | {
         release.reference(name): digest.removeprefix("sha256:") for name, digest in digests.items()
     }
     text = provenance.statement(parameters, source, release.builder, started_at, subjects)
     (folder / "provenance.json").write_text(text, encoding="utf-8")
-    sums = "".join(f"{sha}  {path}\n" for path, sha in file_digests(folder).items())
+    files["provenance.json"] = hashlib.sha256(text.encode()).hexdigest()
+    sums = "".join(f"{sha}  {path}\n" for path, sha in files.items())
     (folder / "SHA256SUMS").write_text(sums, encoding="utf-8")
 
 

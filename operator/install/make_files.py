@@ -31,7 +31,7 @@ CHART_VALUES = {
   namespace: {{ .Release.Namespace | quote }}
   {{- end }}""",
     "WATCH_NAMESPACE_ENV": f"""
-            {{{{- if eq .Values.scope "namespace" }}}}{render.WATCH_NAMESPACE_ENV}
+            {{{{- if eq .Values.scope "namespace" }}}}{render.watch_namespace_env(render.OWN_NAMESPACE)}
             {{{{- end }}}}""",
 }
 #: Helm makes the namespace itself (--create-namespace).

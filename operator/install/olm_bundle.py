@@ -13,11 +13,7 @@ MANIFESTS = Path("olm/manifests")
 _NAME = "imageclassifier"
 _MIN_KUBERNETES = "1.29.0"
 #: OLM writes the namespaces to watch into this annotation of the pods; it is empty for all namespaces.
-_WATCH_NAMESPACE_ENV = """
-            - name: IMAGECLASSIFIER_WATCH_NAMESPACE
-              valueFrom:
-                fieldRef:
-                  fieldPath: metadata.annotations['olm.targetNamespaces']"""
+_TARGET_NAMESPACES = "metadata.annotations['olm.targetNamespaces']"
 #: What the console of OpenShift offers to create.
 EXAMPLE = {
     "apiVersion": "imageclassifier.dev/v1alpha1",
@@ -64,7 +60,7 @@ def files(chosen: render.Installation) -> dict[Path, str]:
 
 
 def _documents(part: str, chosen: render.Installation) -> list[str]:
-    values = {**render.values(chosen), "WATCH_NAMESPACE_ENV": _WATCH_NAMESPACE_ENV}
+    values = {**render.values(chosen), "WATCH_NAMESPACE_ENV": render.watch_namespace_env(_TARGET_NAMESPACES)}
     return render.filled_in(part, values, for_chart=False).split("---\n")
 
 

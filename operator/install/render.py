@@ -24,6 +24,8 @@ IMAGE_REGISTRY = "imageclassifier"
 SERVING_IMAGE = "tensorflow/serving:2.19.1"
 CLUSTER_NAMESPACE = "imageclassifier-system"
 ONE_NAMESPACE = "imageclassifier"
+#: The field of a pod with its namespace.
+OWN_NAMESPACE = "metadata.namespace"
 
 CLUSTER_PARTS = ("namespace", "service-account", "role", "leader-election", "user-roles", "deployment")
 ONE_NAMESPACE_PARTS = ("service-account", "role", "leader-election", "deployment")
@@ -34,11 +36,6 @@ CLUSTER_HEADER = f"# The ImageClassifier operator for all namespaces.\n{GENERATE
 ONE_NAMESPACE_HEADER = (
     f"# The ImageClassifier operator for one namespace. Install the CRD (crds/) first.\n{GENERATED}"
 )
-WATCH_NAMESPACE_ENV = """
-            - name: IMAGECLASSIFIER_WATCH_NAMESPACE
-              valueFrom:
-                fieldRef:
-                  fieldPath: metadata.namespace"""
 
 
 @dataclass(frozen=True)
@@ -78,6 +75,15 @@ def operator_yaml(chosen: Installation) -> str:
     return "---\n".join(filled_in(part, in_parts, for_chart=False) for part in parts)
 
 
+def watch_namespace_env(field_path: str) -> str:
+    """The variable with the namespaces to watch, from a field of the pod."""
+    return f"""
+            - name: IMAGECLASSIFIER_WATCH_NAMESPACE
+              valueFrom:
+                fieldRef:
+                  fieldPath: {field_path}"""
+
+
 def values(chosen: Installation) -> dict[str, str]:
     """The values of the names in the sources."""
     role_scope = f"\n  namespace: {chosen.namespace}"
@@ -88,7 +94,7 @@ def values(chosen: Installation) -> dict[str, str]:
         "SERVING_IMAGE": chosen.serving_image,
         "ROLE_KIND": "Role" if chosen.one_namespace else "ClusterRole",
         "ROLE_METADATA": role_scope if chosen.one_namespace else "",
-        "WATCH_NAMESPACE_ENV": WATCH_NAMESPACE_ENV if chosen.one_namespace else "",
+        "WATCH_NAMESPACE_ENV": watch_namespace_env(OWN_NAMESPACE) if chosen.one_namespace else "",
     }
 
 

@@ -35,6 +35,24 @@ from laptop.traffic import Tally, predict
 pytestmark = pytest.mark.cluster
 
 
+def client_command(kubectl: Kubectl, *arguments: str) -> list[str]:
+    """The command of the plugin, in the namespace of `kubectl`."""
+    where = (f"--namespace={kubectl.namespace}", f"--context={kubectl.context}")
+    return [sys.executable, "-m", "imageclassifier_client", *arguments, *where]
+
+
+def client_environment(kubectl: Kubectl) -> dict[str, str]:
+    return {**os.environ, "KUBECTL": kubectl.program}
+
+
+def run_client(kubectl: Kubectl, *arguments: str) -> str:
+    """What the plugin prints. Fails if it fails."""
+    command = client_command(kubectl, *arguments)
+    result = subprocess.run(command, env=client_environment(kubectl), capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
 @pytest.fixture(scope="session")
 def brightness_model() -> None:
     """The model of examples/legacy.yaml, as an image on the cluster."""
@@ -69,16 +87,9 @@ def test_the_example_client_distinguishes_pizza_from_other_pictures(
 def test_the_plugin_shows_asks_and_opens_a_classifier(pizza: Classifier, pictures: dict[str, Path]) -> None:
     kubectl = pizza.kubectl
 
-    def command(*arguments: str) -> list[str]:
-        where = (f"--namespace={kubectl.namespace}", f"--context={kubectl.context}")
-        return [sys.executable, "-m", "imageclassifier_client", *arguments, *where]
-
     def client(*arguments: str) -> str:
-        result = subprocess.run(command(*arguments), env=environment, capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr
-        return result.stdout
+        return run_client(kubectl, *arguments)
 
-    environment = {**os.environ, "KUBECTL": kubectl.program}
     assert "version 1   serving   100 % of the traffic   1 of 1 pods ready" in client("status", "pizza")
     assert client("why", "pizza").startswith("pizza is Ready. Version 1 is fully rolled out.")
     both = (str(pictures["pizza"]), str(pictures["not_pizza"]))
@@ -86,8 +97,8 @@ def test_the_plugin_shows_asks_and_opens_a_classifier(pizza: Classifier, picture
     assert [each["label"] for each in answers] == ["pizza", "not_pizza"]
     assert "pizza-gateway" in client("logs", "pizza", "--component", "gateway", "--tail", "1")
     opened = subprocess.Popen(
-        command("open", "pizza", "--no-browser"),
-        env={**environment, "COLUMNS": "80"},
+        client_command(kubectl, "open", "pizza", "--no-browser"),
+        env={**client_environment(kubectl), "COLUMNS": "80"},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -265,20 +276,12 @@ def test_a_batch_classifies_the_pictures_of_a_claim(
         )
 
     on_the_claim("upload", "mkdir -p /photographs/2026 && cp -rL /given/. /photographs/2026")
-    client = [sys.executable, "-m", "imageclassifier_client"]
-    where = [f"--namespace={kubectl.namespace}", f"--context={kubectl.context}"]
-    environment = {**os.environ, "KUBECTL": kubectl.program}
-
-    def run_client(*arguments: str) -> str:
-        return subprocess.run(
-            [*client, *arguments, *where], env=environment, check=True, stdout=subprocess.PIPE, text=True
-        ).stdout
-
     results = ("--results", "photographs/results/2026.jsonl")
     for job in ("first", "second"):
-        run_client("batch", "pizza", "--pictures", "photographs/2026", *results, "--job", job)
+        run_client(kubectl, "batch", "pizza", "--pictures", "photographs/2026", *results, "--job", job)
         kubectl("wait", "--for=condition=Complete", f"job/{job}", "--timeout=100s")
-    progress = {each["name"]: each["progress"] for each in json.loads(run_client("batches", "-o", "json"))}
+    batches = json.loads(run_client(kubectl, "batches", "-o", "json"))
+    progress = {each["name"]: each["progress"] for each in batches}
     assert progress["first"].startswith("Done: 40 of 40 pictures. This run: ")
     assert progress["first"].endswith(", by version 1.")
     assert progress["second"] == "Done: 40 of 40 pictures, 40 of them before. This run: none."

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +11,10 @@ from pathlib import Path
 
 import requests
 from free_ports import free_port
+from waiting import wait_until
 
-_TOOL = Path(__file__).parents[2] / "kind/tool.py"
+from laptop import golang
+
 _CONFIG = """\
 receivers:
   otlp:
@@ -77,37 +77,34 @@ class Collector:
 @contextmanager
 def collector(folder: Path) -> Iterator[Collector]:
     """Run the collector in `folder`."""
-    built = subprocess.run(
-        [sys.executable, _TOOL, "collector-binary"], check=True, stdout=subprocess.PIPE, text=True
-    )
+    golang.ensure([golang.COLLECTOR])
     port = free_port()
     config = folder / "collector.yaml"
     config.write_text(_CONFIG.format(port=port))
     running = Collector(f"http://127.0.0.1:{port}", folder / "spans.txt")
     with running.output.open("wb") as output, (folder / "collector.log").open("wb") as log:
         process = subprocess.Popen(
-            [built.stdout.strip(), f"--config=file:{config}"], stdout=output, stderr=log
+            [golang.binary_path(golang.COLLECTOR), f"--config=file:{config}"], stdout=output, stderr=log
         )
+
+        def listens() -> bool:
+            assert process.poll() is None, Path(log.name).read_text()
+            return _answers(running.endpoint)
+
         try:
-            _wait(running, process, folder / "collector.log")
+            wait_until(listens, f"the collector at {running.endpoint}", _START_SECONDS)
             yield running
         finally:
             process.terminate()
             process.wait()
 
 
-def _wait(running: Collector, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + _START_SECONDS
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            raise AssertionError(log.read_text())
-        try:
-            requests.get(running.endpoint, timeout=1)
-        except requests.ConnectionError:
-            time.sleep(0.02)
-        else:
-            return
-    raise TimeoutError(running.endpoint)
+def _answers(url: str) -> bool:
+    try:
+        requests.get(url, timeout=1)
+    except requests.ConnectionError:
+        return False
+    return True
 
 
 def _span(service: str, block: str) -> CollectedSpan:
