@@ -6,7 +6,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from laptop.progress import Step, StepFailed, output
+from laptop import places
+from laptop.progress import Step, StepFailed, output, step
 
 _WAIT_FOR_LOCK = ("-o", "DPkg::Lock::Timeout=300")
 
@@ -43,26 +44,49 @@ def install(packages: Sequence[str], current: Step, otherwise: str) -> None:
         raise StepFailed(
             f"Packages can be installed only as root on Debian or Ubuntu: {otherwise}, and run this again."
         )
-    missing = [package for package in packages if not is_installed(package)]
-    if not missing:
-        return
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
     advice = "Run the last command in the log by hand. When it succeeds, run this again."
-    # A run that was killed during dpkg leaves packages half configured.
-    current.run(["dpkg", "--configure", "-a"], environment=environment, advice=advice)
-    current.run(["apt-get", *_WAIT_FOR_LOCK, "update"], environment=environment, advice=advice)
-    current.run(
-        ["apt-get", *_WAIT_FOR_LOCK, "install", "-y", "--no-install-recommends", *missing],
-        environment=environment,
-        advice=advice,
-    )
+    # `apt-get update` does not wait for the lock of another one.
+    with places.exclusive("apt"):
+        missing = [package for package in packages if not is_installed(package)]
+        if not missing:
+            return
+        # A run that was killed during dpkg leaves packages half configured.
+        current.run(["dpkg", "--configure", "-a"], environment=environment, advice=advice)
+        current.run(["apt-get", *_WAIT_FOR_LOCK, "update"], environment=environment, advice=advice)
+        current.run(
+            ["apt-get", *_WAIT_FOR_LOCK, "install", "-y", "--no-install-recommends", *missing],
+            environment=environment,
+            advice=advice,
+        )
+
+
+def unpacked(package: str) -> Path:
+    """The directory in the cache with the files of a package, whether it is there or not."""
+    release = distribution()
+    key = f"{release.get('ID')}-{release.get('VERSION_ID')}-{os.uname().machine}"
+    return places.cached(package, key)
+
+
+def ensure_unpacked(package: str, otherwise: str) -> Path:
+    """Unpack a package into the cache unless the cache has it; returns its directory.
+
+    It is not installed, so nothing of it is started. Without apt, the step fails with the advice `otherwise`.
+    """
+    final = unpacked(package)
+    if final.is_dir():
+        return final
+    with places.exclusive("apt"), step(f"Unpack the package {package}") as current:
+        if not final.is_dir():
+            temporary = final.with_name(f".{final.name}.{os.getpid()}")
+            temporary.mkdir(parents=True, exist_ok=True)
+            unpack(package, temporary, current, otherwise)
+            places.replace_directory(temporary, final)
+    return final
 
 
 def unpack(package: str, directory: Path, current: Step, otherwise: str) -> None:
-    """Download a package and unpack it into a directory. It is not installed, so nothing of it is started.
-
-    On a system without apt, fail with the advice `otherwise`.
-    """
+    """Download a package and unpack it into a directory. Without apt, fail with the advice `otherwise`."""
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise StepFailed(
             f"Packages can be unpacked only on Debian or Ubuntu: {otherwise}, and run this again."

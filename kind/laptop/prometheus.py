@@ -4,16 +4,16 @@ The package is unpacked into the cache, because installing it would start a serv
 modules, because that takes 11 minutes on 2 cores.
 """
 
-import os
 import shutil
 from functools import cache
 from pathlib import Path
 
-from laptop import apt, places
+from laptop import apt
 from laptop.golang import parse_version
-from laptop.progress import Step, output, step
+from laptop.progress import output
 
 OLDEST = (2, 42)
+_PACKAGE = "prometheus"
 _PROGRAMS = ("prometheus", "promtool")
 _ADVICE = "install Prometheus 2.42 or newer (the programs prometheus and promtool)"
 
@@ -24,37 +24,16 @@ def directory() -> Path:
     installed = shutil.which(_PROGRAMS[0])
     if installed is not None and all(_is_new_enough(Path(installed).parent / name) for name in _PROGRAMS):
         return Path(installed).parent
-    return _unpacked() / "usr/bin"
+    return apt.unpacked(_PACKAGE) / "usr/bin"
 
 
 def ensure() -> None:
     """Unpack the package unless both programs are there."""
-    if _present(directory()):
-        return
-    with places.exclusive("prometheus"), step("Unpack Prometheus from its package") as current:
-        if not _present(directory()):
-            _unpack(current)
-
-
-def _present(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in _PROGRAMS)
+    if not all((directory() / name).is_file() for name in _PROGRAMS):
+        apt.ensure_unpacked(_PACKAGE, _ADVICE)
 
 
 def _is_new_enough(program: Path) -> bool:
     # Some releases print their version to stderr.
     printed = output(["sh", "-c", '"$0" --version 2>&1', program])
     return printed is not None and parse_version(printed) >= OLDEST
-
-
-def _unpacked() -> Path:
-    release = apt.distribution()
-    key = f"{release.get('ID')}-{release.get('VERSION_ID')}-{os.uname().machine}"
-    return places.cached("prometheus", key)
-
-
-def _unpack(current: Step) -> None:
-    final = _unpacked()
-    temporary = final.with_name(f".{final.name}.{os.getpid()}")
-    temporary.mkdir(parents=True, exist_ok=True)
-    apt.unpack("prometheus", temporary, current, _ADVICE)
-    places.replace_directory(temporary, final)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from free_ports import free_port
 
-from laptop import base_image, engine, places, registry
+from laptop import apt, base_image, engine, registry
 
 pytestmark = pytest.mark.cluster
 
@@ -35,16 +35,8 @@ def registry_program() -> str:
     """docker-registry as found, else Debian's package unpacked into our cache: nothing is installed."""
     if found := shutil.which("docker-registry"):
         return found
-    directory = places.cached("docker-registry", "from-package")
-    program = directory / "usr/bin/docker-registry"
-    if not program.is_file():
-        directory.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            ["apt-get", "download", "docker-registry"], cwd=directory, check=True, capture_output=True
-        )
-        package = next(directory.glob("docker-registry_*.deb"))
-        subprocess.run(["dpkg-deb", "--extract", package, directory], check=True)
-    return str(program)
+    directory = apt.ensure_unpacked("docker-registry", "install docker-registry")
+    return str(directory / "usr/bin/docker-registry")
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,8 @@ from playwright.sync_api import Browser, sync_playwright
 from fake_model import FakeModel
 from gateway_process import GatewayProcess
 from gateway_testbed import routing
+from laptop import apt
+from laptop.progress import step
 
 
 @pytest.fixture
@@ -67,11 +67,11 @@ def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Debian's Chromium; root installs it where it is missing."""
-    if shutil.which("chromium") is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=True)
+    if shutil.which("chromium") is None:
+        with step("Install Chromium, for tests of the page") as current:
+            apt.install(["chromium"], current, "install Chromium")
     path = shutil.which("chromium")
-    assert path, "The page is tested in Chromium: apt-get install chromium"
+    assert path, "The package chromium is installed, but no program chromium is in PATH."
     return path
 
 

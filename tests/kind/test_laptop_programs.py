@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,28 @@ def test_without_apt_the_user_reads_what_to_install(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(progress.StepFailed, match="only on Debian or Ubuntu: install it yourself"):
         apt.unpack("a-package", tmp_path, progress.Step("Unpack", tmp_path / "log"), "install it yourself")
+
+
+def test_packages_are_unpacked_once_and_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    lock = tmp_path / "lock"  # as apt-get has it: the second of two fails at once
+    hold = f"mkdir {lock} || exit 100; sleep 0.2; rmdir {lock}"
+    programs = {
+        "apt-get": f'{hold}; test "$1" != download || touch "$2_1.deb"',
+        "dpkg-deb": 'mkdir -p "$3/usr/bin"; basename "$2" > "$3/usr/bin/program"',
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    packages = ("one", "another", "one")
+    with ThreadPoolExecutor(len(packages)) as pool:
+        found = list(pool.map(lambda package: apt.ensure_unpacked(package, "install it"), packages))
+    files = [(directory / "usr/bin/program").read_text() for directory in found]
+    assert files == [f"{package}_1.deb\n" for package in packages]
+    capsys.readouterr()
+    assert apt.ensure_unpacked("one", "install it") == found[0]
+    assert capsys.readouterr().err == ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
@@ -13,6 +12,8 @@ from pathlib import Path
 
 from free_ports import free_port
 from waiting import wait_until
+
+from laptop import apt
 
 _START_SECONDS = 30
 USER, PASSWORD = "models", "open-sesame.1"
@@ -39,15 +40,11 @@ class ForwardProxy:
         return self.log.read_text().count(f'Established connection to host "{host}"')
 
 
-def ensure_installed() -> str:
-    """The path of tinyproxy; root installs it where it is missing."""
-    if shutil.which("tinyproxy") is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "tinyproxy-bin"]
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(install, check=True, capture_output=True)
-    path = shutil.which("tinyproxy")
-    assert path, "Downloads are tested through tinyproxy: apt-get install tinyproxy-bin"
-    return path
+def tinyproxy() -> str:
+    """The path of tinyproxy: the installed one, else that of Debian's package."""
+    if found := shutil.which("tinyproxy"):
+        return found
+    return str(apt.ensure_unpacked("tinyproxy-bin", "install tinyproxy") / "usr/bin/tinyproxy")
 
 
 @contextmanager
@@ -60,7 +57,7 @@ def forward_proxy(folder: Path) -> Iterator[ForwardProxy]:
         f'Port {proxy.port}\nListen 127.0.0.1\nAllow 127.0.0.1\nLogLevel Connect\nLogFile "{proxy.log}"\n'
         f"BasicAuth {USER} {PASSWORD}\nTimeout 60\n"
     )
-    process = subprocess.Popen([ensure_installed(), "-d", "-c", str(config)], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([tinyproxy(), "-d", "-c", str(config)], stdout=subprocess.DEVNULL)
     try:
         wait_until(lambda: _accepts(proxy.port), "the forward proxy", _START_SECONDS)
         yield proxy
