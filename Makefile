@@ -28,9 +28,9 @@ cluster-with-workers: ## Create a second cluster with two workers, for tests of 
 	@$(TOOL) cluster-with-workers
 images: cluster ## Build our images and load them into the cluster
 	@$(PYTHON) kind/build_images.py --load imageclassifier
-kubernetes: ## Build the Kubernetes and KWOK binaries, for tests against an API server without a cluster
+kubernetes: ## Build Kubernetes, KWOK and the OpenTelemetry Collector, for tests without a cluster
 	@$(TOOL) kubernetes
-install-checkers: ## Build Helm and fetch Prometheus, for tests of the installation
+install-checkers: ## Build Helm and the other checkers, and unpack Prometheus, for tests of the installation
 	@$(TOOL) install-checkers
 down: ## Remove our containers, networks and processes; keep the caches
 	@$(TOOL) down
@@ -55,7 +55,7 @@ reference: venv ## Generate parts of docs/: reference.md, the diagrams of rollou
 set-version: venv ## Write VERSION=x.y.z into the sources
 	@$(BIN)/python kind/cut_release.py --set-version $(VERSION)
 	@$(MAKE) --no-print-directory install-yaml
-release: venv install-checkers ## Cut a release into .build/release (VERSION=x.y.z IMAGE_REGISTRY=registry.example.org/team)
+release: venv ## Cut a release into .build/release (VERSION=x.y.z IMAGE_REGISTRY=registry.example.org/team)
 	@$(BIN)/python kind/cut_release.py "$(VERSION)" --image-registry "$(IMAGE_REGISTRY)" --serving-image "$(SERVING_IMAGE)" \
 	  --url "$(RELEASE_URL)" --builder "$(BUILDER)"
 

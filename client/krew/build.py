@@ -107,19 +107,22 @@ def _modules() -> Iterator[tuple[str, bytes]]:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--url", required=True, help="folder from which krew downloads the archive")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the two files")
+    parser.add_argument("--url", help="folder from which krew downloads the archive; without it, no manifest")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the files")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     data = archive()
-    (options.out / archive_name()).write_bytes(data)
-    text = yaml.safe_dump(manifest(options.url, data), sort_keys=False)
-    (options.out / "imageclassifier.yaml").write_text(text, encoding="utf-8")
-    print(f"Wrote {archive_name()} and imageclassifier.yaml into {options.out}.")
+    written = {archive_name(): data}
+    if options.url:
+        text = yaml.safe_dump(manifest(options.url, data), sort_keys=False)
+        written["imageclassifier.yaml"] = text.encode()
+    for name, content in written.items():
+        (options.out / name).write_bytes(content)
+    print(f"Wrote {' and '.join(written)} into {options.out}.")
 
 
 if __name__ == "__main__":

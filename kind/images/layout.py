@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import IO
 
+from laptop.registry import named_registry
+
 _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 _LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 _MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -52,13 +54,13 @@ def docker_io(reference: str) -> str:
 
     >>> docker_io("pizza-model:1"), docker_io("imageclassifier/gateway:dev"), docker_io("example.org/x:1")
     ('docker.io/library/pizza-model:1', 'docker.io/imageclassifier/gateway:dev', 'example.org/x:1')
+    >>> docker_io("docker.io/pizza-model:1")
+    'docker.io/library/pizza-model:1'
     """
-    first, slash, _ = reference.partition("/")
-    if not slash:
-        return f"docker.io/library/{reference}"
-    if "." in first or ":" in first or first == "localhost":
+    short = reference.removeprefix("docker.io/")
+    if named_registry(short):
         return reference
-    return f"docker.io/{reference}"
+    return f"docker.io/{short}" if "/" in short else f"docker.io/library/{short}"
 
 
 def read_archive(saved: tarfile.TarFile, present: Collection[str], spool: IO[bytes]) -> Archive:

@@ -15,8 +15,8 @@ commands that do work:
   cluster-with-workers  create or repair a second cluster with two workers
   without-workers       delete that second cluster
   engine                start a Docker Engine if none answers
-  kubernetes            build the Kubernetes and KWOK binaries
-  install-checkers      build Helm and fetch Prometheus, for tests of the installation
+  kubernetes            build Kubernetes, KWOK and the OpenTelemetry Collector, for tests
+  install-checkers      build Helm and the other checkers, and unpack Prometheus, for tests
   venv                  create the Python environment .venv
   down                  remove our containers, networks and processes; keep the caches
   clean                 like down, and also remove the caches and logs

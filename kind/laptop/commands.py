@@ -39,7 +39,7 @@ def _without_workers() -> None:
 
 
 def _kubernetes() -> None:
-    golang.ensure([golang.KUBERNETES, golang.KWOK])
+    golang.ensure([golang.KUBERNETES, golang.KWOK, golang.COLLECTOR])
 
 
 def _install_checkers() -> None:

@@ -10,11 +10,20 @@ _ANSWER_SECONDS = 4
 _DOCKER_HUB = "registry-1.docker.io"
 
 
+def named_registry(image: str) -> str | None:
+    """The registry that the name of an image begins with; None for short names of Docker Hub.
+
+    >>> named_registry("registry:5000/team/x:1"), named_registry("team/x:1"), named_registry("x:1")
+    ('registry:5000', None, None)
+    """
+    first, slash, _ = image.partition("/")
+    return first if slash and ("." in first or ":" in first or first == "localhost") else None
+
+
 def registry_of(image: str) -> str:
     """The registry of an image: Docker Hub for `python:3.11`, `localhost:5000` for `localhost:5000/x`."""
-    first, slash, _ = image.partition("/")
-    named = slash and ("." in first or ":" in first or first == "localhost")
-    return first if named and first != "docker.io" else _DOCKER_HUB
+    named = named_registry(image)
+    return named if named and named != "docker.io" else _DOCKER_HUB
 
 
 def addresses(image: str, mirrors: list[str]) -> list[str]:

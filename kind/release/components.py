@@ -10,6 +10,8 @@ from pathlib import PurePosixPath
 
 from packageurl import PackageURL
 
+from release.contents import PYTHON_LICENCE
+
 _DISTRIBUTION_INFO = re.compile(r"(?P<folder>(?:.+/)?[^/]+\.dist-info)/METADATA")
 _NO_LICENCE = {"", "UNKNOWN", "unknown"}
 _LONGEST_NAME = 100  # characters; longer texts in the field License are the licence itself
@@ -119,6 +121,6 @@ def _python(files: Mapping[str, bytes], environment: Mapping[str, str]) -> Itera
         texts = tuple(
             (PurePosixPath(path).name, _text(files[path]))
             for path in sorted(files)
-            if path.startswith("usr/local/lib/python3")
+            if re.fullmatch(PYTHON_LICENCE, path)
         )
         yield Component("python", version, str(purl), ("PSF-2.0",), texts)

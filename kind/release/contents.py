@@ -9,13 +9,15 @@ from images.layout import resolved
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
+#: The path of Python's licence, where the image has its own Python.
+PYTHON_LICENCE = r"usr/local/lib/python3\.\d+/LICENSE\.txt"
 #: Paths in an image, without a slash at the beginning.
 _TELLING = re.compile(
-    r"""(usr/lib/os-release
+    rf"""({PYTHON_LICENCE}
+        |usr/lib/os-release
         |var/lib/dpkg/status(\.d/[^/]+)?
         |usr/share/doc/[^/]+(/copyright)?           # the folder, if it is a link to that of another package
         |usr/share/common-licenses/[^/]+
-        |usr/local/lib/python3\.\d+/LICENSE\.txt    # Python, where the image has its own
         |(.+/)?[^/]+\.dist-info/(METADATA|sboms/[^/]+\.json|(licen[sc]es/.+|[^/]*(licen[sc]e|copying|notice)[^/]*))
         )""",
     re.VERBOSE | re.IGNORECASE,

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from images import build, docker, packages, recipes
-from laptop import base_image, golang, places
+from images.layout import docker_io
+from laptop import base_image, engine, golang, places, registry
 from laptop.progress import Step, StepFailed, step
 from release import components, licences, provenance, sbom, versions
 from release.archive import Released, write_archive
@@ -48,7 +49,11 @@ def git(*arguments: str) -> str:
 
 
 def check_sources(version: str) -> None:
-    """Raise StepFailed unless the sources are committed and are those of the release `version`."""
+    """Raise StepFailed unless the sources are committed and are those of the release `version`.
+
+    Raises ValueError if that is not a version.
+    """
+    versions.check(version)
     if found := versions.differences(places.REPOSITORY, version):
         raise StepFailed(
             f"The sources are not those of {version}. {' '.join(found)} Run `make set-version "
@@ -62,8 +67,12 @@ def check_sources(version: str) -> None:
 
 
 def check_registry(image_registry: str) -> None:
-    """Raise StepFailed unless the text begins with a registry, as the images of an installation need one."""
-    if not re.fullmatch(r"([^/]+\.[^/]+|localhost(:\d+)?)(/.+)?", image_registry):
+    """Raise StepFailed unless the text is a registry with a path or without one.
+
+    The images of an installation need a registry.
+    """
+    is_name = re.fullmatch(r"[^/:]+(:\d+)?(/[^/:]+)*", image_registry)
+    if not is_name or not registry.named_registry(f"{image_registry}/operator"):
         raise StepFailed(
             f"IMAGE_REGISTRY={image_registry} names no registry, so no cluster could pull from it. Give the "
             "registry and the path, such as IMAGE_REGISTRY=registry.example.org/team."
@@ -77,16 +86,19 @@ def pinned_serving_image(given: str | None, ours: str, current: Step) -> str:
     wanted = given or build.STOCK_SERVING
     if "@sha256:" in wanted:
         return wanted
-    current.run(
-        ["docker", "pull", wanted],
-        advice=f"The digest of {wanted} is unknown, because no registry answered. Name it with "
-        f"SERVING_IMAGE={wanted}@sha256:..., or use our model server with SERVING_IMAGE={OURS}.",
-        timeout_seconds=1200,
-    )
+    if not registry.pull(wanted, current):
+        raise StepFailed(
+            f"The digest of {wanted} is unknown, because it could not be pulled from its registry. Name it "
+            f"with SERVING_IMAGE={wanted}@sha256:..., or use our model server with SERVING_IMAGE={OURS}."
+        )
     names = docker.run("image", "inspect", "--format", '{{join .RepoDigests " "}}', wanted).split()
-    repository = wanted.rpartition(":")[0]
-    digest = next(name.partition("@")[2] for name in names if name.startswith(f"{repository}@"))
-    return f"{wanted}@{digest}"
+    digests = {docker_io(name).partition("@")[0]: name.partition("@")[2] for name in names}
+    repository = re.sub(r":[^/]+$", "", docker_io(wanted))
+    if repository not in digests:
+        raise StepFailed(
+            f"The Docker Engine knows no digest of {wanted}. Name it with SERVING_IMAGE={wanted}@sha256:..."
+        )
+    return f"{wanted}@{digests[repository]}"
 
 
 def write_images(release: Release, at: datetime, folder: Path) -> dict[str, str]:
@@ -167,11 +179,9 @@ def write_client(release: Release, folder: Path) -> None:
             places.REPOSITORY / "client/krew/build.py",
             "--out",
             folder / "client",
+            *(("--url", release.url) if release.url else ()),
         ]
-        url = release.url or "https://downloads.example.org"
-        current.run([*krew, "--url", url], advice="Read the end of the log.")
-        if release.url is None:
-            (folder / "client/imageclassifier.yaml").unlink()
+        current.run(krew, advice="Read the end of the log.")
         current.run(
             [
                 packages.UV,
@@ -238,6 +248,8 @@ def cut(release: Release) -> Path:
     """Make the release; returns its folder. Raises StepFailed and DockerError."""
     started_at = datetime.now(UTC)
     check_sources(release.version)
+    engine.ensure()
+    golang.ensure([golang.HELM])
     committed_at = datetime.fromtimestamp(int(git("log", "-1", "--format=%ct")), UTC)
     final = places.REPOSITORY / ".build/release" / release.version
     folder = final.with_name(f".{release.version}.{os.getpid()}")
@@ -270,7 +282,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if options.set_version:
             versions.set_version(places.REPOSITORY, options.version)
-            print("Run `make install-yaml`, and add the section to CHANGELOG.md.")
+            print(f"Next, write the section `## [{options.version}]` of {versions.CHANGELOG}, and commit.")
             return 0
         check_registry(options.image_registry or "")
         release = Release(

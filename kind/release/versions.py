@@ -16,10 +16,14 @@ PLACES = (
 CHANGELOG = "CHANGELOG.md"
 
 
+def check(version: str) -> None:
+    """Raise ValueError if this is not a semantic version."""
+    if not SEMANTIC.fullmatch(version):
+        raise ValueError(f"{version!r} is not a semantic version. Give one such as 1.2.0.")
+
+
 def differences(root: Path, version: str) -> list[str]:
     """Why the sources below `root` are not the release `version`, as sentences; empty if they are."""
-    if not SEMANTIC.fullmatch(version):
-        return [f"{version!r} is not a semantic version such as 1.2.0."]
     found = []
     for name, pattern in PLACES:
         present = re.findall(pattern, (root / name).read_text(encoding="utf-8"), re.MULTILINE)
@@ -32,8 +36,7 @@ def differences(root: Path, version: str) -> list[str]:
 
 def set_version(root: Path, version: str) -> None:
     """Write the version into each place, except the changelog. Raises ValueError if it is not a version."""
-    if not SEMANTIC.fullmatch(version):
-        raise ValueError(f"{version!r} is not a semantic version. Give one such as 1.2.0.")
+    check(version)
     for name, pattern in PLACES:
         path = root / name
         text = path.read_text(encoding="utf-8")

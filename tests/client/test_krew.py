@@ -49,5 +49,11 @@ def test_the_manifest_has_the_digest_of_the_archive_and_names_its_files(data: by
     assert len(manifest["spec"]["shortDescription"]) <= 50
 
 
+def test_without_a_url_there_is_no_manifest(data: bytes, tmp_path: Path) -> None:
+    program = Path(__file__).parents[2] / "client/krew/build.py"
+    subprocess.run([sys.executable, program, "--out", tmp_path], check=True, capture_output=True)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {BUILD["archive_name"](): data}
+
+
 def test_the_same_sources_give_the_same_archive(data: bytes) -> None:
     assert BUILD["archive"]() == data

@@ -1,5 +1,6 @@
 """From `docker save` to an archive with just what a node lacks, for the archives of old and new Docker."""
 
+import doctest
 import hashlib
 import io
 import json
@@ -117,6 +118,10 @@ def test_every_blob_is_named_by_its_content_and_every_name_points_to_the_manifes
 
 def test_the_size_of_the_copied_layers_is_reported_in_bytes(saved: io.BytesIO) -> None:
     assert read(saved, {sha256(BASE)}, io.BytesIO()).carried_bytes == len(PACKAGES) + len(CODE)
+
+
+def test_the_examples_of_names_and_links() -> None:
+    assert doctest.testmod(layout).failed == 0
 
 
 def test_compressed_layers_keep_their_type() -> None:

@@ -1,5 +1,6 @@
 """The decisions of the laptop cluster's scripts, which are pure: what is there, what has to be done."""
 
+import doctest
 import socket
 from pathlib import Path
 
@@ -113,6 +114,10 @@ def test_the_manifests_name_only_images_that_the_node_brings_along() -> None:
 )
 def test_the_registry_of_an_image_is_in_its_name(image: str, host: str) -> None:
     assert registry.registry_of(image) == host
+
+
+def test_the_examples_of_names_of_registries() -> None:
+    assert doctest.testmod(registry).failed == 0
 
 
 def test_mirrors_are_used_first_and_only_for_images_of_docker_hub() -> None:

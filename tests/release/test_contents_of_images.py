@@ -130,9 +130,15 @@ def test_a_later_layer_replaces_and_removes_files_of_an_earlier_one() -> None:
 
 def test_the_python_of_dockers_image_is_a_component() -> None:
     text = "PYTHON SOFTWARE FOUNDATION LICENSE"
-    files = contents.telling_files([layer({"usr/local/lib/python3.11/LICENSE.txt": text})])
-    [python] = components.components(files, {"PYTHON_VERSION": "3.11.14"})
+    folder = "usr/local/lib/python3.11"
+    pip = {
+        f"{folder}/site-packages/pip-24.0.dist-info/METADATA": "Name: pip\nVersion: 24.0\n",
+        f"{folder}/site-packages/pip-24.0.dist-info/LICENSE.txt": "MIT",
+    }
+    files = contents.telling_files([layer({f"{folder}/LICENSE.txt": text, **pip})])
+    [python, other] = components.components(files, {"PYTHON_VERSION": "3.11.14"})
     assert (python.purl, python.texts) == ("pkg:generic/python@3.11.14", (("LICENSE.txt", text),))
+    assert (other.name, other.texts) == ("pip", (("LICENSE.txt", "MIT"),))
 
 
 def test_the_sbom_names_the_image_by_its_digest_and_is_valid_cyclonedx(
