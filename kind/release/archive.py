@@ -22,7 +22,7 @@ _COMPRESSION = 6
 
 @dataclass(frozen=True)
 class Released:
-    """An image that was written: the digest of its manifest, its platform, and what says what it contains."""
+    """A written image: its digest and platform, its environment variables, and the files that describe it."""
 
     digest: str  # sha256:<64 hex digits>
     platform: str  # linux/amd64

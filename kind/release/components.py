@@ -36,7 +36,7 @@ def components(files: Mapping[str, bytes], environment: Mapping[str, str]) -> li
 
 
 def without_licence(found: list[Component]) -> list[str]:
-    """The components of which nothing says the licence, neither a declaration nor a text."""
+    """The components that neither declare a licence nor contain the text of one."""
     return [f"{each.name} {each.version}" for each in found if not each.licences and not each.texts]
 
 
