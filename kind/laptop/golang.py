@@ -60,8 +60,10 @@ HELM = Program(
 GITOPS = Program("gitops", "checkers", "./gitops")
 #: Validates the bundle for the Operator Lifecycle Manager.
 OPERATOR_VERIFY = Program("operator-verify", "olm", "github.com/operator-framework/api/cmd/operator-verify")
+#: Checks manifests for security and availability.
+KUBE_SCORE = Program("kube-score", "kube-score", "github.com/zegl/kube-score/cmd/kube-score")
 #: What the tests of the installation run.
-CHECKERS = (HELM, GITOPS, OPERATOR_VERIFY)
+CHECKERS = (HELM, GITOPS, OPERATOR_VERIFY, KUBE_SCORE)
 
 #: Receives traces in tests.
 COLLECTOR = Program("collector", "collector", ".", note="about 4 minutes on 2 cores the first time")

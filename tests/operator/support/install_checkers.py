@@ -1,8 +1,9 @@
-"""The programs that check the installation: Helm, kustomize, Prometheus, and what GitOps tools run."""
+"""The programs that check manifests: Helm, kustomize, Prometheus, kube-score, and what GitOps tools run."""
 
 import json
 import os
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ REPOSITORY = Path(__file__).parents[3]
 INSTALL = REPOSITORY / "operator/install"
 CHART = INSTALL / "chart"
 RELEASE: str = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]
+
+
+_ALL_OK = 10
+"""The best grade of kube-score. The others are 1 (critical), 5 (a warning) and 7 (almost good)."""
 
 
 class CheckFailedError(Exception):
@@ -59,6 +64,29 @@ def by_name(objects: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, An
     """The objects by kind and name, which must be unique."""
     found = {(each["kind"], each["metadata"]["name"]): each for each in objects}
     assert len(found) == len(objects)
+    return found
+
+
+def kube_score(objects: Iterable[dict[str, Any]]) -> dict[str, set[str]]:
+    """The objections of kube-score: the objects of each check, with the reason.
+
+    The pods have no CPU limit, so that they use idle cores when they start.
+    """
+    options = ["--ignore-container-cpu-limit", "--kubernetes-version=v1.29", "--output-format=json"]
+    command = [checker("kube-score"), "score", *options, "-"]
+    text = "\n---\n".join(map(json.dumps, objects))
+    result = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    if result.returncode not in {0, 1} or not result.stdout.startswith("["):  # 1: there are objections
+        raise CheckFailedError(result.stdout + result.stderr)
+    found: dict[str, set[str]] = {}
+    for scored in json.loads(result.stdout):
+        name = f"{scored['type_meta']['kind']} {scored['object_meta']['name']}"
+        for score in scored["checks"]:
+            if not score["skipped"] and score["grade"] < _ALL_OK:
+                said = "; ".join(
+                    f"{each['path']} {each['summary']}".strip() for each in score["comments"] or ()
+                )
+                found.setdefault(score["check"]["id"], set()).add(f"{name}: {said}")
     return found
 
 
