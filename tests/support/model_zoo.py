@@ -456,6 +456,19 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("unknown-shape", saved(None, to_nhwc=known), spec={"input": SIZE}),
     Entry(
+        "unknown-shape-one-axis-gray",
+        saved(None, to_nhwc=flat(1)),
+        lambda p: floats(gray(p)).reshape(len(p), -1),
+        spec={"input": {**SIZE, "layout": "NF", "channels": "gray"}},
+    ),
+    Entry(
+        "unknown-shape-no-batch-axis",
+        saved(None, to_nhwc=lambda v: known(leading(v))),
+        lambda p: floats(p[0]),
+        spec={"input": {**SIZE, "layout": "HWC"}},
+        batch=1,
+    ),
+    Entry(
         "four-channels", saved((None, HEIGHT, WIDTH, 4)), refusal="does not take pictures: the gateway sends"
     ),
     Entry(

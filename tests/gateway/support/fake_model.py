@@ -63,6 +63,8 @@ class FakeModel:
     delay_seconds: float = 0.0
     state: pb.ModelVersionStatus.State = pb.ModelVersionStatus.AVAILABLE
     golden: dict[str, Any] | None = None
+    #: Whether the signature has the shape of its input. Some exporters leave it out.
+    has_input_shape: bool = True
     requests: list[pb.PredictRequest] = field(default_factory=list)
     metadata: list[dict[str, str]] = field(default_factory=list)
     #: When each of `requests` came, in monotonic seconds.
@@ -166,12 +168,13 @@ class FakeModel:
         described = self.contract or {}
         pixels, output = described.get("input", {}), described.get("output", {})
         floats = pixels.get("dtype", "uint8") == "float32"
+        shape = _shape(-1, pixels.get("height", -1), pixels.get("width", -1), 3)
         signature = pb.SignatureDef(
             inputs={
                 pixels.get("tensor", "pixels"): pb.TensorInfo(
                     name="serving_default_pixels:0",
                     dtype=pb.DT_FLOAT if floats else pb.DT_UINT8,
-                    tensor_shape=_shape(-1, pixels.get("height", -1), pixels.get("width", -1), 3),
+                    tensor_shape=shape if self.has_input_shape else pb.TensorShapeProto(unknown_rank=True),
                 )
             },
             outputs={

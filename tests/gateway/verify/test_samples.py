@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 
@@ -67,6 +68,19 @@ def test_classes_that_do_not_exclude_each_other_need_not_sum_to_one(
 ) -> None:
     model = make_model(version=2, contract=None, answer=lambda pixels: 1.4 * np.clip(logits(pixels), 0, 0.7))
     assert verdict(model, activation="sigmoid")["passed"]
+
+
+def test_a_model_that_refuses_an_assumed_shape_is_refused_with_the_fields_to_set(
+    make_model: Callable[..., FakeModel],
+) -> None:
+    def refuse(pixels: Any) -> grpc.StatusCode:
+        return grpc.StatusCode.INVALID_ARGUMENT
+
+    model = make_model(version=2, contract=None, has_input_shape=False, refuse=refuse)
+    result = verdict(model)
+    assert result["reason"] == "ContractInvalid"
+    assert "does not have the shape of its input 'pixels' (uint8), so the layout NHWC" in result["message"]
+    assert result["message"].endswith("set spec.input.layout and spec.input.channels.")
 
 
 def test_an_output_that_ignores_the_picture_is_a_warning_with_the_figures(

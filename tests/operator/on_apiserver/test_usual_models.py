@@ -17,7 +17,7 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
     ("example", "name", "source", "wanted"),
     [
         ("imagenet", "imagenet", "mobilenet:1", {"scale": 1 / 127.5, "offset": -1}),
-        ("mnist", "mnist", "mnist:1", {"scale": 1 / 255, "signature": "predict_images", "height": 28}),
+        ("mnist", "mnist", "mnist:1", {"scale": 1 / 255, "signature": "predict_images", "layout": "NF"}),
         ("xception", "cats-dogs", "cats-dogs:1", {"scale": 1 / 127.5, "offset": -1, "resize": "nearest"}),
         ("onnx", "flowers", "flowers:1", None),
         ("bucket", "flowers-from-bucket", "s3://models/flowers/1", None),

@@ -27,9 +27,16 @@ def completed(document: Mapping[str, Any], signatures: Signatures) -> tuple[dict
     given_classes = document.get("classes", [])
     classes = listed_classes(given_classes)
     signature = _signature(signatures, given.get("signature"))
-    form = input_form(_input(signature, given.get("tensor"), signatures), given)
+    tensor = _input(signature, given.get("tensor"), signatures)
+    form = input_form(tensor, given)
     is_single = "N" not in form["layout"]
     notes: list[str] = []
+    if tensor.shape is None and form["dtype"] != "bytes" and given.get("layout") is None:
+        notes.append(
+            f"The signature '{signature.name}' does not have the shape of its input {tensor}, so the layout "
+            f"{form['layout']} with the channels {form['channels']} is assumed. If the model takes another "
+            "one, set spec.input.layout and spec.input.channels."
+        )
     if isinstance(given_classes, Mapping):
         outputs = _outputs_of_scores(signature, output.get("tensor"), len(classes), is_single=is_single)
         if outputs is not None:

@@ -76,9 +76,9 @@ def _form_of_bytes(tensor: Tensor, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _forms(shape: Shape, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The forms that agree with the shape and the given fields, the most usual first."""
-    if shape is None:
-        shape = (None, None, None, None)
     wanted_layout, wanted_channels = given.get("layout"), given.get("channels")
+    if shape is None:
+        shape = (None,) * len(wanted_layout or "NHWC")
     for layout in _OF_RANK.get(len(shape), ()):
         if wanted_layout is not None and layout != wanted_layout:
             continue
@@ -98,7 +98,7 @@ def _form(
     if layout == "NF":
         if height is None or width is None or sizes["F"] not in (None, height * width * depth):
             return None
-    elif "C" in sizes and sizes["C"] is None and "N" not in sizes:
+    elif given.get("layout") is None and "C" in sizes and sizes["C"] is None and "N" not in sizes:
         return None  # (?, ?, ?) is a batch of gray pictures and not a picture
     else:
         if sizes.get("C", 1) not in (None, depth):

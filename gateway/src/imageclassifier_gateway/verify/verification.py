@@ -69,12 +69,14 @@ class Verification:
 
     def run(self) -> Verdict:
         """Run all checks, and return the verdict. Failures of the candidate raise no exception."""
+        assumptions: tuple[str, ...] = ()
         try:
             self._deadline = Deadline.after(self.plan.deadline_seconds)
             self._server = model_server(self.plan, self.plan.candidate)
             with self.span.child("contract"):
                 contract = self._wait_for_contract()
-                self.verdict.warnings += contract.notes
+                assumptions = contract.notes
+                self.verdict.warnings += assumptions
                 serving = self._serving_contract()
                 self._check_classes(contract, serving)
             with self.span.child("fetch"):
@@ -99,6 +101,8 @@ class Verification:
                 self._measure_latency(contract)
         except RejectedError as error:
             self.verdict.fail(error.reason, str(error))
+            if error.reason == "ContractInvalid":  # an assumption may be the cause
+                self.verdict.notes += assumptions
         except NotCarriedOutError as error:
             self.verdict.give_up(str(error))
         self.verdict.record_latency(self._latencies_seconds)

@@ -97,7 +97,7 @@ def _examine(original: Original, wanted: Adoption, name: str) -> Adopted:
         document["input"] |= _with_scaling(document["input"], wanted.scaling)
     complete, notes = completed(document, original.signatures)
     contract = parse_contract(complete)
-    findings = [_of_input(contract, wanted), *why_classes, *original.notes, *notes]
+    findings = [_of_input(contract, wanted), *why_classes, *original.notes, *map(in_options, notes)]
     warnings: list[str] = []
     if files is None:
         pixels, labels = pictures.drawn(contract.input), np.empty(0, np.int64)
