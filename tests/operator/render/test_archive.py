@@ -43,6 +43,8 @@ def test_only_the_pods_of_a_version_that_is_downloaded_may_open_connections() ->
     assert policy["spec"]["policyTypes"] == ["Egress"]
     assert "169.254.0.0/16" in str(policy["spec"]["egress"])
     assert "NetworkPolicy" not in serving_children(classifier(SPECS["volume"]).candidate("tf"))
+    inside = serving_children(version(url="https://models.storage.svc/m.tar"))["NetworkPolicy"]
+    assert "{'kubernetes.io/metadata.name': 'storage'}" in str(inside["spec"]["egress"])
 
 
 def test_the_digest_of_the_archive_is_the_digest_of_the_model() -> None:
