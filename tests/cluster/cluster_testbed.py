@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,31 @@ class Kubectl:
         return Kubectl(self.program, self.context, namespace)
 
 
+def create_namespace(cluster_kubectl: Kubectl, name: str) -> Kubectl:
+    """Creates a namespace in which pods are admitted; gives kubectl in it."""
+    cluster_kubectl("create", "namespace", name)
+    # Kubernetes admits no pod before the default ServiceAccount exists.
+    account = ("serviceaccount/default", f"--namespace={name}")
+    cluster_kubectl("wait", "--for=create", *account, "--timeout=90s")
+    return cluster_kubectl.within(name)
+
+
+@contextmanager
+def forwarded_port(kubectl: Kubectl, target: str, port: str) -> Iterator[int]:
+    """Forwards a local port to this port of a pod of the target, such as service/pizza-gateway."""
+    command = kubectl.command("port-forward", target, f":{port}")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forward:
+        assert forward.stdout is not None
+        try:
+            found = re.search(r"127\.0\.0\.1:(\d+)", forward.stdout.readline())
+            assert found, "kubectl port-forward did not say its port"
+            # It says a line for each connection too, and forwards none while nobody reads them.
+            threading.Thread(target=forward.stdout.read, daemon=True).start()
+            yield int(found[1])
+        finally:
+            forward.terminate()
+
+
 class Classifier:
     """One ImageClassifier on the cluster, as a user sees it."""
 
@@ -128,20 +153,9 @@ class Classifier:
         told: str = self.wait_for(message, f"{self.name}: {condition} because of {reason}", READY_SECONDS)
         return told
 
-    @contextmanager
-    def gateway(self, port: str = "http") -> Iterator[int]:
+    def gateway(self, port: str = "http") -> AbstractContextManager[int]:
         """Forwards a local port to this port of one of the gateway's pods."""
-        command = self.kubectl.command("port-forward", f"service/{self.name}-gateway", f":{port}")
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forward:
-            assert forward.stdout is not None
-            try:
-                found = re.search(r"127\.0\.0\.1:(\d+)", forward.stdout.readline())
-                assert found, "kubectl port-forward did not say its port"
-                # It says a line for each connection too, and forwards none while nobody reads them.
-                threading.Thread(target=forward.stdout.read, daemon=True).start()
-                yield int(found[1])
-            finally:
-                forward.terminate()
+        return forwarded_port(self.kubectl, f"service/{self.name}-gateway", port)
 
     @contextmanager
     def requests(self, picture: bytes, per_second: float = 16) -> Iterator[Tally]:
@@ -210,13 +224,19 @@ def run(*command: str | Path) -> str:
 def ensure_tiny_models(wanted: Mapping[str, str]) -> dict[str, str]:
     """Brings tiny models onto the cluster as images, made once and then cached.
 
-    `wanted` is as in `make_tiny_models`; gives `name:version` -> the image, which has that name on the
-    cluster too.
+    `wanted` is as in `make_tiny_models`, the result as that of `load_models`.
     """
-    build, directory = places.KIND / "build_images.py", make_tiny_models(wanted)
+    images = load_models(make_tiny_models(wanted))
+    return {model: images[model] for model in wanted}
+
+
+def load_models(directory: Path) -> dict[str, str]:
+    """Brings each NAME/VERSION of the directory onto the cluster; gives NAME:VERSION -> its image, which has
+    that name on the cluster too."""
+    build = places.KIND / "build_images.py"
     loaded = run(build, "--load", LAPTOP.name, "--models", directory, "gateway")
     images: dict[str, str] = json.loads(loaded)
-    return {model: images[model] for model in wanted}
+    return images
 
 
 def make_tiny_models(wanted: Mapping[str, str]) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cluster_testbed import READY_SECONDS, Kubectl
+from cluster_testbed import READY_SECONDS, Kubectl, create_namespace
 from laptop import models, places, product
 from truth_prober import TruthProber
 
@@ -53,11 +53,7 @@ def cluster_kubectl() -> Kubectl:
 @contextmanager
 def _namespace(cluster_kubectl: Kubectl) -> Iterator[Kubectl]:
     name = f"test-{uuid.uuid4().hex[:8]}"
-    cluster_kubectl("create", "namespace", name)
-    # Kubernetes admits no pod before the default ServiceAccount exists.
-    account = ("serviceaccount/default", f"--namespace={name}")
-    cluster_kubectl("wait", "--for=create", *account, "--timeout=90s")
-    within = cluster_kubectl.within(name)
+    within = create_namespace(cluster_kubectl, name)
     with TruthProber(within) as prober:
         yield within
     REPORT.extend(prober.report())

@@ -1,0 +1,112 @@
+"""A bucket on the laptop cluster: VersityGW, a real S3 server, in a namespace of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import obstore
+from obstore.store import S3Store
+
+from cluster_testbed import Kubectl, create_namespace, forwarded_port
+from images import build, docker, load_into_nodes
+from images.recipes import Build
+from images.trees import File
+from laptop import golang, places
+from laptop.cluster_state import LAPTOP
+
+BUCKET, PORT = "models", 9000
+KEYS = {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "secret-of-the-reader"}
+_NAME = "store"
+_DOCKERFILE = "ARG BASE\nFROM ${BASE}\nCOPY versitygw /usr/local/bin/versitygw\n"
+
+
+@dataclass(frozen=True)
+class BucketServer:
+    """The server in the namespace of `kubectl`, with an empty bucket."""
+
+    kubectl: Kubectl
+    region: str
+
+    @property
+    def endpoint(self) -> str:
+        """The URL for pods of any namespace."""
+        return f"http://{_NAME}.{self.kubectl.namespace}.svc:{PORT}"
+
+    def upload(self, directory: Path, prefix: str) -> None:
+        """Put all files below the directory into the bucket, with keys below `prefix`."""
+        with forwarded_port(self.kubectl, f"service/{_NAME}", str(PORT)) as port:
+            store = S3Store(
+                BUCKET,
+                endpoint=f"http://127.0.0.1:{port}",
+                region=self.region,
+                access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+                secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+                client_options={"allow_http": True},
+            )
+            for file in sorted(directory.rglob("*")):
+                if file.is_file():
+                    obstore.put(store, f"{prefix}/{file.relative_to(directory)}", file.read_bytes())
+
+
+@contextmanager
+def bucket_server(cluster_kubectl: Kubectl, namespace: str, region: str) -> Iterator[BucketServer]:
+    """Run the server in a new namespace, which is deleted afterwards."""
+    kubectl = create_namespace(cluster_kubectl, namespace)
+    try:
+        kubectl.apply(*_objects(_image(), region))
+        kubectl("wait", "--for=condition=Ready", f"pod/{_NAME}", "--timeout=90s")
+        yield BucketServer(kubectl, region)
+    finally:
+        cluster_kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def _image() -> str:
+    """Build the image of the server if it is missing, and load it into the cluster; returns its name."""
+    golang.ensure([golang.VERSITYGW])
+    binary = golang.binary_path(golang.VERSITYGW)
+    base = build.build_base()
+    reference = f"imageclassifier/versitygw:{places.digest([base, _DOCKERFILE], [binary])}"
+    if docker.image_id(reference) is None:
+        program = File(PurePosixPath("versitygw"), binary.read_bytes(), executable=True)
+        docker.build(Build(reference, _DOCKERFILE, ("BASE", base), (program,)))
+    load_into_nodes.load(load_into_nodes.of_cluster(LAPTOP.name), reference, ())
+    return reference
+
+
+def _objects(image: str, region: str) -> list[dict[str, Any]]:
+    labels = {"app": _NAME}
+    # A directory below /data is a bucket. The options of the server come before `posix`, the kind of storage.
+    serve = f"versitygw --port :{PORT} --region {region} --health /health posix /data"
+    container = {
+        "name": _NAME,
+        "image": image,
+        "imagePullPolicy": "Never",
+        "command": ["sh", "-c", f"mkdir -p /data/{BUCKET} && exec {serve}"],
+        "env": [
+            {"name": "ROOT_ACCESS_KEY", "value": KEYS["AWS_ACCESS_KEY_ID"]},
+            {"name": "ROOT_SECRET_KEY", "value": KEYS["AWS_SECRET_ACCESS_KEY"]},
+        ],
+        "readinessProbe": {"httpGet": {"path": "/health", "port": PORT}, "periodSeconds": 1},
+        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": _NAME, "labels": labels},
+        "spec": {
+            "containers": [container],
+            "terminationGracePeriodSeconds": 0,
+            "volumes": [{"name": "data", "emptyDir": {}}],
+        },
+    }
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": _NAME},
+        "spec": {"selector": labels, "ports": [{"port": PORT}]},
+    }
+    return [pod, service]
