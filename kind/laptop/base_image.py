@@ -10,7 +10,12 @@ from laptop import apt, places, registry
 from laptop.progress import Step, StepFailed, step
 
 PULLED_BASE = "python:3.11-slim"
-_BASE_PACKAGES = "ca-certificates,python3"
+#: The options of debootstrap that do not depend on the machine.
+_OPTIONS = ("--variant=minbase", "--include=ca-certificates,python3")
+#: Directories that are emptied: caches, manuals and translations.
+_EMPTIED = ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/man", "usr/share/locale")
+#: The files in usr/share/doc that stay: the licences of the packages, which are shipped too.
+_KEPT_DOCUMENT = "copyright"
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,10 @@ def _distribution() -> tuple[str, str]:
 
 
 def made_base_name() -> str:
-    """The name of the base image that this machine would make."""
+    """The name of the base image that this machine would make, with a hash of how it makes it."""
     suite, components = _distribution()
-    return f"imageclassifier-base:{suite or 'none'}-{places.digest([suite, components, _BASE_PACKAGES])}"
+    values = [suite, components, *_OPTIONS, *_EMPTIED, _KEPT_DOCUMENT]
+    return f"imageclassifier-base:{suite or 'none'}-{places.digest(values)}"
 
 
 def ensure_base() -> str:
@@ -99,7 +105,7 @@ def _make_base(name: str, current: Step) -> None:
         root = Path(scratch) / "root"
         current.run(
             [
-                "debootstrap", "--variant=minbase", f"--include={_BASE_PACKAGES}",
+                "debootstrap", *_OPTIONS,
                 f"--components={components}", f"--keyring=/usr/share/keyrings/{keyring}",
                 suite, root, address,
             ],
@@ -115,15 +121,15 @@ def _make_base(name: str, current: Step) -> None:
 
 
 def _slim(root: Path) -> None:
-    """Remove caches, manuals and translations. The licences of the packages stay: they are shipped too."""
-    for path in ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/man", "usr/share/locale"):
+    """Remove what nobody needs in a container."""
+    for path in _EMPTIED:
         for entry in (root / path).glob("*"):
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
     for entry in (root / "usr/share/doc").glob("*/*"):
-        if not entry.parent.is_symlink() and entry.name != "copyright":
+        if not entry.parent.is_symlink() and entry.name != _KEPT_DOCUMENT:
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
             else:

@@ -145,9 +145,8 @@ def _write_sbom(
     if unknown := components.without_licence(found):
         raise StepFailed(
             f"The licences of {len(unknown)} components of the image {name} are unknown: "
-            f"{', '.join(unknown[:5])}. For those of Debian, the base image lacks the files copyright: "
-            f"name another with BASE_IMAGE=, or remove the one that an earlier checkout has made with "
-            f"`docker rmi {base_image.made_base_name()}`."
+            f"{', '.join(unknown[:5])}. If they are packages of Debian, the base image lacks their copyright "
+            f"files: name another base image with BASE_IMAGE=."
         )
     text = sbom.sbom(name, release.version, released.digest, found, at)
     if objections := sbom.objections(text):

@@ -76,6 +76,15 @@ def test_what_was_made_is_kept_else_an_image_is_pulled_else_made() -> None:
     assert base_image.choose(None, "made:1", False, "stock:1", False) == base_image.Choice("made:1", "made")
 
 
+@pytest.mark.parametrize("name", ["_OPTIONS", "_EMPTIED", "_KEPT_DOCUMENT"])
+def test_a_base_image_that_is_made_in_another_way_has_another_name(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = base_image.made_base_name()
+    monkeypatch.setattr(base_image, name, type(getattr(base_image, name))("another"))
+    assert base_image.made_base_name() != before
+
+
 def test_one_image_stands_for_all_components_but_pause() -> None:
     listed = "registry.k8s.io/kube-proxy:v1.34.4\nregistry.k8s.io/pause:3.10.1\nregistry.k8s.io/etcd:3.6.5-0"
     names = node_image.component_names("v1.34.4", listed)
