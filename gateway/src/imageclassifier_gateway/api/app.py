@@ -21,6 +21,7 @@ from ..http.access_log import Trace, log_access, request_id_of
 from ..http.refusals import SAFETY_HEADERS, problem_document
 from ..limits.admission import FIRST_BYTE_AT
 from ..problems import MEDIA_TYPE, Problem, internal_error
+from ..tracing import NO_SPAN
 from . import cors
 from .open_inference import open_inference_routes
 from .page_routes import page_routes
@@ -135,6 +136,8 @@ def _span_name() -> str:
 
 
 def _end_span(trace: Trace, asked: Request, response: Response, rule: str) -> None:
+    if trace.span is NO_SPAN:
+        return
     trace.span.set(
         http__request__method=asked.method,
         http__route=rule,

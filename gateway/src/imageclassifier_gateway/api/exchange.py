@@ -259,9 +259,7 @@ def _heat_map(wanted: ClassifyRequest, outcome: Decision | Problem, ticket: Tick
     explained = wanted.explained
     if explained is None or isinstance(outcome, Problem):
         return None
-    model_input = explained.wanted
-    stored = images.upright_size(wanted.pictures[0])
-    size = heat_map.size_of(stored, (model_input.width, model_input.height), model_input.fit)
+    size = heat_map.size_for(wanted.pictures[0], explained.wanted)
     ticket.hold(size[0] * size[1] * heat_map.BYTES_PER_PIXEL)
     chosen = list(outcome.probabilities).index(outcome.label)
     return heat_map.draw(explained.pixels, heat_map.contrast(explained.maps, chosen), size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 
@@ -11,7 +10,7 @@ from flask import Blueprint, Response, g, request
 from ..contract import Decision
 from ..gateway import Gateway
 from ..limits.admission import Admission
-from ..pixels.heat_map import MEDIA_TYPE
+from ..pixels.heat_map import MEDIA_TYPE, data_url
 from ..problems import Problem
 from .exchange import Exchange
 from .payload import Payload, Picture, Reference
@@ -54,8 +53,7 @@ def predict_routes(gateway: Gateway, admission: Admission) -> Blueprint:
         if answers.heat_map is None:
             return _json({**_decision(outcome), **shared})
         if _wants_json():
-            data_url = f"data:{MEDIA_TYPE};base64,{base64.b64encode(answers.heat_map).decode()}"
-            return _json({**_decision(outcome), **shared, "heatmap": data_url})
+            return _json({**_decision(outcome), **shared, "heatmap": data_url(answers.heat_map)})
         return Response(answers.heat_map, mimetype=MEDIA_TYPE, headers={"Vary": "Accept"})
 
     return blueprint

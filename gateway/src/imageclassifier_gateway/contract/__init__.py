@@ -19,7 +19,7 @@ from .description import (
     Decision,
     ModelClass,
 )
-from .explanation import EXPLAIN_SIGNATURE, MAPS_TENSOR, Explanation
+from .explanation import MAPS_TENSOR, Explanation
 from .familiarity import DISTANCE_TENSOR, Familiarity, Unfamiliar
 from .golden import Golden, GoldenCase, parse_golden, pixels_digest
 from .model_input import (
@@ -40,9 +40,9 @@ from .signature import Signature, Tensor
 
 __all__ = [
     "ACTIVATIONS", "CHANNELS", "CONTRACT_SIGNATURE", "DEFAULT_DECODING", "DISTANCE_TENSOR", "DTYPES",
-    "EXPLAIN_SIGNATURE", "FITS", "FLOAT_DTYPES", "FOR_NEW_MODELS", "GOLDEN_SIGNATURE", "IGNORED_TENSOR",
-    "JSON_TENSOR", "LAYOUTS", "MAPS_TENSOR", "MAX_SIDE", "PIXELS_TENSOR", "PROBABILITIES_TENSOR",
-    "PROFILES", "RESIZES", "SCHEMA", "SERVING_SIGNATURE", "Contract", "ContractError", "Decision",
+    "FITS", "FLOAT_DTYPES", "FOR_NEW_MODELS", "GOLDEN_SIGNATURE", "IGNORED_TENSOR", "JSON_TENSOR",
+    "LAYOUTS", "MAPS_TENSOR", "MAX_SIDE", "PIXELS_TENSOR", "PROBABILITIES_TENSOR", "PROFILES", "RESIZES",
+    "SCHEMA", "SERVING_SIGNATURE", "Contract", "ContractError", "Decision",
     "Decoding", "Explanation", "Familiarity", "Golden", "GoldenCase", "ModelClass", "ModelInput",
     "ModelOutput", "PerChannel", "Signature", "Tensor", "Unfamiliar", "classes_in", "completed",
     "parse_contract", "parse_decoding", "parse_golden", "pixels_digest",

@@ -195,6 +195,17 @@ class Contract:
             is_unfamiliar=is_unfamiliar,
         )
 
+    def decisions(
+        self, probabilities: NDArray[np.float64], distances: NDArray[np.float64] | None
+    ) -> list[Decision]:
+        """Decide for each picture of a batch: probabilities `(batch, classes)`, and distances `(batch,)`."""
+        if distances is None:
+            return [self.decide(row) for row in probabilities]
+        return [
+            self.decide(row, distance)
+            for row, distance in zip(probabilities, distances.tolist(), strict=True)
+        ]
+
 
 def _without_defaults(value: Any, optional: tuple[str, ...]) -> dict[str, Any]:
     fields = value.__dataclass_fields__

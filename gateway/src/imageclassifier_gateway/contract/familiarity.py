@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -55,7 +56,7 @@ class Familiarity:
     unfamiliar: Unfamiliar
     tensor: str = DISTANCE_TENSOR
 
-    @property
+    @cached_property
     def limit(self) -> float | None:
         """The distance beyond which a picture is unfamiliar; None if none is."""
         if self.unfamiliar.is_ignored:
@@ -83,16 +84,14 @@ class Familiarity:
             raise ContractError(f"The model's output '{self.tensor}' is not a distance: {values.min():g}.")
         return values.reshape(-1)
 
-    def changed(self, change: UnfamiliarChange | None) -> Familiarity:
+    def changed(self, change: UnfamiliarChange) -> Familiarity:
         """The same measure with the rule of the spec."""
-        if change is None:
-            return self
         rule = Unfamiliar(
             self.unfamiliar.beyond if change.beyond is None else change.beyond,
             self.unfamiliar.message if change.message is None else change.message,
             change.is_ignored,
         )
-        return Familiarity(self.quantiles, rule, self.tensor)
+        return replace(self, unfamiliar=rule)
 
     def to_dict(self) -> dict[str, Any]:
         """The measure and its rule as plain JSON values."""

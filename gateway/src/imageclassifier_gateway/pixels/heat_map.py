@@ -7,11 +7,15 @@ tell apart.
 
 from __future__ import annotations
 
+import base64
 import io
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from ..contract import ModelInput
+from .images import upright_size
 
 MEDIA_TYPE = "image/png"
 #: The longer side of a heat map (pixels). It limits what one costs, regardless of the input of the model.
@@ -46,6 +50,11 @@ def size_of(stored: tuple[int, int], input_size: tuple[int, int], fit: str) -> t
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
+def size_for(picture: bytes, wanted: ModelInput) -> tuple[int, int]:
+    """The width and height of the heat map of a picture file that was prepared for this input."""
+    return size_of(upright_size(picture), (wanted.width, wanted.height), wanted.fit)
+
+
 def draw(pixels: NDArray[np.uint8], evidence: NDArray[np.float32], size: tuple[int, int]) -> bytes:
     """The picture with the evidence of each place over it, as a PNG of this size (width, height).
 
@@ -61,3 +70,8 @@ def draw(pixels: NDArray[np.uint8], evidence: NDArray[np.float32], size: tuple[i
     buffer = io.BytesIO()
     Image.fromarray((255 * blended + 0.5).astype(np.uint8)).save(buffer, "PNG", compress_level=4)
     return buffer.getvalue()
+
+
+def data_url(png: bytes) -> str:
+    """A heat map as a data URL, for a page or for JSON."""
+    return f"data:{MEDIA_TYPE};base64,{base64.b64encode(png).decode()}"

@@ -45,10 +45,7 @@ class Scores:
 
     def decisions(self, contract: Contract) -> list[Decision]:
         """The prediction for each picture."""
-        if self.distances is None:
-            return [contract.decide(row) for row in self.probabilities]
-        pairs = zip(self.probabilities, self.distances.tolist(), strict=True)
-        return [contract.decide(row, distance) for row, distance in pairs]
+        return contract.decisions(self.probabilities, self.distances)
 
     def first(self, count: int) -> Scores:
         """The scores of the first pictures."""

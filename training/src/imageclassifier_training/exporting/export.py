@@ -39,7 +39,7 @@ from ..networks.class_maps import class_maps
 from ..networks.learned import Training
 from . import golden, saved_model
 
-#: Distances are of the order of one, and sums of a thousand squares.
+#: Distances are from 0 to 2, one minus a sum of a thousand float32 products.
 _DISTANCE_TOLERANCE = 1e-3
 #: A picture farther away than this share of the training images has no label. So about one of 200 pictures
 #: like them loses it, which is far below the errors of most models.

@@ -15,8 +15,6 @@ import tensorflow as tf
 from . import saved_model
 
 _TIMED_RUNS = 10
-#: The largest batch that a gateway sends.
-_BATCH = 8
 
 
 def main(model: Path, pixels_file: Path, results_file: Path) -> None:
@@ -27,10 +25,7 @@ def main(model: Path, pixels_file: Path, results_file: Path) -> None:
     start = time.perf_counter()
     loaded = saved_model.load(model)
     load_seconds = time.perf_counter() - start
-    batches = [loaded.scores(pixels[start : start + _BATCH]) for start in range(0, len(pixels), _BATCH)]
-    probabilities = np.concatenate([each for each, _ in batches])
-    found = [each for _, each in batches if each is not None]
-    distances = np.concatenate(found) if found else None
+    probabilities, distances = loaded.scores(pixels)
     durations = []
     loaded.probabilities(pixels[:1])
     for _ in range(_TIMED_RUNS):

@@ -66,8 +66,15 @@ class ServedModel:
     def scores(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """Compute probabilities `(batch, classes)`, and distances from the training images `(batch,)`.
 
-        The distances are None if the model does not return them.
+        The distances are None if the model does not return them. A call has as many images as the largest of
+        a gateway: more would take much memory.
         """
+        most = WARMUP_BATCHES[-1]
+        calls = [self._scores(pixels[start : start + most]) for start in range(0, len(pixels), most)]
+        distances = [each for _, each in calls if each is not None]
+        return np.concatenate([each for each, _ in calls]), np.concatenate(distances) if distances else None
+
+    def _scores(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         output = self.signatures[SERVING_SIGNATURE](**{PIXELS_TENSOR: tf.constant(pixels)})
         probabilities = self.contract.probabilities(output[PROBABILITIES_TENSOR].numpy())
         familiarity = self.contract.familiarity
@@ -88,11 +95,7 @@ class ServedModel:
 
     def decisions(self, pixels: NDArray[np.uint8]) -> list[Decision]:
         """What the gateway returns for each image."""
-        probabilities, distances = self.scores(pixels)
-        if distances is None:
-            return [self.contract.decide(row) for row in probabilities]
-        pairs = zip(probabilities, distances.tolist(), strict=True)
-        return [self.contract.decide(row, distance) for row, distance in pairs]
+        return self.contract.decisions(*self.scores(pixels))
 
 
 def write(

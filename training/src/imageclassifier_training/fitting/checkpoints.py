@@ -20,6 +20,14 @@ from numpy.typing import NDArray
 
 from ..files import write_atomically
 
+#: The name of the fit on all images, and of its checkpoint.
+FINAL = "final"
+
+
+def fold_name(repeat: int, fold: int) -> str:
+    """The name of a fit of the cross-validation, and of its checkpoint."""
+    return f"repeat{repeat}-fold{fold}"
+
 
 @dataclass
 class State:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..networks.distance import Distance
 from ..networks.learned import MeasuredDistance
+from .checkpoints import FINAL, fold_name
 
 #: With fewer images, the largest distance says nothing about one image of 200.
 LEAST_IMAGES = 200
@@ -37,11 +38,11 @@ def measure(
         return None
     unseen = []
     for number, (training, held_out) in enumerate(folds):
-        features = rows(training, f"repeat0-fold{number}")
+        features = rows(training, fold_name(0, number))
         unseen.append(Distance.fit(features[training]).of(features[held_out]))
     distances = np.concatenate(unseen)
     everything = np.arange(images)
-    return MeasuredDistance(Distance.fit(rows(everything, "final")), quantiles(distances), len(distances))
+    return MeasuredDistance(Distance.fit(rows(everything, FINAL)), quantiles(distances), len(distances))
 
 
 def quantiles(distances: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:

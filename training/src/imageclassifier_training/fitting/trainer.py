@@ -16,6 +16,7 @@ from ..networks.learned import Delta, Learned, MeasuredDistance
 from ..pictures import splits
 from ..pictures.dataset import Dataset
 from . import activations, familiarity, features, linear_head
+from .checkpoints import FINAL, fold_name
 from .fine_tuning import Examples, Tuner
 from .options import Options, Workspace
 
@@ -66,9 +67,7 @@ class Trainer:
             parts = list(splits.folds(dataset, options.folds, options.seed + repeat))
             for fold, (training, held_out) in enumerate(parts):
                 folds[repeat, held_out] = fold
-                probabilities[repeat, held_out] = self.predict(
-                    training, held_out, f"repeat{repeat}-fold{fold}"
-                )
+                probabilities[repeat, held_out] = self.predict(training, held_out, fold_name(repeat, fold))
                 done = repeat * len(parts) + fold + 1
                 self._workspace.progress("Cross-validate", done, len(parts) * options.repeats)
         return OutOfFold(probabilities, folds, dataset.labels)
@@ -79,7 +78,7 @@ class Trainer:
         Fine-tuning leaves its checkpoint, so that `cross_validate` does not do it again.
         """
         training, held_out = next(splits.folds(self.dataset, self._options.folds, self._options.seed))
-        return held_out, self.predict(training, held_out, "repeat0-fold0")
+        return held_out, self.predict(training, held_out, fold_name(0, 0))
 
     def fit_all(self) -> tuple[Learned, dict[str, Any]]:
         """Fit on all images; return what was learned, and details for the record."""
@@ -87,7 +86,7 @@ class Trainer:
         if self._options.fine_tuning is None:
             fitted = self._fit_head(everything)
             return Learned(fitted.head), {"head_strength": fitted.strength}
-        tuned = self._fine_tune(everything, "final")
+        tuned = self._fine_tune(everything, FINAL)
         return Learned(tuned.tuner.head, tuned.deltas), {"history": tuned.history}
 
     def measure_distance(self) -> MeasuredDistance | None:

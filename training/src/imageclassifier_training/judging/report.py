@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import zip_longest
+from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from imageclassifier_gateway.contract import ModelInput
 from imageclassifier_gateway.pixels import heat_map
-from imageclassifier_gateway.pixels.images import decode, fit, prepare, upright_size
+from imageclassifier_gateway.pixels.images import decode, fit, prepare
 
 from ..exporting.saved_model import ServedModel
 from ..files import shown
@@ -76,27 +76,37 @@ def of_evaluation(evaluation: Evaluation) -> str:
         honest=evaluation.honest,
         tiles=((f"{evaluation.pictures_per_second:.0f}", "images per second on this machine"),),
     )
-    worst = evaluation.judgement.mistakes[:_WORST]
-    return render(page, evaluation.judgement, [heat_map_of(evaluation.model, each) for each in worst])
+    return render(page, evaluation.judgement, partial(heat_map_of, evaluation.model))
 
 
 def heat_map_of(model: ServedModel, mistake: Mistake) -> str:
     """Draw where the model looked, as a data URL; empty if the model does not say."""
     contract = model.contract
+    if contract.explanation is None:
+        return ""
     data = mistake.path.read_bytes()
     pixels = prepare(data, contract.input)
     maps = model.maps(pixels[None])
-    if maps is None:
-        return ""
+    assert maps is not None
     evidence = heat_map.contrast(maps[0], contract.class_names.index(mistake.predicted_class))
-    size = (contract.input.width, contract.input.height)
-    png = heat_map.draw(pixels, evidence, heat_map.size_of(upright_size(data), size, contract.input.fit))
-    return f"data:{heat_map.MEDIA_TYPE};base64,{base64.b64encode(png).decode()}"
+    return heat_map.data_url(heat_map.draw(pixels, evidence, heat_map.size_for(data, contract.input)))
 
 
-def render(page: Page, judgement: Judgement, heat_maps: Sequence[str] = ()) -> str:
-    """Render a report of these predictions; `heat_maps` are data URLs for the first mistakes."""
-    mistakes = judgement.mistakes
+def _no_heat_map(mistake: Mistake) -> str:
+    return ""
+
+
+def render(page: Page, judgement: Judgement, explain: Callable[[Mistake], str] = _no_heat_map) -> str:
+    """Render a report of these predictions; `explain` draws the heat map of a mistake as a data URL."""
+    cards = [
+        Card(
+            thumbnail(each.path),
+            f"{each.true_class}, predicted {each.predicted_class}",
+            f"true class: {each.true_probability:.3f} \u00b7 {short(each.path)}",
+            heat_map=explain(each),
+        )
+        for each in judgement.mistakes[:_WORST]
+    ]
     return (
         environment()
         .get_template("report.html.j2")
@@ -106,18 +116,9 @@ def render(page: Page, judgement: Judgement, heat_maps: Sequence[str] = ()) -> s
             classes=list(zip(judgement.class_names, judgement.metrics.classes, strict=True)),
             confusions=judgement.confusions()[:_CONFUSIONS] if len(judgement.class_names) > 2 else [],
             plots=[*plots.draw_all(judgement), *page.plots],
-            cards=[
-                Card(
-                    thumbnail(each.path),
-                    f"{each.true_class}, predicted {each.predicted_class}",
-                    f"true class: {each.true_probability:.3f} \u00b7 {short(each.path)}",
-                    heat_map=drawn,
-                )
-                for each, drawn in zip_longest(mistakes[:_WORST], heat_maps, fillvalue="")
-                if isinstance(each, Mistake)
-            ],
-            total_mistakes=len(mistakes),
-            has_heat_maps=any(heat_maps),
+            cards=cards,
+            total_mistakes=len(judgement.mistakes),
+            has_heat_maps=any(each.heat_map for each in cards),
         )
     )
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:  # TensorFlow takes seconds to import, and a gateway needs non
     from ..exporting.saved_model import ServedModel
 
 _CHUNK = 64
-_BATCH = 16
 #: Requests to a gateway that are under way at the same time.
 _REQUESTS = 8
 _TIMEOUT_SECONDS = 60
@@ -78,11 +77,7 @@ def with_model(model: ServedModel, wanted: Iterable[str]) -> Iterator[Scored]:
         for chunk in _chunks(wanted, _CHUNK):
             pixels = list(threads.map(prepared, chunk))
             arrays = [each for each in pixels if not isinstance(each, str)]
-            decisions = iter(
-                decision
-                for start in range(0, len(arrays), _BATCH)
-                for decision in model.decisions(np.stack(arrays[start : start + _BATCH]))
-            )
+            decisions = iter(model.decisions(np.stack(arrays)) if arrays else [])
             for image, each in zip(chunk, pixels, strict=True):
                 if isinstance(each, str):
                     yield Scored(image, None, each)

@@ -34,11 +34,11 @@ class Distance:
     centres: NDArray[np.float32]
 
     @classmethod
-    def fit(cls, features: NDArray[np.float32], seed: int = 0) -> Distance:
-        """Fit the centres to features `(n, features)` by spherical k-means; the same seed gives the same."""
+    def fit(cls, features: NDArray[np.float32]) -> Distance:
+        """Fit the centres to features `(n, features)` by spherical k-means, with the same seed each time."""
         rows = _unit(features)
         clusters = max(1, min(CLUSTERS, len(rows) // _IMAGES_PER_CLUSTER))
-        found = MiniBatchKMeans(clusters, random_state=seed, n_init=1, batch_size=_BATCH).fit(rows)
+        found = MiniBatchKMeans(clusters, random_state=0, n_init=1, batch_size=_BATCH).fit(rows)
         # The fit is what is saved and exported, so it has the precision of the file.
         return cls(_unit(found.cluster_centers_).astype(np.float16).astype(np.float32))
 

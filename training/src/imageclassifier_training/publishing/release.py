@@ -57,9 +57,9 @@ def release(training: Path, wanted: Version, progress: Progress = no_progress) -
     compared: list[Compared] = []
 
     def complete(staging: Path, exported: Exported) -> None:
-        if formats:
-            compared.extend(comparison.write(staging, formats, files, progress))
         served = saved_model.load(staging)
+        if formats:
+            compared.extend(comparison.write(served, formats, files, progress))
         made = model_card.Made(exported, compared, served.contract.familiarity, strangers.measure(served))
         card = model_card.render(found, figures.collect(found, folder), origin, made)
         (staging / CARD_FILE).write_text(card, encoding="utf-8")

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import io
 import string
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from ..exporting import golden
@@ -20,7 +19,6 @@ from ..exporting.saved_model import ServedModel
 IMAGES = 20
 """The number of pictures of each kind."""
 _SIDE = 320
-_BATCH = 16
 #: Golden images have the seeds from zero on.
 _FIRST_SEED = 1000
 _LINE, _LETTERS = 14, 60
@@ -49,16 +47,11 @@ def measure(model: ServedModel) -> tuple[Found, ...]:
             .resize((wanted.width, wanted.height))
             for number in range(IMAGES)
         ]
-        distances = _distances(model, np.stack([np.asarray(each, dtype=np.uint8) for each in pictures]))
-        found.append(Found(kind, IMAGES, sum(familiarity.is_unfamiliar(each) for each in distances)))
-    return tuple(found)
-
-
-def _distances(model: ServedModel, pixels: NDArray[np.uint8]) -> Iterator[float]:
-    for start in range(0, len(pixels), _BATCH):
-        _, distances = model.scores(pixels[start : start + _BATCH])
+        _, distances = model.scores(np.stack([np.asarray(each, dtype=np.uint8) for each in pictures]))
         assert distances is not None
-        yield from distances.tolist()
+        unfamiliar = sum(familiarity.is_unfamiliar(each) for each in distances.tolist())
+        found.append(Found(kind, IMAGES, unfamiliar))
+    return tuple(found)
 
 
 def _noise(random: np.random.Generator) -> Image.Image:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from imageclassifier_gateway.pixels.images import prepare
 
 from ...errors import ModelError
-from ...exporting import saved_model
 from ...exporting.saved_model import ServedModel
 from ...judging.metrics import predicted_classes
 from ...progress import Progress, no_progress
@@ -46,24 +45,23 @@ class Compared:
 
 
 def write(
-    staging: Path, formats: Sequence[Format], files: Sequence[Path], progress: Progress = no_progress
+    original: ServedModel, formats: Sequence[Format], files: Sequence[Path], progress: Progress = no_progress
 ) -> list[Compared]:
-    """Write the formats of the SavedModel in a folder into the folder `formats` below it.
+    """Write the formats of a SavedModel into the folder `formats` below its own.
 
     They are calibrated on the first of the training images in `files`, and compared on all of them and on the
     golden images. Raises ModelError when one predicts the same class for a smaller share of them than
     `LEAST_AGREEMENT`.
     """
-    original = saved_model.load(staging)
-    wanted = original.contract.input
-    source = Source(staging, wanted, lambda: images.pixels(files[: images.MOST_FOR_CALIBRATION], wanted))
+    folder, wanted = original.folder, original.contract.input
+    source = Source(folder, wanted, lambda: images.pixels(files[: images.MOST_FOR_CALIBRATION], wanted))
     compared = Images(original, files)
-    (staging / FOLDER).mkdir()
+    (folder / FOLDER).mkdir()
     results = []
     for done, each in enumerate(formats, start=1):
         model = each.convert(source)
         results.append(compare(each, model, compared))
-        (staging / FOLDER / each.file).write_bytes(model)
+        (folder / FOLDER / each.file).write_bytes(model)
         progress("Convert and compare other formats", done, len(formats))
     return results
 
