@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from good_client import Seen
 
-_BEGIN, _END = "<!-- attacks -->", "<!-- end of attacks -->"
+BEGIN, END = "<!-- attacks -->", "<!-- end of attacks -->"
 
 #: The aims: a quantile this many times that at rest at most, and this share of the memory's limit.
 MAX_TIMES_AT_REST = 5.0
@@ -94,11 +94,3 @@ def _quantiles(seen: Seen) -> str:
 
 def _line(*cells: str) -> str:
     return "| " + " | ".join(cells) + " |"
-
-
-def renewed(page: str, text: str) -> str:
-    """The page with this text between its markers. Raises ValueError if it has none."""
-    before, found, rest = page.partition(_BEGIN)
-    if not found:
-        raise ValueError(f"the page has no line '{_BEGIN}'")
-    return f"{before}{_BEGIN}\n{text}\n{_END}{rest.partition(_END)[2]}"

@@ -26,14 +26,15 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[3]
 PAGE = REPOSITORY / "docs" / "performance.md"
-sys.path += [str(REPOSITORY / "kind"), str(REPOSITORY / "tests" / "support")]
+sys.path += [str(REPOSITORY / part) for part in ("kind", "tests/support", "tests/bench/gateway")]
 
 import attacks  # noqa: E402
 import container  # noqa: E402
 from attacks import Attack, Target  # noqa: E402
 from free_ports import free_port  # noqa: E402
 from good_client import Seen, Upload, picture, send_one  # noqa: E402
-from report import Row, main_line, renewed, table  # noqa: E402
+from pages import renewed  # noqa: E402
+from report import BEGIN, END, Row, main_line, table  # noqa: E402
 
 from images import docker  # noqa: E402
 from images.build import build_base, build_program  # noqa: E402
@@ -76,7 +77,7 @@ def main() -> int:
     text = table(rows, machine(options.seconds))
     print(text)
     if options.write:
-        PAGE.write_text(renewed(PAGE.read_text(), text))
+        PAGE.write_text(renewed(PAGE.read_text(), BEGIN, text, END))
     missed = [f"{row.name}: {miss}" for row in rows for miss in row.misses(rows[0])]
     print("\n".join(["", *(missed or ["Every aim was reached."])]))
     return 1 if missed else 0

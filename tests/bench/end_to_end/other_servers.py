@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,24 @@ from servers import free_port, started, wait_for
 from stack import Bench, Running, Stack
 
 HERE = Path(__file__).parent
-BENTOML, KSERVE, MLSERVER = "bentoml", "kserve", "mlserver"
+BENTOML, KSERVE = ("bentoml",), ("kserve",)
 #: Workers of MLServer 1.7.1 end at once with a newer uvloop.
-MLSERVER_PACKAGES = (MLSERVER, "uvloop<0.22")
+MLSERVER = ("mlserver", "uvloop<0.22")
 MODEL = "pizza"
 
 
-def _environment(bench: Bench) -> dict[str, str]:
-    return {
+@contextmanager
+def _running(
+    bench: Bench,
+    name: str,
+    port: int,
+    command: list[Any],
+    ready: str,
+    path: str = "/predict",
+    request: Callable[[str], Any] | None = None,
+) -> Iterator[Running]:
+    """A server that is ready. `request` makes a JSON request of a picture in base64."""
+    environment = {
         **os.environ,
         "KERAS_MODEL": str(bench.keras / "model.keras"),
         "PYTHONPATH": str(HERE),
@@ -32,35 +41,44 @@ def _environment(bench: Bench) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
 
+    def body(picture: Path) -> Path:
+        if request is None:
+            return picture
+        file = picture.with_name(f"{picture.stem}-{name}.json")
+        file.write_text(json.dumps(request(base64.b64encode(picture.read_bytes()).decode())))
+        return file
+
+    with ExitStack() as stack:
+        server = started(command, bench.folder / f"{name}.log", stack, environment)
+        wait_for(port, ready, 120)
+        yield Running([port], [server.pid], path=path, body=body)
+
 
 @contextmanager
 def _bentoml(bench: Bench) -> Iterator[Running]:
     port = free_port()
     command = [
-        environments.python(BENTOML), "-m", "bentoml", "serve", "bento_service:Pizza", "--working-dir", HERE,
+        environments.python(*BENTOML), "-m", "bentoml", "serve", "bento_service:Pizza", "--working-dir", HERE,
         "--host", "127.0.0.1", "--port", port,
     ]  # fmt: skip
-    with ExitStack() as stack:
-        server = started(command, bench.folder / "bentoml.log", stack, _environment(bench))
-        wait_for(port, "/readyz", 120)
-        yield Running([port], [server.pid])
+    with _running(bench, "bentoml", port, command, "/readyz") as running:
+        yield running
 
 
 @contextmanager
 def _kserve(bench: Bench) -> Iterator[Running]:
     port = free_port()
     command = [
-        environments.python(KSERVE), HERE / "kserve_model.py", "--model_name", MODEL, "--http_port", port,
+        environments.python(*KSERVE), HERE / "kserve_model.py", "--model_name", MODEL, "--http_port", port,
         "--enable_grpc", "false",
     ]  # fmt: skip
-    with ExitStack() as stack:
-        server = started(command, bench.folder / "kserve.log", stack, _environment(bench))
-        wait_for(port, "/v2/health/ready", 120)
+    path = f"/v1/models/{MODEL}:predict"
 
-        def body(picture: Path) -> Path:
-            return _json_beside(picture, KSERVE, lambda text: {"instances": [{"image": {"b64": text}}]})
+    def request(text: str) -> Any:
+        return {"instances": [{"image": {"b64": text}}]}
 
-        yield Running([port], [server.pid], path=f"/v1/models/{MODEL}:predict", body=body)
+    with _running(bench, "kserve", port, command, "/v2/health/ready", path, request) as running:
+        yield running
 
 
 @contextmanager
@@ -78,40 +96,19 @@ def _mlserver(bench: Bench) -> Iterator[Running]:
     (folder / "settings.json").write_text(json.dumps(settings))
     model = {"name": MODEL, "implementation": "mlserver_model.Pizza"}
     (folder / "model-settings.json").write_text(json.dumps(model))
-    command = [environments.python(*MLSERVER_PACKAGES).with_name("mlserver"), "start", folder]
-    with ExitStack() as stack:
-        server = started(command, bench.folder / "mlserver.log", stack, _environment(bench))
-        wait_for(port, "/v2/health/ready", 120)
+    command = [environments.python(*MLSERVER).with_name("mlserver"), "start", folder]
+    path = f"/v2/models/{MODEL}/infer"
 
-        def body(picture: Path) -> Path:
-            return _json_beside(picture, MLSERVER, _open_inference_request)
+    def request(text: str) -> Any:
+        image = {"name": "image", "shape": [1], "datatype": "BYTES", "data": [text]}
+        return {"inputs": [{**image, "parameters": {"content_type": "base64"}}]}
 
-        yield Running([port], [server.pid], path=f"/v2/models/{MODEL}/infer", body=body)
-
-
-def _open_inference_request(text: str) -> dict[str, Any]:
-    parameters = {"content_type": "base64"}
-    image = {"name": "image", "shape": [1], "datatype": "BYTES", "parameters": parameters, "data": [text]}
-    return {"inputs": [image]}
-
-
-def _json_beside(picture: Path, name: str, request: Any) -> Path:
-    """The file beside a picture with the JSON request that has the picture in base64."""
-    file = picture.with_name(f"{picture.stem}-{name}.json")
-    file.write_text(json.dumps(request(base64.b64encode(picture.read_bytes()).decode())))
-    return file
+    with _running(bench, "mlserver", port, command, "/v2/health/ready", path, request) as running:
+        yield running
 
 
 OTHER_SERVERS = (
-    Stack("BentoML", _bentoml, partial(environments.why_not, BENTOML)),
-    Stack("KServe's Python server", _kserve, partial(environments.why_not, KSERVE)),
-    Stack("MLServer", _mlserver, partial(environments.why_not, *MLSERVER_PACKAGES)),
+    Stack("BentoML", _bentoml, BENTOML),
+    Stack("KServe's Python server", _kserve, KSERVE),
+    Stack("MLServer", _mlserver, MLSERVER),
 )
-_PACKAGES = dict(
-    zip((each.name for each in OTHER_SERVERS), ((BENTOML,), (KSERVE,), MLSERVER_PACKAGES), strict=True)
-)
-
-
-def versions(names: Iterable[str]) -> dict[str, str]:
-    """The versions of the servers among the names of stacks."""
-    return {name: environments.version(*_PACKAGES[name]) for name in names if name in _PACKAGES}

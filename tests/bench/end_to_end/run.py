@@ -26,10 +26,11 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "gateway"), str(HERE.parents[2] / "kind")]
 
+import environments  # noqa: E402
 import tables  # noqa: E402
 import usage  # noqa: E402
 import workloads  # noqa: E402
-from other_servers import versions  # noqa: E402
+from pages import renewed  # noqa: E402
 from servers import DidNotStartError, use_bytecode  # noqa: E402
 from stack import Bench, Stack  # noqa: E402
 
@@ -58,7 +59,7 @@ def main() -> None:
     text = tables.tables(figures)
     print(text)
     if options.write:
-        tables.PAGE.write_text(tables.renewed(tables.PAGE.read_text(), text))
+        tables.PAGE.write_text(renewed(tables.PAGE.read_text(), tables.BEGIN, text, tables.END))
         if line := tables.headline(figures):
             tables.README.write_text(tables.renewed_readme(tables.README.read_text(), line))
     if options.out:
@@ -79,7 +80,7 @@ def measure(folder: Path, options: argparse.Namespace, stack: ExitStack) -> dict
     }
     chosen = [each for each in STACKS if re.search(options.only, each.name)]
     for each in chosen:
-        if reason := each.why_not():
+        if each.packages and (reason := environments.why_not(*each.packages)):
             figures["not_measured"][each.name] = reason
     # The stacks take turns, so that a change of the machine's speed concerns all of them.
     for each in options.runs * chosen:
@@ -92,7 +93,11 @@ def measure(folder: Path, options: argparse.Namespace, stack: ExitStack) -> dict
             continue
         for name, result in rows.items():
             figures["stacks"].setdefault(each.name, {}).setdefault(name, []).append(result)
-    figures["versions"] = versions(figures["stacks"])
+    figures["versions"] = {
+        each.name: environments.version(*each.packages)
+        for each in chosen
+        if each.packages and each.name in figures["stacks"]
+    }
     figures["load_after"] = os.getloadavg()[0]
     return figures
 

@@ -44,7 +44,8 @@ class Stack:
 
     name: str
     start: Callable[[Bench], AbstractContextManager[Running]]
-    why_not: Callable[[], str | None] = lambda: None
+    #: What its own environment has beside the packages of this project; none for stacks without one.
+    packages: tuple[str, ...] = ()
     #: Whether it fetches pictures from URLs.
     takes_urls: bool = False
     #: Whether it is measured with pictures of 512 pixels only: nothing differs with others.

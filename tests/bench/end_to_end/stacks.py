@@ -132,10 +132,8 @@ def _loop(bench: Bench) -> Iterator[Running]:
     yield Running(program=(HERE / "keras_loop.py", bench.keras / "model.keras"))
 
 
-PRODUCT = Stack("this gateway", _product, takes_urls=True)
-LOOP = Stack("keras predict in a loop, no server", _loop, connections=(1,))
 STACKS = (
-    PRODUCT,
+    Stack("this gateway", _product, takes_urls=True),
     Stack("with batching in the model server", partial(_product, batching=Batching()), small_only=True),
     Stack(
         "with a cache, for a known picture",
@@ -145,5 +143,5 @@ STACKS = (
     Stack("tutorial, REST with JSON", _tutorial("tutorial_rest"), takes_urls=True),
     Stack("tutorial, gRPC with float32", _tutorial("reference_gateway"), takes_urls=True),
     *OTHER_SERVERS,
-    LOOP,
+    Stack("keras predict in a loop, no server", _loop, connections=(1,)),
 )

@@ -12,7 +12,7 @@ README = _REPOSITORY / "README.md"
 #: The beginning of the line in the README that has the figures of `HEADLINE_ROW`.
 _HEADLINE = "| pictures of 512 pixels a second for each core, with the model |"
 _HEADLINE_ROW = "512 px JPEG, 8"
-_BEGIN, _END = "<!-- end to end -->", "<!-- end of end to end -->"
+BEGIN, END = "<!-- end to end -->", "<!-- end of end to end -->"
 
 
 def tables(figures: dict[str, Any]) -> str:
@@ -71,14 +71,6 @@ def _spread(values: list[float], digits: int = 0) -> str:
     if len(values) == 1:
         return middle
     return f"{middle} ({min(values):.{digits}f} to {max(values):.{digits}f})"
-
-
-def renewed(page: str, text: str) -> str:
-    """The page with other tables."""
-    before, found, rest = page.partition(_BEGIN)
-    if not found:
-        raise SystemExit(f"{PAGE} lacks the line '{_BEGIN}'. Add it where the tables belong.")
-    return f"{before}{_BEGIN}\n{text}\n{_END}{rest.partition(_END)[2]}"
 
 
 def headline(figures: dict[str, Any]) -> str | None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pages
+
 PAGE = Path(__file__).parents[3] / "docs" / "performance.md"
 
 
@@ -62,8 +64,4 @@ def tables(figures: dict[str, Any]) -> str:
 def renewed(page: str, figures: dict[str, Any]) -> str:
     """Put the figures between the markers of their setting in the page."""
     setting = f"{figures['processes']} processes, cores {figures['cores'] or 'all'}"
-    begin, end = f"<!-- figures: {setting} -->", "<!-- end of figures -->"
-    before, found, rest = page.partition(begin)
-    if not found:
-        raise SystemExit(f"{PAGE} lacks the line '{begin}'. Add it where the figures belong.")
-    return f"{before}{begin}\n{tables(figures)}\n{end}{rest.partition(end)[2]}"
+    return pages.renewed(page, f"<!-- figures: {setting} -->", tables(figures), "<!-- end of figures -->")

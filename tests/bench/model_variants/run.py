@@ -11,7 +11,6 @@ changes it least.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import itertools
 import json
 import os
@@ -24,15 +23,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[2] / part) for part in ("kind", "model_server/src", "tests/bench/gateway")]
 
 import table  # noqa: E402
 import usage  # noqa: E402
+from pages import renewed  # noqa: E402
+from servers import use_bytecode  # noqa: E402
 from variants import VARIANTS, Pixels, Variant, make_files  # noqa: E402
 
-from imageclassifier_gateway.contract import ModelInput  # noqa: E402
+from imageclassifier_gateway.contract import ModelInput, pixels_digest  # noqa: E402
 from imageclassifier_gateway.pixels.images import prepare  # noqa: E402
 from laptop import models, places  # noqa: E402
 
@@ -98,13 +100,11 @@ def main() -> None:
     cores = [int(part) for part in options.cores.split(",") if int(part) <= len(os.sched_getaffinity(0))]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        # Compiling TensorFlow's modules takes each process 10 s.
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
+        use_bytecode(folder / "bytecode")  # compiling TensorFlow's modules takes each process 10 s
         figures = measure(folder, cores, options, stack)
     print(text := table.tables(figures))
     if options.write:
-        table.PAGE.write_text(table.renewed(table.PAGE.read_text(), text))
+        table.PAGE.write_text(renewed(table.PAGE.read_text(), table.BEGIN, text, table.END))
     if options.out:
         options.out.write_text(json.dumps(figures, indent=1))
 
@@ -115,7 +115,7 @@ def measure(folder: Path, cores: list[int], options: argparse.Namespace, stack: 
     pixels, labels = read_pictures(options.pictures, ModelInput(224, 224), options.compared)
     np.save(folder / "pixels.npy", pixels)
     # Converting takes minutes.
-    key = places.digest([saved_model.parents[1].name, hashlib.sha256(pixels.tobytes()).hexdigest()])
+    key = places.digest([saved_model.parents[1].name, pixels_digest(pixels)])
     converted = places.cached("bench-model-variants", key)
     converted.mkdir(parents=True, exist_ok=True)
     make_files(saved_model, converted, pixels[:CALIBRATION])
@@ -138,8 +138,12 @@ def measure(folder: Path, cores: list[int], options: argparse.Namespace, stack: 
         model = converted / variant.file if variant.file else saved_model
         for count in cores:
             workers[variant.name, count] = Worker(variant, model, count, folder / "pixels.npy", stack)
-    for name in dict.fromkeys(name for name, _ in workers):
-        figures["rows"][name] = {"loads": {}, **compared(workers, name, labels)}
+    answers: dict[str, NDArray[np.float64]] = {}
+    for (name, _), worker in workers.items():
+        if name not in answers:
+            answers[name] = np.array(worker.ask("classify"))
+            difference = compared(answers[name], next(iter(answers.values())), labels)
+            figures["rows"][name] = {"loads": {}, **difference}
     for number, count, load in itertools.product(range(options.rounds), cores, LOADS):
         print(f"round {number + 1}, {count} cores, {load}", file=sys.stderr)
         for name, row in figures["rows"].items():
@@ -150,17 +154,13 @@ def measure(folder: Path, cores: list[int], options: argparse.Namespace, stack: 
     return figures
 
 
-def compared(workers: dict[tuple[str, int], Worker], name: str, labels: list[int]) -> dict[str, float]:
+def compared(answers: NDArray[np.float64], first: NDArray[np.float64], labels: list[int]) -> dict[str, float]:
     """How far a variant's probabilities are from those of the first variant, and its correct labels."""
-    answers = [
-        np.array(next(each for (found, _), each in workers.items() if found == wanted).ask("classify"))
-        for wanted in (next(iter(workers))[0], name)
-    ]
-    difference = np.abs(answers[0] - answers[1]).max(axis=1)
+    chosen = answers.argmax(axis=1)
     return {
-        "largest_difference": float(difference.max()),
-        "other_labels": int((answers[0].argmax(axis=1) != answers[1].argmax(axis=1)).sum()),
-        "correct": int((answers[1].argmax(axis=1) == np.array(labels)).sum()),
+        "largest_difference": float(np.abs(answers - first).max()),
+        "other_labels": int((chosen != first.argmax(axis=1)).sum()),
+        "correct": int((chosen == np.array(labels)).sum()),
     }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 PAGE = Path(__file__).parents[3] / "docs" / "performance.md"
-_BEGIN, _END = "<!-- model variants -->", "<!-- end of model variants -->"
+BEGIN, END = "<!-- model variants -->", "<!-- end of model variants -->"
 
 
 def tables(figures: dict[str, Any]) -> str:
@@ -53,11 +53,3 @@ def _load(key: str) -> str:
 
 def _least(row: dict[str, Any], key: str, name: str) -> float:
     return min(float(each[name]) for each in row["loads"][key])
-
-
-def renewed(page: str, text: str) -> str:
-    """The page with other tables."""
-    before, found, rest = page.partition(_BEGIN)
-    if not found:
-        raise SystemExit(f"{PAGE} lacks the line '{_BEGIN}'. Add it where the tables belong.")
-    return f"{before}{_BEGIN}\n{text}\n{_END}{rest.partition(_END)[2]}"

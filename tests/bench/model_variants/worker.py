@@ -22,13 +22,12 @@ from variants import VARIANTS, Pixels, Run
 
 def measure(run: Run, pixels: Pixels, calls: int, seconds: float) -> dict[str, float]:
     """The time of each picture when `calls` threads send `pixels` again and again."""
-    done, latencies = [0] * calls, list[float]()
+    done = [0] * calls
     end = time.monotonic() + seconds
 
     def call(number: int) -> None:
-        while (began := time.monotonic()) < end:
+        while time.monotonic() < end:
             run(pixels)
-            latencies.append(time.monotonic() - began)
             done[number] += len(pixels)
 
     began, cpu = time.monotonic(), time.process_time()
@@ -40,7 +39,6 @@ def measure(run: Run, pixels: Pixels, calls: int, seconds: float) -> dict[str, f
     return {
         "ms": 1000 * (time.monotonic() - began) / sum(done),
         "cpu_ms": 1000 * (time.process_time() - cpu) / sum(done),
-        "call_ms": 1000 * float(np.median(latencies)),
     }
 
 

@@ -1,0 +1,11 @@
+"""Puts the tables of a benchmark into a page of the documentation."""
+
+from __future__ import annotations
+
+
+def renewed(page: str, begin: str, text: str, end: str) -> str:
+    """The page with other text between two markers. Ends the program if the page lacks the first one."""
+    before, found, rest = page.partition(begin)
+    if not found:
+        raise SystemExit(f"The page lacks the line '{begin}'. Add it where the tables belong.")
+    return f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}"
