@@ -127,12 +127,13 @@ def measure(folder: Path, cores: list[int], options: argparse.Namespace, stack: 
         "not_measured": {},
         "rows": {},
     }
-    flags = set(re.findall(r"\S+", re.search(r"^flags.*$", Path("/proc/cpuinfo").read_text(), re.M)[0]))  # type: ignore[index]
+    # Arm's processors have `Features` in place of `flags`.
+    flags = re.search(r"^(?:flags|Features)\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     workers = {}
     for variant in VARIANTS:
         if not re.search(options.only, variant.name):
             continue
-        if reason := variant.why_not(flags):
+        if reason := variant.why_not(set(flags[1].split()) if flags else set()):
             figures["not_measured"][variant.name] = reason
             continue
         model = converted / variant.file if variant.file else saved_model
