@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from drawn_images import smooth
 
 from imageclassifier_gateway.contract import Decision
 from imageclassifier_training.errors import DataError, TrainingError
@@ -32,13 +33,20 @@ def rows(table: Path) -> dict[str, dict[str, str]]:
 
 
 class _Gateway(BaseHTTPRequestHandler):
-    """Answers as the gateway's API does: a prediction, or a problem document."""
+    """Answers as the gateway's API does: a prediction, or a problem document.
+
+    A JPEG is blue by a threshold for red of 0.7, and the gateway is unsure of it.
+    """
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        good = body.startswith(b"\x89PNG")
+        unsure = body.startswith(b"\xff\xd8")
+        good = unsure or body.startswith(b"\x89PNG")
         answer = {"prediction": "It is red!", "label": "red", "probability": 0.9}
         answer["probabilities"] = {"blue": 0.1, "red": 0.9}
+        if unsure:
+            answer = {"prediction": "I don't know.", "label": None, "probability": 0.4}
+            answer["probabilities"] = {"blue": 0.4, "red": 0.6}
         self.send_response(200 if good else 415)
         self.end_headers()
         self.wfile.write(json.dumps(answer if good else {"detail": "The file is not a picture."}).encode())
@@ -129,6 +137,16 @@ def test_a_gateway_that_does_not_answer_is_an_error_of_each_image(data_dir: Path
     (found,) = scoring.with_gateway("http://127.0.0.1:9", [image])
     assert found.decision is None
     assert "cannot be fetched" in found.error
+
+
+def test_a_prediction_without_a_label_counts_for_the_class_that_the_gateway_chose(
+    gateway: str, tmp_path: Path
+) -> None:
+    smooth(1).save(tmp_path / "unsure.jpg")
+    (found,) = scoring.with_gateway(gateway, [str(tmp_path / "unsure.jpg")])
+    assert found.decision is not None
+    assert (found.decision.label, found.decision.probability) == ("blue", 0.4)
+    assert found.decision.message == "I don't know."
 
 
 def test_a_model_scores_as_predict_does(

@@ -110,10 +110,11 @@ def _asker(endpoint: str) -> Callable[[str], Scored]:
             return Scored(image, None, _problem(error))
         except (OSError, ValueError) as error:
             return Scored(image, None, _sentence(error))
-        probabilities = answer["probabilities"]
-        # An unsure prediction, or one of an unfamiliar picture, has no label.
-        label = answer["label"] or max(probabilities, key=probabilities.__getitem__)
-        return Scored(image, Decision(label, answer["prediction"], answer["probability"], probabilities))
+        probabilities, probability = answer["probabilities"], answer["probability"]
+        # An unsure prediction, or one of an unfamiliar picture, has no label, but its class's probability.
+        # With a threshold, that is not always the highest one.
+        label = answer["label"] or min(probabilities, key=lambda name: abs(probabilities[name] - probability))
+        return Scored(image, Decision(label, answer["prediction"], probability, probabilities))
 
     return ask
 
