@@ -19,6 +19,7 @@ from gateway_testbed import picture
 from imageclassifier_gateway.config import Settings
 from imageclassifier_gateway.contract import parse_contract, pixels_digest
 from imageclassifier_gateway.pixels.images import prepare
+from imageclassifier_gateway.tracing import Metadata, Span
 from imageclassifier_gateway.verify.verification import verify
 from imageclassifier_gateway.verify.verification_verdict import MAX_BYTES, CaseResult, Verdict
 
@@ -238,6 +239,30 @@ def test_the_program_writes_the_verdict_where_kubernetes_reads_it(
     assert json.loads(result.stdout) == json.loads(termination_log.read_text())
     assert json.loads(result.stdout)["cases"][0]["label"] == "pizza"
     assert subprocess.run([*command[:-3], "/nowhere"], capture_output=True, check=False).returncode == 2
+
+
+class Recorded(Span):
+    """A span with a trace that model servers can continue."""
+
+    def metadata(self, given: Metadata) -> Metadata:
+        return (*given, ("traceparent", "00-trace"))
+
+
+@pytest.mark.parametrize("explained", [True, False], ids=["explanation", "sample pictures"])
+def test_every_call_with_pictures_continues_the_trace(make_model: MakeModel, explained: bool) -> None:
+    def maps(pixels: Any) -> Any:
+        return np.log(np.maximum(redness(pixels), 1e-9))[:, np.newaxis, np.newaxis, :]
+
+    candidate = make_model(version=2, contract={**CONTRACT, "explain": {}} if explained else None, maps=maps)
+    document = plan(candidate)
+    if not explained:
+        document["candidate"]["contract"] = CONTRACT
+    verdict = verify(document, Settings(), span=Recorded())
+    assert verdict.reason is None, verdict.message
+    assert {request.model_spec.signature_name for request in candidate.requests} == (
+        {"serving_default", "explain"} if explained else {"serving_default"}
+    )
+    assert [each.get("traceparent") for each in candidate.metadata] == ["00-trace"] * len(candidate.requests)
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 1000])

@@ -7,7 +7,7 @@ describes the plan and the verdict.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -202,11 +202,9 @@ class Verification:
             return
         wanted = contract.input
         noise = np.random.default_rng(0).integers(0, 256, (wanted.height, wanted.width, 3), dtype=np.uint8)
-        options = CallOptions(self._call_seconds(), retry_on_another_pod=True)
-        try:
-            scores = predict_pixels(self._server, contract, [noise], options, contract.explanation)
-        except ModelServerError as error:
-            raise _rejection_or_loss(error) from None
+        scores = self._call(
+            lambda options: predict_pixels(self._server, contract, [noise], options, contract.explanation)
+        )
         assert scores.maps is not None
         logits = scores.maps[0].astype(np.float64).mean(axis=(0, 1))
         exponents = np.exp(logits - logits.max())
@@ -226,11 +224,9 @@ class Verification:
         samples.check_sums(rows, contract)
         again = self._rows(pictures, contract)
         samples.check_same(rows, again, "from call to call")
-        options = CallOptions(self._call_seconds(), retry_on_another_pod=True)
-        try:
-            together = predict(self._server, contract, list(pictures.values()), options)
-        except ModelServerError as error:
-            raise _rejection_or_loss(error) from None
+        together = self._call(
+            lambda options: predict(self._server, contract, list(pictures.values()), options)
+        )
         samples.check_same(
             rows, dict(zip(pictures, together.probabilities, strict=True)), "beside other pictures"
         )
@@ -316,14 +312,17 @@ class Verification:
 
     def _predict(self, pixels: Sequence[Pixels], contract: Contract) -> Scores:
         began = time.monotonic()
+        scores = self._call(lambda options: predict_pixels(self._server, contract, pixels, options))
+        self._latencies_seconds.append(time.monotonic() - began)
+        return scores
+
+    def _call(self, make: Callable[[CallOptions], Scores]) -> Scores:
+        """Make a call to the candidate, as a part of the trace. A failure ends the verification."""
+        metadata = self.span.metadata(())
         try:
-            metadata = self.span.metadata(())
-            options = CallOptions(self._call_seconds(), retry_on_another_pod=True, metadata=metadata)
-            answer = predict_pixels(self._server, contract, pixels, options)
+            return make(CallOptions(self._call_seconds(), retry_on_another_pod=True, metadata=metadata))
         except ModelServerError as error:
             raise _rejection_or_loss(error) from None
-        self._latencies_seconds.append(time.monotonic() - began)
-        return answer
 
     def _call_seconds(self) -> float:
         remaining = self._deadline.remaining_seconds()
