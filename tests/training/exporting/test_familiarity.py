@@ -9,10 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from drawn_images import draw
 
+from imageclassifier_gateway.contract import (
+    SERVING_SIGNATURE,
+    Contract,
+    Familiarity,
+    Golden,
+    ModelClass,
+    ModelInput,
+    Unfamiliar,
+)
 from imageclassifier_gateway.pixels.images import prepare
 from imageclassifier_training.exporting import saved_model
+from imageclassifier_training.exporting.saved_model import ServedModel
 from imageclassifier_training.fitting import familiarity
 from imageclassifier_training.networks import learned
 from imageclassifier_training.networks.distance import Distance
@@ -96,6 +107,32 @@ def test_the_distance_can_be_added_to_a_training_of_an_earlier_release(
     assert before.familiarity is not None
     assert after.familiarity.quantiles == before.familiarity.quantiles
     np.testing.assert_array_equal(after.learned.head.kernel, before.learned.head.kernel)
+
+
+def test_made_pictures_are_prepared_as_the_contract_says() -> None:
+    seen: list[np.ndarray] = []
+
+    def run(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        seen.append(pixels.numpy())
+        return {"probabilities": tf.fill((len(pixels), 2), 0.5), "distance": tf.fill((len(pixels),), 0.9)}
+
+    contract = Contract(
+        "known",
+        ModelInput(height=32, width=64, fit="pad"),
+        (ModelClass("blue", "Blue."), ModelClass("red", "Red.")),
+        familiarity=Familiarity(((0.5, 0.1), (1.0, 0.2)), Unfamiliar(0.995)),
+    )
+    unknown = np.empty(0, np.uint64)
+    model = ServedModel(Path(), contract, Golden(0.0, ()), {SERVING_SIGNATURE: run}, unknown)
+    found = strangers.measure(model)
+    assert [(each.kind, each.unfamiliar) for each in found] == [(kind, 20) for kind in strangers.KINDS]
+    assert max(map(len, seen)) <= max(saved_model.WARMUP_BATCHES)
+    pixels = np.concatenate(seen)
+    assert pixels.shape == (20 * len(found), 32, 64, 3)
+    # The pictures are square: half of the width is black borders.
+    assert not pixels[:, :, :16].any()
+    assert not pixels[:, :, 48:].any()
+    assert pixels[:, :, 16:48].any(axis=(1, 2, 3)).all()
 
 
 def test_each_image_is_measured_by_a_fit_that_has_not_seen_it() -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
+from imageclassifier_gateway.pixels.images import fit
+
 from ..exporting import golden
 from ..exporting.saved_model import ServedModel
 
@@ -41,13 +43,9 @@ def measure(model: ServedModel) -> tuple[Found, ...]:
     wanted = model.contract.input
     found = []
     for kind, draw in KINDS.items():
-        pictures = [
-            draw(np.random.default_rng(_FIRST_SEED + number))
-            .convert("RGB")
-            .resize((wanted.width, wanted.height))
-            for number in range(IMAGES)
-        ]
-        _, distances = model.scores(np.stack([np.asarray(each, dtype=np.uint8) for each in pictures]))
+        pictures = [draw(np.random.default_rng(_FIRST_SEED + number)) for number in range(IMAGES)]
+        pixels = np.stack([np.asarray(fit(each.convert("RGB"), wanted)) for each in pictures])
+        _, distances = model.scores(pixels)
         assert distances is not None
         unfamiliar = sum(familiarity.is_unfamiliar(each) for each in distances.tolist())
         found.append(Found(kind, IMAGES, unfamiliar))
