@@ -149,10 +149,10 @@ async function send(body, given, explained) {
 }
 
 // Some models cannot say where they looked.
-function offerHeatMaps(offered) {
-  explain.checked = explain.checked && offered;
-  explain.disabled = !offered;
-  element("no-heat-maps").hidden = offered;
+function withdrawHeatMaps() {
+  explain.checked = false;
+  explain.disabled = true;
+  element("no-heat-maps").hidden = false;
 }
 
 // Sends one request for these cards and shows the predictions. Returns false when several pictures were too large for it.
@@ -174,7 +174,7 @@ async function ask(cards, body, headers) {
     lacksHeatMaps = explained && (problem?.type ?? "").endsWith(":no-heat-map");
     if (lacksHeatMaps) {
       explained = false;
-      offerHeatMaps(false);
+      withdrawHeatMaps();
     }
   } while (asks || lacksHeatMaps);
   if (status === 413 && cards.length > 1) {
