@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from fake_model import CONTRACT, FakeModel
 from gateway_process import GatewayProcess
@@ -146,6 +146,51 @@ def test_a_model_without_heat_maps_still_answers_and_the_switch_says_so(open_pag
     expect(page.get_by_role("article").get_by_role("heading")).to_have_text(["It's a pizza!", "Not a pizza."])
     expect(page.get_by_text("This model does not say where it looked.")).to_be_visible()
     expect(page.get_by_label("Show where the model looked")).to_be_disabled()
+
+
+def test_the_legend_goes_with_the_heat_maps(
+    open_page: Any, make_gateway: Callable[..., GatewayProcess], make_model: Callable[..., FakeModel]
+) -> None:
+    model = make_model(version=1, contract={**CONTRACT, "explain": {}}, maps=half_map)
+    page = open_page(make_gateway().start_ready(routing(model)))
+    page.get_by_label("Show where the model looked").check()
+    page.locator("#files").set_input_files([file("red", "a.jpg")])
+    expect(page.get_by_text("speaks for the prediction")).to_be_visible()
+    deliver_text(page, "drop", "http://10.0.0.1/lunch.jpg")
+    expect(page.get_by_role("article")).to_contain_text("The URL is not allowed")
+    expect(page.get_by_text("speaks for the prediction")).to_be_hidden()
+
+
+def test_pictures_share_requests_once_the_model_is_known_to_have_no_heat_maps(open_page: Any) -> None:
+    page = open_page()
+    sent: list[str] = []
+    page.on("request", lambda asked: sent.append(asked.url) if "/predict" in asked.url else None)
+    page.get_by_label("Show where the model looked").check()
+    page.locator("#files").set_input_files([file("red", f"{index}.jpg") for index in range(10)])
+    expect(page.get_by_text("It's a pizza!")).to_have_count(10)
+    # One picture with and without a heat map, then eight and one.
+    assert ["explain" in url for url in sent] == [True, False, False, False]
+
+
+def test_pictures_that_were_replaced_are_sent_no_more(open_page: Any) -> None:
+    page = open_page()
+    routes: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        routes.append(route)
+        if len(routes) > 1:
+            route.continue_()
+
+    page.route("**/predict", hold_the_first)
+    with page.expect_request("**/predict"):
+        page.locator("#files").set_input_files([file("red", f"{index}.jpg") for index in range(20)])
+    deliver(page, "drop", "blue")
+    expect(page.get_by_role("heading", name="Not a pizza.")).to_be_visible()
+    with page.expect_response("**/predict"):
+        routes[0].continue_()
+    page.wait_for_timeout(300)
+    assert len(routes) == 2
+    expect(page.get_by_role("article")).to_have_count(1)
 
 
 def noise(name: str) -> Any:

@@ -42,6 +42,7 @@ function addCard(name, picture) {
 function clearCards() {
   results.querySelectorAll("img").forEach((image) => URL.revokeObjectURL(image.src));
   results.replaceChildren();
+  element("legend").hidden = true;
 }
 
 // Shows the heat map in place of the picture.
@@ -160,14 +161,14 @@ async function ask(cards, body, headers) {
   // Before the first request, because the gateway refuses a request without a key while its pictures are on their way.
   let asks = document.body.dataset.needsKey === "true" && !sessionStorage.getItem(STORED_KEY);
   let status, problem, answer;
-  let explained = explain.checked && !explain.disabled && cards.length === 1;
+  let explained = explain.checked && cards.length === 1;
   let lacksHeatMaps;
   do {
     if (asks) {
       await askForKey(problem);
-      if (!cards[0].isConnected) {
-        return true; // the user has chosen other pictures meanwhile
-      }
+    }
+    if (!cards[0].isConnected) {
+      return true; // the user has chosen other pictures meanwhile
     }
     ({ status, problem, answer } = await send(body, headers, explained));
     asks = needsKey(problem);
@@ -201,10 +202,11 @@ async function sendFiles(files) {
   }
   clearCards();
   shown = () => sendFiles(files);
-  const most = explain.checked ? 1 : BATCH_PICTURES; // a heat map is for one picture
   const cards = files.map((file) => addCard(file.name || "pasted picture", file));
   let start = 0;
-  while (start < files.length) {
+  // The user may choose other pictures meanwhile, and the first answer may withdraw the heat maps.
+  while (start < files.length && cards[start].isConnected) {
+    const most = explain.checked ? 1 : BATCH_PICTURES; // a heat map is for one picture
     const form = new FormData();
     let end = start;
     let bytes = 0;
