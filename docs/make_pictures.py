@@ -1,4 +1,4 @@
-"""Make the pictures of the README: the page, the demo in a terminal and an evaluation report.
+"""Make the pictures of the README and of Serve your model: the page, the demo and an evaluation report.
 
 Run `make demo` first and keep its output; the page is photographed from the running demo:
 
@@ -76,7 +76,7 @@ def draw_terminal(log: str, out: Path) -> None:
 
 
 def photograph_page(browser: Browser, url: str, data: Path, out: Path) -> None:
-    """Classify two drawn images on the page and keep what it shows."""
+    """Classify two drawn images on the page, and keep what it shows: without heat maps, and with them."""
     page = browser.new_context(
         viewport={"width": 900, "height": 640}, device_scale_factor=2, color_scheme="light"
     ).new_page()
@@ -85,6 +85,9 @@ def photograph_page(browser: Browser, url: str, data: Path, out: Path) -> None:
     page.locator("#files").set_input_files(images)
     expect(page.locator(".card:not(.waiting)")).to_have_count(2)
     _save(page.screenshot(full_page=True), out)
+    page.get_by_label("Show where the model looked").check()
+    expect(page.locator(".card img[src^='data:image/png']")).to_have_count(2)
+    _save(page.screenshot(full_page=True), out.with_stem("heat-maps"))
 
 
 def photograph_report(browser: Browser, model: Path, data: Path, out: Path) -> None:
