@@ -73,17 +73,24 @@ def _spread(values: list[float], digits: int = 0) -> str:
     return f"{middle} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
+#: What the headline compares, and what it says about it: a server of models, and the tutorial's stack.
+_OTHERS = {
+    "KServe's Python server": "KServe's Python server with the Keras model",
+    "tutorial, gRPC with float32": "Flask, gunicorn and TensorFlow with our model server",
+}
+
+
 def headline(figures: dict[str, Any]) -> str | None:
-    """The line of the README: this gateway and the tutorial's stack. None unless both were measured."""
+    """The line of the README: this gateway beside others. None unless all were measured."""
     stacks = figures["stacks"]
-    names = ("this gateway", "tutorial, gRPC with float32")
+    names = ("this gateway", *_OTHERS)
     if any(_HEADLINE_ROW not in stacks.get(name, {}) for name in names):
         return None
-    ours, theirs = (median(1000 / each["cpu_ms"] for each in stacks[name][_HEADLINE_ROW]) for name in names)
-    return (
-        f"{_HEADLINE} {ours:.0f} | {theirs:.0f} (Flask, gunicorn and TensorFlow, the same model server) "
-        "| [performance](docs/performance.md) |"
+    ours, *theirs = (
+        f"{median(1000 / each['cpu_ms'] for each in stacks[name][_HEADLINE_ROW]):.0f}" for name in names
     )
+    others = "; ".join(f"{figure} ({text})" for figure, text in zip(theirs, _OTHERS.values(), strict=True))
+    return f"{_HEADLINE} {ours} | {others} | [performance](docs/performance.md) |"
 
 
 def renewed_readme(readme: str, line: str) -> str:
