@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import subprocess
 import termios
 import time
@@ -15,8 +16,12 @@ _SECONDS = 60
 
 
 def _take_terminal() -> None:
-    """Make standard input the controlling terminal of the program: shells have no job control without one."""
+    """Make standard input the controlling terminal of the program: shells have no job control without one.
+
+    A test run in the background may ignore Ctrl-C, and its children would inherit that.
+    """
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Terminal:
