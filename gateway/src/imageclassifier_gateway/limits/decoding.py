@@ -35,7 +35,7 @@ _HEADER_SECONDS_PER_BYTE = 10e-9
 #: The niceness of the threads that decode costly pictures: all other threads go first on a busy core.
 _NICENESS = 10
 #: For so long after a light picture, costly pictures are decoded with pauses.
-_OTHERS_SECONDS = 0.2
+_OTHERS_SECONDS = 0.5
 #: How often the shadow checks whether a core is free.
 _IDLE_CHECK_SECONDS = 0.01
 
@@ -142,11 +142,11 @@ class Decoder:
             return error.with_traceback(None)
 
     def _others_wait(self) -> bool:
-        """Whether a light picture has come so recently that more are likely.
+        """Whether light pictures wait, or one has come so recently that more are likely.
 
         Costly pictures alone are decoded without pauses: each would only wait for its own.
         """
-        return time.monotonic() - self._light_at < _OTHERS_SECONDS
+        return self._light.waiting > 0 or time.monotonic() - self._light_at < _OTHERS_SECONDS
 
 
 def _header_seconds(data: bytes) -> float:
