@@ -84,7 +84,7 @@ class Version:
     def change_route(self, route: Route) -> None:
         """Take over a route that leads to the same pods."""
         self.route = route
-        self._line.set_limit((route.calls or _CALLS) * self._pods)
+        self._limit_calls()
 
     def close(self) -> None:
         """Stop the checks and close the connection."""
@@ -112,8 +112,11 @@ class Version:
                     count()
             if self.state.ready and not self._closed.is_set():
                 self._pods = count_pods(self.route.target)
-                self.change_route(self.route)
+                self._limit_calls()
             self._check_now.wait(_CHECK_SECONDS if self.state.ready else _RETRY_SECONDS)
+
+    def _limit_calls(self) -> None:
+        self._line.set_limit((self.route.calls or _CALLS) * self._pods)
 
     def _check(self) -> VersionState:
         """Request the state, and the contract too if the version was not ready: it may have changed."""
