@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from imageclassifier_operator.api.serving import Batching, ServingSettings
+from imageclassifier_operator.api.serving import MAX_CALLS, Batching, ServingSettings
 from imageclassifier_operator.rollout.routing import routing_file
 from imageclassifier_operator.rollout.state import State
 from simulated_cluster import served
@@ -21,6 +21,10 @@ def calls(serving: ServingSettings) -> Any:
 @pytest.mark.parametrize(("cpu", "expected"), [("1", 2), ("500m", 2), ("4", 8), ("2500m", 6)])
 def test_a_cpu_limit_allows_two_calls_for_each_core(cpu, expected):
     assert calls(ServingSettings(resources={"limits": {"cpu": cpu}})) == expected
+
+
+def test_no_pod_gets_more_calls_than_its_server_answers():
+    assert calls(ServingSettings(resources={"limits": {"cpu": "48"}})) == MAX_CALLS
 
 
 def test_without_a_cpu_limit_the_gateway_decides():

@@ -27,6 +27,13 @@ def canonical_resources(resources: Json) -> dict[str, dict[str, str]]:
     }
 
 
+MAX_CALLS = 64
+"""Calls that a server answers at once: as many as a gateway with one core has in progress. A further call is
+refused with RESOURCE_EXHAUSTED; the gateway then tries another pod, and at last answers 503. TensorFlow
+Serving's own limit is four for each core of the node, whatever the pod's limit, minus one thread that
+listens: 7 on two cores.
+"""
+
 SERVING_RESOURCES: Json = {"requests": {"cpu": "100m", "memory": "1Gi"}, "limits": {"memory": "2Gi"}}
 
 

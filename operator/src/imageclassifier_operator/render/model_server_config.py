@@ -5,7 +5,7 @@ import math
 
 from imageclassifier_operator.api import ImageSource, ModelVersion, VolumeSource, names
 from imageclassifier_operator.api.quantity import cores
-from imageclassifier_operator.api.serving import Batching
+from imageclassifier_operator.api.serving import MAX_CALLS, Batching
 
 CONFIG_DIRECTORY = "/etc/model-server"
 MODEL_ROOT = "/models"
@@ -18,12 +18,6 @@ of jitter.
 """
 MAX_PICTURES_PER_CALL = 8
 """The most pictures that a gateway sends in one call, and that an exported model is warmed up with."""
-MAX_CALLS = 64
-"""Calls that a server answers at once: as many as a gateway with one core has in progress. A further call is
-refused with RESOURCE_EXHAUSTED; the gateway then tries another pod, and at last answers 503. TensorFlow
-Serving's own limit is four for each core of the node, whatever the pod's limit, minus one thread that
-listens: 7 on two cores.
-"""
 
 
 def config_files(served: ModelVersion) -> dict[str, str]:

@@ -12,16 +12,13 @@ from typing import Any
 
 from imageclassifier_operator.api import ModelVersion, names
 from imageclassifier_operator.api.quantity import cores
-from imageclassifier_operator.api.serving import ServingSettings
+from imageclassifier_operator.api.serving import MAX_CALLS, ServingSettings
 from imageclassifier_operator.rollout.state import State
 
 SCHEMA = 1
 
 CALLS_PER_CORE = 2
 """One call computes while the next one is on its way."""
-
-MANY_CALLS = 64
-"""For model servers that work on many calls together, in batches or on a GPU."""
 
 
 def shares(state: State) -> dict[int, int]:
@@ -89,12 +86,12 @@ def _entry(name: str, namespace: str, served: ModelVersion, percent: int) -> dic
 def calls_of_pod(serving: ServingSettings) -> int | None:
     """The calls that each pod works on at once; None without a CPU limit: the gateway then decides.
 
-    More would share the same cores, and finish in no order.
+    More would share the same cores, and finish in no order. Batches and GPUs work on many calls together.
     """
     limits = serving.resources.get("limits", {})
     if serving.batching is not None or any("/" in resource for resource in limits):
-        return MANY_CALLS
-    return CALLS_PER_CORE * math.ceil(cores(limits["cpu"])) if "cpu" in limits else None
+        return MAX_CALLS
+    return min(CALLS_PER_CORE * math.ceil(cores(limits["cpu"])), MAX_CALLS) if "cpu" in limits else None
 
 
 def to_text(document: Mapping[str, Any]) -> str:
