@@ -168,13 +168,13 @@ def roll_out(pizza: Classifier, body: dict[str, Any], picture: Path, then: Calla
 
 
 def refusal_of_the_mislabelled(pizza: Classifier, body: dict[str, Any], picture: Path, reason: str) -> str:
-    """Rolls the mislabelled version out over version 2; returns why it is refused. Version 2 answers all
-    requests meanwhile."""
+    """Rolls the mislabelled version out over version 2; returns why it is refused. It never answers a request
+    meanwhile. Version 1 is still kept, so it may answer in place of version 2 when the machine is busy."""
     body["spec"]["model"]["version"] = models.MISLABELLED
     said: list[str] = []
     tally = roll_out(pizza, body, picture, lambda: said.append(pizza.wait_reason("Progressing", reason)))
     assert tally.failures == []
-    assert set(tally.by_version) == {2}
+    assert {2} <= set(tally.by_version) <= {1, 2}
     return said[0]
 
 
