@@ -88,6 +88,15 @@ def test_the_champion_is_exported_as_the_next_version_with_the_figures_of_the_ch
     assert (tmp_path / "colours" / "4" / "saved_model.pb").exists()
 
 
+def test_without_a_champion_the_export_of_several_trainings_says_how_to_choose_one(
+    trained: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "runs"
+    shutil.copytree(trained, folder / "trials" / "first")
+    assert run("export", folder, "--name", "colours", "--out", tmp_path) == 1
+    assert f"Run `imageclassifier-training champion {folder}`" in capsys.readouterr().err
+
+
 def test_trainings_on_other_images_are_left_out(
     several: Path, data_dir: Path, cache: Path, run: Run, tmp_path: Path
 ) -> None:

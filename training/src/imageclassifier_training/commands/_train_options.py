@@ -7,7 +7,6 @@ from typing import Any
 
 from imageclassifier_gateway.contract import FITS, FOR_NEW_MODELS, PROFILES, RESIZES
 
-from ..networks.backbones import BACKBONES
 from . import _arguments as arguments
 
 
@@ -25,8 +24,8 @@ def _add_network(group: Any) -> None:
         "--backbone",
         action="append",
         metavar="NAME[@PIXELS]",
-        help=f"backbone and side of its square input in pixels (32 to 1024). NAME is one of "
-        f"{', '.join(BACKBONES)}. Repeat the option to combine several backbones: "
+        help="backbone, and the side of its square input in pixels (32 to 1024; default: the number in "
+        f"brackets). {arguments.BACKBONES_HELP}. Repeat the option to combine several backbones: "
         "their features are concatenated (default: efficientnet_lite0)",
     )
     group.add_argument("--weights", type=Path, metavar="PATH", help=arguments.WEIGHTS_HELP)
@@ -67,7 +66,7 @@ def _add_fitting(group: Any) -> None:
         type=arguments.positive_integer,
         default=2,
         metavar="N",
-        help="number of augmented views per picture: 1 = original, 2 = plus mirrored, "
+        help="number of augmented views per image: 1 = original, 2 = plus mirrored, "
         "3 or more = plus random crops (default: 2)",
     )
     group.add_argument(
@@ -82,8 +81,8 @@ def _add_fine_tuning(group: Any) -> None:
         "--fine-tune",
         type=arguments.blocks,
         metavar="BLOCKS",
-        help="number of blocks at the end of the backbone to train together with the head, or 'all' "
-        "(default: train the head only)",
+        help="number of blocks at the end of the backbone to train together with the head, or 'all'. "
+        "efficientnet_lite0 has 18 blocks (default: train the head only)",
     )
     arguments.add_epochs(group)
     group.add_argument(
@@ -117,7 +116,8 @@ def _add_measuring(group: Any) -> None:
         "--html",
         type=Path,
         metavar="FILE",
-        help="write a report of the cross-validation with plots and mistakes (needs --folds of 2 or more)",
+        help="write a report of the cross-validation with plots and mistakes as one HTML file (needs --folds "
+        "of 2 or more)",
     )
     group.add_argument(
         "--validation",

@@ -21,12 +21,21 @@ _EXAMPLES = """\
   imageclassifier-training adopt saved_models/cats --classes class_indices.json --preprocess tf --version 3
   imageclassifier-training adopt Xception --weights cats-dogs.weights.h5 --classes labels.txt
 """
+_MORE = """\
+It finds out what the model takes and returns, and prints the reasons. Give the
+options below for what it cannot find out. The new version takes uint8 pixels and
+returns probabilities. It is written only if it predicts the same as the original."""
 
 
 def add_parser(subparsers: Any) -> None:
     """Declare the command and its arguments."""
     command = arguments.declare(
-        subparsers, "adopt", run, "make a model from elsewhere a version that describes itself", _EXAMPLES
+        subparsers,
+        "adopt",
+        run,
+        "make a model version of a model that was trained elsewhere",
+        _EXAMPLES,
+        _MORE,
     )
     command.add_argument(
         "model",
@@ -50,8 +59,8 @@ def add_parser(subparsers: Any) -> None:
     command.add_argument(
         "--weights",
         metavar="FILE",
-        help="for keras.applications: file with the weights of the whole model, or none for random ones "
-        "(default: download those of ImageNet)",
+        help="for keras.applications: file with the weights of the whole model, or 'none' for random "
+        "ones (default: download those of ImageNet)",
     )
     command.add_argument(
         "--tolerance",
@@ -91,7 +100,11 @@ def _add_pixels(group: Any) -> None:
         "--size", type=_size, metavar="SIZE", help="height and width in pixels, such as 224 or 224x160"
     )
     group.add_argument("--channels", choices=CHANNELS, help="colours of a pixel and their order")
-    group.add_argument("--layout", choices=LAYOUTS[:7], help="axes of the input")
+    group.add_argument(
+        "--layout",
+        choices=LAYOUTS[:7],
+        help="axes of the input: N pictures, H height, W width, C channels, F all values of a picture",
+    )
     group.add_argument(
         "--resize",
         choices=RESIZES,

@@ -25,6 +25,9 @@ _EXAMPLES = """\
   imageclassifier-training champion runs/search --data photos
   imageclassifier-training export runs/search --name pizza-model
 """
+_MORE = """\
+It copies the champion to RUNS/champion, where `export RUNS` finds it. The rule is
+written below."""
 _RULE = """\
 the rule:
   A training is not worse than the best one if its metric is worse by at most one standard error of the
@@ -42,8 +45,9 @@ def add_parser(subparsers: Any) -> None:
         subparsers,
         "champion",
         run,
-        "choose the cheapest training that is not worse than the best one",
+        "choose the cheapest training not worse than the best one",
         f"{_EXAMPLES}\n{_RULE}",
+        _MORE,
     )
     comparison.add_arguments(command)
     command.add_argument(
@@ -52,7 +56,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="DIR",
         help="folder to which the champion is copied (default: champion in the first RUNS)",
     )
-    nested = command.add_argument_group("full nested cross-validation")
+    nested = command.add_argument_group("full nested cross-validation (only with --data)")
     nested.add_argument(
         "--data",
         type=Path,

@@ -19,7 +19,7 @@ def add_parser(subparsers: Any) -> None:
         subparsers,
         "describe",
         run,
-        "print the contract, metrics and signatures of an exported model",
+        "print the classes, input, metrics and signatures of a model",
         _EXAMPLES,
     )
     command.add_argument("model", type=Path, metavar="MODEL", help=arguments.MODEL_HELP)

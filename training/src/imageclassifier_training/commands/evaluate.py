@@ -21,18 +21,25 @@ if TYPE_CHECKING:
 _EXAMPLES = """\
   imageclassifier-training evaluate models/pizza-model/2 photos --html report.html --json report.json
 """
+_MORE = """\
+Give images that the model was not trained on. It knows its training images: if
+some are among those that you give, the figures are about the others. If DATA is
+divided into splits, test/ is used, or val/ if there is no test/."""
 
 
 def add_parser(subparsers: Any) -> None:
     """Declare the command and its arguments."""
     command = arguments.declare(
-        subparsers, "evaluate", run, "measure an exported model on labelled images", _EXAMPLES
+        subparsers, "evaluate", run, "measure an exported model on labelled images", _EXAMPLES, _MORE
     )
     command.add_argument("model", type=Path, metavar="MODEL", help=arguments.MODEL_HELP)
     command.add_argument("data_dir", type=Path, metavar="DATA", help=arguments.DATA_DIR_HELP)
     data_options.add_arguments(command.add_argument_group("which images are used"))
     command.add_argument(
-        "--html", type=Path, metavar="FILE", help="write a report with plots and the worst mistakes"
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="write a report with plots and the worst mistakes as one HTML file",
     )
     command.add_argument("--json", type=Path, metavar="FILE", help="write all metrics as JSON")
 

@@ -24,19 +24,28 @@ _EXAMPLES = """\
   imageclassifier-training explore photos --write-list doubtful.csv
   imageclassifier-training train photos --exclude doubtful.csv --out runs/clean
 """
+_MORE = """\
+It measures the images, finds unusable files, copies and near duplicates, images
+that resemble no other, and labels that are probably wrong, and estimates the
+accuracy to expect. It prints a summary; the report shows the images."""
 _SHOWN_DOUBTS = 15
 
 
 def add_parser(subparsers: Any) -> None:
     """Declare the command and its arguments."""
     command = arguments.declare(
-        subparsers, "explore", run, "show what a data set contains and what is wrong with it", _EXAMPLES
+        subparsers,
+        "explore",
+        run,
+        "show what a data set contains and what is wrong with it",
+        _EXAMPLES,
+        _MORE,
     )
     command.add_argument("data_dir", type=Path, metavar="DATA", help=arguments.DATA_DIR_HELP)
     data_options.add_exclude(command)
     output = command.add_argument_group("output (nothing in DATA is changed)")
     output.add_argument(
-        "--html", type=Path, metavar="FILE", help="write a report with images as one HTML file"
+        "--html", type=Path, metavar="FILE", help="write a report with plots and images as one HTML file"
     )
     output.add_argument("--json", type=Path, metavar="FILE", help="write all findings as JSON")
     output.add_argument(
@@ -51,7 +60,8 @@ def add_parser(subparsers: Any) -> None:
         "--backbone",
         default="efficientnet_lite0",
         metavar="NAME[@PIXELS]",
-        help="network whose features are used; a slower one finds more (default: %(default)s)",
+        help="network whose features are used, and the side of its input in pixels; a slower one finds more. "
+        f"{arguments.BACKBONES_HELP} (default: %(default)s)",
     )
     predictions.add_argument("--weights", type=Path, metavar="PATH", help=arguments.WEIGHTS_HELP)
     arguments.add_folds(predictions, "skips the search for doubtful labels")

@@ -22,6 +22,10 @@ _EXAMPLES = """\
   imageclassifier-training export runs/first --name cats --formats tflite,tflite-int8
   imageclassifier-training export examples/pizza/v2 --name pizza-model --version 2 --out models
 """
+_MORE = """\
+It writes NAME/VERSION below --out: a SavedModel with its contract, and
+MODEL_CARD.md. The version appears only after it was loaded in a fresh process and
+predicted the same as the trained network."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -30,8 +34,9 @@ def add_parser(subparsers: Any) -> None:
         subparsers,
         "export",
         run,
-        "export a training as a model version for TensorFlow Serving, with a model card",
+        "export a training as a model version for TensorFlow Serving",
         _EXAMPLES,
+        _MORE,
     )
     command.add_argument(
         "training",
@@ -39,7 +44,9 @@ def add_parser(subparsers: Any) -> None:
         metavar="TRAINING",
         help="folder that `train --out` wrote, or folder of a search in which `champion` has chosen one",
     )
-    command.add_argument("--name", required=True, help="name of the model (required)")
+    command.add_argument(
+        "--name", required=True, help="name of the model, and of its folder in --out (required)"
+    )
     arguments.add_place(command)
     command.add_argument("--weights", type=Path, metavar="PATH", help=arguments.WEIGHTS_HELP)
     others = command.add_argument_group("other formats, beside the SavedModel")
@@ -49,7 +56,8 @@ def add_parser(subparsers: Any) -> None:
         default=(),
         metavar="FORMAT,...",
         help=f"formats to write too, of {', '.join(FORMATS)}. Each must predict the same class as the "
-        "SavedModel for 99 %% of the golden images and of up to 1,000 images of the cross-validation",
+        "SavedModel for 99 %% of the golden images, which lie in each version, and of up to 1,000 images of "
+        "the cross-validation",
     )
     others.add_argument(
         "--pictures",

@@ -18,6 +18,11 @@ _FOLDS = 5
 _EXAMPLES = """\
   imageclassifier-training familiarity runs/first photographs
 """
+_MORE = """\
+`train` does this by itself. For a training that an earlier release made without
+fine-tuning, this command measures how far each image is from the others, and adds
+the result to RUN. The exported model then gives no label to images that are
+farther from its training images than nearly all of these."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -26,10 +31,11 @@ def add_parser(subparsers: Any) -> None:
         subparsers,
         "familiarity",
         run,
-        "add the distance from the training images to a training of an earlier release",
+        "let an older training recognise unfamiliar images",
         _EXAMPLES,
+        _MORE,
     )
-    command.add_argument("training", type=Path, metavar="RUN", help="folder of a finished training")
+    command.add_argument("training", type=Path, metavar="RUN", help="folder that `train --out` wrote")
     command.add_argument("data_dir", type=Path, metavar="DATA", help="the images of that training")
     command.add_argument("--weights", type=Path, metavar="PATH", help=arguments.WEIGHTS_HELP)
     arguments.add_cache(command)

@@ -20,12 +20,15 @@ _EXAMPLES = """\
   imageclassifier-training leaderboard runs/search runs/by-hand --html leaderboard.html --csv leaderboard.csv
   imageclassifier-training leaderboard runs --metric accuracy
 """
+_MORE = """\
+Accuracy and log loss are those of the cross-validation. Milliseconds per image on
+one core and megabytes are measured once for each network, on its exported model."""
 
 
 def add_parser(subparsers: Any) -> None:
     """Declare the command and its arguments."""
     command = arguments.declare(
-        subparsers, "leaderboard", run, "rank finished trainings on the same images", _EXAMPLES
+        subparsers, "leaderboard", run, "rank finished trainings on the same images", _EXAMPLES, _MORE
     )
     comparison.add_arguments(command)
     command.add_argument(

@@ -20,7 +20,7 @@ _EXAMPLES = """\
 def add_parser(subparsers: Any) -> None:
     """Declare the command and its arguments."""
     command = arguments.declare(
-        subparsers, "predict", run, "classify images with an exported model", _EXAMPLES
+        subparsers, "predict", run, "classify a few images, and print their labels", _EXAMPLES
     )
     command.add_argument("model", type=Path, metavar="MODEL", help=arguments.MODEL_HELP)
     command.add_argument("pictures", type=Path, nargs="+", metavar="IMAGE", help="image file to classify")

@@ -20,12 +20,15 @@ _EXAMPLES = """\
   imageclassifier-training score models/pizza-model a.jpg https://example.org/b.jpg --csv scores.csv
   imageclassifier-training score --gateway http://localhost:8080 new-photographs --csv scores.csv
 """
+_MORE = """\
+The CSV file is written line by line. A run that was killed continues when you
+run the same command again."""
 
 
 def add_parser(subparsers: Any) -> None:
     """Declare the command and its arguments."""
     command = arguments.declare(
-        subparsers, "score", run, "classify many images without labels into a CSV file", _EXAMPLES
+        subparsers, "score", run, "classify many images into a CSV file", _EXAMPLES, _MORE
     )
     # argparse would print the metavar of several values twice.
     command.usage = (
@@ -48,7 +51,10 @@ def add_parser(subparsers: Any) -> None:
         "error. If the file exists, only images that are not in it or had an error are classified (required)",
     )
     command.add_argument(
-        "--html", type=Path, metavar="FILE", help="write a contact sheet of the CSV file, by label"
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="write a contact sheet of the images in the CSV file, by label, as one HTML file",
     )
     command.add_argument(
         "--gateway",
@@ -78,13 +84,20 @@ def run(options: argparse.Namespace) -> None:
     listed = ", ".join(f"{count} {label}" for label, count in most) or "none"
     resumed = f" {filled.already} were in the file before." if filled.already else ""
     arguments.out.print(
-        f"Classified {sum(filled.labels.values())} images: {listed}.{resumed} Wrote {shown(options.csv)}.",
+        f"Classified {_images(sum(filled.labels.values()))}: {listed}.{resumed} Wrote {shown(options.csv)}.",
         markup=False,
     )
     if filled.failed:
         raise DataError(
-            [f"{filled.failed} images could not be classified. Their errors are in {shown(options.csv)}."]
+            [
+                f"{_images(filled.failed)} could not be classified. The column error of "
+                f"{shown(options.csv)} says why."
+            ]
         )
+
+
+def _images(count: int) -> str:
+    return f"{count} image{'' if count == 1 else 's'}"
 
 
 def _load(folder: Path) -> ServedModel:

@@ -33,6 +33,8 @@ how it works:
   images (if there are 300 or more), the head on all images, fine-tuning for one fold, fine-tuning for all
   folds. It continues only while its figure is in the best third of its level. All trials have the same folds,
   and features are computed once. To continue a search, also after a kill, run the same command again.
+  At the end, --out holds leaderboard.html and leaderboard.csv. `tensorboard --logdir OUT/logs` shows the
+  trials while they run.
 
 defaults:
   --backbones {",".join(DEFAULT_BACKBONES)}

@@ -12,6 +12,7 @@ from rich.table import Table
 from imageclassifier_gateway.contract import FOR_NEW_MODELS
 
 from ..errors import TrainingError
+from ..files import shown
 from ..fitting.options import FineTuning, Options, Workspace, check
 from ..networks import weights_folder
 from ..networks.architecture import Architecture, Branch
@@ -31,18 +32,26 @@ _EXAMPLES = """\
   imageclassifier-training train labels.csv --out runs/labelled --skip-broken --broken-list broken.csv
   imageclassifier-training train pizza_not_pizza --out runs/pizza --message pizza="It's a pizza!"
 """
+_MORE = """\
+It trains a linear head on the features of a network that was pretrained on
+ImageNet, and measures it by cross-validation. With --fine-tune, blocks of that
+network are trained too, which takes much longer. A run that was killed continues
+when you run the same command again."""
 
 
 def add_parser(subparsers: Any) -> None:
     """Declare the command and its arguments."""
-    command = arguments.declare(subparsers, "train", run, "train a classifier on labelled images", _EXAMPLES)
+    command = arguments.declare(
+        subparsers, "train", run, "train a classifier on labelled images", _EXAMPLES, _MORE
+    )
     command.add_argument("data_dir", type=Path, metavar="DATA", help=arguments.DATA_DIR_HELP)
     command.add_argument(
         "--out",
         type=Path,
         required=True,
         metavar="DIR",
-        help="folder for the learned weights and training.json (required)",
+        help="folder for the result: learned.npz, training.json, out_of_fold.csv. An earlier result in it is "
+        "replaced (required)",
     )
     arguments.add_cache(command)
     command.add_argument(
@@ -111,8 +120,8 @@ def run(options: argparse.Namespace) -> None:
         rows = [ClassMetrics(**each) for each in cross_validation["classes"]]
         arguments.out.print(tables.of_classes(names, rows))
     arguments.out.print(_operating_point(result), markup=False)
-    arguments.out.print(f"Saved the result in {options.out}. Next, export it:")
-    command = f"  imageclassifier-training export {options.out} --name NAME --version 1"
+    arguments.out.print(f"Saved the result in {shown(options.out)}. Next, export it:", markup=False)
+    command = f"  imageclassifier-training export {shown(options.out)} --name NAME"
     arguments.out.print(command, markup=False)
 
 

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import ChoiceLoader, PackageLoader
-
 from ..judging import report
 from .leaderboard import Row
+from .scatter import scatter
 
 _COLUMNS = (
     "place",
@@ -98,16 +97,13 @@ def to_csv(rows: Sequence[Row]) -> str:
 
 def render(rows: Sequence[Row], page: Page) -> str:
     """Render the leaderboard as one HTML document."""
-    environment = report.environment()
-    environment.loader = ChoiceLoader(
-        [PackageLoader(__package__ or "", "templates"), *([environment.loader] if environment.loader else [])]
-    )
+    environment = report.environment(__package__ or "")
     return environment.get_template("leaderboard.html.j2").render(
         rows=list(zip(rows, whiskers(rows, page.metric), strict=True)),
         page=page,
         images=len(rows[0].run.labels),
         champion=next((row for row in rows if row.run.name == page.champion), None),
-        points=_points(rows),
+        plot=scatter(rows),
     )
 
 
@@ -125,12 +121,3 @@ def whiskers(rows: Sequence[Row], metric: str) -> list[Whisker]:
         )
         for row, interval in zip(rows, ends, strict=True)
     ]
-
-
-def _points(rows: Sequence[Row]) -> list[tuple[Row, float, float]]:
-    """Where each training lies in the plot of log loss over milliseconds, as shares of its sides."""
-    known = [(row, row.cost.milliseconds, row.log_loss.mean) for row in rows if row.cost]
-    if not known:
-        return []
-    slowest, worst = max(each[1] for each in known), max(each[2] for each in known)
-    return [(row, time / (slowest or 1), loss / (worst or 1)) for row, time, loss in known]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jinja2 import ChoiceLoader, PackageLoader
 from numpy.typing import NDArray
 
 from ..files import shown
@@ -23,7 +22,10 @@ _BINS = 24
 
 @dataclass(frozen=True)
 class Histogram:
-    """The distribution of one measurement: its name, its quartiles, and the height of each bar (0 to 1)."""
+    """The distribution of one measurement: its name, its quartiles, and the height of each bar (0 to 1).
+
+    There are no bars if all images have the same value.
+    """
 
     name: str
     quartiles: tuple[float, float, float]
@@ -75,10 +77,7 @@ def to_dict(found: Exploration) -> dict[str, Any]:
 
 def render(found: Exploration) -> str:
     """Render the exploration as one HTML document."""
-    environment = report.environment()
-    environment.loader = ChoiceLoader(
-        [PackageLoader(__package__ or "", "templates"), *([environment.loader] if environment.loader else [])]
-    )
+    environment = report.environment(__package__ or "")
     dataset, names = found.dataset, found.dataset.classes
     counts = dataset.counts()
     return environment.get_template("explore.html.j2").render(
@@ -141,22 +140,29 @@ def _extremes(found: Exploration) -> list[tuple[str, list[Card]]]:
         ("Narrowest", measured.aspect, "width : height {:.2f}"),
         ("Widest", -measured.aspect, "width : height {:.2f}"),
     ]
+    found_cards = ((title, _extreme_cards(found, values, form)) for title, values, form in rows)
+    return [(title, cards) for title, cards in found_cards if cards]
+
+
+def _extreme_cards(found: Exploration, values: NDArray[Any], form: str) -> list[Card]:
+    """The images with the lowest values; none of those that look the same as the median."""
+
+    def text(value: float) -> str:
+        return form.format(abs(value))
+
+    median = float(np.median(values))
+    lowest = [int(i) for i in np.argsort(values, kind="stable")[:_EXTREMES]]
     return [
-        (
-            title,
-            [
-                _card(found, int(i), form.format(abs(float(values[i]))), 120)
-                for i in np.argsort(values, kind="stable")[:_EXTREMES]
-            ],
-        )
-        for title, values, form in rows
+        _card(found, i, text(float(values[i])), 120)
+        for i in lowest
+        if values[i] < median and text(float(values[i])) != text(median)
     ]
 
 
 def _histogram(name: str, values: NDArray[np.float64]) -> Histogram:
     low, high = float(values.min()), float(values.max())
-    counts, _ = np.histogram(values, bins=_BINS, range=(low, high if high > low else low + 1))
-    bars = tuple(float(count) for count in counts / max(1, counts.max()))
+    counts, _ = np.histogram(values, bins=_BINS, range=(low, high)) if high > low else (np.empty(0), None)
+    bars = tuple(float(count) for count in counts / counts.max(initial=1))
     first, median, third = (float(each) for each in np.quantile(values, [0.25, 0.5, 0.75]))
     return Histogram(name, (first, median, third), low, high, bars)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from imageclassifier_gateway.contract import ModelInput
 from imageclassifier_gateway.pixels import heat_map
@@ -123,11 +125,17 @@ def render(page: Page, judgement: Judgement, explain: Callable[[Mistake], str] =
     )
 
 
-def environment() -> Environment:
-    """Jinja with the templates of the reports."""
-    return Environment(
-        loader=PackageLoader(__package__ or "", "templates"), autoescape=True, undefined=StrictUndefined
-    )
+def environment(*packages: str) -> Environment:
+    """Jinja with the templates of the reports, and of these packages."""
+    loader = ChoiceLoader([PackageLoader(each, "templates") for each in (*packages, __package__ or "")])
+    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    found.filters["breakable"] = breakable
+    return found
+
+
+def breakable(text: object) -> Markup:
+    """Let a long name break after its separators, so that a browser does not fold it inside a word."""
+    return Markup("<wbr>").join(re.split(r"(?<=[/_@+-])(?=[^/_@+-])", str(text)))
 
 
 def short(path: Path) -> str:

@@ -43,9 +43,7 @@ def release(training: Path, wanted: Version, progress: Progress = no_progress) -
     The version appears only when it has been checked and is complete. Raises the errors of `publish`, and
     those of the formats.
     """
-    folder = training
-    if not (folder / learned.RECORD_FILE).exists() and (folder / CHAMPION_FOLDER).is_dir():
-        folder = folder / CHAMPION_FOLDER
+    folder = _chosen(training)
     found = learned.load(folder)
     formats = [format_of(name) for name in wanted.formats]
     files = _training_images(found, folder, wanted) if formats else []
@@ -66,6 +64,20 @@ def release(training: Path, wanted: Version, progress: Progress = no_progress) -
 
     place = Place(out, number, wanted.replace, complete)
     return Released(export_training(found, wanted.name, place, weights), tuple(compared))
+
+
+def _chosen(folder: Path) -> Path:
+    """The folder of a training: this one, or that of its champion."""
+    if (folder / learned.RECORD_FILE).exists():
+        return folder
+    if (folder / CHAMPION_FOLDER).is_dir():
+        return folder / CHAMPION_FOLDER
+    if next(folder.rglob(learned.RECORD_FILE), None):
+        raise TrainingError(
+            f"{shown(folder)} holds several trainings, and no champion was chosen. Run "
+            f"`imageclassifier-training champion {shown(folder)}`, or give the folder of one training."
+        )
+    return folder
 
 
 def _training_images(training: Training, folder: Path, wanted: Version) -> list[Path]:
