@@ -6,6 +6,8 @@ PYTEST = $(BIN)/python -m pytest
 # Two processes, which take the files in their order: the slow ones stand first.
 IN_TWO = --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=25 --durations-min=5
 IMAGE_REGISTRY = imageclassifier
+# Python keeps compiled modules, even if the shell forbids it: compiling those of TensorFlow takes each process 10 s.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

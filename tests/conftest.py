@@ -28,11 +28,19 @@ A test that breaks things, or needs other features, starts its own with `start_a
 Starting takes some seconds; nothing outlives pytest, however it ends. Needs `make kubernetes`.
 """
 
+import os
+import sys
+
 from hypothesis import HealthCheck, settings
 
 from bare_apiserver.fixtures import apiserver, namespace, start_apiserver
 
 __all__ = ["apiserver", "namespace", "start_apiserver"]
+
+# Also where the shell forbids it, Python keeps compiled modules: to compile those of TensorFlow takes each
+# process that a test starts 10 s.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ from typing import Any
 from free_ports import free_port
 
 from gateway_testbed import eventually, write_atomically
-
-_BYTECODE = tempfile.TemporaryDirectory(prefix="bytecode-")
 
 
 @dataclass(frozen=True)
@@ -60,9 +57,6 @@ class GatewayProcess:
             "GATEWAY_PORT": str(self.port),
             "GATEWAY_INTERNAL_PORT": str(self.internal_port),
             "GATEWAY_DRAIN_SECONDS": "0.5",
-            # Compiled once for all gateways of a run, as in their image, also where the shell forbids it.
-            "PYTHONDONTWRITEBYTECODE": "",
-            "PYTHONPYCACHEPREFIX": _BYTECODE.name,
             **settings,
         }
         #: The arguments of Python.
