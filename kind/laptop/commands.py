@@ -39,7 +39,9 @@ def _without_workers() -> None:
 
 
 def _kubernetes() -> None:
-    golang.ensure([golang.KUBERNETES, golang.KWOK, golang.COLLECTOR])
+    golang.ensure(
+        [golang.KUBERNETES, golang.KWOK, golang.COLLECTOR, golang.OAUTH2_PROXY, golang.OIDC_PROVIDER]
+    )
 
 
 def _install_checkers() -> None:

@@ -62,11 +62,19 @@ GITOPS = Program("gitops", "checkers", "./gitops")
 OPERATOR_VERIFY = Program("operator-verify", "olm", "github.com/operator-framework/api/cmd/operator-verify")
 #: Checks manifests for security and availability.
 KUBE_SCORE = Program("kube-score", "kube-score", "github.com/zegl/kube-score/cmd/kube-score")
+#: The plugin manager of kubectl, and what its index runs for the manifest of a plugin.
+KREW = Program("krew", "krew", "sigs.k8s.io/krew/cmd/krew")
+VALIDATE_KREW_MANIFEST = Program(
+    "validate-krew-manifest", "krew", "sigs.k8s.io/krew/cmd/validate-krew-manifest"
+)
 #: What the tests of the installation run.
-CHECKERS = (HELM, GITOPS, OPERATOR_VERIFY, KUBE_SCORE)
+CHECKERS = (HELM, GITOPS, OPERATOR_VERIFY, KUBE_SCORE, KREW, VALIDATE_KREW_MANIFEST)
 
 #: Receives traces in tests.
 COLLECTOR = Program("collector", "collector", ".", note="about 4 minutes on 2 cores the first time")
+#: What the tests of signing in run: the proxy, and a provider of accounts.
+OAUTH2_PROXY = Program("oauth2-proxy", "sign-in", "github.com/oauth2-proxy/oauth2-proxy/v7")
+OIDC_PROVIDER = Program("oidc-provider", "sign-in", "./provider")
 VERSITYGW = Program(
     "versitygw",
     "storage",

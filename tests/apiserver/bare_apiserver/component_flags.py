@@ -54,7 +54,8 @@ def component_flags(of: Setup) -> dict[str, list[str]]:
             "--authorization-mode=RBAC",
             "--allow-privileged",
             "--service-cluster-ip-range=10.96.0.0/16",
-            "--service-account-issuer=https://kubernetes.default.svc",
+            # Where clients find the keys that verify the tokens of service accounts.
+            f"--service-account-issuer=https://127.0.0.1:{of.port}",
             f"--service-account-key-file={of.certificate}",
             f"--service-account-signing-key-file={of.key}",
             f"--audit-policy-file={of.directory}/audit-policy.json",

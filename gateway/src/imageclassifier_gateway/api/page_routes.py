@@ -6,16 +6,15 @@ import html
 import json
 from importlib import resources
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from ..gateway import Gateway
 from ..problems import CAUSES
 from .openapi import openapi_document
 
 _PAGE_FILES = {
-    "": ("index.html", "text/html"),
-    "page.js": ("page.js", "text/javascript"),
-    "page.css": ("page.css", "text/css"),
+    "page.js": "text/javascript",
+    "page.css": "text/css",
 }
 
 
@@ -23,27 +22,39 @@ def page_routes(gateway: Gateway) -> Blueprint:
     """The routes of the page, of `/problems` and of `/openapi.json`."""
     blueprint = Blueprint("page", __name__)
     document = json.dumps(openapi_document(gateway.settings))
-    needs_key = "false" if gateway.api_keys is None else "true"
     folder = resources.files(__package__) / "page"
-    for path, (name, mimetype) in _PAGE_FILES.items():
-        content = (folder / name).read_text(encoding="utf-8").replace("{{needs_key}}", needs_key)
+    page = (folder / "index.html").read_text(encoding="utf-8")
+
+    @blueprint.get("/")
+    def show_page() -> Response:
+        # A proxy that adds a key to each request adds it to this one too. Its users have no key of their own.
+        has_key = "X-API-Key" in request.headers or "Authorization" in request.headers
+        asks = gateway.api_keys is not None and not has_key
+        return _revalidated(page.replace("{{needs_key}}", "true" if asks else "false"), "text/html")
+
+    for path, mimetype in _PAGE_FILES.items():
+        content = (folder / path).read_text(encoding="utf-8")
 
         def serve(content: str = content, mimetype: str = mimetype) -> Response:
-            return Response(content, mimetype=mimetype, headers={"Cache-Control": "no-cache"})
+            return _revalidated(content, mimetype)
 
-        blueprint.add_url_rule(f"/{path}", name.replace(".", "-"), serve)
+        blueprint.add_url_rule(f"/{path}", path.replace(".", "-"), serve)
 
     problems = _problems_page((folder / "problems.html").read_text(encoding="utf-8"))
 
     @blueprint.get("/problems")
     def explain_problems() -> Response:
-        return Response(problems, mimetype="text/html", headers={"Cache-Control": "no-cache"})
+        return _revalidated(problems, "text/html")
 
     @blueprint.get("/openapi.json")
     def openapi() -> Response:
         return Response(document, mimetype="application/json")
 
     return blueprint
+
+
+def _revalidated(content: str, mimetype: str) -> Response:
+    return Response(content, mimetype=mimetype, headers={"Cache-Control": "no-cache"})
 
 
 def _problems_page(template: str) -> str:

@@ -98,6 +98,13 @@ function noResponse(detail) {
   return { title: "No response", detail: `${detail} Retry in a moment.` };
 }
 
+// The problem of a response that is not the gateway's. A sign-in proxy sends 401 when the session has ended.
+function foreignResponse(status) {
+  return status === 401
+    ? { title: "Not signed in", detail: "A proxy sent status 401 instead of the server. Reload the page to sign in." }
+    : noResponse(`A proxy sent status ${status} instead of the server.`);
+}
+
 // Whether the gateway refuses the API key of a request, or its absence.
 function needsKey(problem) {
   return /:key-(missing|refused)$/.test(problem?.type ?? "");
@@ -145,8 +152,7 @@ async function send(body, given, explained) {
   if (ok && said?.model) {
     return { answer: said };
   }
-  const foreign = noResponse(`A proxy sent status ${status} instead of the server.`);
-  return { status, problem: said?.title ? said : foreign };
+  return { status, problem: said?.title ? said : foreignResponse(status) };
 }
 
 // Some models cannot say where they looked.
