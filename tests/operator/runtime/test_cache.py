@@ -5,6 +5,7 @@ import pytest
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.kinds import DEPLOYMENTS, IMAGE_CLASSIFIERS, PODS, WARNINGS, WATCHED
 from imageclassifier_operator.runtime.cache import MAX_DELETED, Cache, key_of
+from imageclassifier_operator.runtime.store import Store
 from imageclassifier_operator.runtime.work_queue import Key
 
 KEY = Key("default", "pizza")
@@ -13,6 +14,11 @@ KEY = Key("default", "pizza")
 def deployment(version: str = "1", uid: str = "u", **extra) -> dict:
     metadata = {"name": "pizza-gateway", "namespace": "default", "uid": uid, "resourceVersion": version}
     return {"metadata": {**metadata, "labels": {names.LABEL_INSTANCE: "pizza"}}, **extra}
+
+
+def named(name: str, version: str) -> dict:
+    body = deployment(version, f"uid of {name}")
+    return {**body, "metadata": {**body["metadata"], "name": name}}
 
 
 def cache(**objects: list) -> tuple[Cache, dict]:
@@ -30,6 +36,29 @@ def test_a_write_is_visible_before_the_watch_reports_it():
     assert store.get(DEPLOYMENTS, KEY, "pizza-gateway")["spec"] == "new"
     indices["deployments"][KEY] = [deployment("8", spec="newest")]
     assert store.get(DEPLOYMENTS, KEY, "pizza-gateway")["spec"] == "newest"
+
+
+@pytest.mark.parametrize("index", ["a mapping", "a store"])
+def test_versions_are_those_of_the_objects_whatever_the_watch_has_seen(index: str):
+    if index == "a store":
+        listed = Store(DEPLOYMENTS)
+        for name in ("a", "b", "c"):
+            listed.put(named(name, "5"))
+    else:
+        listed = {KEY: [named(name, "5") for name in ("a", "b", "c")]}
+    store = Cache({kind.plural: {} for kind in WATCHED} | {DEPLOYMENTS.plural: listed})
+    for name, version in (("a", "4"), ("b", "6"), ("d", "7"), ("e", "8")):
+        store.record_write(DEPLOYMENTS, KEY, named(name, version))
+    for name in ("c", "e"):
+        store.record_deletion(DEPLOYMENTS, KEY, name, f"uid of {name}")
+    assert store.versions(DEPLOYMENTS, KEY) == {"a": "5", "b": "6", "d": "7"}
+    found = store.objects_of(DEPLOYMENTS, KEY)
+    assert {body["metadata"]["name"]: body["metadata"]["resourceVersion"] for body in found} == {
+        "a": "5",
+        "b": "6",
+        "d": "7",
+    }
+    assert store.versions(DEPLOYMENTS, Key("default", "another")) == {}
 
 
 def test_only_the_last_version_that_we_wrote_is_our_own_write():

@@ -6,6 +6,7 @@ fraction, the largest suffix with which the number is whole, and the family of s
 written. A binary number below 1024 is written in the decimal family.
 """
 
+import functools
 import re
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Final
@@ -18,6 +19,7 @@ _BINARY: Final = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _NANO: Final = Decimal(10) ** -9  # the smallest unit of a quantity; a finer value is rounded up
 
 
+@functools.lru_cache(maxsize=256)
 def canonical(value: str | float) -> str:
     """`value` as the API server would return it.
 

@@ -4,6 +4,7 @@ The annotations have hashes too. An earlier release may have computed those diff
 the hash of the stored inputs, as this release computes it.
 """
 
+import functools
 import json
 
 from imageclassifier_operator.api import InvalidSpec, ModelVersion, names
@@ -12,10 +13,8 @@ from imageclassifier_operator.api.json import Json
 
 def model_version(deployment: Json) -> ModelVersion | None:
     """The version in the annotations of a serving Deployment; None if they cannot be read."""
-    try:
-        return ModelVersion.from_json(json.loads(_annotations(deployment)[names.ANNOTATION_SERVED_VERSION]))
-    except (KeyError, TypeError, ValueError, InvalidSpec):
-        return None
+    text = _annotations(deployment).get(names.ANNOTATION_SERVED_VERSION)
+    return None if text is None else _parsed(text)
 
 
 def has_served(deployment: Json) -> bool:
@@ -44,6 +43,14 @@ def present_pod_hash(deployment: Json, wanted: ModelVersion) -> str | None:
         return found
     present = model_version(deployment)
     return found if present is not None and present.pod_hash == computed else None
+
+
+@functools.lru_cache(maxsize=64)  # a reconciliation needs it several times; two versions for each worker
+def _parsed(text: str) -> ModelVersion | None:
+    try:
+        return ModelVersion.from_json(json.loads(text))
+    except (KeyError, TypeError, ValueError, InvalidSpec):
+        return None
 
 
 def _annotations(body: Json) -> dict[str, str]:

@@ -48,15 +48,25 @@ def serving_children(request: ValidRequest, state: State, version: int) -> tuple
     live = request.objects.serving_deployments().get(version)
     marked = live is not None and has_served(live)
     serves = state.serving is not None and state.serving.version == version
-    return render.serving_children(
+    served = state.kept[version]
+    replicas = 0 if request.ic.stopped else state.replicas(request.ic.replicas)
+    # A single version needs no mark, and without it the first write stays the only one.
+    is_marked = marked or (serves and len(state.kept) > 1)
+    pod_hash = None if live is None else present_pod_hash(live, served)
+    made_from = served, replicas, is_marked, pod_hash
+    known = request.rendered.get(version)
+    if known is not None and known[0] == made_from:
+        return known[1]
+    children = render.serving_children(
         request.ic,
-        state.kept[version],
-        0 if request.ic.stopped else state.replicas(request.ic.replicas),
-        # A single version needs no mark, and without it the first write stays the only one.
-        has_served=marked or (serves and len(state.kept) > 1),
-        pod_hash=None if live is None else present_pod_hash(live, state.kept[version]),
+        served,
+        replicas,
+        has_served=is_marked,
+        pod_hash=pod_hash,
         installation=request.installation,
     )
+    request.rendered[version] = made_from, children
+    return children
 
 
 class Children:
@@ -108,6 +118,10 @@ class Children:
     async def _ensure(self, request: ValidRequest, manifest: render.Manifest) -> None:
         """Write one child if it differs. Raises BlockedError when another object has its name."""
         kind, name = kind_of(manifest), manifest["metadata"]["name"]
+        version = self._cache.versions(kind, request.key).get(name)
+        checked = request.memory.checked.get((kind.plural, name))
+        if version is not None and checked == (_fingerprint(manifest), version):
+            return
         live = self._cache.get(kind, request.key, name)
         if live is None:
             live = await self._create(request, kind, manifest)
@@ -117,9 +131,6 @@ class Children:
             raise BlockedError(write_problems.conflict(kind, live, request.ic))
         if live["metadata"].get("deletionTimestamp") is not None:
             return  # the event of its deletion starts the next reconciliation
-        compared = _fingerprint(manifest), live["metadata"]["resourceVersion"]
-        if request.memory.checked.get((kind.plural, name)) == compared:
-            return
         if kind is JOBS:
             # A Job's template is immutable. If it still waits for a node, a changed spec gets another Job.
             if not is_written_from(live, manifest) and request.objects.waits(live):
@@ -127,7 +138,10 @@ class Children:
             return
         live = await self._remove_added_fields(request, kind, manifest, live)
         if not needs_apply(manifest, live, FIELD_MANAGER) or _is_rewritten(request, kind, manifest, live):
-            request.memory.checked[kind.plural, name] = (compared[0], live["metadata"]["resourceVersion"])
+            request.memory.checked[kind.plural, name] = (
+                _fingerprint(manifest),
+                live["metadata"]["resourceVersion"],
+            )
             return
         if has_fields_of_creation(live):
             self._cache.record_write(kind, request.key, await self._client.claim_fields(kind, live))
@@ -207,11 +221,13 @@ class Children:
         # The last verification of the wanted version stays, for its logs and for status.verification.
         reported = names.verify_name(request.ic.name, goal.wanted.version, goal.attempt)
         for kind in CHILDREN:
-            for live in self._cache.objects_of(kind, request.key):
-                metadata, version = live["metadata"], version_of(live)
-                name = metadata["name"]
+            for name in self._cache.versions(kind, request.key):
                 if (kind.plural, name) in wanted or name == names.routing_name(request.ic.name):
                     continue
+                live = self._cache.get(kind, request.key, name)
+                if live is None:
+                    continue
+                metadata, version = live["metadata"], version_of(live)
                 if not is_controlled_by(live, request.ic.uid) or metadata.get("deletionTimestamp"):
                     continue
                 if _is_verification(live):

@@ -1,6 +1,7 @@
 """The input of one reconciliation, looked up once so that all its steps work on the same values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from imageclassifier_operator.api import ImageClassifier
 from imageclassifier_operator.api.json import Json
@@ -50,3 +51,5 @@ class ValidRequest(Request):
     installation: Installation
     kept_gateway: Json | None = None
     """The Deployment of the gateways, if it has to stay as it is until others have updated theirs."""
+    rendered: dict[int, tuple[Any, tuple[Manifest, ...]]] = field(default_factory=dict)
+    """The children of each version, with what they were rendered from: more than one step needs them."""

@@ -5,10 +5,11 @@ lists, such as a port's `protocol`.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+import orjson
 
 from imageclassifier_operator.api import names
 from imageclassifier_operator.settings import DnsPlace
@@ -182,8 +183,8 @@ def marked(manifest: Manifest) -> Manifest:
     autoscaler sets it.
     """
     hashed = {**manifest, "spec": {**manifest.get("spec", {}), "replicas": None}}
-    text = json.dumps(hashed, sort_keys=True, ensure_ascii=False)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    text = orjson.dumps(hashed, option=orjson.OPT_SORT_KEYS)
+    digest = hashlib.sha256(text).hexdigest()[:12]
     meta = manifest["metadata"]
     annotations = {**meta.get("annotations", {}), names.ANNOTATION_MANIFEST_HASH: digest}
     return {**manifest, "metadata": {**meta, "annotations": annotations}}

@@ -8,7 +8,7 @@ resourceVersion (read-your-writes), and the uids of deleted objects.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from imageclassifier_operator.api import names
 from imageclassifier_operator.api.json import Json
@@ -17,6 +17,23 @@ from imageclassifier_operator.runtime.work_queue import Key
 
 Index = Mapping[Key, Iterable[Json]]
 """All objects of one kind, by their ImageClassifier: an index of kopf, or the store of a reflector."""
+
+
+class ObjectVersion(NamedTuple):
+    """An object, and its resourceVersion."""
+
+    name: str
+    uid: str
+    version: str
+
+
+@runtime_checkable
+class HasVersions(Protocol):
+    """An index that tells which objects it has without reading them."""
+
+    def versions(self, key: Key) -> Iterable[ObjectVersion]:
+        """The objects of one ImageClassifier."""
+
 
 MAX_DELETED = 1000
 """How many deletions of each kind are remembered beyond those of ghosts."""
@@ -43,6 +60,10 @@ class Cache:
 
     def __init__(self, indices: Mapping[str, Index]) -> None:
         self._indices = indices
+        # Found out once: to ask it of an object takes longer than to read the versions.
+        self._tell_versions = {
+            plural: index.versions for plural, index in indices.items() if isinstance(index, HasVersions)
+        }
         self._written: dict[
             tuple[str, Key], dict[str, dict[str, Any]]
         ] = {}  # (plural, key) -> name -> object
@@ -62,16 +83,30 @@ class Cache:
             for body in index.get(each, ())
             if body["metadata"]["uid"] not in deleted
         }
-        written = self._written.get((kind.plural, key), {})
-        for name, body in list(written.items()):
-            seen = found.get(name)
-            if body["metadata"]["uid"] in deleted:
-                del written[name]  # deleted before the response to our write arrived
-            elif seen is not None and _resource_version(seen) >= _resource_version(body):
-                del written[name]  # the watch has caught up
-            else:
-                found[name] = body
+        if (kind.plural, key) in self._written:
+            seen = {name: _version(body) for name, body in found.items()}
+            found |= self._unseen_writes(kind, key, seen)
         return [found[name] for name in sorted(found)]
+
+    def versions(self, kind: Kind, key: Key) -> dict[str, str]:
+        """The names of `objects_of`, and the resourceVersion of each. It does not read the objects."""
+        deleted, tell = self._deleted_uids[kind.plural], self._tell_versions.get(kind.plural)
+        bodies = () if tell is not None else self._indices[kind.plural].get(key, ())
+        present = map(_version_of, bodies) if tell is None else tell(key)
+        seen = {each.name: each.version for each in present if each.uid not in deleted}
+        unseen = self._unseen_writes(kind, key, seen)
+        return seen | {name: _version(body) for name, body in unseen.items()}
+
+    def _unseen_writes(self, kind: Kind, key: Key, seen: Mapping[str, str]) -> Mapping[str, dict[str, Any]]:
+        """Our writes that the watch has not `seen` yet. The others are forgotten."""
+        written, deleted = self._written.get((kind.plural, key), {}), self._deleted_uids[kind.plural]
+        for name, body in list(written.items()):
+            # Those of one kind can be compared as numbers: etcd always allowed it, and Kubernetes documents
+            # it since 1.35.
+            has_caught_up = name in seen and int(seen[name]) >= int(_version(body))
+            if has_caught_up or body["metadata"]["uid"] in deleted:
+                del written[name]
+        return written
 
     def get(self, kind: Kind, key: Key, name: str) -> Json | None:
         """One object by its name; None if it does not exist."""
@@ -161,10 +196,11 @@ def _cut_keys(key: Key) -> list[Key]:
     return [Key(key.namespace, name) for name in dict.fromkeys(cut)]
 
 
-def _resource_version(body: Json) -> int:
-    """The resourceVersion as a number.
+def _version_of(body: Json) -> ObjectVersion:
+    metadata = body["metadata"]
+    return ObjectVersion(metadata["name"], metadata["uid"], metadata["resourceVersion"])
 
-    Those of one kind can be compared as numbers: etcd always allowed it, and Kubernetes documents it since
-    1.35.
-    """
-    return int(body["metadata"]["resourceVersion"])
+
+def _version(body: Json) -> str:
+    version: str = body["metadata"]["resourceVersion"]
+    return version

@@ -5,6 +5,7 @@ An error response is raised as an `ApiError` with the API server's message.
 
 import asyncio
 import os
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -63,6 +64,8 @@ class Transport:
                 config_file=os.environ.get("KUBECONFIG"), client_configuration=configuration
             )  # type: ignore[no-untyped-call]
         configuration.connection_pool_maxsize = MAX_CONNECTIONS
+        # Otherwise aiohttp looks for a proxy and for ~/.netrc with every request, each time in a thread.
+        configuration.client_session_kwargs = {"trust_env": bool(urllib.request.getproxies())}
         return cls(ApiClient(configuration))
 
     async def close(self) -> None:
@@ -76,12 +79,13 @@ class Transport:
             request.path,
             query_params=list(request.query.items()),
             header_params={"Accept": request.accept, "Content-Type": request.content_type},
-            body=request.body,
             auth_settings=["BearerToken"],
         )
         if request.method != "GET" and request.kind is not LEASES and not self.may_write():
             raise ApiError(0, "LeaseExpired", "nothing was written, because another replica may lead now")
-        return await self._client.call_api(*serialized, _request_timeout=limits)
+        method, url, headers, *_ = serialized
+        # The body is JSON already. The client would copy it value by value.
+        return await self._client.call_api(method, url, headers, request.body, _request_timeout=limits)
 
     async def send(self, request: Request) -> dict[str, Any]:
         """Send a request and read its response. Raises ApiError if the API server refuses it."""
