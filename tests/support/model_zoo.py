@@ -257,6 +257,13 @@ def twice(logits: Any) -> dict[str, Any]:
     return {"scores": tf.nn.softmax(logits), "logits": logits}
 
 
+def with_distance(logits: Any) -> dict[str, Any]:
+    """Scores, and one value for each picture."""
+    import tensorflow as tf
+
+    return {"scores": tf.nn.softmax(logits), "distance": tf.reduce_max(logits, axis=1)}
+
+
 def scores(dtype: str, *, axes: int = 0) -> Callable[[Any], dict[str, Any]]:
     """Scores of a type, with more axes."""
 
@@ -524,6 +531,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("scores-and-logits", saved(NHWC, outputs=twice), refusal="Several outputs of the signature"),
     Entry("chosen-output", saved(NHWC, outputs=twice), spec={"output": {"tensor": "scores"}}),
+    Entry("a-value-beside-two-scores", saved(NHWC, classes=2, outputs=with_distance), classes=2),
     Entry("logits", saved(NHWC, outputs=raw), activation=softmax, spec=LOGITS),
     Entry("multi-label", saved(NHWC, outputs=multi_label), spec={"output": {"activation": "sigmoid"}}),
     Entry("output-axes", saved(NHWC, outputs=scores("float32", axes=2)), activation=lambda v: v[:, 0, 0]),

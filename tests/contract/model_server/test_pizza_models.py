@@ -79,7 +79,8 @@ def over_grpc(server: Any, pixels: Any, version: int) -> Any:
 
 def over_rest(server: Any, pixels: Any, version: int) -> Any:
     path = f"/v1/models/pizza-model/versions/{version}:predict"
-    return np.array(server.post(path, {"instances": pixels.tolist()}).json()["predictions"])
+    rows = server.post(path, {"instances": pixels.tolist()}).json()["predictions"]
+    return np.array([row["probabilities"] for row in rows])
 
 
 @pytest.mark.parametrize("version", [1, 2])

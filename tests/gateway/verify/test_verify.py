@@ -129,6 +129,14 @@ def test_a_rule_for_unfamiliar_pictures_needs_a_model_that_knows_them(make_model
     assert "spec.unfamiliar needs a model" in verdict["message"]
 
 
+def test_a_model_that_does_not_know_unfamiliar_pictures_passes_if_these_keep_their_label(
+    make_model: MakeModel,
+) -> None:
+    document = plan(make_model(version=2))
+    document["candidate"]["unfamiliar"] = {"ignored": True}
+    assert run(document)["passed"]
+
+
 @pytest.mark.parametrize(("least", "passes"), [(51, False), (50, True), (0, True)])
 def test_only_the_wanted_share_of_pictures_must_pass(make_model: MakeModel, least: int, passes: bool) -> None:
     cases = [case("right", "red", "pizza"), case("wrong", "red", "not_pizza")]

@@ -116,8 +116,11 @@ def _output(signature: Signature, wanted: str | None, classes: int, *, is_single
     # Outputs of another type beside the scores are indices or labels.
     numbers = [each for each in named if each.dtype in (*FLOAT_DTYPES, "invalid")]
     fitting = [each for each in numbers if _fits(each, classes, is_single=is_single)]
-    if len(fitting) == 1:
-        return fitting[0]
+    # Of two classes, an output with a value for each is rather meant than a single value, as of a distance.
+    exact = [each for each in fitting if _values(each, is_single=is_single) == classes]
+    for only in (fitting, exact):
+        if len(only) == 1:
+            return only[0]
     if fitting:
         raise ContractError(
             f"Several outputs of the signature '{signature.name}' have a value for each class: "

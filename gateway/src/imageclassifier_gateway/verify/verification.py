@@ -132,12 +132,13 @@ class Verification:
     def _with_rules_of_spec(self, contract: Contract) -> Contract:
         """The contract with the rules of the spec for predictions without a label."""
         rules = self.plan.candidate
-        if rules.unfamiliar is not None and contract.familiarity is None:
+        withholds = rules.unfamiliar is not None and not rules.unfamiliar.is_ignored
+        if withholds and contract.familiarity is None:
             raise RejectedError(
                 "ContractInvalid",
                 "spec.unfamiliar needs a model that says how far a picture is from its training pictures, "
                 "and the candidate does not. Export it with imageclassifier-training of this release after a "
-                "training with cross-validation, or remove spec.unfamiliar.",
+                "training with cross-validation, or set spec.unfamiliar.policy to Label.",
             )
         return contract.with_unsure(rules.unsure).with_unfamiliar(rules.unfamiliar)
 
