@@ -3,8 +3,8 @@ PYTHON ?= python3
 TOOL = $(PYTHON) kind/tool.py
 BIN = .venv/bin
 PYTEST = $(BIN)/python -m pytest
-# Two processes, which take the files in their order: the slow ones stand first.
-IN_TWO = --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=25 --durations-min=5
+# Each process runs whole files, in the order of tests/support/file_order.py.
+BY_FILE = --dist=loadfile --no-loadscope-reorder --durations=25 --durations-min=5
 IMAGE_REGISTRY = imageclassifier
 # Python keeps compiled modules, even if the shell forbids it: compiling those of TensorFlow takes each process 10 s.
 export PYTHONDONTWRITEBYTECODE :=
@@ -83,9 +83,9 @@ docs: venv ## Build the documentation site in .build/site; a broken link is an e
 	@$(BIN)/zensical build --strict
 unit: venv kubernetes install-checkers ## Run the tests that need no cluster; some use an API server without one
 	@$(PYTEST) tests/cluster --collect-only --quiet --quiet  # a wrong import fails now, not in ten minutes
-	@$(PYTEST) tests --ignore=tests/cluster --ignore=tests/bench -m "not cluster" $(IN_TWO)
+	@$(PYTEST) tests --ignore=tests/cluster --ignore=tests/bench -m "not cluster" --numprocesses=3 $(BY_FILE)  # two cores: half of the time, a test waits
 cluster-test: venv images ## Run the tests on the Kind cluster
-	@$(PYTEST) tests/cluster -m cluster $(IN_TWO)
+	@$(PYTEST) tests/cluster -m cluster --numprocesses=2 $(BY_FILE)
 workers-test: venv ## Run the tests on a cluster with two workers, and remove it afterwards
 	@$(TOOL) cluster-with-workers
 	@$(PYTEST) tests/cluster -m workers --capture=no; result=$$?; $(TOOL) without-workers; exit $$result

@@ -30,7 +30,10 @@ Starting takes some seconds; nothing outlives pytest, however it ends. Needs `ma
 
 import os
 import sys
+from typing import Any
 
+import pytest
+from file_order import FileOrder
 from hypothesis import HealthCheck, settings
 
 from bare_apiserver.fixtures import apiserver, namespace, start_apiserver
@@ -45,3 +48,8 @@ sys.dont_write_bytecode = False
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileOrder | None:
+    return FileOrder(config, log) if config.getvalue("dist") == "loadfile" else None
