@@ -65,4 +65,4 @@ def test_broken_images_are_an_error_unless_they_are_skipped(
     training = ict.train(data, tmp_path / "run", options, messages={"red": "It is red!"})
     assert training.record["pictures"] == {"blue": 8, "red": 8}
     assert [each.message for each in training.classes] == ["blue", "It is red!"]
-    assert "Skipped 1 unusable files" in capsys.readouterr().err
+    assert "Skipped 1 unusable file " in capsys.readouterr().err

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imageclassifier_training.commands._comparison import folded
 from imageclassifier_training.comparing import runs
 from imageclassifier_training.fitting import cross_validation_results
 from imageclassifier_training.judging.operating_point import OperatingPoint, OutOfFold
@@ -95,6 +96,14 @@ def test_without_a_champion_the_export_of_several_trainings_says_how_to_choose_o
     shutil.copytree(trained, folder / "trials" / "first")
     assert run("export", folder, "--name", "colours", "--out", tmp_path) == 1
     assert f"Run `imageclassifier-training champion {folder}`" in capsys.readouterr().err
+
+
+def test_a_long_name_ends_its_lines_after_separators() -> None:
+    assert folded("search/efficientnet_lite0@128-squash-2-views", 26).split("\n") == [
+        "search/efficientnet_lite0@",
+        "128-squash-2-views",
+    ]
+    assert folded("first", 26) == "first"
 
 
 def test_trainings_on_other_images_are_left_out(

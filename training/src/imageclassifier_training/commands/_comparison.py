@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ..comparing.runs import Found
 
 _SHOWN_ROWS = 20
+#: The names of trainings get what the other columns leave of the terminal, and at least this many characters.
+_NAME, _OTHER_COLUMNS = 26, 76
 
 
 def add_arguments(command: Any) -> None:
@@ -64,12 +67,13 @@ def table(rows: Sequence[Row], metric: str, champion: str) -> Table:
     title = f"{len(rows)} trainings on {len(rows[0].run.labels)} images, 95 % intervals"
     shown = Table(title=title, title_justify="left")
     shown.add_column("", justify="right")
-    shown.add_column("training", overflow="fold", min_width=26)
+    shown.add_column("training", overflow="fold", min_width=_NAME)
     shown.add_column("accuracy", justify="right")
     shown.add_column("log loss", justify="right")
     shown.add_column(f"{metric.replace('_', ' ')} behind the best", justify="right")
     shown.add_column("ms", justify="right")
     shown.add_column("MB", justify="right")
+    width = max(_NAME, arguments.out.width - _OTHER_COLUMNS)
     for row in rows[:_SHOWN_ROWS]:
         low, high = row.accuracy_interval
         behind = row.behind(metric)
@@ -77,7 +81,7 @@ def table(rows: Sequence[Row], metric: str, champion: str) -> Table:
         ends = " to ".join(f"{scale * each:+.{digits}f}" for each in behind.interval)
         shown.add_row(
             str(row.place),
-            f"{row.run.name}{' (champion)' if row.run.name == champion else ''}",
+            folded(row.run.name, width) + (" (champion)" if row.run.name == champion else ""),
             f"{100 * row.accuracy:.2f} % ({100 * low:.1f} to {100 * high:.1f})",
             f"{row.log_loss.mean:.4f}",
             "best" if row.place == 1 else f"{scale * behind.mean:+.{digits}f} ({ends})",
@@ -87,3 +91,13 @@ def table(rows: Sequence[Row], metric: str, champion: str) -> Table:
     if len(rows) > _SHOWN_ROWS:
         shown.add_row("", f"{len(rows) - _SHOWN_ROWS} more", "", "", "", "", "")
     return shown
+
+
+def folded(name: str, width: int) -> str:
+    """A long name on several lines, each of which ends after a separator if one is near enough."""
+    lines = [""]
+    for part in re.findall(r"[^/_@+-]*[/_@+-]*", name):
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)

@@ -66,10 +66,10 @@ def broken_list(options: argparse.Namespace) -> Iterator[list[Broken]]:
         yield broken
     except BrokenImages as error:
         broken += error.broken
-        if not options.broken_list and len(broken) > 1:
+        if not options.broken_list:
+            files = "the unusable file" if len(broken) == 1 else f"the {len(broken)} unusable files"
             error.hint = (
-                f"To go on without the {len(broken)} unusable files, add --skip-broken. To list them in a "
-                "file, add --broken-list FILE."
+                f"To go on without {files}, add --skip-broken. To write a list, add --broken-list FILE."
             )
         raise
     finally:

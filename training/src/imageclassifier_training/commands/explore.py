@@ -129,7 +129,7 @@ def _summary(found: Exploration) -> Table:
     )
     probable = sum(each.probable for each in found.doubts)
     table.add_row(
-        "probable label errors", f"{probable:,}", f"and {len(found.doubts) - probable} doubtful labels"
+        "probable label errors", f"{probable:,}", f"doubtful labels: {len(found.doubts) - probable}"
     )
     table.add_row("images that resemble no other", f"{len(found.outliers):,}", "")
     measured = found.measurements.named()

@@ -81,10 +81,10 @@ def run(options: argparse.Namespace) -> None:
 
         write_atomically(options.html, contact_sheet.render(options.csv, name).encode())
     most = list(filled.labels.items())[:10]
-    listed = ", ".join(f"{count} {label}" for label, count in most) or "none"
+    listed = f": {', '.join(f'{count} {label}' for label, count in most)}" if most else ""
     resumed = f" {filled.already} were in the file before." if filled.already else ""
     arguments.out.print(
-        f"Classified {_images(sum(filled.labels.values()))}: {listed}.{resumed} Wrote {shown(options.csv)}.",
+        f"Classified {_images(sum(filled.labels.values()))}{listed}.{resumed} Wrote {shown(options.csv)}.",
         markup=False,
     )
     if filled.failed:

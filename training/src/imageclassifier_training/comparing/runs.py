@@ -164,6 +164,9 @@ def describe(options: Mapping[str, Any]) -> str:
     if not options["balanced"]:
         words.append("no class weights")
     if tuning := options["fine_tuning"]:
-        blocks = "all" if tuning["blocks"] is None else f"the last {tuning['blocks']}"
-        words.append(f"{blocks} blocks fine-tuned, rate {tuning['learning_rate']:g}")
+        count = tuning["blocks"]
+        blocks = (
+            "all blocks" if count is None else "the last block" if count == 1 else f"the last {count} blocks"
+        )
+        words.append(f"{blocks} fine-tuned, rate {tuning['learning_rate']:g}")
     return ", ".join(words)

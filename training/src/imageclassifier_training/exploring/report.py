@@ -95,7 +95,7 @@ def render(found: Exploration) -> str:
             Card(
                 report.thumbnail(dataset.pictures[each.index].path),
                 f"{names[dataset.pictures[each.index].label]} \u2192 {names[each.suggested]}?",
-                f"own label: {each.quality:.3f}{'' if each.probable else ' (doubtful)'} \u00b7 "
+                f"own label: {each.quality:.3f}{'' if each.probable else ' (doubtful)'}\n"
                 f"{short(dataset.pictures[each.index].path)}",
             )
             for each in found.doubts[:_DOUBTS]

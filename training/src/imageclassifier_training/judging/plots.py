@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from cycler import cycler
+from matplotlib.colors import LinearSegmentedColormap
 from sklearn.metrics import roc_curve
 
 from . import metrics
@@ -28,6 +29,8 @@ _FEW_CLASSES = 12
 #: Matplotlib's colour of text and axes; the page replaces it with its own.
 _INK = "#123456"
 _COLOURS = ("#4c8dd6", "#e0803a", "#3fa672", "#b36ad1", "#d65a6f", "#8c8c3f")
+#: From the colour of the page to blue, so that small shares are not bright on a dark page.
+_SHARES = LinearSegmentedColormap.from_list("shares", [(0.16, 0.4, 0.73, 0.05), (0.16, 0.4, 0.73, 1)])
 _STYLE: Any = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -92,7 +95,7 @@ def _confusion(judgement: Judgement, axes: Any) -> None:
     matrix = np.array(judgement.metrics.confusion)
     names = judgement.class_names
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(shares, cmap=_SHARES, vmin=0, vmax=1)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     if len(names) > _FEW_CLASSES:
@@ -102,7 +105,7 @@ def _confusion(judgement: Judgement, axes: Any) -> None:
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
     axes.set_yticks(range(len(names)), names)
     for (row, column), count in np.ndenumerate(matrix):
-        color = "white" if shares[row, column] > 0.5 else "#333333"
+        color = "white" if shares[row, column] > 0.5 else _INK
         axes.text(column, row, str(count), ha="center", va="center", color=color)
 
 

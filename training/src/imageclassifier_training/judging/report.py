@@ -104,7 +104,7 @@ def render(page: Page, judgement: Judgement, explain: Callable[[Mistake], str] =
         Card(
             thumbnail(each.path),
             f"{each.true_class}, predicted {each.predicted_class}",
-            f"true class: {each.true_probability:.3f} \u00b7 {short(each.path)}",
+            f"true class: {each.true_probability:.3f}\n{short(each.path)}",
             heat_map=explain(each),
         )
         for each in judgement.mistakes[:_WORST]

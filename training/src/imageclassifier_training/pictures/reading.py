@@ -126,11 +126,12 @@ def _notes(listing: Listing, excluded: int, broken: list[Broken]) -> list[str]:
     if skipped := litter.mention(listing.litter):
         notes.append(skipped)
     if excluded:
-        notes.append(f"Left out {excluded} images of {shown(listing.source)} that --exclude lists.")
+        images = f"{excluded} image{'s' * (excluded > 1)}"
+        notes.append(f"Left out {images} of {shown(listing.source)} that --exclude lists.")
     if broken:
         examples = "; ".join(f"{shown(each.path)}: {each.problem.rstrip('.')}" for each in broken[:3])
         more = f"; and {len(broken) - 3} more" if len(broken) > 3 else ""
-        notes.append(f"Skipped {len(broken)} unusable files ({examples}{more}).")
+        notes.append(f"Skipped {len(broken)} unusable file{'s' * (len(broken) > 1)} ({examples}{more}).")
     return notes
 
 
