@@ -23,7 +23,7 @@ commands that do work:
 
 commands that print one path or name, after building what is missing:
   kind-binary, kubectl-binary, kubernetes-binary, kwok-binary, cyclonus-binary, helm-binary,
-  versitygw-binary, collector-binary, base-image"""
+  versitygw-binary, collector-binary, traefik-binary, base-image"""
 _EPILOG = """\
 settings (environment variables):
   DATA                         train-demo: folder of images, one subfolder for each class (default: drawn)

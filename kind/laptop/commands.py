@@ -109,6 +109,7 @@ QUESTIONS: dict[str, Callable[[], Path | str]] = {
     "helm-binary": lambda: _binary(golang.HELM),
     "versitygw-binary": lambda: _binary(golang.VERSITYGW),
     "collector-binary": lambda: _binary(golang.COLLECTOR),
+    "traefik-binary": lambda: _binary(golang.TRAEFIK),
     "cyclonus-binary": lambda: _binary(golang.CYCLONUS),
     "kind-binary": kind_program,
     "kubectl-binary": kubectl_program,
