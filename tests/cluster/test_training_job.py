@@ -79,12 +79,14 @@ def test_the_commands_of_the_example_lead_from_photographs_to_a_version_that_ser
                 kubectl.command(*command), cwd=home, check=True, capture_output=True, timeout=_WAIT_SECONDS
             )
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            logs = subprocess.run(
+            printed = subprocess.run(
                 kubectl.command("logs", "job/train-pizza", "--all-containers"),
                 capture_output=True,
                 check=False,
             )
-            pytest.fail(f"kubectl {shlex.join(command)}: {error.stderr!r}. The Job printed {logs.stdout!r}")
+            pytest.fail(
+                f"kubectl {shlex.join(command)}: {error.stderr!r}. The Job printed {printed.stdout!r}"
+            )
     classifier.wait_ready(2)
     logs = kubectl("logs", "job/train-pizza", "--all-containers")
     assert "Exported /models/pizza-model/2" in logs
