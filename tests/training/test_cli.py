@@ -237,6 +237,19 @@ def test_broken_files_can_be_listed_and_skipped(
     assert run(*arguments, "--exclude", broken) == 0
 
 
+def test_advice_about_broken_files_is_given_only_to_those_who_have_not_taken_it(
+    data_dir: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data_dir / "blue" / "empty.jpg").write_bytes(b"")
+    arguments = ["train", data_dir, "--out", tmp_path / "run", "--folds", "50"]
+    assert run(*arguments) == 3
+    assert "To go on without the unusable file, add --skip-broken." in capsys.readouterr().err
+    assert run(*arguments, "--skip-broken") == 3
+    shown = capsys.readouterr().err
+    assert "lower --folds" in shown
+    assert "--skip-broken" not in shown
+
+
 def test_evaluation_of_splits_uses_the_test_split(
     exported: Path, data_dir: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

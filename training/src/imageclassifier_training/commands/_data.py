@@ -66,7 +66,7 @@ def broken_list(options: argparse.Namespace) -> Iterator[list[Broken]]:
         yield broken
     except BrokenImages as error:
         broken += error.broken
-        if not options.broken_list:
+        if not (options.broken_list or options.skip_broken):
             files = "the unusable file" if len(broken) == 1 else f"the {len(broken)} unusable files"
             error.hint = (
                 f"To go on without {files}, add --skip-broken. To write a list, add --broken-list FILE."
