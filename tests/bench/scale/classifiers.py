@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,17 @@ from api import Api, Json, at_once
 from imageclassifier_operator.api import names
 
 PATH = f"/apis/{names.API_VERSION}/namespaces/{{}}/{names.PLURAL}"
+EVERYWHERE = f"/apis/{names.API_VERSION}/{names.PLURAL}"
+
+
+class Namespaces:
+    """Spreads classifiers over namespaces."""
+
+    def __init__(self, all_names: Sequence[str]) -> None:
+        self._names = all_names
+
+    def of(self, index: int) -> str:
+        return self._names[index % len(self._names)]
 
 
 def name_of(index: int) -> str:
@@ -38,16 +49,16 @@ def serves(body: Json, version: int) -> bool:
 
 
 class Classifiers:
-    """All ImageClassifiers of one namespace, as a watch shows them."""
+    """All ImageClassifiers, as a watch shows them."""
 
-    def __init__(self, api: Api, namespace: str) -> None:
-        self._api, self.namespace = api, namespace
+    def __init__(self, api: Api, namespaces: Namespaces) -> None:
+        self._api, self._namespaces = api, namespaces
         self._bodies: dict[str, Json] = {}
         self._waits: dict[str, tuple[Callable[[Json], bool], asyncio.Future[float]]] = {}
 
     async def follow(self) -> None:
         """Watch until cancelled."""
-        async for event in self._api.watch(PATH.format(self.namespace)):
+        async for event in self._api.watch(EVERYWHERE):
             body = event["object"]
             name = body["metadata"]["name"]
             self._bodies[name] = body
@@ -76,15 +87,17 @@ class Classifiers:
             asyncio.create_task(self.wait(name_of(index), lambda body: serves(body, 1), seconds))
             for index in indices
         ]
-        path = PATH.format(self.namespace)
+        bodies = [body_of(self._namespaces.of(index), index) for index in indices]
         await at_once(
-            partial(self._api.request, "POST", path, body_of(self.namespace, index)) for index in indices
+            partial(self._api.request, "POST", PATH.format(body["metadata"]["namespace"]), body)
+            for body in bodies
         )
         return max(await asyncio.gather(*waits)) - began
 
     async def merge(self, index: int, spec: dict[str, Any]) -> None:
         """Merge `spec` into that of one classifier."""
-        await self._api.merge(f"{PATH.format(self.namespace)}/{name_of(index)}", {"spec": spec})
+        path = PATH.format(self._namespaces.of(index))
+        await self._api.merge(f"{path}/{name_of(index)}", {"spec": spec})
 
     async def bump(self, index: int, version: int, seconds: float = 120) -> float:
         """Ask for another version. Returns the seconds until it serves."""

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from api import Api, Json, at_once
-from classifiers import body_of
+from classifiers import Namespaces, body_of
 
 from imageclassifier_operator import render
 from imageclassifier_operator.api import ImageClassifier, parse
@@ -80,27 +80,28 @@ def _without_owner(manifests: Iterable[Json]) -> list[Json]:
     return found
 
 
-async def measure(api: Api, namespace: str, objects: int, manifests: Manifests) -> float:
+async def measure(api: Api, namespaces: Namespaces, objects: int, manifests: Manifests) -> float:
     """The seconds from the first POST until all Deployments are available and all Jobs are complete."""
-    wanted = [manifest for index in range(objects) for manifest in manifests(namespace, index)]
+    wanted = [manifest for index in range(objects) for manifest in manifests(namespaces.of(index), index)]
     waits = [
-        asyncio.create_task(_wait(api, namespace, kind, done, count))
+        asyncio.create_task(_wait(api, kind, done, count))
         for kind, done in ((DEPLOYMENTS, "availableReplicas"), (JOBS, "succeeded"))
         if (count := sum(kind_of(manifest) == kind for manifest in wanted))
     ]
     await asyncio.sleep(0.5)
     began = time.monotonic()
     await at_once(
-        partial(api.request, "POST", kind_of(manifest).path(namespace), manifest) for manifest in wanted
+        partial(api.request, "POST", kind_of(manifest).path(manifest["metadata"]["namespace"]), manifest)
+        for manifest in wanted
     )
     await asyncio.gather(*waits)
     return time.monotonic() - began
 
 
-async def _wait(api: Api, namespace: str, kind: Kind, done: str, count: int) -> None:
+async def _wait(api: Api, kind: Kind, done: str, count: int) -> None:
     """Wait until `count` objects have the field `done` in their status."""
     names: set[str] = set()
-    async for event in api.watch(kind.path(namespace)):
+    async for event in api.watch(kind.path(None)):
         body = event["object"]
         if (body.get("status") or {}).get(done):
             names.add(body["metadata"]["name"])

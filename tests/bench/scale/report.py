@@ -39,6 +39,7 @@ class Figures:
     """The measurements of one run."""
 
     objects: int
+    namespaces: int
     log: Path
     rest_seconds: float
     floor_seconds: float = 0.0
@@ -65,6 +66,12 @@ class Figures:
     """The steps that have no figures because they failed."""
 
     @property
+    def title(self) -> str:
+        """The head of its column."""
+        places = "" if self.namespaces == 1 else f" in {self.namespaces} namespaces"
+        return f"{self.objects:,}{places}"
+
+    @property
     def writes(self) -> int:
         return sum(count for what, count in self.requests.items() if not what.startswith(READS))
 
@@ -74,7 +81,7 @@ class Figures:
 
 
 ROWS: dict[str, Callable[[Figures], str]] = {
-    "the floor: all Deployments available": lambda f: f"{f.floor_seconds:.1f} s",
+    "the floor: all Deployments available": lambda f: _seconds(f.floor_seconds),
     "all Ready": lambda f: f"{f.all_ready_seconds:.1f} s",
     "**all Ready, times the floor**": lambda f: _ratio(f.all_ready_seconds, f.floor_seconds),
     "all our children from a plain client": lambda f: _seconds(f.children_seconds),
@@ -111,12 +118,12 @@ def _seconds(seconds: float) -> str:
 
 def _pair(figures: Figures, *names: str) -> str:
     used, floor = (sum(cpu.get(name, 0) for name in names) for cpu in (figures.cpu, figures.floor_cpu))
-    return f"{used:.0f} s ({floor:.0f} s)"
+    return f"{used:.0f} s ({floor:.0f} s)" if floor else f"{used:.0f} s"
 
 
 def show(figures: Figures) -> None:
     """Print all figures of one run."""
-    print(f"\n{figures.objects} classifiers; {figures.measured}")
+    print(f"\n{figures.title} classifiers; {figures.measured}")
     for name, value in ROWS.items():
         print(f"  {name.replace('**', ''):<52}{value(figures).replace('**', '')}")
     for title, counted in (
@@ -141,13 +148,13 @@ def renew_page(runs: Sequence[Figures]) -> None:
     """Renew the columns of these runs between the markers of docs/performance.md; keep the other columns."""
     head, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
     old, tail = rest.split(END)
-    columns = _columns(old) | {run.objects: _column(run) for run in runs}
-    counts = sorted(columns)
+    columns = _columns(old) | {run.title: _column(run) for run in runs}
+    titles = sorted(columns, key=_order)
     lines = [
-        f"| | {' | '.join(f'{count:,}' for count in counts)} |",
-        f"|---{'|---' * len(counts)}|",
+        f"| | {' | '.join(titles)} |",
+        f"|---{'|---' * len(titles)}|",
         *(
-            f"| {name} | {' | '.join(columns[count].get(name, '-') for count in counts)} |"
+            f"| {name} | {' | '.join(columns[title].get(name, '-') for title in titles)} |"
             for name in (MEASURED, *ROWS)
         ),
     ]
@@ -158,8 +165,13 @@ def _column(run: Figures) -> dict[str, str]:
     return {MEASURED: run.measured, **{name: value(run) for name, value in ROWS.items()}}
 
 
-def _columns(table: str) -> dict[int, dict[str, str]]:
-    """Read a table that `renew_page` wrote: number of classifiers -> name of the row -> value."""
+def _order(title: str) -> list[int]:
+    """The numbers in the head of a column: those of classifiers and of namespaces."""
+    return [int(word.replace(",", "")) for word in title.split() if word[0].isdigit()]
+
+
+def _columns(table: str) -> dict[str, dict[str, str]]:
+    """Read a table that `renew_page` wrote: head of the column -> name of the row -> value."""
     cells = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in table.splitlines()
@@ -168,8 +180,4 @@ def _columns(table: str) -> dict[int, dict[str, str]]:
     if not cells:
         return {}
     header, *rows = cells
-    return {
-        int(count.replace(",", "")): {row[0]: row[place] for row in rows}
-        for place, count in enumerate(header)
-        if place
-    }
+    return {title: {row[0]: row[place] for row in rows} for place, title in enumerate(header) if place}

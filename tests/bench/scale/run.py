@@ -20,7 +20,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ sys.path[:0] = [str(REPOSITORY / path) for path in ("kind", "tests/apiserver", "
 
 import floor  # noqa: E402
 from api import Api  # noqa: E402
-from classifiers import Classifiers, name_of  # noqa: E402
+from classifiers import Classifiers, Namespaces, name_of  # noqa: E402
 from free_ports import free_port  # noqa: E402
 from installed_operator import USER, InstalledOperator, install  # noqa: E402
 from processes import Cpu  # noqa: E402
@@ -46,7 +46,7 @@ REQUESTS_PER_SECOND = 1000
 PODS_OF_EACH, PODS_OF_A_NODE = 6, 9000
 SETTLE_SECONDS = 15
 STEPS_WHILE_IT_RUNS = ("rest", "bumps", "busy", "rollbacks")
-STEPS = ("children", *STEPS_WHILE_IT_RUNS, "start")
+STEPS = ("floor", "children", *STEPS_WHILE_IT_RUNS, "start")
 
 
 class Gateways:
@@ -93,12 +93,21 @@ async def keep_running(operator: InstalledOperator) -> None:
         await asyncio.sleep(0.5)
 
 
-async def measure_plain_client(objects: int, manifests: floor.Manifests) -> tuple[float, dict[str, float]]:
+@contextmanager
+def new_namespaces(server: ControlPlane, count: int) -> Iterator[Namespaces]:
+    """New namespaces, over which the classifiers are spread."""
+    with ExitStack() as stack:
+        yield Namespaces([stack.enter_context(server.namespace()) for _ in range(count)])
+
+
+async def measure_plain_client(
+    objects: int, namespaces: int, manifests: floor.Manifests
+) -> tuple[float, dict[str, float]]:
     """The seconds and the CPU seconds of a client that only POSTs objects."""
-    with control_plane(objects) as server, server.namespace() as namespace:
+    with control_plane(objects) as server, new_namespaces(server, namespaces) as places:
         async with Api(server.kubeconfig) as api:
             cpu = Cpu(server.process_ids)
-            seconds = await floor.measure(api, namespace, objects, manifests)
+            seconds = await floor.measure(api, places, objects, manifests)
             return seconds, cpu.used()
 
 
@@ -114,9 +123,9 @@ def counted(events: list[AuditEvent]) -> Counter[str]:
 class Run:
     """All measurements with one number of classifiers, one after the other."""
 
-    def __init__(self, server: ControlPlane, namespace: str, api: Api, figures: Figures) -> None:
+    def __init__(self, server: ControlPlane, places: Namespaces, api: Api, figures: Figures) -> None:
         self._server, self._figures, self._objects = server, figures, figures.objects
-        self._classifiers = Classifiers(api, namespace)
+        self._classifiers = Classifiers(api, places)
         self._gateways = Gateways(server.kubeconfig)
         self._account = install(server)
         self._log = figures.log
@@ -213,17 +222,22 @@ class Run:
 
 
 async def measure(objects: int, options: argparse.Namespace) -> Figures:
-    figures = Figures(objects=objects, log=options.log, rest_seconds=options.rest_seconds)
+    figures = Figures(objects, options.namespaces, log=options.log, rest_seconds=options.rest_seconds)
     figures.log.write_text("")
-    print(f"{objects} classifiers", flush=True)
-    figures.floor_seconds, figures.floor_cpu = await measure_plain_client(objects, floor.least)
-    print(f"  floor {figures.floor_seconds:.1f} s", flush=True)
+    print(figures.title, flush=True)
+    if "floor" in options.steps:
+        figures.floor_seconds, figures.floor_cpu = await measure_plain_client(
+            objects, options.namespaces, floor.least
+        )
+        print(f"  floor {figures.floor_seconds:.1f} s", flush=True)
     if "children" in options.steps:
-        figures.children_seconds, _ = await measure_plain_client(objects, floor.all_children)
+        figures.children_seconds, _ = await measure_plain_client(
+            objects, options.namespaces, floor.all_children
+        )
         print(f"  all children {figures.children_seconds:.1f} s", flush=True)
-    with control_plane(objects) as server, server.namespace() as namespace:
+    with control_plane(objects) as server, new_namespaces(server, options.namespaces) as places:
         async with Api(server.kubeconfig) as api:
-            await Run(server, namespace, api, figures).all(set(options.steps))
+            await Run(server, places, api, figures).all(set(options.steps))
     return figures
 
 
@@ -232,6 +246,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--objects", nargs="+", type=int, default=[100, 1000])
+    parser.add_argument(
+        "--namespaces", type=int, default=1, help="over which the classifiers are spread (%(default)s)"
+    )
     parser.add_argument("--steps", nargs="*", choices=STEPS, default=STEPS, metavar="STEP", help=str(STEPS))
     parser.add_argument("--rest-seconds", type=float, default=60, help="(%(default)s)")
     parser.add_argument(

@@ -64,10 +64,12 @@ def test_versions_are_those_of_the_objects_whatever_the_watch_has_seen(index: st
 def test_only_the_last_version_that_we_wrote_is_our_own_write():
     store, _ = cache()
     store.record_write(DEPLOYMENTS, KEY, deployment("7"))
-    assert store.is_own_write(DEPLOYMENTS, KEY, deployment("7"))
-    assert not store.is_own_write(DEPLOYMENTS, KEY, deployment("6"))
-    assert not store.is_own_write(DEPLOYMENTS, KEY, deployment("8"))
-    assert not store.is_own_write(PODS, KEY, deployment("7"))
+    assert not store.has_caught_up(DEPLOYMENTS, KEY, deployment("6"))
+    assert not store.has_caught_up(DEPLOYMENTS, KEY, deployment("8"))
+    assert not store.has_caught_up(PODS, KEY, deployment("7"))
+    assert store.objects_of(DEPLOYMENTS, KEY) == [deployment("7")]
+    assert store.has_caught_up(DEPLOYMENTS, KEY, deployment("7"))
+    assert store.objects_of(DEPLOYMENTS, KEY) == [], "the index has it now, so it is not kept twice"
 
 
 def test_a_deletion_is_visible_before_the_watch_reports_it():

@@ -116,11 +116,13 @@ class Cache:
         """Record the response to a write, or to a read of an object that the watch does not have."""
         self._written.setdefault((kind.plural, key), {})[body["metadata"]["name"]] = body
 
-    def is_own_write(self, kind: Kind, key: Key, body: Json) -> bool:
-        """Whether `body` is the object as our last write left it."""
-        metadata = body["metadata"]
-        written = self._written.get((kind.plural, key), {}).get(metadata["name"])
-        return written is not None and written["metadata"]["resourceVersion"] == metadata["resourceVersion"]
+    def has_caught_up(self, kind: Kind, key: Key, body: Json) -> bool:
+        """Whether the index has in `body` what our last write left. The write is then forgotten."""
+        written, name = self._written.get((kind.plural, key), {}), body["metadata"]["name"]
+        if name not in written or _version(written[name]) != _version(body):
+            return False
+        del written[name]
+        return True
 
     def record_read(self, kind: Kind, key: Key, name: str, body: dict[str, Any] | None) -> None:
         """Record what a read from the API server has returned, None if there is no such object."""

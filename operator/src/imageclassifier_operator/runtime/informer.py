@@ -19,7 +19,7 @@ from imageclassifier_operator.api.kinds import CONFIG_MAPS, IMAGE_CLASSIFIERS, W
 from imageclassifier_operator.runtime.cache import Cache, key_of
 from imageclassifier_operator.runtime.client import KubernetesClient
 from imageclassifier_operator.runtime.reflector import Listener, Reflector
-from imageclassifier_operator.runtime.store import Removed, Store
+from imageclassifier_operator.runtime.store import Removed, Store, UnpackedIndex, pack
 from imageclassifier_operator.runtime.work_queue import Key, WorkQueue
 
 REFLECTED = tuple(kind for kind in WATCHED if kind != IMAGE_CLASSIFIERS)
@@ -73,8 +73,8 @@ class Informer:
         settings.posting.enabled = False
         settings.scanning.disabled = True
         settings.watching.chunk_size = 500
-        classifiers = {IMAGE_CLASSIFIERS.plural: arguments[IMAGE_CLASSIFIERS.plural]}
-        self._cache = Cache(classifiers | self._stores)
+        classifiers = UnpackedIndex(arguments[IMAGE_CLASSIFIERS.plural])
+        self._cache = Cache({IMAGE_CLASSIFIERS.plural: classifiers, **self._stores})
         self.started.set()
 
     async def _handle_event(self, type: str | None, body: kopf.Body, **_: Any) -> None:
@@ -95,7 +95,7 @@ class Informer:
 
         The routing is an exception: its write is a transition, and the next one may be possible at once.
         """
-        return kind != CONFIG_MAPS and self.cache.is_own_write(kind, key, body)
+        return self.cache.has_caught_up(kind, key, body) and kind != CONFIG_MAPS
 
     def _removed(self, kind: Kind, removed: Removed) -> None:
         self.cache.record_deletion(kind, removed.key, removed.name, removed.uid)
@@ -105,9 +105,9 @@ class Informer:
             self.listed.set()
 
 
-async def _index(body: kopf.Body, **_: Any) -> Mapping[Key, Mapping[str, Any]]:
+async def _index(body: kopf.Body, **_: Any) -> Mapping[Key, bytes]:
     key = key_of(IMAGE_CLASSIFIERS, body)
-    return {} if key is None else {key: dict(body)}
+    return {} if key is None else {key: pack(dict(body))}
 
 
 def _login(**arguments: Any) -> kopf.ConnectionInfo | None:

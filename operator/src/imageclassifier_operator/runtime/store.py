@@ -7,7 +7,7 @@ last stays parsed.
 
 import functools
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -17,8 +17,8 @@ from imageclassifier_operator.api.kinds import FIELD_MANAGER, PODS, WARNINGS, Ki
 from imageclassifier_operator.runtime.cache import ObjectVersion, key_of
 from imageclassifier_operator.runtime.work_queue import Key
 
-PARSED = 1024
-"""How many objects stay parsed: those of about sixty ImageClassifiers, twice as many as there are workers."""
+PARSED = 512
+"""How many objects stay parsed. A reconciliation reads about ten, and there are 32 workers."""
 
 _POD_SPEC = ("nodeName", "restartPolicy")
 _POD_CONTAINER = ("name", "image", "command", "args")
@@ -50,7 +50,7 @@ class Store(Mapping[Key, list[Json]]):
         self._by_key: dict[Key, dict[str, _Stored]] = {}
 
     def __getitem__(self, key: Key) -> list[Json]:
-        return [_unpack(stored.packed) for stored in self._by_key[key].values()]
+        return [unpack(stored.packed) for stored in self._by_key[key].values()]
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self._by_key)
@@ -87,8 +87,7 @@ class Store(Mapping[Key, list[Json]]):
         if before is not None and before.key != key and (removed := self.remove(uid)) is not None:
             affected.add(removed.key)
         if key is not None:
-            packed = zlib.compress(orjson.dumps(_kept(self._kind, body)), 1)
-            stored = _Stored(key, metadata["name"], uid, version, packed)
+            stored = _Stored(key, metadata["name"], uid, version, pack(_kept(self._kind, body)))
             self._by_uid[uid] = self._by_key.setdefault(key, {})[uid] = stored
             affected.add(key)
         return affected
@@ -105,8 +104,30 @@ class Store(Mapping[Key, list[Json]]):
         return Removed(stored.key, stored.name, uid)
 
 
+class UnpackedIndex(Mapping[Key, list[Json]]):
+    """What an index of packed objects holds, unpacked as it is read."""
+
+    def __init__(self, packed: Mapping[Key, Iterable[bytes]]) -> None:
+        self._packed = packed
+
+    def __getitem__(self, key: Key) -> list[Json]:
+        return [unpack(each) for each in self._packed[key]]
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+
+def pack(body: Json) -> bytes:
+    """An object in little memory."""
+    return zlib.compress(orjson.dumps(body), 1)
+
+
 @functools.lru_cache(maxsize=PARSED)
-def _unpack(packed: bytes) -> dict[str, Any]:
+def unpack(packed: bytes) -> dict[str, Any]:
+    """The inverse of `pack`. Readers must not change what they get."""
     body: dict[str, Any] = orjson.loads(zlib.decompress(packed))
     return body
 
