@@ -172,13 +172,22 @@ def test_a_picture_gets_the_answer_of_the_gateway(world: World, copied: str) -> 
 
 def test_behind_a_path_prefix_page_api_and_problems_work(world: World, copied: str) -> None:
     text = INSTALL_PAGE.read_text(encoding="utf-8")
-    [block] = [part for part in text.split("```yaml\n") if "kind: HTTPRoute" in part.partition("```")[0]]
-    route = yaml.safe_load(block.partition("```")[0])
-    [host] = route["spec"]["hostnames"]
-    for rule in route["spec"]["rules"]:
-        for backend in rule.get("backendRefs", ()):
-            backend["name"] = "copy"
-    world.create(ROUTES, route)
+    [block] = [part for part in text.split("```yaml\n") if "pathPrefix:" in part.partition("```")[0]]
+    documented = yaml.safe_load(block.partition("```")[0])["spec"]["gateway"]["httpRoute"]
+    world.bench.patch({"spec": {"gateway": {"httpRoute": documented}}})
+    world.bench.wait(
+        lambda: len(world.bench.get(f"{ROUTES}/pizza-gateway")["spec"]["rules"]) == 2, "the path prefix"
+    )
+    [host] = documented["hostnames"]
+    world.wait_message(ROLLED_OUT)
+    assert world.bench.status()["url"] == f"http://{host}/pizza/"
+    spec = world.bench.get(f"{ROUTES}/pizza-gateway")["spec"]
+    spec["rules"][1]["backendRefs"][0]["name"] = "copy"
+    # The Gateway prefers the older of two routes for the same path, which leads to pods that run nothing.
+    world.bench.patch(
+        {"spec": {"gateway": {"httpRoute": {"hostnames": [HOST], "pathPrefix": None, "filters": None}}}}
+    )
+    world.create_route("below", host, spec)
     world.wait_routed(host, "/pizza/")
 
     to_the_page = world.get(host, "/pizza")
@@ -193,6 +202,7 @@ def test_behind_a_path_prefix_page_api_and_problems_work(world: World, copied: s
     explained = urljoin("/pizza/predict", link)
     assert explained.startswith("/pizza/problems#")
     assert f'id="{explained.partition("#")[2]}"' in world.get(host, explained.partition("#")[0]).text
+    assert world.get(host, "/pizza/").headers["x-team"] == "food"
     assert world.get(host, "/pizzas").status_code == 404
 
 

@@ -288,6 +288,26 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"gateway": {"httpRoute": {"parentRefs": [{"name": "a"}], "hostnames": ["http://a"]}}},
         "hostnames[0]",
     ),
+    "a path prefix that ends with a slash": (
+        {"gateway": {"httpRoute": {"parentRefs": [{"name": "a"}], "pathPrefix": "/pizza/"}}},
+        "The value is not a path such as /pizza",
+    ),
+    "a rewrite of the path beside a path prefix": (
+        {
+            "gateway": {
+                "httpRoute": {
+                    "parentRefs": [{"name": "a"}],
+                    "pathPrefix": "/pizza",
+                    "filters": [{"type": "URLRewrite", "urlRewrite": {"hostname": "b"}}],
+                }
+            }
+        },
+        "Remove the filter URLRewrite",
+    ),
+    "a route that only redirects": (
+        {"gateway": {"httpRoute": {"parentRefs": [{"name": "a"}], "filters": [{"type": "RequestRedirect"}]}}},
+        "Remove the filter RequestRedirect",
+    ),
     "a proxy without its port": (
         {"gateway": {"urls": {"proxy": {"host": "proxy.example.org"}}}},
         "proxy.port: Required value",

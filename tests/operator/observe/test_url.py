@@ -58,6 +58,17 @@ def balanced(**address: str) -> dict[str, Any]:
             {},
             "https://a.example.org/",
         ),
+        (
+            {
+                "httpRoute": {
+                    "parentRefs": [{"name": "web"}],
+                    "hostnames": ["a.example.org"],
+                    "pathPrefix": "/ml/pizza",
+                }
+            },
+            {},
+            "http://a.example.org/ml/pizza/",
+        ),
         ({"ingress": {"host": "*.example.org"}}, balanced(ip="192.0.2.7"), ""),
         (
             {"ingress": {"host": "pizza.example.org", "tls": {"secretName": "pizza-tls"}}},

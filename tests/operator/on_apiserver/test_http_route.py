@@ -97,6 +97,23 @@ def test_a_route_waits_for_its_kind_and_reports_what_gateways_say(bench: Bench) 
     )
     bench.patch({"spec": {"gateway": {"httpRoute": {"hostnames": None}}}})
     bench.wait(lambda: "hostnames" not in bench.get(f"{ROUTES}/pizza-gateway")["spec"], "the change")
+
+    header = {"set": [{"name": "x-team", "value": "food"}]}
+    filters = [{"type": "RequestHeaderModifier", "requestHeaderModifier": header}]
+    bench.patch({"spec": {"gateway": {"httpRoute": {"pathPrefix": "/pizza", "filters": filters}}}})
+    bench.wait(lambda: len(bench.get(f"{ROUTES}/pizza-gateway")["spec"]["rules"]) == 2, "the path prefix")
+    bench.wait_ready(1)
+    written = bench.get(f"{ROUTES}/pizza-gateway")
+    redirect, below = written["spec"]["rules"]
+    assert redirect["matches"] == [{"path": {"type": "Exact", "value": "/pizza"}}]
+    assert redirect.get("backendRefs") is None
+    assert [each["type"] for each in below["filters"]] == ["URLRewrite", "RequestHeaderModifier"]
+    assert bench.get(f"{ROUTES}/pizza-gateway") == written, "defaults of the API cause no further write"
+
+    wrong = [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"add": "x"}}]
+    bench.patch({"spec": {"gateway": {"httpRoute": {"filters": wrong}}}})
+    bench.wait(lambda: bench.condition("Ready").get("reason") == "ApiRefused", "the refusal of a filter")
+    assert "requestHeaderModifier" in bench.condition("Ready")["message"]
     bench.patch({"spec": {"gateway": {"httpRoute": None}}})
     bench.wait(lambda: bench.get(ROUTES)["items"] == [], "the route to go")
     bench.wait_ready(1)

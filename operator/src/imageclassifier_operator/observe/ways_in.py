@@ -15,7 +15,7 @@ def url(ic: ImageClassifier, service: Json | None) -> str:
     if ingress is not None:
         return _host_url(ingress.host, "http" if ingress.tls_secret_name is None else "https")
     if route is not None:
-        return _host_url(route.hostnames[0], route.scheme) if route.hostnames else ""
+        return _host_url(route.hostnames[0], route.scheme, route.path_prefix) if route.hostnames else ""
     balancer = ((service or {}).get("status") or {}).get("loadBalancer") or {}
     for address in balancer.get("ingress") or ():
         host = address.get("hostname") or address.get("ip") or ""
@@ -61,8 +61,8 @@ def _route_problem(route: Json) -> str:
     return ""
 
 
-def _host_url(host: str, scheme: str) -> str:
-    return "" if host.startswith("*.") else f"{scheme}://{host}/"
+def _host_url(host: str, scheme: str, path: str = "") -> str:
+    return "" if host.startswith("*.") else f"{scheme}://{host}{path}/"
 
 
 def _with_port(host: str, gateway: GatewaySettings) -> str:
