@@ -19,6 +19,7 @@ NAME = "pizza"
 #: The ConfigMap with the acceptance pictures.
 PICTURES = "pizza-pictures"
 _READY_SECONDS = 300
+_NODE_PORT_SECONDS = 20
 
 
 def run() -> None:
@@ -154,14 +155,22 @@ def _wait(current: Step, done: Callable[[Mapping[str, product.Condition]], bool]
 
 
 def ask(picture: Path) -> dict[str, Any]:
-    """The gateway's prediction for a picture file."""
-    try:
-        return predict(product.GATEWAY_PORT, picture.read_bytes())
-    except (OSError, PredictionRefused) as error:
-        raise StepFailed(
-            f"The gateway at port {product.GATEWAY_PORT} returned no prediction ({error}). "
-            f"Run `kubectl describe imageclassifier {NAME}`."
-        ) from error
+    """The gateway's prediction for a picture file.
+
+    A node learns only after the operator which pods are ready (kube-proxy), on a busy machine by seconds.
+    """
+    deadline = time.monotonic() + _NODE_PORT_SECONDS
+    while True:
+        try:
+            return predict(product.GATEWAY_PORT, picture.read_bytes())
+        except (OSError, PredictionRefused) as error:
+            if isinstance(error, OSError) and time.monotonic() < deadline:
+                time.sleep(0.5)
+                continue
+            raise StepFailed(
+                f"The gateway at port {product.GATEWAY_PORT} returned no prediction ({error}). "
+                f"Run `kubectl describe imageclassifier {NAME}`."
+            ) from error
 
 
 def show(*arguments: str) -> None:

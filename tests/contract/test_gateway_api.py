@@ -187,7 +187,7 @@ def test_behind_a_path_prefix_page_api_and_problems_work(world: World, copied: s
     world.bench.patch(
         {"spec": {"gateway": {"httpRoute": {"hostnames": [HOST], "pathPrefix": None, "filters": None}}}}
     )
-    world.create_route("below", host, spec)
+    world.create(ROUTES, of_kind("HTTPRoute", "below", {**spec, "hostnames": [host]}))
     world.wait_routed(host, "/pizza/")
 
     to_the_page = world.get(host, "/pizza")

@@ -31,6 +31,7 @@ from imageclassifier_operator.settings import SettingError, Settings
 logger = logging.getLogger(__name__)
 
 LIST_AGAIN_SECONDS = 5.0
+LISTED_POLL_SECONDS = 0.1
 
 
 async def run(
@@ -116,21 +117,24 @@ async def _lead(process: _Process, election: LeaderElection) -> None:
 
 
 async def _wait_until_listed(process: _Process) -> None:
-    """Wait until the cache is complete. Without any ImageClassifier no event would come that says so.
+    """Wait until the cache is complete: until it has each ImageClassifier of a list of our own.
 
-    A leader with an incomplete cache could do nothing, and a replica that has one would keep it from leading.
+    kopf does not tell when its first list has ended. A leader with an incomplete cache could do nothing, and
+    a replica that has one would keep it from leading.
     """
-    listed = process.informer.listed
     await process.informer.children_listed.wait()
-    while not listed.is_set():
+    while True:
         try:
-            if not await process.client.list_uids(IMAGE_CLASSIFIERS):
-                return
+            listed = await process.client.list_uids(IMAGE_CLASSIFIERS)
         except ApiError as error:
             logger.warning("Cannot list ImageClassifiers yet: %s", error)
-        with contextlib.suppress(TimeoutError):
+            await asyncio.sleep(LIST_AGAIN_SECONDS)
+            continue
+        with contextlib.suppress(TimeoutError):  # one may be deleted meanwhile
             async with asyncio.timeout(LIST_AGAIN_SECONDS):
-                await listed.wait()
+                while not process.informer.has_classifiers(listed):  # noqa: ASYNC110 - kopf fills it
+                    await asyncio.sleep(LISTED_POLL_SECONDS)
+                return
 
 
 async def _work(process: _Process) -> None:
@@ -140,7 +144,6 @@ async def _work(process: _Process) -> None:
     fill the queue with every key during the first lists; the keys wait there while another replica leads.
     """
     informer, client, settings = process.informer, process.client, process.settings
-    await informer.listed.wait()
     clock = SteadyClock()
     reconciler = Reconciler(informer.cache, client, process.gateways, settings, clock)
     informer.queue.prefer(reconciler.urgency)

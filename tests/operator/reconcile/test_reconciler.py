@@ -38,16 +38,18 @@ class FirstInLine:
         await asyncio.Event().wait()
 
 
-class NothingThere:
-    """An API server without any objects."""
+class OneThere:
+    """An API server with one ImageClassifier."""
 
     async def list_uids(self, _: Kind) -> set[str]:
-        return set()
+        return {BODY["metadata"]["uid"]}
 
 
-@pytest.mark.parametrize("every_kind_is_listed", [False, True])
+@pytest.mark.parametrize(
+    ("children_are_listed", "classifier_is_listed"), [(False, True), (True, False), (True, True)]
+)
 def test_a_new_leader_reconciles_nothing_before_every_kind_is_listed(
-    every_kind_is_listed: bool, monkeypatch: pytest.MonkeyPatch
+    children_are_listed: bool, classifier_is_listed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or a version that serves would look like one that is not wanted: its Deployment is there, its routing
     not yet. What came into the queue meanwhile, or while another led, is looked at then."""
@@ -58,6 +60,8 @@ def test_a_new_leader_reconciles_nothing_before_every_kind_is_listed(
 
     monkeypatch.setattr(Reconciler, "reconcile", reconcile)
 
+    every_kind_is_listed = children_are_listed and classifier_is_listed
+
     async def lead() -> None:
         queue = WorkQueue()
         informer = Informer(queue)
@@ -66,12 +70,13 @@ def test_a_new_leader_reconciles_nothing_before_every_kind_is_listed(
         )
         informer.started.set()
         queue.add(KEY)
-        if every_kind_is_listed:
+        if children_are_listed:
             informer.children_listed.set()
-            informer.listed.set()
+        if classifier_is_listed:
+            informer._classifiers.put({**BODY, "metadata": {**BODY["metadata"], "resourceVersion": "1"}})
         leading = asyncio.create_task(
             program._lead(
-                program._Process(informer, NothingThere(), None, SETTINGS, asyncio.Event(), asyncio.Event()),
+                program._Process(informer, OneThere(), None, SETTINGS, asyncio.Event(), asyncio.Event()),
                 FirstInLine(),
             )  # type: ignore[arg-type]
         )

@@ -51,13 +51,11 @@ def test_versions_are_those_of_the_objects_whatever_the_watch_has_seen(index: st
         store.record_write(DEPLOYMENTS, KEY, named(name, version))
     for name in ("c", "e"):
         store.record_deletion(DEPLOYMENTS, KEY, name, f"uid of {name}")
-    assert store.versions(DEPLOYMENTS, KEY) == {"a": "5", "b": "6", "d": "7"}
+    versions = {name: each.version for name, each in store.versions(DEPLOYMENTS, KEY).items()}
+    assert versions == {"a": "5", "b": "6", "d": "7"}
     found = store.objects_of(DEPLOYMENTS, KEY)
-    assert {body["metadata"]["name"]: body["metadata"]["resourceVersion"] for body in found} == {
-        "a": "5",
-        "b": "6",
-        "d": "7",
-    }
+    assert {body["metadata"]["name"]: body["metadata"]["resourceVersion"] for body in found} == versions
+    assert store.uids(DEPLOYMENTS) == {"uid of a", "uid of b", "uid of d"}
     assert store.versions(DEPLOYMENTS, Key("default", "another")) == {}
 
 

@@ -118,9 +118,9 @@ class Children:
     async def _ensure(self, request: ValidRequest, manifest: render.Manifest) -> None:
         """Write one child if it differs. Raises BlockedError when another object has its name."""
         kind, name = kind_of(manifest), manifest["metadata"]["name"]
-        version = self._cache.versions(kind, request.key).get(name)
+        known = self._cache.versions(kind, request.key).get(name)
         checked = request.memory.checked.get((kind.plural, name))
-        if version is not None and checked == (_fingerprint(manifest), version):
+        if known is not None and checked == (_fingerprint(manifest), known.version):
             return
         live = self._cache.get(kind, request.key, name)
         if live is None:

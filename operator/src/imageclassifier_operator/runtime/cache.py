@@ -1,7 +1,7 @@
 """The cache: the objects from the watches, corrected by our own writes and by what is known to be deleted.
 
-The watches lag behind our writes. kopf's index of ImageClassifiers also keeps deleted ones as ghosts: after a
-broken watch kopf lists again, but an object that was deleted meanwhile stays in the index. So this cache adds
+The watches lag behind our writes. The index of ImageClassifiers also keeps deleted ones as ghosts: after a
+broken watch kopf lists again, but does not tell which objects were deleted meanwhile. So this cache adds
 two things to the indices: the response to each of our writes, until the watch has caught up with its
 resourceVersion (read-your-writes), and the uids of deleted objects.
 """
@@ -16,7 +16,7 @@ from imageclassifier_operator.api.kinds import CHILDREN, IMAGE_CLASSIFIERS, PODS
 from imageclassifier_operator.runtime.work_queue import Key
 
 Index = Mapping[Key, Iterable[Json]]
-"""All objects of one kind, by their ImageClassifier: an index of kopf, or the store of a reflector."""
+"""All objects of one kind, by their ImageClassifier, as a store has them."""
 
 
 class ObjectVersion(NamedTuple):
@@ -88,14 +88,14 @@ class Cache:
             found |= self._unseen_writes(kind, key, seen)
         return [found[name] for name in sorted(found)]
 
-    def versions(self, kind: Kind, key: Key) -> dict[str, str]:
-        """The names of `objects_of`, and the resourceVersion of each. It does not read the objects."""
+    def versions(self, kind: Kind, key: Key) -> dict[str, ObjectVersion]:
+        """The names of `objects_of`, and which object each is. It does not read the objects."""
         deleted, tell = self._deleted_uids[kind.plural], self._tell_versions.get(kind.plural)
         bodies = () if tell is not None else self._indices[kind.plural].get(key, ())
         present = map(_version_of, bodies) if tell is None else tell(key)
-        seen = {each.name: each.version for each in present if each.uid not in deleted}
-        unseen = self._unseen_writes(kind, key, seen)
-        return seen | {name: _version(body) for name, body in unseen.items()}
+        seen = {each.name: each for each in present if each.uid not in deleted}
+        unseen = self._unseen_writes(kind, key, {name: each.version for name, each in seen.items()})
+        return seen | {name: _version_of(body) for name, body in unseen.items()}
 
     def _unseen_writes(self, kind: Kind, key: Key, seen: Mapping[str, str]) -> Mapping[str, dict[str, Any]]:
         """Our writes that the watch has not `seen` yet. The others are forgotten."""
@@ -155,12 +155,15 @@ class Cache:
 
     def _indexed_uids(self) -> set[str]:
         index = self._indices[IMAGE_CLASSIFIERS.plural]
+        tell = self._tell_versions.get(IMAGE_CLASSIFIERS.plural)
+        if tell is not None:
+            return {each.uid for key in list(index) for each in tell(key)}
         return {body["metadata"]["uid"] for key in list(index) for body in index[key]}
 
     def uids(self, kind: Kind) -> set[str]:
         """The uids of all cached objects of `kind`, to be read before the list for `drop_missing`."""
         keys = self.keys(kind)
-        return {body["metadata"]["uid"] for key in keys for body in self.objects_of(kind, key)}
+        return {each.uid for key in keys for each in self.versions(kind, key).values()}
 
     def keys(self, kind: Kind) -> set[Key]:
         """The ImageClassifiers with cached objects of `kind`. Some are known only from our own writes."""
@@ -174,10 +177,9 @@ class Cache:
         """
         missing, affected = before - listed, set()
         for key in self.keys(kind):
-            for body in self.objects_of(kind, key):
-                uid = body["metadata"]["uid"]
-                if uid in missing:
-                    self.record_deletion(kind, key, body["metadata"]["name"], uid)
+            for each in self.versions(kind, key).values():
+                if each.uid in missing:
+                    self.record_deletion(kind, key, each.name, each.uid)
                     affected.add(key)
         self._forget_deletions(kind)
         return affected

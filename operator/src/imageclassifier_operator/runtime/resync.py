@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 async def resync(client: KubernetesClient, cache: Cache, queue: WorkQueue, seconds: float) -> None:
     """List ImageClassifiers now and then every `seconds`, and drop cached ones that no longer exist.
 
-    A broken watch leaves deleted objects in kopf's index, also in a replica that has not led so far. The list
+    A broken watch leaves deleted objects in the cache, also in a replica that has not led so far. The list
     has only metadata.
     """
     kind = IMAGE_CLASSIFIERS

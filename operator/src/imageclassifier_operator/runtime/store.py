@@ -1,4 +1,4 @@
-"""The objects of one kind, by ImageClassifier, as a reflector keeps them.
+"""The objects of one kind, by ImageClassifier, as the watches fill it.
 
 Parsed JSON takes five times the memory of its text, and its text five times that of the compressed text. So
 each object is stored as compressed JSON without what nobody reads, and parsed when it is read. What was read
@@ -7,13 +7,13 @@ last stays parsed.
 
 import functools
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import orjson
 
 from imageclassifier_operator.api.json import Json
-from imageclassifier_operator.api.kinds import FIELD_MANAGER, PODS, WARNINGS, Kind
+from imageclassifier_operator.api.kinds import FIELD_MANAGER, PODS, STATUS_FIELD_MANAGER, WARNINGS, Kind
 from imageclassifier_operator.runtime.cache import ObjectVersion, key_of
 from imageclassifier_operator.runtime.work_queue import Key
 
@@ -50,7 +50,7 @@ class Store(Mapping[Key, list[Json]]):
         self._by_key: dict[Key, dict[str, _Stored]] = {}
 
     def __getitem__(self, key: Key) -> list[Json]:
-        return [unpack(stored.packed) for stored in self._by_key[key].values()]
+        return [_unpack(stored.packed) for stored in self._by_key[key].values()]
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self._by_key)
@@ -87,7 +87,8 @@ class Store(Mapping[Key, list[Json]]):
         if before is not None and before.key != key and (removed := self.remove(uid)) is not None:
             affected.add(removed.key)
         if key is not None:
-            stored = _Stored(key, metadata["name"], uid, version, pack(_kept(self._kind, body)))
+            packed = zlib.compress(orjson.dumps(_kept(self._kind, body)), 1)
+            stored = _Stored(key, metadata["name"], uid, version, packed)
             self._by_uid[uid] = self._by_key.setdefault(key, {})[uid] = stored
             affected.add(key)
         return affected
@@ -104,30 +105,8 @@ class Store(Mapping[Key, list[Json]]):
         return Removed(stored.key, stored.name, uid)
 
 
-class UnpackedIndex(Mapping[Key, list[Json]]):
-    """What an index of packed objects holds, unpacked as it is read."""
-
-    def __init__(self, packed: Mapping[Key, Iterable[bytes]]) -> None:
-        self._packed = packed
-
-    def __getitem__(self, key: Key) -> list[Json]:
-        return [unpack(each) for each in self._packed[key]]
-
-    def __iter__(self) -> Iterator[Key]:
-        return iter(self._packed)
-
-    def __len__(self) -> int:
-        return len(self._packed)
-
-
-def pack(body: Json) -> bytes:
-    """An object in little memory."""
-    return zlib.compress(orjson.dumps(body), 1)
-
-
 @functools.lru_cache(maxsize=PARSED)
-def unpack(packed: bytes) -> dict[str, Any]:
-    """The inverse of `pack`. Readers must not change what they get."""
+def _unpack(packed: bytes) -> dict[str, Any]:
     body: dict[str, Any] = orjson.loads(zlib.decompress(packed))
     return body
 
@@ -145,7 +124,7 @@ def _kept(kind: Kind, body: Json) -> Json:
 
 def _kept_of_manager(entry: Json) -> Json:
     """An entry of `managedFields`. The place of others' entries counts, but not their fields."""
-    if entry.get("manager") == FIELD_MANAGER:
+    if entry.get("manager") in (FIELD_MANAGER, STATUS_FIELD_MANAGER):
         return entry
     return {name: value for name, value in entry.items() if name != "fieldsV1"}
 
