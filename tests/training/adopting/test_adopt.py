@@ -215,8 +215,33 @@ def test_without_labelled_images_the_first_operations_of_the_model_show_the_scal
 
 def test_the_names_of_the_classes_are_asked_for_if_nothing_shows_them(tmp_path: Path) -> None:
     original = keras_models.of_keras(small(keras.layers.Dense(3, "softmax")), "the model", "model")
-    with pytest.raises(TrainingError, match=r"the model has 3 classes\. List them"):
+    with pytest.raises(TrainingError, match=r"the model has 3 classes\. List the classes"):
         adopt.examine(original, Adoption(), "m")
+
+
+def test_folders_that_are_not_the_classes_are_named(tmp_path: Path) -> None:
+    """Such as the folder with the models, beside those with the images."""
+    for name in ("cat", "dog", "models", "more"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (10, 12)).save(tmp_path / name / "1.png")
+    original = keras_models.of_keras(small(keras.layers.Dense(3, "softmax")), "the model", "model")
+    with pytest.raises(TrainingError, match="has 4 folders with images: cat, dog, models, more"):
+        adopt.examine(original, Adoption(images=pictures.find(tmp_path)), "m")
+
+
+def test_a_model_that_is_right_less_often_than_guessing_is_refused(
+    brightness_model: Path, brightness_images: Path, tmp_path: Path
+) -> None:
+    """As with classes in another order."""
+    classes = tmp_path / "classes.txt"
+    classes.write_text("\n".join(reversed(BRIGHTNESS)), encoding="utf-8")
+    images = pictures.find(brightness_images)
+    wanted = Adoption(classes=classes, images=images, scaling=scaling.MODES["tf"])
+    original = loading.load(str(brightness_model), None, None)
+    with pytest.raises(
+        TrainingError, match=r"right for 0 of 24 labelled images, and guessing would be for about 6"
+    ):
+        adopt.examine(original, wanted, "m")
 
 
 def test_a_keras_model_with_a_bfloat16_input_gives_what_the_original_gives(tmp_path: Path) -> None:

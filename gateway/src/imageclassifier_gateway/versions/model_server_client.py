@@ -197,8 +197,9 @@ class ModelServer:
             # TensorFlow Serving (predict_util.cc): `Serving signature key "contract" not found.`
             if "Serving signature key" in str(error):
                 raise MissingSignatureError(
-                    f"The model has no signature '{signature}', so it does not describe itself. Export it "
-                    f"with imageclassifier-training, or set `classes` and `input` in the spec ({self._name})."
+                    f"The model has no signature '{signature}', so it does not describe itself. List its "
+                    "classes in spec.classes or spec.classesFrom, and the gateway reads the rest; or let "
+                    f"`imageclassifier-training adopt` describe it ({self._name})."
                 ) from None
             raise error from None
         if not answer.string_val:

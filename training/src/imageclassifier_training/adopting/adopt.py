@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from imageclassifier_gateway.contract import (
     FLOAT_DTYPES,
@@ -35,6 +36,9 @@ from .original import Original
 from .pictures import Files
 from .scaling import CANDIDATES, Decided, Scaling
 from .structure import Structure, read_structure
+
+WORSE_THAN_GUESSING = 0.01
+"""The p-value below which a model counts as worse than guessing."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,7 @@ def _examine(original: Original, wanted: Adoption, name: str) -> Adopted:
         figures = _figures(expected[labelled], labels[labelled], contract.threshold)
         metrics, accuracy = {"adoption": figures}, 100 * figures["accuracy"]
         findings.append(f"It is right for {accuracy:.1f} % of {labelled.sum()} labelled images.")
+        _refuse_worse_than_guessing(figures["accuracy"], int(labelled.sum()), len(contract.classes))
     return Adopted(
         original,
         contract,
@@ -283,6 +288,17 @@ def _figures(rows: NDArray[np.float64], labels: NDArray[np.int64], threshold: fl
         "log_loss": float(log_losses(rows, labels).mean()),
         "pictures": len(rows),
     }
+
+
+def _refuse_worse_than_guessing(accuracy: float, images: int, classes: int) -> None:
+    """Refuse a model that is right for fewer images than guessing would be (exact binomial test, 1 %)."""
+    right = round(accuracy * images)
+    if binomtest(right, images, 1 / classes, alternative="less").pvalue < WORSE_THAN_GUESSING:
+        raise ModelError(
+            f"The model is right for {right} of {images} labelled images, and guessing would be for about "
+            f"{images / classes:.0f}. Check that --classes has the order of the outputs, and that each "
+            "folder of --images is named after its class. To adopt the model as it is, leave out --images."
+        )
 
 
 def _own(contract: Contract, original: Original, columns: int, metrics: Mapping[str, Any]) -> Contract:

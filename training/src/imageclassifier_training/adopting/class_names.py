@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from .original import Original
 def find_classes(original: Original, wanted: Adoption) -> tuple[Any, list[str]]:
     """The classes as a contract has them, and how they were found if they were not given."""
     if wanted.classes is not None:
-        return {"file": shown(wanted.classes), "text": read_classes(wanted.classes)}, []
+        text, file = read_classes(wanted.classes), shown(wanted.classes)
+        names = [str(each["name"]) for each in classes_in(text, file)]
+        return {"file": file, "text": text}, [f"Classes: {_listed(names)}, as in {file}."]
     if original.class_index is not None:
         return {"file": "imagenet_class_index.json", "text": original.class_index()}, []
     # A single value is the probability of the second of two classes.
@@ -29,14 +32,21 @@ def find_classes(original: Original, wanted: Adoption) -> tuple[Any, list[str]]:
     }
     if wanted.images is not None and len(wanted.images.class_folders) in counts:
         folders = wanted.images.class_folders
-        listed = ", ".join(folders[:8]) + (" and so on" if len(folders) > 8 else "")
-        why = f"Classes: {listed}, the folders of {shown(wanted.images.source)} in the order of Keras."
+        source = shown(wanted.images.source)
+        why = f"Classes: {_listed(folders)}, the folders of {source} in the order of Keras."
         return [{"name": each} for each in folders], [why]
     how_many = " or ".join(map(str, sorted(counts))) or "an unknown number of"
+    found = ""
+    if wanted.images is not None and (folders := wanted.images.class_folders):
+        found = f" {shown(wanted.images.source)} has {len(folders)} folders with images: {_listed(folders)}."
     raise TrainingError(
-        f"The names of the classes are not known; {original.title} has {how_many} classes. List them, in the "
-        "order of the outputs, in a text or JSON file, and pass it with --classes FILE."
+        f"The names of the classes are not known; {original.title} has {how_many} classes.{found} List the "
+        "classes, in the order of the outputs, in a text or JSON file, and pass it with --classes FILE."
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (" and so on" if len(names) > 8 else "")
 
 
 def read_classes(file: Path) -> str:

@@ -179,7 +179,8 @@ def run(options: argparse.Namespace) -> None:
     arguments.out.print(
         f"Wrote {shown(exported.folder)}: {exported.figures}. "
         f"For {len(adopted.pixels)} images its probabilities differ from the original's by at most "
-        f"{exported.worst_difference:.1g}.",
+        f"{exported.worst_difference:.1g}. Serve it with spec.model.version {number}, without classes and "
+        "input.",
         markup=False,
     )
 
