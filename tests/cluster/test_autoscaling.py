@@ -16,9 +16,12 @@ pytestmark = pytest.mark.cluster
 
 MODEL = "autoscaling-test"
 PICTURE = plain_picture(215)
-BUSY, CALM = 16, 1
-"""Requests per second. A busy model server uses several times TARGET_MILLICORES, a calm one a fraction."""
-TARGET_MILLICORES = 12
+BUSY, CALM = 20, 1
+"""Requests per second. A request costs about 4 ms of CPU time, and an idle model server uses 2 to 3
+millicores. So the busy traffic of a version needs more than twice TARGET_MILLICORES also on a machine that is
+twice as fast, and the calm one less than it.
+"""
+TARGET_MILLICORES = 8
 MOST = 3
 CANARY = {"keepPreviousSeconds": 0, "steps": [{"percent": 50, "durationSeconds": 3600}]}
 SCALING_SECONDS = 240
