@@ -163,14 +163,19 @@ def ask(picture: Path) -> dict[str, Any]:
     while True:
         try:
             return predict(product.GATEWAY_PORT, picture.read_bytes())
-        except (OSError, PredictionRefused) as error:
-            if isinstance(error, OSError) and time.monotonic() < deadline:
-                time.sleep(0.5)
-                continue
-            raise StepFailed(
-                f"The gateway at port {product.GATEWAY_PORT} returned no prediction ({error}). "
-                f"Run `kubectl describe imageclassifier {NAME}`."
-            ) from error
+        except PredictionRefused as error:
+            raise _no_prediction(error) from error
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise _no_prediction(error) from error
+            time.sleep(0.5)
+
+
+def _no_prediction(error: Exception) -> StepFailed:
+    return StepFailed(
+        f"The gateway at port {product.GATEWAY_PORT} returned no prediction ({error}). "
+        f"Run `kubectl describe imageclassifier {NAME}`."
+    )
 
 
 def show(*arguments: str) -> None:

@@ -90,12 +90,15 @@ class Cache:
 
     def versions(self, kind: Kind, key: Key) -> dict[str, ObjectVersion]:
         """The names of `objects_of`, and which object each is. It does not read the objects."""
-        deleted, tell = self._deleted_uids[kind.plural], self._tell_versions.get(kind.plural)
-        bodies = () if tell is not None else self._indices[kind.plural].get(key, ())
-        present = map(_version_of, bodies) if tell is None else tell(key)
-        seen = {each.name: each for each in present if each.uid not in deleted}
+        deleted = self._deleted_uids[kind.plural]
+        seen = {each.name: each for each in self._indexed(kind, key) if each.uid not in deleted}
         unseen = self._unseen_writes(kind, key, {name: each.version for name, each in seen.items()})
         return seen | {name: _version_of(body) for name, body in unseen.items()}
+
+    def _indexed(self, kind: Kind, key: Key) -> Iterable[ObjectVersion]:
+        """Which objects the index has, also those that are known to be deleted."""
+        tell = self._tell_versions.get(kind.plural)
+        return map(_version_of, self._indices[kind.plural].get(key, ())) if tell is None else tell(key)
 
     def _unseen_writes(self, kind: Kind, key: Key, seen: Mapping[str, str]) -> Mapping[str, dict[str, Any]]:
         """Our writes that the watch has not `seen` yet. The others are forgotten."""
@@ -155,10 +158,7 @@ class Cache:
 
     def _indexed_uids(self) -> set[str]:
         index = self._indices[IMAGE_CLASSIFIERS.plural]
-        tell = self._tell_versions.get(IMAGE_CLASSIFIERS.plural)
-        if tell is not None:
-            return {each.uid for key in list(index) for each in tell(key)}
-        return {body["metadata"]["uid"] for key in list(index) for body in index[key]}
+        return {each.uid for key in list(index) for each in self._indexed(IMAGE_CLASSIFIERS, key)}
 
     def uids(self, kind: Kind) -> set[str]:
         """The uids of all cached objects of `kind`, to be read before the list for `drop_missing`."""

@@ -65,7 +65,7 @@ class Informer:
 
     def has_classifiers(self, uids: set[str]) -> bool:
         """Whether all these ImageClassifiers are in the cache."""
-        return uids <= self._classifiers.uids()
+        return all(map(self._classifiers.has, uids))
 
     async def _startup(self, settings: kopf.OperatorSettings, **_: Any) -> None:
         settings.posting.enabled = False
