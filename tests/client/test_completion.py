@@ -1,5 +1,6 @@
 """Completion of a command line, as kubectl and the scripts of shells ask for it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from terminal import Terminal
 from imageclassifier_client.cli import parser
 from imageclassifier_client.commands.completion import SCRIPTS
 from imageclassifier_client.completion import complete
+from shells import interactive
 
 
 def candidates(*words: str) -> list[str]:
@@ -59,40 +61,42 @@ def test_names_namespaces_and_contexts_come_from_the_cluster(
     assert client("__complete", "why", "--context", "").out == "test\n:4\n"
 
 
-BASH = ("bash", "--norc", "--noprofile", "-i")
 PROGRAM = """\
 #!/bin/sh
-# Completes `why -n food pi`, and else says how it was called.
+# Completes `why -n food pi` and the files of `predict pizza`, and else says how it was called.
 if [ "$1" != __complete ]; then echo "called with: $*."
 elif [ "$*" = "__complete why -n food pi" ]; then echo pizza; echo :4
+elif [ "$2" = predict ]; then echo :0
 else echo :4
 fi
 """
 
 
-def test_bash_completes_a_name_when_the_user_presses_tab(tmp_path: Path) -> None:
+@pytest.fixture(params=SCRIPTS)
+def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
+    """A shell that has loaded our script, in a folder with the file dinner.jpg and the program above."""
     program, script = tmp_path / "imageclassifier", tmp_path / "script"
     program.write_text(PROGRAM)
     program.chmod(0o755)
-    script.write_text(SCRIPTS["bash"])
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path), "TERM": "dumb"}
-    with Terminal(BASH, environment) as terminal:
-        terminal.type(f"source {script}; echo load''ed\r")
-        terminal.wait_for("loaded")
-        terminal.type("imageclassifier why -n food pi\t")
-        terminal.wait_for("pizza")
-        terminal.type("\r")
-        terminal.wait_for("called with: why -n food pizza.")
-
-
-def test_the_script_of_bash_offers_files_where_the_program_does(tmp_path: Path) -> None:
-    program = tmp_path / "imageclassifier"
-    program.write_text("#!/bin/sh\necho :0\n")
-    program.chmod(0o755)
+    script.write_text(SCRIPTS[request.param])
     (tmp_path / "dinner.jpg").touch()
-    with Terminal(BASH, {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)}) as terminal:
-        (tmp_path / "script").write_text(SCRIPTS["bash"])
+    command, environment = interactive(request.param, tmp_path / "home")
+    with Terminal(command, {**environment, "PATH": f"{tmp_path}:/usr/bin:/bin", "TERM": "dumb"}) as terminal:
         terminal.type(f"cd {tmp_path}; source script; echo load''ed\r")
         terminal.wait_for("loaded")
-        terminal.type("imageclassifier predict pizza din\t")
-        terminal.wait_for("dinner.jpg")
+        yield terminal
+
+
+@pytest.mark.parametrize(
+    ("typed", "called"),
+    [
+        ("why -n food pi\t", "why -n food pizza"),
+        ("predict pizza din\t", "predict pizza dinner.jpg"),
+        ("why pizza din\t", "why pizza din"),
+    ],
+    ids=["a name", "a file where the program takes one", "no file elsewhere"],
+)
+def test_a_shell_completes_when_the_user_presses_tab(shell: Terminal, typed: str, called: str) -> None:
+    shell.type(f"imageclassifier {typed}")
+    shell.type("\r")
+    shell.wait_for(f"called with: {called}.")

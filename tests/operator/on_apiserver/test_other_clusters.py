@@ -1,4 +1,4 @@
-"""What other clusters do: admission rewrites, quotas refuse, and load balancers get no address."""
+"""What other clusters do: admission rewrites, quotas refuse, load balancers wait, nodes lack AVX."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,9 +21,13 @@ from admission_webhook import (
     mirrored,
     rewriting_webhook,
 )
+from broken_pods import crashed, waiting
 from operator_process import Bench, writes_of_operator
 
 pytestmark = pytest.mark.apiserver
+
+SERVER = "stalled.invalid/server:1"
+"""The fake nodes leave the pods of this image as they are."""
 
 
 @pytest.fixture
@@ -171,3 +175,42 @@ def test_pods_that_a_quota_or_a_limit_range_refuses_name_the_field(
     bench.wait(lambda: bench.condition("Ready").get("reason") == "QuotaExceeded", "the refusal")
     message = bench.condition("Ready")["message"]
     assert f"spec.serving.resources.{told}" in message or f"spec.gateway.resources.{told}" in message
+
+
+@pytest.mark.parametrize(
+    ("server", "reason", "told"),
+    [
+        (
+            crashed(code=132),
+            "ContainerCrashed",
+            "ended with exit code 132: its program uses instructions that the processor of the node does not "
+            "have. TensorFlow needs AVX. Choose nodes that have it in "
+            "spec.serving.template.spec.nodeSelector, or set spec.serving.image to an image that is built "
+            "without AVX.",
+        ),
+        (
+            crashed(message="exec /usr/bin/tensorflow_model_server: exec format error", code=255),
+            "ContainerCrashed",
+            "image stalled.invalid/server:1 is for another processor than that of the node. Set "
+            "spec.serving.image to an image for this architecture, or choose the nodes by "
+            "kubernetes.io/arch in spec.serving.template.spec.nodeSelector.",
+        ),
+        (
+            waiting("ErrImagePull", "no matching manifest for linux/arm64/v8 in the manifest list entries"),
+            "ImagePullFailed",
+            "cannot pull image stalled.invalid/server:1: it has nothing for the processor of the node.",
+        ),
+    ],
+    ids=["without AVX", "another architecture", "no image for the architecture"],
+)
+def test_a_node_with_the_wrong_processor_is_in_the_message_with_what_to_do(
+    bench: Bench, server: dict[str, Any], reason: str, told: str
+) -> None:
+    bench.create(1, serving={"image": SERVER})
+    bench.wait(lambda: bench.pods("serving"), "the pod of the model server")
+    [pod] = bench.pods("serving")
+    status = {"containerStatuses": [{"imageID": "", "restartCount": 1, **server, "image": SERVER}]}
+    path = f"/api/v1/namespaces/{bench.namespace}/pods/{pod['metadata']['name']}/status"
+    bench.apiserver.request("PATCH", path, {"status": status}, "application/merge-patch+json")
+    bench.wait(lambda: told in bench.condition("Ready").get("message", ""), told)
+    assert bench.condition("Ready")["reason"] == reason

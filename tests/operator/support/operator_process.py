@@ -31,7 +31,7 @@ from imageclassifier_operator.observe.types import (
     VersionReport,
 )
 from imageclassifier_operator.runtime.leader_election import LeaseLostError, Timing
-from imageclassifier_operator.settings import Settings
+from imageclassifier_operator.settings import DnsPlace, Settings
 from stacks import describe
 
 CLASSIFIERS = "/apis/imageclassifier.dev/v1alpha1/namespaces/{}/imageclassifiers"
@@ -117,6 +117,7 @@ class RunningOperator:
         namespace: str = "default",
         gateway_image: str = "gateway:test",
         max_gateway_updates: int = 5,
+        dns: tuple[DnsPlace, ...] = (),
     ) -> None:
         """`namespace` is where it keeps its Lease; it watches all of them."""
         self._kubeconfig, self._gateways, self._timing = kubeconfig, gateways, timing
@@ -130,6 +131,7 @@ class RunningOperator:
             probe_port=free_port(),
             metrics_port=free_port(),
             resync_seconds=resync_seconds,
+            dns=dns,
         )
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None

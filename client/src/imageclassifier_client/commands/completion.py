@@ -23,15 +23,26 @@ _imageclassifier() {
 }
 complete -F _imageclassifier imageclassifier
 """
-SCRIPTS = {
-    "bash": _BASH,
-    "zsh": f"autoload -U +X bashcompinit && bashcompinit\n{_BASH}",
-    "fish": (
-        "complete -c imageclassifier -a "
-        "'(imageclassifier __complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null | string match "
-        '-v ":*")\'\n'
-    ),
+_ZSH = """\
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+_imageclassifier() {
+    local -a found
+    found=("${(@f)$(imageclassifier __complete "${(Q@)words[2,CURRENT]}" 2>/dev/null)}")
+    compadd -- ${found:#:*}
+    [[ $found[-1] = :0 ]] && _files
 }
+compdef _imageclassifier imageclassifier
+"""
+_FISH = """\
+function __imageclassifier_complete
+    set -l word (commandline -ct)
+    set -l found (imageclassifier __complete (commandline -opc)[2..] "$word" 2>/dev/null)
+    string match -v ':*' -- $found
+    test "$found[-1]" = :0; and __fish_complete_path "$word"
+end
+complete -c imageclassifier -f -a '(__imageclassifier_complete)'
+"""
+SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
 def add_parser(subparsers: Any) -> None:
