@@ -32,7 +32,7 @@ images: cluster ## Build our images and load them into the cluster
 	@$(PYTHON) kind/build_images.py --load imageclassifier
 kubernetes: ## Build Kubernetes, KWOK and the OpenTelemetry Collector, for tests without a cluster
 	@$(TOOL) kubernetes
-install-checkers: ## Build Helm and the other checkers, and unpack Prometheus, for tests of the installation
+install-checkers: venv ## Build Helm, Traefik and the other checkers, unpack Prometheus, and install MLflow, for tests
 	@$(TOOL) install-checkers
 down: ## Remove our containers, networks and processes; keep the caches
 	@$(TOOL) down

@@ -12,6 +12,7 @@ from laptop import (
     demo,
     engine,
     golang,
+    mlflow,
     places,
     prometheus,
     python_environment,
@@ -47,6 +48,7 @@ def _kubernetes() -> None:
 def _install_checkers() -> None:
     golang.ensure(golang.CHECKERS)
     prometheus.ensure()
+    mlflow.ensure()
 
 
 def _down() -> None:

@@ -72,15 +72,7 @@ KREW = Program("krew", "krew", "sigs.k8s.io/krew/cmd/krew")
 VALIDATE_KREW_MANIFEST = Program(
     "validate-krew-manifest", "krew", "sigs.k8s.io/krew/cmd/validate-krew-manifest"
 )
-#: What the tests of the installation run.
-CHECKERS = (HELM, GITOPS, OPERATOR_VERIFY, KUBE_SCORE, KREW, VALIDATE_KREW_MANIFEST)
-
-#: Receives traces in tests.
-COLLECTOR = Program("collector", "collector", ".", note="about 4 minutes on 2 cores the first time")
-#: What the tests of signing in run: the proxy, and a provider of accounts.
-OAUTH2_PROXY = Program("oauth2-proxy", "sign-in", "github.com/oauth2-proxy/oauth2-proxy/v7")
-OIDC_PROVIDER = Program("oidc-provider", "sign-in", "./provider")
-#: A controller of the Gateway API. `make` does not build it: the tests that need it are skipped without it.
+#: A controller of the Gateway API.
 TRAEFIK = Program(
     "traefik",
     "traefik",
@@ -92,6 +84,14 @@ TRAEFIK = Program(
     ),
     note="about 5 minutes on 2 cores the first time",
 )
+#: What the tests of the installation run.
+CHECKERS = (HELM, GITOPS, OPERATOR_VERIFY, KUBE_SCORE, KREW, VALIDATE_KREW_MANIFEST, TRAEFIK)
+
+#: Receives traces in tests.
+COLLECTOR = Program("collector", "collector", ".", note="about 4 minutes on 2 cores the first time")
+#: What the tests of signing in run: the proxy, and a provider of accounts.
+OAUTH2_PROXY = Program("oauth2-proxy", "sign-in", "github.com/oauth2-proxy/oauth2-proxy/v7")
+OIDC_PROVIDER = Program("oidc-provider", "sign-in", "./provider")
 VERSITYGW = Program(
     "versitygw",
     "storage",

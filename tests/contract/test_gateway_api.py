@@ -23,7 +23,7 @@ from gateway_process import GatewayProcess
 from gateway_testbed import picture, routing
 from key_secret import KeySecret
 from operator_process import Bench, PlayedGateways, RunningOperator, install_crd
-from traefik import CONTROLLER, crds, program, traefik
+from traefik import CONTROLLER, crds, traefik
 
 pytestmark = pytest.mark.apiserver
 
@@ -78,7 +78,6 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    program()
     folder, port = tmp_path_factory.mktemp("traefik"), free_port()
     with ControlPlane(find_programs()) as apiserver, apiserver.namespace() as namespace:
         apiserver.ensure_nodes(1)

@@ -1,4 +1,4 @@
-"""A real controller of the Gateway API: Traefik (kind/traefik), if it has been built."""
+"""A real controller of the Gateway API: Traefik (kind/traefik)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from waiting import wait_until
 
 from laptop import golang
@@ -19,10 +18,9 @@ _START_SECONDS = 60
 
 
 def program() -> Path:
-    """The program. Skips the test without one, because its build takes long."""
+    """The path of the program that `make install-checkers` builds."""
     path = golang.binary_path(golang.TRAEFIK)
-    if not path.is_file():
-        pytest.skip("Traefik is not built: run `python3 kind/tool.py traefik-binary`")
+    assert path.is_file(), f"There is no Traefik for tests yet ({path}). Run `make install-checkers`."
     return path
 
 

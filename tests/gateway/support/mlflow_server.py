@@ -1,12 +1,7 @@
-"""A real tracking server of MLflow with a model registry, if this machine has the program.
-
-MLflow has many dependencies, so it is not in our environment. docs/development.md says how to install it.
-"""
+"""A real tracking server of MLflow with a model registry."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -14,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from free_ports import free_port
 from waiting import wait_until
+
+from laptop import mlflow
 
 _START_SECONDS = 120
 #: Registers the directory as version 1 with the files of a run, and as version 2 with a model of MLflow 3.
@@ -68,10 +64,9 @@ class MlflowServer:
 
 @contextmanager
 def mlflow_server(folder: Path) -> Iterator[MlflowServer]:
-    """Run the server in `folder`, or skip the test if there is no program."""
-    program = os.environ.get("MLFLOW") or shutil.which("mlflow")
-    if program is None:
-        pytest.skip("no program mlflow: set MLFLOW to the one of an environment with MLflow")
+    """Run the server in `folder`. Needs `make install-checkers`."""
+    program = mlflow.program()
+    assert program.is_file(), f"There is no MLflow for tests yet ({program}). Run `make install-checkers`."
     port = free_port()
     stores = [
         f"--backend-store-uri=sqlite:///{folder}/mlflow.db",
@@ -83,7 +78,7 @@ def mlflow_server(folder: Path) -> Iterator[MlflowServer]:
     try:
         endpoint = f"http://127.0.0.1:{port}"
         wait_until(lambda: _answers(f"{endpoint}/health"), "the MLflow server", _START_SECONDS)
-        yield MlflowServer(endpoint, Path(program).with_name("python"))
+        yield MlflowServer(endpoint, program.with_name("python"))
     finally:
         process.terminate()
         process.wait()
