@@ -91,6 +91,11 @@ def test_a_folder_with_one_class_is_an_error_without_a_traceback(data_dir: Path,
     ("arguments", "code", "sentence"),
     [
         (["export", "nowhere", "--name", "m", "--version", "1"], 1, "does not hold a finished training"),
+        (["export", "nowhere", "--name", "Pizza Model"], 1, "Use another name, such as Pizza-Model."),
+        (["export", "nowhere", "--name", "x" * 64], 1, "at most 63 letters"),
+        (["adopt", "Xception", "--name", "../up"], 1, "Use another name, such as up."),
+        (["score", "--gateway", "pizza:8080", "{data}", "--csv", "x"], 1, "http://pizza:8080, or https://"),
+        (["score", "--gateway", "grpc://pizza", "{data}", "--csv", "x"], 1, "is not an HTTP URL"),
         (["describe", "nowhere"], 5, "has neither saved_model.pb nor a subfolder with a version number"),
         (["train", "{data}", "--out", "x", "--backbone", "resnet"], 1, "Unknown backbone 'resnet'"),
         (["train", "{data}", "--out", "x", "--backbone", "vgg16@7"], 1, "from 32 to 1024 pixels"),
@@ -144,6 +149,60 @@ def test_predict_classifies_each_image_and_fails_for_unreadable_ones(
     assert f"error: {tmp_path / 'notes.txt'}: The file is not a picture" in shown.err
 
 
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """The folder of a model. These commands end before they load it."""
+    version = tmp_path / "models" / "colours" / "3"
+    version.mkdir(parents=True)
+    (version / "saved_model.pb").touch()
+    return version.parent
+
+
+def test_predict_names_the_command_for_a_folder(
+    model: Path, shared_data: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("predict", model, shared_data) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {shared_data} is a folder, and `predict` takes image files.")
+    assert f"imageclassifier-training score {model} {shared_data} --csv scores.csv" in line
+
+
+@pytest.mark.parametrize(
+    ("command", "options"), [("evaluate", []), ("predict", []), ("score", ["--csv", "scores.csv"])]
+)
+def test_swapped_arguments_are_one_line_with_the_right_order(
+    command: str,
+    options: list[str],
+    model: Path,
+    shared_data: Path,
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    image = shared_data / "red" / "0.png"
+    assert run(command, image, model, *options) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert f"`{command}` takes MODEL first" in line
+    assert line.endswith(f"Swap them: imageclassifier-training {command} {model} {image}")
+
+
+def test_a_training_after_its_images_is_one_line_with_the_right_order(
+    shared_data: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "training.json").touch()
+    assert run("familiarity", shared_data, tmp_path) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.endswith(f"Swap them: imageclassifier-training familiarity {tmp_path} {shared_data}")
+
+
+def test_a_folder_of_numbered_classes_is_not_taken_for_a_model(
+    shared_data: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(shared_data / "red", tmp_path / "0")
+    shutil.copytree(shared_data / "blue", tmp_path / "1")
+    assert run("evaluate", shared_data, tmp_path) == 5
+    assert "Swap" not in capsys.readouterr().err
+
+
 def test_evaluation_on_the_training_images_is_not_called_accuracy(
     exported: Path, shared_data: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,7 +213,7 @@ def test_evaluation_on_the_training_images_is_not_called_accuracy(
     assert "accuracy by cross-validation" in shown
     document = json.loads(figures.read_text())
     assert (document["trained_on"], document["honest"]) == (16, False)
-    assert "The model was trained on all 16 images" in html.read_text()
+    assert "The model was trained on all of the images" in html.read_text()
 
 
 def test_evaluation_counts_the_images_it_was_trained_on_and_measures_on_the_others(

@@ -132,6 +132,20 @@ def test_a_gateway_classifies_and_its_problems_are_errors_of_single_images(
     assert "Classified 0 images. 16 were in the file before." in capsys.readouterr().out
 
 
+def test_the_url_of_predict_is_taken_for_that_of_its_gateway(data_dir: Path, gateway: str) -> None:
+    (found,) = scoring.with_gateway(f"{gateway}/predict/", [str(data_dir / "red" / "0.png")])
+    assert found.decision is not None
+
+
+def test_a_model_beside_a_gateway_is_refused(
+    data_dir: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "saved_model.pb").touch()
+    arguments = ["--gateway", "http://127.0.0.1:9", tmp_path, data_dir, "--csv", tmp_path / "scores.csv"]
+    assert run("score", *arguments) == 1
+    assert f"the gateway classifies, and {tmp_path} is a model" in capsys.readouterr().err
+
+
 def test_a_gateway_that_does_not_answer_is_an_error_of_each_image(data_dir: Path) -> None:
     image = str(data_dir / "red" / "0.png")
     (found,) = scoring.with_gateway("http://127.0.0.1:9", [image])

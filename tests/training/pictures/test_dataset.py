@@ -31,7 +31,7 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
 def test_a_single_class_is_an_error(data_dir: Path) -> None:
     shutil.rmtree(data_dir / "red")
     (found,) = problems(data_dir)
-    assert "1 class folder(s) (blue). A classifier needs at least two" in found
+    assert "1 class folder (blue). A classifier needs at least two" in found
 
 
 def test_an_empty_class_is_an_error(data_dir: Path) -> None:

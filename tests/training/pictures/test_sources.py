@@ -44,7 +44,7 @@ def test_splits_are_used_as_such(data_dir: Path, names: tuple[str, ...]) -> None
     assert len(data.training.pictures) == 6
     assert data.validation is not None
     assert len(data.validation.pictures) == 6
-    assert any("images of the test split" in note for note in data.notes)
+    assert any("The test split in " in note for note in data.notes)
 
 
 def test_a_folder_given_for_validation_takes_the_place_of_the_validation_split(data_dir: Path) -> None:
@@ -103,6 +103,9 @@ def test_a_folder_around_the_class_folders_is_named(data_dir: Path) -> None:
 
 def test_images_without_class_folders_are_refused_with_their_number(data_dir: Path) -> None:
     assert "8 image files that belong to no class" in refused(data_dir / "blue")
+    for number in range(1, 8):
+        (data_dir / "blue" / f"{number}.png").unlink()
+    assert "1 image file that belongs to no class" in refused(data_dir / "blue")
 
 
 def test_litter_is_skipped_on_every_level_and_mentioned_once(data_dir: Path) -> None:
@@ -198,7 +201,7 @@ def test_everything_wrong_with_a_csv_file_is_reported_with_its_line(data_dir: Pa
     message = refused(data_dir / "labels.csv")
     assert "line 18: " in message
     assert "has the label 'blue' here, and 'red' in line 2" in message
-    assert "line 19: the line has 1 column(s)" in message
+    assert "line 19: the line has 1 column, too few" in message
     assert "red/9.png: the file cannot be read" in message
     assert "line 21: the name of the class is empty" in message
     assert "line 22: 'tomorrow' is not a split" in message
@@ -209,7 +212,7 @@ def test_everything_wrong_with_a_csv_file_is_reported_with_its_line(data_dir: Pa
     [
         (b"", "is empty"),
         (b"a,b\n1,2\n", "has no column for the paths (path) and the labels (label)"),
-        (b"path,label\nred/0.png,red\n", "has images of 1 class(es)"),
+        (b"path,label\nred/0.png,red\n", "has images of 1 class to train on"),
         (b"\x89PNG\r\n\0\0", "is not a text"),
     ],
 )

@@ -60,6 +60,12 @@ def test_a_tiny_class_is_in_the_training_part_of_every_fold_and_noted(data_dir: 
     assert sorted(measured) == list(range(10))
 
 
+def test_a_single_copy_is_noted_in_the_singular(data_dir: Path) -> None:
+    (data_dir / "blue" / "copy.png").write_bytes((data_dir / "blue" / "0.png").read_bytes())
+    [note] = splits.notes(read(data_dir), 5)
+    assert note.startswith("1 image is a copy or near duplicate of another one.")
+
+
 def test_the_only_group_of_a_class_is_never_held_out() -> None:
     labels, groups = np.array([0, 0, 1, 1, 1, 1]), np.array([0, 0, 1, 2, 3, 4])
     parts = list(splits.grouped_folds(labels, groups, 3, seed=0))

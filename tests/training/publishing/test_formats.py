@@ -79,7 +79,7 @@ def test_training_images_that_moved_are_found_by_their_content(shared_data: Path
     digests = tuple(hashlib.sha256(each.read_bytes()).hexdigest() for each in files)
     none = OutOfFold(np.empty((1, 16, 2)), np.empty((1, 16), int), np.empty(16, int))
     kept = Kept(tuple(str(tmp_path / f"gone{i}.png") for i in range(16)), digests, none)
-    with pytest.raises(TrainingError, match=r"None of the 16 training images was found .* --pictures"):
+    with pytest.raises(TrainingError, match=r"None of the training images \(16\) was found .* --pictures"):
         images.find(kept, None)
     shutil.copytree(shared_data, tmp_path / "moved" / "deeper")
     (tmp_path / "moved" / "deeper" / "red" / "0.png").write_bytes(b"another content")

@@ -27,6 +27,7 @@ from .commands import (
 )
 from .errors import DataError, TrainingError
 from .files import shown
+from .words import counted
 
 _SHOWN_PROBLEMS = 30
 _EPILOG = """\
@@ -65,8 +66,8 @@ def run(arguments: list[str]) -> int:
     except DataError as error:
         for problem in error.problems[:_SHOWN_PROBLEMS]:
             _err.print(f"error: {problem}", markup=False)
-        if len(error.problems) > _SHOWN_PROBLEMS:
-            _err.print(f"error: {len(error.problems) - _SHOWN_PROBLEMS} more problems are not shown.")
+        if (hidden := len(error.problems) - _SHOWN_PROBLEMS) > 0:
+            _err.print(f"error: {counted(hidden, 'more problem is', 'more problems are')} not shown.")
         if error.hint:
             _err.print(error.hint, markup=False)
         return error.exit_code

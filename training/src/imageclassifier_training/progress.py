@@ -18,7 +18,10 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 
 Progress = Callable[[str, int, int], None]
-"""Called with the name of a step, the units of it that are done, and their total."""
+"""Called with the name of a step, the units of it that are done, and their total.
+
+The first call of a step is made before its first unit. Units that an earlier run did are done then.
+"""
 
 
 def no_progress(step: str, done: int, total: int) -> None:
@@ -41,6 +44,7 @@ class ProgressDisplay:
         )
         self._tasks: dict[str, TaskID] = {}
         self._started: dict[str, float] = {}
+        self._earlier: dict[str, int] = {}
 
     def __enter__(self) -> ProgressDisplay:
         self._bars.start()
@@ -53,11 +57,18 @@ class ProgressDisplay:
 
     def __call__(self, step: str, done: int, total: int) -> None:
         """Update the bar of the step, or print its line when it is finished."""
-        self._started.setdefault(step, time.perf_counter())
+        is_first = step not in self._started
+        if is_first:
+            self._started[step], self._earlier[step] = time.perf_counter(), done
         if self._console.is_terminal:
             if step not in self._tasks:
                 self._tasks[step] = self._bars.add_task(step, total=total)
             self._bars.update(self._tasks[step], completed=done, total=total)
-        elif done == total:
-            seconds = time.perf_counter() - self._started[step]
-            self._console.print(f"{step}: {total} done in {seconds:.1f} s", highlight=False)
+        elif done == total and not is_first:
+            # A step of the same name may follow, as in each fit of a cross-validation.
+            seconds = time.perf_counter() - self._started.pop(step)
+            earlier = self._earlier.pop(step)
+            here = f", {total - earlier:,} of them" if earlier else ""
+            self._console.print(
+                f"{step}: {total:,} of {total:,} done{here} in {seconds:.1f} s", highlight=False
+            )

@@ -28,6 +28,7 @@ from ..exporting.export import Check, Exported, Place, publish
 from ..files import shown
 from ..judging.metrics import log_losses, predicted_classes
 from ..networks.learned import now
+from ..words import counted
 from . import calling, deciding, pictures
 from .class_names import find_classes
 from .deciding import Trial
@@ -148,7 +149,9 @@ def _examine(original: Original, wanted: Adoption, name: str) -> Adopted:
     if labelled.any():
         figures = _figures(expected[labelled], labels[labelled], contract.threshold)
         metrics, accuracy = {"adoption": figures}, 100 * figures["accuracy"]
-        findings.append(f"It is right for {accuracy:.1f} % of {labelled.sum()} labelled images.")
+        findings.append(
+            f"It is right for {accuracy:.1f} % of {counted(int(labelled.sum()), 'labelled image')}."
+        )
         _refuse_worse_than_guessing(figures["accuracy"], int(labelled.sum()), len(contract.classes))
     return Adopted(
         original,
@@ -275,9 +278,9 @@ def _warnings(
     spread = float(np.ptp(expected, axis=0).max())
     if spread < 1e-3:
         found.append(
-            f"The probabilities of {len(expected)} different pictures differ by {spread:.2g} at most, so the "
-            "model hardly depends on the picture. A wrong scale of the pixels is the usual cause: check "
-            "--preprocess. A model without trained weights does the same."
+            f"The probabilities of {counted(len(expected), 'different picture')} differ by {spread:.2g} at "
+            "most, so the model hardly depends on the picture. A wrong scale of the pixels is the usual "
+            "cause: check --preprocess. A model without trained weights does the same."
         )
     return found
 
@@ -295,9 +298,10 @@ def _refuse_worse_than_guessing(accuracy: float, images: int, classes: int) -> N
     right = round(accuracy * images)
     if binomtest(right, images, 1 / classes, alternative="less").pvalue < WORSE_THAN_GUESSING:
         raise ModelError(
-            f"The model is right for {right} of {images} labelled images, and guessing would be for about "
-            f"{images / classes:.0f}. Check that --classes has the order of the outputs, and that each "
-            "folder of --images is named after its class. To adopt the model as it is, leave out --images."
+            f"The model is right for {right} of {counted(images, 'labelled image')}, and guessing would be "
+            f"for about {images / classes:.0f}. Check that --classes has the order of the outputs, and that "
+            "each folder of --images is named after its class. To adopt the model as it is, leave out "
+            "--images."
         )
 
 

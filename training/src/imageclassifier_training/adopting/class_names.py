@@ -11,6 +11,7 @@ from imageclassifier_gateway.contract import FLOAT_DTYPES, ContractError, classe
 
 from ..errors import TrainingError
 from ..files import shown
+from ..words import counted
 from .options import Adoption
 from .original import Original
 
@@ -38,7 +39,10 @@ def find_classes(original: Original, wanted: Adoption) -> tuple[Any, list[str]]:
     how_many = " or ".join(map(str, sorted(counts))) or "an unknown number of"
     found = ""
     if wanted.images is not None and (folders := wanted.images.class_folders):
-        found = f" {shown(wanted.images.source)} has {len(folders)} folders with images: {_listed(folders)}."
+        found = (
+            f" {shown(wanted.images.source)} has {counted(len(folders), 'folder')} with images: "
+            f"{_listed(folders)}."
+        )
     raise TrainingError(
         f"The names of the classes are not known; {original.title} has {how_many} classes.{found} List the "
         "classes, in the order of the outputs, in a text or JSON file, and pass it with --classes FILE."

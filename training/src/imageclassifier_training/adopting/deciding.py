@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from ..errors import TrainingError
+from ..words import counted
 from .scaling import NONE, ZERO_TO_ONE, Decided, Scaling
 from .structure import Structure
 
@@ -89,7 +90,8 @@ def decide_scaling(
     )
     if best is not None:
         return Decided(
-            best.scaling, f"it suits the {len(best.is_right)} labelled images in {images} best ({accuracies})"
+            best.scaling,
+            f"it suits the {counted(len(best.is_right), 'labelled image')} in {images} best ({accuracies})",
         )
     if known is not None:
         return known
@@ -99,8 +101,8 @@ def decide_scaling(
     tried = ""
     if trials:
         tried = (
-            f" The {len(trials[0].is_right)} labelled images show no scaling that is clearly better than "
-            f"each other one ({accuracies})."
+            f" The {counted(len(trials[0].is_right), 'labelled image shows', 'labelled images show')} no "
+            f"scaling that is clearly better than each other one ({accuracies})."
         )
     raise TrainingError(
         f"It is not known how the pixels of the model are scaled.{tried} Set --preprocess to tf (from -1 to "

@@ -14,6 +14,7 @@ from imageclassifier_gateway.contract import SERVING_SIGNATURE, Signature, Tenso
 from ..errors import ModelError, TrainingError, WeightsUnavailable, one_line
 from ..files import shown
 from ..networks.batch_norm_folding import as_functional, fold_batch_norm, foldable_count
+from ..words import counted
 from .original import Original, Tensors
 from .scaling import MODES, Decided, mode_of
 
@@ -114,7 +115,7 @@ def _folded(model: Any) -> tuple[Any, tuple[str, ...]]:
         # Layers of others need not be able to make a copy of themselves. The model works without.
         reason = one_line(error, 150)
         return model, (f"Its batch normalisation is not folded into its convolutions: {reason}",)
-    return folded, (f"Folded {count} batch normalisations into the convolutions before them.",)
+    return folded, (f"Folded {counted(count, 'batch normalisation')} into convolutions.",)
 
 
 def _tensor(name: str, tensor: Any) -> Tensor:

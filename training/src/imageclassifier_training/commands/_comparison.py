@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from ..errors import TrainingError
+from ..words import counted
 from . import _arguments as arguments
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def find(options: argparse.Namespace) -> Found:
 
 def table(rows: Sequence[Row], metric: str, champion: str) -> Table:
     """The leaderboard for the terminal."""
-    title = f"{len(rows)} trainings on {len(rows[0].run.labels)} images, 95 % intervals"
+    trainings, images = counted(len(rows), "training"), counted(len(rows[0].run.labels), "image")
+    title = f"{trainings} on {images}, 95 % intervals"
     shown = Table(title=title, title_justify="left")
     shown.add_column("", justify="right")
     shown.add_column("training", overflow="fold", min_width=_NAME)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BrokenImages
+from ..words import counted
 from . import _arguments as arguments
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ def broken_list(options: argparse.Namespace) -> Iterator[list[Broken]]:
     except BrokenImages as error:
         broken += error.broken
         if not (options.broken_list or options.skip_broken):
-            files = "the unusable file" if len(broken) == 1 else f"the {len(broken)} unusable files"
+            files = (
+                "the unusable file" if len(broken) == 1 else f"the {counted(len(broken), 'unusable file')}"
+            )
             error.hint = (
                 f"To go on without {files}, add --skip-broken. To write a list, add --broken-list FILE."
             )

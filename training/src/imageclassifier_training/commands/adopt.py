@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +12,7 @@ from imageclassifier_gateway.contract import ACTIVATIONS, CHANNELS, FITS, LAYOUT
 
 from ..errors import TrainingError
 from ..files import shown
+from ..words import counted
 from . import _arguments as arguments
 
 _EXAMPLES = """\
@@ -142,7 +142,10 @@ def run(options: argparse.Namespace) -> None:
     """Adopt a model, and print what was found out and how it differs from the original."""
     from ..adopting import class_names, loading, pictures
     from ..adopting.options import Adoption
+    from ..exporting import model_name
 
+    if options.name is not None:
+        model_name.check(options.name)
     tolerance = _share(options.tolerance, "--tolerance")
     wanted = Adoption(
         classes=options.classes,
@@ -166,7 +169,7 @@ def run(options: argparse.Namespace) -> None:
     from ..adopting import adopt
     from ..exporting.export import Place, next_version
 
-    name = options.name or _name(original.name)
+    name = options.name or model_name.like(original.name)
     adopted = adopt.examine(original, wanted, name)
     arguments.out.print(f"{original.title}:", markup=False)
     for finding in adopted.findings:
@@ -178,9 +181,9 @@ def run(options: argparse.Namespace) -> None:
     exported = adopt.write(adopted, place, tolerance)
     arguments.out.print(
         f"Wrote {shown(exported.folder)}: {exported.figures}. "
-        f"For {len(adopted.pixels)} images its probabilities differ from the original's by at most "
-        f"{exported.worst_difference:.1g}. Serve it with spec.model.version {number}, without classes and "
-        "input.",
+        f"For {counted(len(adopted.pixels), 'image')} its probabilities differ from the original's by "
+        f"at most {exported.worst_difference:.1g}. Serve it with spec.model.version {number}, without "
+        "classes and input.",
         markup=False,
     )
 
@@ -210,10 +213,6 @@ def _share(value: float, option: str) -> float:
     if not 0 <= value <= 1:
         raise TrainingError(f"{option} is {value:g}, but must be from 0 to 1. Correct it.")
     return value
-
-
-def _name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "model"
 
 
 def _number(text: str) -> float:

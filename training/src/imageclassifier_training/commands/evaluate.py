@@ -11,8 +11,10 @@ from rich.table import Table
 
 from ..files import shown, write_atomically
 from ..progress import ProgressDisplay
+from ..words import counted
 from . import _arguments as arguments
 from . import _data as data_options
+from . import _order as order
 from . import _tables as tables
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Measure an exported model, write the reports that were asked for, and print a summary."""
+    order.check("evaluate", [options.model, options.data_dir], "MODEL", order.is_model)
+    # TensorFlow takes seconds to import. The check above comes first.
     from ..exporting import saved_model
     from ..judging import evaluate, report
     from ..pictures import folders, reading
@@ -97,5 +101,7 @@ def _summary(evaluation: Evaluation, title: str) -> Table:
         table.add_row("top-5 accuracy", f"{100 * metrics.top_5:.2f} %", "true class among the first five")
     table.add_row("mean F1", f"{metrics.macro_f1:.4f}", "of the classes")
     table.add_row("calibration error", f"{metrics.calibration_error:.4f}", "expected, 10 bins")
-    table.add_row("mistakes", str(len(evaluation.judgement.mistakes)), f"of {metrics.pictures} images")
+    table.add_row(
+        "mistakes", str(len(evaluation.judgement.mistakes)), f"of {counted(metrics.pictures, 'image')}"
+    )
     return table

@@ -13,6 +13,7 @@ from ..files import shown, write_atomically
 from ..networks import weights_folder
 from ..networks.architecture import Architecture
 from ..progress import ProgressDisplay
+from ..words import counted
 from . import _arguments as arguments
 from . import _data as data_options
 
@@ -96,7 +97,8 @@ def run(options: argparse.Namespace) -> None:
         listed = found.listed()
         lists.write(options.write_list, listed)
         arguments.out.print(
-            f"Wrote {len(listed)} files to {shown(options.write_list)}. Check the list, then train:"
+            f"Wrote {counted(len(listed), 'file')} to {shown(options.write_list)}. Check the list, "
+            "then train:"
         )
         arguments.out.print(
             f"  imageclassifier-training train {shown(options.data_dir)} --out RUN "
@@ -116,7 +118,11 @@ def _summary(found: Exploration) -> Table:
     for name, count in counts[:10]:
         table.add_row(f"  {name}", f"{count:,}", f"{100 * count / total:.1f} %")
     if len(counts) > 10:
-        table.add_row(f"  {len(counts) - 10} more classes", f"{sum(count for _, count in counts[10:]):,}", "")
+        table.add_row(
+            f"  {counted(len(counts) - 10, 'more class', 'more classes')}",
+            f"{sum(count for _, count in counts[10:]):,}",
+            "",
+        )
     for name in found.splits:
         table.add_row(f"  split {name}", f"{found.split_of.count(name):,}", "")
     table.add_row("unusable files", f"{len(found.broken):,}", "")

@@ -11,8 +11,10 @@ from ..errors import DataError, TrainingError
 from ..files import shown
 from ..networks import weights_folder
 from ..progress import ProgressDisplay
+from ..words import counted
 from . import _arguments as arguments
 from . import _data as data_options
+from . import _order as order
 
 _FOLDS = 5
 _EXAMPLES = """\
@@ -44,6 +46,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Measure the distances, and save them in the folder of the training; everything else stays."""
+    order.check("familiarity", [options.training, options.data_dir], "RUN", _is_training)
     from ..fitting import familiarity, features
     from ..networks import learned
     from ..pictures import splits, training_data
@@ -76,10 +79,14 @@ def run(options: argparse.Namespace) -> None:
     if measured is None:
         raise DataError(
             [
-                f"The data set has {len(dataset.pictures)} images, and the distances need at least "
-                f"{familiarity.LEAST_IMAGES}. Train on more images."
+                f"The data set has {counted(len(dataset.pictures), 'image')}, and the distances need at "
+                f"least {familiarity.LEAST_IMAGES}. Train on more images."
             ]
         )
     replace(training, familiarity=measured).save(options.training)
     shares = ", ".join(f"{100 * share:g} % {distance:.3f}" for share, distance in measured.quantiles)
-    arguments.out.print(f"Distances of {measured.images} images: {shares}.", markup=False)
+    arguments.out.print(f"Distances of {counted(measured.images, 'image')}: {shares}.", markup=False)
+
+
+def _is_training(path: Path) -> bool:
+    return (path / "training.json").is_file()

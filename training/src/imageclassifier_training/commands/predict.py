@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError
+from ..errors import DataError, TrainingError
 from ..files import shown
 from . import _arguments as arguments
+from . import _order as order
 
 _EXAMPLES = """\
   imageclassifier-training predict models/pizza-model dinner.jpg lunch.heic
@@ -29,6 +30,14 @@ def add_parser(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Classify images; raise DataError at the end if some could not be read."""
+    order.check("predict", [options.model, *options.pictures], "MODEL", order.is_model)
+    if folder := next((each for each in options.pictures if each.is_dir()), None):
+        score = f"imageclassifier-training score {shown(options.model)} {shown(folder)} --csv scores.csv"
+        raise TrainingError(
+            f"{shown(folder)} is a folder, and `predict` takes image files. Classify a folder with `score`: "
+            f"{score}"
+        )
+    # TensorFlow takes seconds to import. The checks above come first.
     from ..exporting import predict, saved_model
 
     model = saved_model.load(options.model)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DataError, TrainingError
 from ..files import shown, write_atomically
 from ..progress import ProgressDisplay
+from ..words import counted
 from . import _arguments as arguments
+from . import _order as order
 
 if TYPE_CHECKING:
     from ..exporting.saved_model import ServedModel
@@ -70,6 +72,14 @@ def run(options: argparse.Namespace) -> None:
     sources = options.sources if options.gateway else options.sources[1:]
     if not sources:
         raise TrainingError("Give the images to classify after the model: files, folders or URLs.")
+    if options.gateway:
+        scoring.check_gateway(options.gateway)
+        if order.is_model(Path(sources[0])):
+            raise TrainingError(
+                f"With --gateway, the gateway classifies, and {shown(sources[0])} is a model. Leave it out."
+            )
+    else:
+        order.check("score", options.sources, "MODEL", order.is_model)
     images = list(dict.fromkeys(scoring.images(sources)))
     model = None if options.gateway else _load(Path(options.sources[0]))
     name = scoring.name_of(model) if model else options.gateway
@@ -82,22 +92,19 @@ def run(options: argparse.Namespace) -> None:
         write_atomically(options.html, contact_sheet.render(options.csv, name).encode())
     most = list(filled.labels.items())[:10]
     listed = f": {', '.join(f'{count} {label}' for label, count in most)}" if most else ""
-    resumed = f" {filled.already} were in the file before." if filled.already else ""
+    resumed = f" {counted(filled.already, 'was', 'were')} in the file before." if filled.already else ""
     arguments.out.print(
-        f"Classified {_images(sum(filled.labels.values()))}{listed}.{resumed} Wrote {shown(options.csv)}.",
+        f"Classified {counted(sum(filled.labels.values()), 'image')}{listed}.{resumed} "
+        f"Wrote {shown(options.csv)}.",
         markup=False,
     )
     if filled.failed:
         raise DataError(
             [
-                f"{_images(filled.failed)} could not be classified. The column error of "
+                f"{counted(filled.failed, 'image')} could not be classified. The column error of "
                 f"{shown(options.csv)} says why."
             ]
         )
-
-
-def _images(count: int) -> str:
-    return f"{count} image{'' if count == 1 else 's'}"
 
 
 def _load(folder: Path) -> ServedModel:

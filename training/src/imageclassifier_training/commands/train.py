@@ -17,13 +17,14 @@ from ..fitting.options import FineTuning, Options, Workspace, check
 from ..networks import weights_folder
 from ..networks.architecture import Architecture, Branch
 from ..progress import ProgressDisplay
+from ..words import counted
 from . import _arguments as arguments
 from . import _data as data_options
 from . import _tables as tables
+from . import _train_options as train_options
 
 if TYPE_CHECKING:
     from ..networks.learned import Training
-from . import _train_options as train_options
 
 _EXAMPLES = """\
   imageclassifier-training train photos --out runs/first
@@ -112,7 +113,7 @@ def run(options: argparse.Namespace) -> None:
             messages=messages,
         )
     if result.metrics:
-        arguments.out.print(_table(result, f"{architecture}, {len(dataset.pictures)} images"))
+        arguments.out.print(_table(result, f"{architecture}, {counted(len(dataset.pictures), 'image')}"))
     if cross_validation := result.metrics.get("cross_validation"):
         from ..judging.metrics import ClassMetrics
 

@@ -19,6 +19,7 @@ from ..files import write_atomically
 from ..networks import learned, weights_folder
 from ..networks.backbones import backbone
 from ..progress import Progress, no_progress
+from ..words import counted
 from .runs import Run
 
 COSTS_FILE = "costs.json"
@@ -93,7 +94,9 @@ def measure(
         kinds.setdefault(_kind(run), run)
     missing = [kind for kind in kinds if kind not in known]
     problems = []
-    for done, kind in enumerate(missing, start=1):
+    before = len(kinds) - len(missing)
+    progress("Measure the exported networks", before, len(kinds))
+    for done, kind in enumerate(missing, start=before + 1):
         try:
             known[kind] = _measure(kinds[kind].folder, weights or {})
         except TrainingError as error:  # without its weights, for example
@@ -101,7 +104,7 @@ def measure(
             continue
         document = {each: asdict(cost) for each, cost in known.items()}
         write_atomically(file, (json.dumps(document, indent=1) + "\n").encode())
-        progress("Measure the exported networks", done, len(missing))
+        progress("Measure the exported networks", done, len(kinds))
     by_name = {run.name: known[_kind(run)] for run in runs if _kind(run) in known}
     return Costs(by_name, tuple(problems))
 
@@ -114,7 +117,8 @@ def _measure(folder: Path, weights: Mapping[str, Path]) -> Cost:
 
 def _kind(run: Run) -> str:
     architecture = run.architecture
-    return f"{architecture}, {architecture.fit}, {architecture.resize}, {len(run.class_names)} classes"
+    classes = counted(len(run.class_names), "class", "classes")
+    return f"{architecture}, {architecture.fit}, {architecture.resize}, {classes}"
 
 
 def _load(file: Path) -> dict[str, Cost]:

@@ -71,6 +71,7 @@ def measure(
     """
     folds = _common_folds(runs, dataset)
     refitted = []
+    workspace.progress("Fit the trainings again", 0, len(runs))
     for done, run in enumerate(runs, start=1):
         refitted.append(_refit(run, dataset, folds, workspace))
         workspace.progress("Fit the trainings again", done, len(runs))

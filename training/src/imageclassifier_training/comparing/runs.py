@@ -21,6 +21,7 @@ from ..judging.operating_point import cross_fitted
 from ..judging.threshold_rule import ThresholdRule
 from ..networks.architecture import Architecture
 from ..networks.learned import RECORD_FILE, SCHEMA
+from ..words import counted
 
 #: The folder of a search in which its trials lie.
 TRIALS_FOLDER = "trials"
@@ -160,13 +161,16 @@ def _read(root: Path, folder: Path) -> Run:
 def describe(options: Mapping[str, Any]) -> str:
     """Describe in a few words the options of a training, without its architecture."""
     views = options["views"]
-    words = [f"{views} view{'s' if views > 1 else ''}"]
+    words = [counted(views, "view")]
     if not options["balanced"]:
         words.append("no class weights")
     if tuning := options["fine_tuning"]:
-        count = tuning["blocks"]
-        blocks = (
-            "all blocks" if count is None else "the last block" if count == 1 else f"the last {count} blocks"
-        )
-        words.append(f"{blocks} fine-tuned, rate {tuning['learning_rate']:g}")
+        words.append(f"{tuned_blocks(tuning['blocks'])} fine-tuned, rate {tuning['learning_rate']:g}")
     return ", ".join(words)
+
+
+def tuned_blocks(count: int | None) -> str:
+    """Say how many blocks of a backbone are fine-tuned; None is all."""
+    if count is None:
+        return "all blocks"
+    return "the last block" if count == 1 else f"the last {counted(count, 'block')}"

@@ -62,6 +62,7 @@ class Measurements:
 def measure(pictures: Sequence[Picture], progress: Progress) -> Measurements:
     """Measure all images."""
     rows = []
+    progress("Measure the images", 0, len(pictures))
     with ThreadPoolExecutor() as threads:
         for row in threads.map(_measure, pictures):
             rows.append(row)

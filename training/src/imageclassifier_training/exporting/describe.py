@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..words import counted
 from .saved_model import ServedModel
 
 
@@ -14,7 +15,8 @@ def describe(model: ServedModel) -> list[str]:
     files = [each for each in model.folder.rglob("*") if each.is_file()]
     lines = [
         f"{contract.name}, in {model.folder}",
-        f"  size        {sum(each.stat().st_size for each in files) / 1e6:.1f} MB in {len(files)} files",
+        f"  size        {sum(each.stat().st_size for each in files) / 1e6:.1f} MB in "
+        f"{counted(len(files), 'file')}",
         f"  trained     {contract.created or 'at an unknown time'}",
         f"  network     {contract.backbone or 'unknown'}",
         f"  data        {contract.data_digest or 'unknown'}",
@@ -28,7 +30,9 @@ def describe(model: ServedModel) -> list[str]:
                 f"  {name.replace('_', '-')}: accuracy {100 * figures['accuracy']:.2f} %, "
                 f"log loss {figures['log_loss']:.4f}"
             )
-    lines.append(f"  golden      {len(model.golden.cases)} images, tolerance {model.golden.tolerance:g}")
+    lines.append(
+        f"  golden      {counted(len(model.golden.cases), 'image')}, tolerance {model.golden.tolerance:g}"
+    )
     if (familiarity := contract.familiarity) is not None:
         lines.append(
             f"  unfamiliar  beyond a distance of {familiarity.limit:.3f}, as "

@@ -37,6 +37,7 @@ from ..errors import ModelError, TrainingError
 from ..files import numbered
 from ..networks.class_maps import class_maps
 from ..networks.learned import Training
+from ..words import counted
 from . import golden, saved_model
 
 #: Distances are from 0 to 2, one minus a sum of a thousand float32 products.
@@ -183,7 +184,7 @@ def publish(
         loaded = _reload(staging, contract.input, cases, check)
         worst = loaded.worst_difference
         if not worst <= check.tolerance:
-            others = "" if check.pixels is None else f" and {len(check.pixels)} others"
+            others = "" if check.pixels is None else f" and {counted(len(check.pixels), 'other')}"
             raise ModelError(
                 f"The export was not published. On the golden images{others}, its probabilities differ from "
                 f"those of {check.original} by {worst:.2g}, and at most {check.tolerance:g} is allowed. "

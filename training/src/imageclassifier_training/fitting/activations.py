@@ -25,6 +25,7 @@ from ..networks.network import Network
 from ..pictures.dataset import Dataset
 from ..pictures.views import draw
 from ..progress import Progress
+from ..words import counted
 from .features import key
 
 _BATCH = 16
@@ -44,7 +45,8 @@ def cut(network: Network, blocks: int | None) -> tuple[keras.Model | None, keras
     names = pretrained.blocks(backbone)
     if not 1 <= blocks < len(names):
         raise TrainingError(
-            f"{network.architecture} has {len(names)} blocks. Give --fine-tune 1 to {len(names) - 1}, or all."
+            f"{network.architecture} has {counted(len(names), 'block')}. Give --fine-tune 1 to "
+            f"{len(names) - 1}, or all."
         )
     last_frozen = list(names.values())[-blocks - 1][-1]
     tensor = backbone.get_layer(last_frozen).output
@@ -114,10 +116,12 @@ def _write(path: Path, frozen: FrozenPart, dataset: Dataset, view: int, progress
         stored = np.lib.format.open_memmap(
             file.name, mode="w+", dtype=dtype, shape=(len(dataset.pictures), *shape)
         )
+        step = f"Compute the input of the fine-tuned blocks (view {view})"
+        progress(step, 0, len(stored))
         for start in range(0, len(stored), _BATCH):
             stop = min(start + _BATCH, len(stored))
             pixels = np.stack([next(loaded) for _ in range(start, stop)])
             stored[start:stop] = run(tf.constant(pixels, tf.float32)).numpy()
-            progress(f"Compute the input of the fine-tuned blocks (view {view})", stop, len(stored))
+            progress(step, stop, len(stored))
         stored.flush()
         path.hardlink_to(file.name)

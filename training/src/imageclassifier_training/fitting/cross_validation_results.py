@@ -22,6 +22,7 @@ from ..judging.plots import learning_curves
 from ..judging.report import Page, render
 from ..networks.learned import Training
 from ..pictures.dataset import Dataset
+from ..words import counted
 from .options import Options
 
 OUT_OF_FOLD_FILE = "out_of_fold.csv"
@@ -114,7 +115,7 @@ def read(path: Path, names: Sequence[str], temperature: float) -> Kept:
     rows.sort(key=lambda row: (int(row["repeat"]), row["sha256"], row["class"], int(row["fold"])))
     count = len(rows) // repeats
     if count * repeats != len(rows):
-        raise TrainingError(f"{path.name} is incomplete: it has {len(rows)} lines. Train again.")
+        raise TrainingError(f"{path.name} is incomplete: it has {counted(len(rows), 'line')}. Train again.")
     calibrated = np.array([[float(row[f"p({name})"]) for name in names] for row in rows])
     calibrated[calibrated == 0] = _ROUNDED_TO_ZERO
     # The file has the temperature that was chosen on all images; comparisons choose it on the other folds.
@@ -155,7 +156,7 @@ def report(training: Training, dataset: Dataset, predictions: OutOfFold, options
         title=str(options.architecture),
         subject="Cross-validation",
         intro=(
-            f"{len(dataset.pictures)} images: {counts}.",
+            f"{counted(len(dataset.pictures), 'image')}: {counts}.",
             f"Each image was classified by a model that was not trained on it, nor on a near duplicate of it "
             f"({found['repeats']} x {found['folds']} folds; the first repeat is shown). Calibration and "
             "threshold were chosen on the other folds.",

@@ -48,15 +48,18 @@ def extract(
     """
     path = cache / f"features-{key(network, view)}.npz"
     known = _load(path)
-    missing = list({each.digest: each for each in pictures if each.digest not in known}.values())
+    wanted = {each.digest: each for each in pictures}
+    missing = [each for digest, each in wanted.items() if digest not in known]
     step = f"Compute features ({network.architecture}, view {view})"
-    done, saved = 0, time.monotonic()
+    # The total is that of the images, copies included, as for all other steps.
+    done, saved = len(pictures) - len(missing), time.monotonic()
+    progress(step, done, len(pictures))
     for batch, rows in _computed(network, missing, view):
         known.update(zip((picture.digest for picture in batch), rows, strict=True))
         done += len(batch)
-        progress(step, done, len(missing))
+        progress(step, done, len(pictures))
         # A run that is killed continues from here. Large caches are saved less often.
-        if done == len(missing) or time.monotonic() - saved > max(_SAVE_SECONDS, len(known) / 1000):
+        if done == len(pictures) or time.monotonic() - saved > max(_SAVE_SECONDS, len(known) / 1000):
             _save(path, known)
             saved = time.monotonic()
     return np.stack([known[picture.digest] for picture in pictures])

@@ -106,10 +106,12 @@ class Tuner:
         while state.epoch < self._options.epochs and not self._stops_early(state):
             state.epoch += 1
             losses = []
+            epoch = f"Fine-tune ({checkpoint_file.stem}, epoch {state.epoch})"
+            progress(epoch, 0, steps)
             for pictures, views in _batches(examples, steps, self._seed, state.epoch):
                 batch = examples.activations.batch(pictures, views)
                 losses.append(step(tf.constant(batch), examples.labels[pictures]))
-                progress(f"Fine-tune ({checkpoint_file.stem}, epoch {state.epoch})", len(losses), steps)
+                progress(epoch, len(losses), steps)
             if self._trained is not self._network:
                 self._network.set_weights(self._trained.get_weights())
             entry = {"epoch": state.epoch, "loss": float(np.mean([float(loss) for loss in losses]))}

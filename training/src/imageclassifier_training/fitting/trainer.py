@@ -63,6 +63,7 @@ class Trainer:
         dataset, options = self.dataset, self._options
         probabilities = np.zeros((options.repeats, len(dataset.pictures), len(dataset.classes)))
         folds = np.zeros(probabilities.shape[:2], dtype=np.int64)
+        self._workspace.progress("Cross-validate", 0, options.folds * options.repeats)
         for repeat in range(options.repeats):
             parts = list(splits.folds(dataset, options.folds, options.seed + repeat))
             for fold, (training, held_out) in enumerate(parts):

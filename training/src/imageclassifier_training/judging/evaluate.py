@@ -16,6 +16,7 @@ from ..networks.learned import fingerprints
 from ..pictures import dataset as datasets
 from ..pictures.dataset import Dataset
 from ..progress import Progress, no_progress
+from ..words import counted
 from .judgement import Judgement
 
 _BATCH = 16
@@ -46,10 +47,10 @@ class Evaluation:
         if not self.trained_on:
             return ""
         if not self.honest:
-            return f"The model was trained on all {total} images: the figures say nothing about new images."
+            return "The model was trained on all of the images: the figures say nothing about new images."
         return (
-            f"The model was trained on {self.trained_on} of the {total} images: the figures are about the "
-            f"other {total - self.trained_on}."
+            f"The model was trained on {self.trained_on} of the {counted(total, 'image')}: the figures are "
+            f"about the other {total - self.trained_on}."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,6 +95,7 @@ def evaluate(model: ServedModel, dataset: Dataset, progress: Progress = no_progr
     started = time.perf_counter()
     rows = []
     pixels = datasets.load_pixels(dataset.pictures, contract.input)
+    progress("Evaluate", 0, len(dataset.pictures))
     for start in range(0, len(dataset.pictures), _BATCH):
         batch = dataset.pictures[start : start + _BATCH]
         rows.append(model.probabilities(np.stack([next(pixels) for _ in batch])))

@@ -19,6 +19,7 @@ from imageclassifier_gateway.pixels.images import decode, fit, prepare
 
 from ..exporting.saved_model import ServedModel
 from ..files import shown
+from ..words import counted
 from . import plots
 from .evaluate import Evaluation
 from .judgement import Judgement, Mistake
@@ -130,6 +131,7 @@ def environment(*packages: str) -> Environment:
     loader = ChoiceLoader([PackageLoader(each, "templates") for each in (*packages, __package__ or "")])
     found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     found.filters["breakable"] = breakable
+    found.globals["counted"] = counted
     return found
 
 

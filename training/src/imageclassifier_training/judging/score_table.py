@@ -122,9 +122,11 @@ def fill(
     counts: Counter[str] = Counter()
     with ScoreTable(path, model) as table:
         wanted = [image for image in images if image not in table.done]
-        for done, each in enumerate(score(wanted), start=1):
+        already = len(images) - len(wanted)
+        progress("Classify", already, len(images))
+        for done, each in enumerate(score(wanted), start=already + 1):
             table.add(each)
             counts[each.decision.label if each.decision else ""] += 1
-            progress("Classify", done, len(wanted))
+            progress("Classify", done, len(images))
     failed = counts.pop("", 0)
-    return Filled(dict(counts.most_common()), failed, len(images) - len(wanted))
+    return Filled(dict(counts.most_common()), failed, already)

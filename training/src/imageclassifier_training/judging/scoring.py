@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from imageclassifier_gateway.contract import Decision
 from imageclassifier_gateway.pixels.images import Limits, PictureError, prepare
 
-from ..errors import DataError
+from ..errors import DataError, TrainingError
 from ..files import shown
 from ..pictures.listing import files_below
 
@@ -85,12 +85,24 @@ def with_model(model: ServedModel, wanted: Iterable[str]) -> Iterator[Scored]:
                     yield Scored(image, next(decisions))
 
 
+def check_gateway(url: str) -> None:
+    """Raise TrainingError if this is not the URL of a gateway."""
+    if _is_url(url):
+        return
+    if "://" in url:
+        raise TrainingError(f"The gateway {url} is not an HTTP URL. Give one, such as http://localhost:8080.")
+    # Not guessed: without TLS, the API key could be read on the way.
+    raise TrainingError(
+        f"The gateway {url} has no scheme. Give its URL: http://{url}, or https://{url} if it serves TLS."
+    )
+
+
 def with_gateway(url: str, wanted: Iterable[str]) -> Iterator[Scored]:
     """Score images with a gateway at this URL (`http://host:port`), in the order given.
 
     The environment variable IMAGECLASSIFIER_API_KEY is sent as the API key.
     """
-    ask = _asker(f"{url.rstrip('/')}/predict")
+    ask = _asker(f"{url.rstrip('/').removesuffix('/predict')}/predict")
     with ThreadPoolExecutor(_REQUESTS) as threads:
         for chunk in _chunks(wanted, _CHUNK):
             yield from threads.map(ask, chunk)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..files import shown
+from ..words import counted
 from . import labels_file
 from .listing import (
     Listing,
@@ -126,7 +127,7 @@ def _splits_inside(folder: Path) -> list[Path]:
 
 
 def _too_few(source: Path, folders: list[Path], files: list[Path]) -> str:
-    found = f"{shown(source)} has {len(folders)} class folder(s) ({names(folders) or 'none'})."
+    found = f"{shown(source)} has {counted(len(folders), 'class folder')} ({names(folders) or 'none'})."
     if len(folders) == 1 and len(children(folders[0])[0]) > 1:
         return f"{found} Its only folder holds more folders: did you mean {shown(folders[0])}?"
     if tables := [each for each in files if each.suffix.casefold() in (".csv", ".tsv")]:
@@ -136,7 +137,8 @@ def _too_few(source: Path, folders: list[Path], files: list[Path]) -> str:
         )
     if images := [each for each in files if each.suffix.casefold() in _EXTENSIONS]:
         return (
-            f"{found} It holds {len(images)} image files that belong to no class. Put the images of each "
-            "class into a subfolder, or give a CSV file of paths and labels."
+            f"{found} It holds {counted(len(images), 'image file that belongs', 'image files that belong')} "
+            "to no class. Put the images of each class into a subfolder, or give a CSV file of paths and "
+            "labels."
         )
     return f"{found} A classifier needs at least two: add a subfolder of images for each class."

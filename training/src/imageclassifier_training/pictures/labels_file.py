@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..files import shown
+from ..words import counted
 from .listing import Listing, Sources, class_name, split_of, unusable_class_name
 
 _PATHS = (
@@ -54,7 +55,9 @@ def find(source: Path) -> Sources:
             continue
         where = f"{shown(source)}, line {number}"
         if len(row) <= max(columns.path, columns.label):
-            problems.append(f"{where}: the line has {len(row)} column(s), too few for a path and a label.")
+            problems.append(
+                f"{where}: the line has {counted(len(row), 'column')}, too few for a path and a label."
+            )
             continue
         name = class_name(row[columns.label])
         if why := unusable_class_name(name):
@@ -149,6 +152,6 @@ def _with_extensions(path: Path) -> Iterator[Path]:
 
 def _too_few(source: Path, listing: Listing) -> str:
     return (
-        f"{shown(source)} has images of {len(listing.classes)} class(es) to train on "
+        f"{shown(source)} has images of {counted(len(listing.classes), 'class', 'classes')} to train on "
         f"({', '.join(listing.classes) or 'none'}). A classifier needs at least two."
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from ..words import counted
+
 #: Lower case. macOS, Windows, NAS systems, Python and file systems write these next to the images.
 _NAMES = {
     "$recycle.bin",
@@ -42,5 +44,5 @@ def mention(names: Iterable[str]) -> str:
     if not counts:
         return ""
     kinds = [f"{count} x {kind}" if count > 1 else kind for kind, count in sorted(counts.items())]
-    rest = f" and {len(kinds) - _SHOWN} other names" if len(kinds) > _SHOWN else ""
+    rest = f" and {counted(len(kinds) - _SHOWN, 'other name')}" if len(kinds) > _SHOWN else ""
     return f"Skipped hidden files and system files: {', '.join(kinds[:_SHOWN])}{rest}."

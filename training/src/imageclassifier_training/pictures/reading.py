@@ -14,6 +14,7 @@ from imageclassifier_gateway.pixels.images import PictureError, prepare
 from ..errors import BrokenImages, DataError
 from ..files import shown
 from ..progress import Progress, no_progress
+from ..words import counted
 from . import litter, near_duplicates
 from .dataset import LIMITS, Broken, Dataset, Picture
 from .folders import find
@@ -71,15 +72,15 @@ def read_all(
     problems = [problem for each in listings.values() for problem in each.problems]
     broken: list[Broken] = []
     read_sets: dict[str, Dataset] = {}
-    total, done = sum(len(each.files) for each in listings.values()), 0
+    wanted = {name: _wanted(listing, reading) for name, listing in listings.items()}
+    total, done = sum(map(len, wanted.values())), 0
+    progress("Check the images", 0, total)
     for name, listing in listings.items():
-        label = {each: index for index, each in enumerate(listing.classes)}
-        files = [(path, label[each]) for path, each in listing.files if not reading.excluded.has_path(path)]
         pictures, unusable = [], []
         with ThreadPoolExecutor() as threads:
-            for checked in threads.map(_check, files):
+            for checked in threads.map(_check, wanted[name]):
                 done += 1
-                progress("Check the images", done, total - len(listing.files) + len(files))
+                progress("Check the images", done, total)
                 if checked.digest in reading.excluded.digests:
                     continue
                 if isinstance(checked, Broken):
@@ -107,6 +108,12 @@ def read_all(
     return read_sets
 
 
+def _wanted(listing: Listing, reading: Reading) -> list[tuple[Path, int]]:
+    """The files that are not excluded by their path, each with the index of its class."""
+    label = {each: index for index, each in enumerate(listing.classes)}
+    return [(path, label[each]) for path, each in listing.files if not reading.excluded.has_path(path)]
+
+
 def _check(file: tuple[Path, int]) -> Picture | Broken:
     path, label = file
     digest = ""
@@ -126,12 +133,13 @@ def _notes(listing: Listing, excluded: int, broken: list[Broken]) -> list[str]:
     if skipped := litter.mention(listing.litter):
         notes.append(skipped)
     if excluded:
-        images = f"{excluded} image{'s' * (excluded > 1)}"
-        notes.append(f"Left out {images} of {shown(listing.source)} that --exclude lists.")
+        notes.append(
+            f"Left out {counted(excluded, 'image')} of {shown(listing.source)} that --exclude lists."
+        )
     if broken:
         examples = "; ".join(f"{shown(each.path)}: {each.problem.rstrip('.')}" for each in broken[:3])
         more = f"; and {len(broken) - 3} more" if len(broken) > 3 else ""
-        notes.append(f"Skipped {len(broken)} unusable file{'s' * (len(broken) > 1)} ({examples}{more}).")
+        notes.append(f"Skipped {counted(len(broken), 'unusable file')} ({examples}{more}).")
     return notes
 
 

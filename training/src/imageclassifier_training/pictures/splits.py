@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from ..files import shown
+from ..words import counted
 from . import near_duplicates
 from .dataset import Dataset
 
@@ -50,8 +51,11 @@ def notes(dataset: Dataset, folds: int) -> list[str]:
     repeated = len(dataset.pictures) - len(np.unique(dataset.groups))
     if repeated:
         said.append(
-            f"{repeated} images are copies or near duplicates of others. They stay on the same side of every "
-            "split."
+            counted(
+                repeated,
+                "image is a copy or near duplicate of another one. It stays on the same side of every split.",
+                "images are copies or near duplicates of others. They stay on the same side of every split.",
+            )
         )
     if small := {name: count for name, count in dataset.distinct_counts().items() if 1 < count < folds}:
         listed = ", ".join(f"'{name}' ({count})" for name, count in list(small.items())[:5])

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import DataError
 from ..files import shown
 from ..progress import Progress, no_progress
+from ..words import counted
 from . import splits
 from .dataset import Broken, Dataset
 from .folders import find
@@ -74,8 +75,8 @@ def read(
         notes.append(f"{shown(sources.validation.source)} is used to measure the result, not to train.")
     if sources.test is not None:
         notes.append(
-            f"The {len(sources.test.files)} images of the test split in {shown(sources.test.source)} are not "
-            "used. Evaluate the exported model on them."
+            f"The test split in {shown(sources.test.source)} ({counted(len(sources.test.files), 'image')}) "
+            "is not used. Evaluate the exported model on it."
         )
     return TrainingData(training, validation, tuple(dict.fromkeys(notes)))
 

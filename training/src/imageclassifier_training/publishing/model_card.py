@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from imageclassifier_gateway.contract import Familiarity
 
+from ..comparing.runs import tuned_blocks
 from ..exporting.export import Exported
 from ..exporting.golden import TOLERANCE
 from ..networks.learned import Training
@@ -128,7 +129,7 @@ def _what_was_trained(training: Training) -> str:
     tuning = training.record["options"].get("fine_tuning")
     if not tuning:
         return "a linear head on the pooled features; the backbone has its pretrained weights"
-    blocks = "all blocks" if tuning["blocks"] is None else f"the last {tuning['blocks']} blocks"
+    blocks = tuned_blocks(tuning["blocks"])
     rate = f"a peak learning rate of {tuning['learning_rate']:g}"
     return f"a linear head and {blocks} of the backbone, with {rate}"
 

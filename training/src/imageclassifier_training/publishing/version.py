@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..exporting import model_name
+
 #: The formats beside the SavedModel.
 FORMATS = ("tflite", "tflite-int8", "onnx")
 
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a model, as `<out>/<name>/<number>/`.
+    """A version of a model, as `<out>/<name>/<number>/`. Raises TrainingError for a name that cannot serve.
 
     Attributes:
         name: The name of the model.
@@ -30,3 +32,6 @@ class Version:
     weights: Path | str | None = None
     formats: tuple[str, ...] = ()
     pictures: Path | str | None = None
+
+    def __post_init__(self) -> None:
+        model_name.check(self.name)

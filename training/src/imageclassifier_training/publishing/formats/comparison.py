@@ -16,6 +16,7 @@ from ...errors import ModelError
 from ...exporting.saved_model import ServedModel
 from ...judging.metrics import predicted_classes
 from ...progress import Progress, no_progress
+from ...words import counted
 from . import images
 from .candidate import Classify, Format, Source
 
@@ -58,6 +59,7 @@ def write(
     compared = Images(original, files)
     (folder / FOLDER).mkdir()
     results = []
+    progress("Convert and compare other formats", 0, len(formats))
     for done, each in enumerate(formats, start=1):
         model = each.convert(source)
         results.append(compare(each, model, compared))
@@ -92,7 +94,7 @@ def compare(each: Format, model: bytes, given: Images) -> Compared:
     if not agreement >= LEAST_AGREEMENT:
         raise ModelError(
             f"The export was not published. The format {each.name} predicts the same class as the SavedModel "
-            f"for only {100 * agreement:.1f} % of {len(found)} images, and at least "
+            f"for only {100 * agreement:.1f} % of {counted(len(found), 'image')}, and at least "
             f"{100 * LEAST_AGREEMENT:.0f} % is required. Remove {each.name} from --formats."
         )
     return Compared(

@@ -45,8 +45,8 @@ def find(kept: Kept, folder: Path | None) -> list[Path]:
     if not found:
         where = shown(folder) if folder else f"their places at the training, such as {shown(kept.paths[0])}"
         raise TrainingError(
-            f"None of the {len(digests)} training images was found in {where}. The formats are calibrated on "
-            "them, and compared with the SavedModel. Give their folder with --pictures."
+            f"None of the training images ({len(digests):,}) was found in {where}. The formats are "
+            "calibrated on them, and compared with the SavedModel. Give their folder with --pictures."
         )
     return found
 
