@@ -57,7 +57,7 @@ class MlflowServer:
         self._run(_MOVE_ALIAS, str(version))
 
     def _run(self, script: str, *arguments: str) -> None:
-        command = [self.python, "-c", script, self.endpoint, *arguments]
+        command: list[str | Path] = [self.python, "-c", script, self.endpoint, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
@@ -72,7 +72,14 @@ def mlflow_server(folder: Path) -> Iterator[MlflowServer]:
         f"--backend-store-uri=sqlite:///{folder}/mlflow.db",
         f"--artifacts-destination={folder}/artifacts",
     ]
-    command = [program, "server", *stores, "--host=127.0.0.1", f"--port={port}", "--workers=1"]
+    command: list[str | Path] = [
+        program,
+        "server",
+        *stores,
+        "--host=127.0.0.1",
+        f"--port={port}",
+        "--workers=1",
+    ]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
     try:

@@ -10,7 +10,7 @@ from operator_process import Bench, PlayedGateways, RunningOperator, install_crd
 
 pytestmark = pytest.mark.apiserver
 
-LEFT_TO_THE_CLUSTER = {"template": {"spec": {"securityContext": {}}}}
+LEFT_TO_THE_CLUSTER: dict[str, Any] = {"template": {"spec": {"securityContext": {}}}}
 
 
 @pytest.fixture

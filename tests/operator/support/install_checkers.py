@@ -73,7 +73,7 @@ def kube_score(objects: Iterable[dict[str, Any]]) -> dict[str, set[str]]:
     The pods have no CPU limit, so that they use idle cores when they start.
     """
     options = ["--ignore-container-cpu-limit", "--kubernetes-version=v1.29", "--output-format=json"]
-    command = [checker("kube-score"), "score", *options, "-"]
+    command: list[str | Path] = [checker("kube-score"), "score", *options, "-"]
     text = "\n---\n".join(map(json.dumps, objects))
     result = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     if result.returncode not in {0, 1} or not result.stdout.startswith("["):  # 1: there are objections
