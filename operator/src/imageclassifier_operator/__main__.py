@@ -132,7 +132,7 @@ async def _wait_until_listed(process: _Process) -> None:
             continue
         with contextlib.suppress(TimeoutError):  # one may be deleted meanwhile
             async with asyncio.timeout(LIST_AGAIN_SECONDS):
-                while not process.informer.has_classifiers(listed):  # noqa: ASYNC110 - kopf fills it
+                while not listed <= process.informer.classifiers():  # noqa: ASYNC110 - kopf fills it
                     await asyncio.sleep(LISTED_POLL_SECONDS)
                 return
 
@@ -152,7 +152,7 @@ async def _work(process: _Process) -> None:
         prober = GatewayProber(informer.cache, process.gateways, reconciler.memories, informer.queue, clock)
         group.create_task(run_workers(informer.queue, reconciler.reconcile))
         group.create_task(prober.run())
-        group.create_task(resync(client, informer.cache, informer.queue, settings.resync_seconds))
+        group.create_task(resync(client, informer, settings.resync_seconds))
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

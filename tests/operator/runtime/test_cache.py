@@ -55,7 +55,6 @@ def test_versions_are_those_of_the_objects_whatever_the_watch_has_seen(index: st
     assert versions == {"a": "5", "b": "6", "d": "7"}
     found = store.objects_of(DEPLOYMENTS, KEY)
     assert {body["metadata"]["name"]: body["metadata"]["resourceVersion"] for body in found} == versions
-    assert store.uids(DEPLOYMENTS) == {"uid of a", "uid of b", "uid of d"}
     assert store.versions(DEPLOYMENTS, Key("default", "another")) == {}
 
 
@@ -83,15 +82,6 @@ def test_an_object_deleted_after_our_write_does_not_reappear_from_memory():
     assert store.objects_of(DEPLOYMENTS, KEY) == []
     indices["deployments"][KEY] = [deployment("9", uid="another")]
     assert len(store.objects_of(DEPLOYMENTS, KEY)) == 1
-
-
-def test_a_cached_object_that_is_not_listed_is_dropped():
-    store, indices = cache(deployments=[deployment("5", uid="ghost")])
-    before = store.uids(DEPLOYMENTS)
-    indices["deployments"][KEY].append({**deployment("6", uid="young")})  # made after the list was asked for
-    indices["deployments"][KEY][1]["metadata"]["name"] = "pizza-serving-v1"
-    assert store.drop_missing(DEPLOYMENTS, before, listed=set()) == {KEY}
-    assert [body["metadata"]["uid"] for body in store.objects_of(DEPLOYMENTS, KEY)] == ["young"]
 
 
 @pytest.mark.parametrize(
@@ -123,24 +113,12 @@ def test_an_object_that_lost_its_labels_is_seen_again_once_it_has_them_back():
     assert store.get(DEPLOYMENTS, KEY, "pizza-gateway") is not None
 
 
-def test_the_only_object_of_a_kind_that_only_our_write_knows_is_dropped_when_a_list_does_not_have_it():
+def test_only_the_newest_deletions_are_remembered():
     store, _ = cache()
-    store.record_write(DEPLOYMENTS, KEY, deployment("7"))
-    before = store.uids(DEPLOYMENTS)
-    assert before == {"u"}
-    assert store.drop_missing(DEPLOYMENTS, before, listed=set()) == {KEY}
-    assert store.objects_of(DEPLOYMENTS, KEY) == []
-
-
-def test_deletions_are_not_remembered_for_ever_but_those_of_ghosts_are():
-    ghost = {"metadata": {"name": "pizza", "namespace": "default", "uid": "ghost", "resourceVersion": "1"}}
-    store, _ = cache(imageclassifiers=[ghost])
-    store.record_deletion(IMAGE_CLASSIFIERS, KEY, "pizza", "ghost")
-    for kind in (IMAGE_CLASSIFIERS, PODS):
-        for number in range(5 * MAX_DELETED):
-            store.record_deletion(kind, KEY, f"pod-{number}", f"uid-{number}")
-        assert len(store._deleted_uids[kind.plural]) <= 2 * MAX_DELETED + 1
-    assert store.image_classifier(KEY) is None
+    for number in range(2 * MAX_DELETED):
+        store.record_deletion(PODS, KEY, f"pod-{number}", f"uid-{number}")
+    remembered = list(store._deleted_uids[PODS.plural])
+    assert remembered == [f"uid-{number}" for number in range(MAX_DELETED, 2 * MAX_DELETED)]
 
 
 @pytest.mark.parametrize("version", [9, 10, 2_147_483_647])

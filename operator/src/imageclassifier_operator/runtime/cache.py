@@ -1,9 +1,8 @@
 """The cache: the objects from the watches, corrected by our own writes and by what is known to be deleted.
 
-The watches lag behind our writes. The index of ImageClassifiers also keeps deleted ones as ghosts: after a
-broken watch kopf lists again, but does not tell which objects were deleted meanwhile. So this cache adds
-two things to the indices: the response to each of our writes, until the watch has caught up with its
-resourceVersion (read-your-writes), and the uids of deleted objects.
+The watches lag behind our writes. So this cache adds two things to what they have reported: the response to
+each of our writes, until the watch has caught up with its resourceVersion (read-your-writes), and the uids of
+deleted objects.
 """
 
 import re
@@ -36,7 +35,7 @@ class HasVersions(Protocol):
 
 
 MAX_DELETED = 1000
-"""How many deletions of each kind are remembered beyond those of ghosts."""
+"""How many deletions of each kind are remembered. A late response to a write could undo the newest."""
 
 _CHILD_NAME = re.compile(r"(.+)-(?:serving-v\d+|gateway|verify-v\d+)-")
 """The names of our pods and Jobs. An Event does not have the labels of the object that it is about."""
@@ -146,43 +145,13 @@ class Cache:
             del written[name]
         deleted = self._deleted_uids[kind.plural]
         deleted[uid] = None
-        if len(deleted) > 2 * MAX_DELETED:
-            self._forget_deletions(kind)
-
-    def _forget_deletions(self, kind: Kind) -> None:
-        """Keep the newest deletions, which a late response to a write could undo, and those of ghosts."""
-        deleted = self._deleted_uids[kind.plural]
-        present = self._indexed_uids() if kind == IMAGE_CLASSIFIERS else set()
-        newest = set(list(deleted)[-MAX_DELETED:])
-        self._deleted_uids[kind.plural] = {uid: None for uid in deleted if uid in newest or uid in present}
-
-    def _indexed_uids(self) -> set[str]:
-        index = self._indices[IMAGE_CLASSIFIERS.plural]
-        return {each.uid for key in list(index) for each in self._indexed(IMAGE_CLASSIFIERS, key)}
-
-    def uids(self, kind: Kind) -> set[str]:
-        """The uids of all cached objects of `kind`, to be read before the list for `drop_missing`."""
-        keys = self.keys(kind)
-        return {each.uid for key in keys for each in self.versions(kind, key).values()}
+        if len(deleted) > MAX_DELETED:
+            del deleted[next(iter(deleted))]
 
     def keys(self, kind: Kind) -> set[Key]:
         """The ImageClassifiers with cached objects of `kind`. Some are known only from our own writes."""
         written = {key for plural, key in self._written if plural == kind.plural}
         return written | set(self._indices[kind.plural])
-
-    def drop_missing(self, kind: Kind, before: set[str], listed: set[str]) -> set[Key]:
-        """Drop the objects that were cached `before` a list of their kind and are not `listed`.
-
-        Returns the ImageClassifiers that they belonged to.
-        """
-        missing, affected = before - listed, set()
-        for key in self.keys(kind):
-            for each in self.versions(kind, key).values():
-                if each.uid in missing:
-                    self.record_deletion(kind, key, each.name, each.uid)
-                    affected.add(key)
-        self._forget_deletions(kind)
-        return affected
 
     def forget(self, key: Key) -> None:
         """Drop everything about a deleted ImageClassifier."""

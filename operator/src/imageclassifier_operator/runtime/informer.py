@@ -63,9 +63,16 @@ class Informer:
                 await reflector.listed.wait()
             self.children_listed.set()
 
-    def has_classifiers(self, uids: set[str]) -> bool:
-        """Whether all these ImageClassifiers are in the cache."""
-        return all(map(self._classifiers.has, uids))
+    def classifiers(self) -> set[str]:
+        """The uids of the cached ImageClassifiers."""
+        return self._classifiers.uids()
+
+    def remove_classifier(self, uid: str) -> None:
+        """Remove an ImageClassifier that no longer exists, and have its key reconciled once more."""
+        removed = self._classifiers.remove(uid)
+        if removed is not None:
+            self._removed(IMAGE_CLASSIFIERS, removed)
+            self.queue.add(removed.key)
 
     async def _startup(self, settings: kopf.OperatorSettings, **_: Any) -> None:
         settings.posting.enabled = False
@@ -80,12 +87,11 @@ class Informer:
             return
         uid = body["metadata"]["uid"]
         if type == "DELETED":
-            self._classifiers.remove(uid)
-            self.cache.record_deletion(IMAGE_CLASSIFIERS, key, key.name, uid)
+            self.remove_classifier(uid)
         else:
             self._classifiers.put(dict(body))
             self.cache.record_event(IMAGE_CLASSIFIERS, uid)
-        self.queue.add(key)
+            self.queue.add(key)
 
     def _is_own_write(self, kind: Kind, key: Key, body: Json) -> bool:
         """Whether an event shows only what the last reconciliation wrote, so that no other is needed.

@@ -5,28 +5,25 @@ import logging
 
 from imageclassifier_operator.api.kinds import IMAGE_CLASSIFIERS
 from imageclassifier_operator.runtime.api_error import ApiError
-from imageclassifier_operator.runtime.cache import Cache
 from imageclassifier_operator.runtime.client import KubernetesClient
-from imageclassifier_operator.runtime.work_queue import WorkQueue
+from imageclassifier_operator.runtime.informer import Informer
 
 logger = logging.getLogger(__name__)
 
 
-async def resync(client: KubernetesClient, cache: Cache, queue: WorkQueue, seconds: float) -> None:
-    """List ImageClassifiers now and then every `seconds`, and drop cached ones that no longer exist.
+async def resync(client: KubernetesClient, informer: Informer, seconds: float) -> None:
+    """List ImageClassifiers now and then every `seconds`, and remove cached ones that no longer exist.
 
-    A broken watch leaves deleted objects in the cache, also in a replica that has not led so far. The list
-    has only metadata.
+    After a broken watch kopf lists again, but does not tell which objects were deleted meanwhile. So they stay
+    in the cache, also in that of a replica that has not led so far. The list has only metadata.
     """
-    kind = IMAGE_CLASSIFIERS
     while True:
-        before = cache.uids(kind)
+        before = informer.classifiers()
         try:
-            listed = await client.list_uids(kind)
+            listed = await client.list_uids(IMAGE_CLASSIFIERS)
         except ApiError as error:
-            logger.warning("Cannot list %s: %s", kind.plural, error)
+            logger.warning("Cannot list %s: %s", IMAGE_CLASSIFIERS.plural, error)
         else:
-            for key in cache.drop_missing(kind, before, listed):
-                logger.info("Dropped %s of %s from the cache: they no longer exist", kind.plural, key)
-                queue.add(key)
+            for uid in before - listed:
+                informer.remove_classifier(uid)
         await asyncio.sleep(seconds)
