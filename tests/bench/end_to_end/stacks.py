@@ -26,6 +26,7 @@ from imageclassifier_operator.render.model_server_config import (
     config_files,
     server_flags,
 )
+from imageclassifier_operator.rollout.routing import calls_of_pod
 from laptop import models, places
 
 HERE = Path(__file__).parent
@@ -38,6 +39,10 @@ WORKERS = 3
 #: The names that the reference of the other benchmark expects.
 KERAS_MODEL = "bench-model"
 TIMEOUT_SECONDS = 30
+_CORES = str(len(os.sched_getaffinity(0)))
+_DEFAULTS = ServingSettings()
+#: The resources of a model server that may use the whole machine, and says so.
+_LIMITED = {"limits": {"cpu": _CORES, "memory": "2Gi"}}
 
 
 def pizza_base_path() -> Path:
@@ -46,7 +51,7 @@ def pizza_base_path() -> Path:
 
 
 def make_keras_models() -> Path:
-    """The same network as a tutorial exports it: a .keras file, and a SavedModel with float32 pixels."""
+    """What a tutorial exports: the same network as a .keras file and a SavedModel, and Xception."""
     training, script = REPOSITORY / "examples" / "pizza" / "v1", HERE / "export_as_tutorials.py"
     out = places.cached("bench-keras-models", places.digest([], [script, *training.iterdir()]))
     if not out.exists():
@@ -60,27 +65,29 @@ def make_keras_models() -> Path:
 
 @contextmanager
 def _product(
-    bench: Bench, batching: Batching | None = None, settings: Mapping[str, str] | None = None
+    bench: Bench, serving: ServingSettings = _DEFAULTS, settings: Mapping[str, str] | None = None
 ) -> Iterator[Running]:
     """One gateway and one model server, with the flags of their pods."""
-    serving = ServingSettings(batching=batching)
     version = ModelVersion(1, models.MODEL, ImageSource("pizza"), serving, None, "")
     with ExitStack() as stack:
         for annotation, text in config_files(version).items():
             file = bench.folder / annotation.rpartition("/")[2]
             file.write_text(text.replace(MODEL_ROOT, str(bench.pizza.parent)))
         flags = [
-            flag.replace(CONFIG_DIRECTORY, str(bench.folder))
+            flag.replace(CONFIG_DIRECTORY, str(bench.folder)).replace("$(CPU_LIMIT)", _CORES)
             for flag in server_flags(version, TIMEOUT_SECONDS)
             if not flag.startswith("--port=")
         ]
         port, server = _start_model_server(bench, flags, stack)
         options = argparse.Namespace(processes=1, cores=FRONT_CORES)
-        gateways = stack.enter_context(start_gateways(bench.folder, port, options, models.MODEL, settings))
+        calls = calls_of_pod(serving)
+        gateways = stack.enter_context(
+            start_gateways(bench.folder, port, options, models.MODEL, settings, calls)
+        )
         yield Running(gateways.ports, [*gateways.pids, server])
 
 
-def _tutorial(app: str) -> Callable[[Bench], AbstractContextManager[Running]]:
+def _tutorial(app: str, model: str = "saved") -> Callable[[Bench], AbstractContextManager[Running]]:
     """Flask under gunicorn before a model server with its default flags."""
 
     @contextmanager
@@ -89,7 +96,7 @@ def _tutorial(app: str) -> Callable[[Bench], AbstractContextManager[Running]]:
         flags = [
             f"--rest_api_port={rest_port}",
             f"--model_name={KERAS_MODEL}",
-            f"--model_base_path={bench.keras / 'saved'}",
+            f"--model_base_path={bench.keras / model}",
         ]
         environment = {
             **os.environ,
@@ -134,7 +141,16 @@ def _loop(bench: Bench) -> Iterator[Running]:
 
 STACKS = (
     Stack("this gateway", _product, takes_urls=True),
-    Stack("with batching in the model server", partial(_product, batching=Batching()), small_only=True),
+    Stack(
+        "with a CPU limit of the model server",
+        partial(_product, serving=ServingSettings(resources=_LIMITED)),
+        takes_urls=True,
+    ),
+    Stack(
+        "with batching in the model server",
+        partial(_product, serving=ServingSettings(batching=Batching())),
+        small_only=True,
+    ),
     Stack(
         "with a cache, for a known picture",
         partial(_product, settings={"GATEWAY_CACHE_BYTES": "10000000"}),
@@ -142,6 +158,8 @@ STACKS = (
     ),
     Stack("tutorial, REST with JSON", _tutorial("tutorial_rest"), takes_urls=True),
     Stack("tutorial, gRPC with float32", _tutorial("reference_gateway"), takes_urls=True),
+    Stack("tutorial with Xception, REST", _tutorial("tutorial_rest", "xception")),
+    Stack("tutorial with Xception, gRPC", _tutorial("reference_gateway", "xception")),
     *OTHER_SERVERS,
     Stack("keras predict in a loop, no server", _loop, connections=(1,)),
 )

@@ -53,11 +53,16 @@ def start_gateways(
     options: argparse.Namespace,
     model: str = "bench-model",
     settings: Mapping[str, str] | None = None,
+    calls: int | None = None,
 ) -> Iterator[Running]:
-    """Start gateways for version 1 of a model that a server on this machine has."""
+    """Start gateways for version 1 of a model that a server on this machine has.
+
+    `calls`: what the operator says of the calls that the server works on at once.
+    """
+    version = {"version": 1, "target": f"dns:///127.0.0.1:{model_port}", "percent": 100}
     routing = {
         "schema": 1, "revision": 1, "model": model, "serving": 1,
-        "versions": [{"version": 1, "target": f"dns:///127.0.0.1:{model_port}", "percent": 100}],
+        "versions": [version | ({} if calls is None else {"calls": calls})],
     }  # fmt: skip
     (folder / "routing.json").write_text(json.dumps(routing))
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""One process that plays all gateways, at the addresses of their pods in 127.0.0.0/8.
+"""One process that plays all gateways, at the addresses of their pods.
 
     python gateways.py KUBECONFIG CONTROL_PORT
 
