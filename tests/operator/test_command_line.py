@@ -116,3 +116,14 @@ def test_policies_are_left_to_the_cluster_by_false() -> None:
     assert (policies(""), policies("true"), policies("false")) == (True, True, False)
     with pytest.raises(SettingError, match=r"IMAGECLASSIFIER_NETWORK_POLICIES is 'no'\. It must be true or"):
         policies("no")
+
+
+def test_the_process_may_open_as_many_files_as_the_container_allows() -> None:
+    """Some container runtimes begin with a soft limit of 1,024, and a thousand classifiers need more."""
+    code = (
+        "import resource; from imageclassifier_operator import __main__ as program; "
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 4096)); program._allow_many_files(); "
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown == "(4096, 4096)\n"

@@ -6,9 +6,11 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import aiohttp
 
@@ -17,6 +19,7 @@ T = TypeVar("T")
 
 AT_ONCE = 16
 """How many requests of a kind are under way at once, for the floor as for the ImageClassifiers."""
+PAGE = 500
 
 
 class Api:
@@ -63,15 +66,36 @@ class Api:
     async def watch(self, path: str, query: str = "") -> AsyncIterator[Json]:
         """Yield all objects, and then each change, until cancelled.
 
-        The API server ends the watch of a client that is slow at a burst. The next one yields all objects
-        again.
+        The API server ends the watch of a client that is slow at a burst. The next one continues where that
+        one ended, or yields all objects again if the API server no longer knows what came since.
         """
-        url = f"{self._url}{path}?watch=true&allowWatchBookmarks=false&timeoutSeconds=7200&{query}"
         while True:
+            token = ""
+            while True:
+                page = await self.request("GET", f"{path}?limit={PAGE}&continue={quote(token)}&{query}")
+                for body in page["items"]:
+                    yield {"type": "ADDED", "object": body}
+                if not (token := page["metadata"].get("continue", "")):
+                    break
+            async for event in self._changes(path, query, page["metadata"]["resourceVersion"]):
+                yield event
+
+    async def _changes(self, path: str, query: str, version: str) -> AsyncIterator[Json]:
+        """The changes since `version`, until the API server no longer knows them."""
+        while True:
+            url = f"{self._url}{path}?watch=true&allowWatchBookmarks=true&resourceVersion={version}&{query}"
             try:
                 async with self._session.get(url) as response:
+                    if response.status == HTTPStatus.GONE:
+                        return
+                    response.raise_for_status()
                     while line := await response.content.readuntil(b"\n"):
-                        yield json.loads(line)
+                        event = json.loads(line)
+                        if event["type"] == "ERROR":
+                            return
+                        version = event["object"]["metadata"]["resourceVersion"]
+                        if event["type"] != "BOOKMARK":
+                            yield event
             except (aiohttp.ClientError, asyncio.IncompleteReadError) as error:
                 print(f"  a watch of {path} broke: {error}", flush=True)
             await asyncio.sleep(0.1)

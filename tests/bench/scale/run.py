@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import ipaddress
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -272,6 +273,7 @@ def main() -> None:
     )
     parser.add_argument("--write", action="store_true", help="renew the table in docs/performance.md")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything of this run is stopped
     found = []
     with pod_network():
         for objects in options.objects:

@@ -1,8 +1,15 @@
 """The reports of gateways."""
 
-import pytest
+import asyncio
+import json
+from typing import Any
 
-from imageclassifier_operator.observe.gateway_client import parse_report
+import pytest
+from aiohttp import web
+from waiting import wait_in_loop
+
+from imageclassifier_operator.observe import gateway_client
+from imageclassifier_operator.observe.gateway_client import HttpGatewayClient, parse_report
 from imageclassifier_operator.observe.types import AccessReport
 
 
@@ -25,3 +32,37 @@ def test_a_report_in_another_schema_is_refused():
 def test_a_gateway_of_an_earlier_release_counts_as_open(reported, access):
     document = {"schema": 1, "start_id": "s", "revision": 3, "versions": {}, "shadow": None}
     assert parse_report({**document, **reported}).access == access
+
+
+def test_requests_that_follow_each_other_share_a_connection_which_then_does_not_stay_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A thousand classifiers would otherwise keep a thousand connections open between two probes."""
+    monkeypatch.setattr(gateway_client, "IDLE_SECONDS", 0.2)
+    report = {"schema": 1, "start_id": "s", "revision": 3, "versions": {}, "shadow": None}
+    connections: set[Any] = set()
+
+    async def answer(request: web.Request) -> web.Response:
+        connections.add(request.transport)
+        return web.Response(text=json.dumps(report))
+
+    async def poll() -> None:
+        app = web.Application()
+        app.add_routes([web.get("/rollout", answer)])
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        assert site._server is not None
+        client = HttpGatewayClient(site._server.sockets[0].getsockname()[1])  # type: ignore[attr-defined]
+        pods = [{"metadata": {"uid": "u"}, "status": {"podIP": "127.0.0.1"}}]
+        try:
+            for _ in range(3):
+                assert set(await client.fetch_reports(pods)) == {"u"}
+            (connection,) = connections
+            await wait_in_loop(connection.is_closing, "the end of the connection")
+        finally:
+            await client.close()
+            await runner.cleanup()
+
+    asyncio.run(poll())

@@ -36,7 +36,7 @@ class ApiServer:
 
 
 def after_resync(cached: str, listed: set[str], comes: str | None = None, failures: int = 0) -> Informer:
-    """The informer, after a resync with one ImageClassifier `cached`. `comes`: what the watch adds meanwhile."""
+    """The informer, after a resync with one ImageClassifier `cached`. `comes`: what is added meanwhile."""
 
     async def run() -> Informer:
         informer = Informer(WorkQueue())

@@ -26,6 +26,10 @@ from imageclassifier_operator.observe.types import (
 logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 1.0
+IDLE_SECONDS = 4.0
+"""How long a connection stays open for the next request. Polls of an analysis use it again. The probes at
+rest do not: their connections would only take memory and file descriptors.
+"""
 SCHEMA = 1
 _Parsed = TypeVar("_Parsed")
 
@@ -75,7 +79,7 @@ class HttpGatewayClient:
             # The timeout includes the wait for a connection: with a limit, gateways that do not answer would
             # make others look like them.
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
                 timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
             )
         host = f"[{address}]" if ":" in address else address

@@ -14,8 +14,8 @@ logger = logging.getLogger(__name__)
 async def resync(client: KubernetesClient, informer: Informer, seconds: float) -> None:
     """List ImageClassifiers now and then every `seconds`, and remove cached ones that no longer exist.
 
-    After a broken watch kopf lists again, but does not tell which objects were deleted meanwhile. So they stay
-    in the cache, also in that of a replica that has not led so far. The list has only metadata.
+    After a broken watch kopf lists again, but does not tell which objects were deleted meanwhile. So these
+    stay in the cache, also in that of a replica that has not led so far. The list has only metadata.
     """
     while True:
         before = informer.classifiers()
