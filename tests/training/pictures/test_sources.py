@@ -124,7 +124,7 @@ def test_litter_is_skipped_on_every_level_and_mentioned_once(data_dir: Path) -> 
     assert len(dataset.pictures) == 16
     assert dataset.notes == (
         "Skipped hidden files and system files: 2 x ._*, .ipynb_checkpoints, @eaDir, Desktop.ini, THUMBS.DB "
-        "and 1 other names.",
+        "and 1 other name.",
     )
 
 
