@@ -46,8 +46,8 @@ models/pizza-model/%/saved_model.pb: examples/pizza/v%/training.json examples/pi
 	@$(BIN)/imageclassifier-training export examples/pizza/v$* --name pizza-model --version $* --out models --replace
 
 ##@ Files made from sources
-install-yaml: ## Generate the YAML, the kustomize bases and the chart (IMAGE_REGISTRY=registry.example.org/team)
-	@$(PYTHON) operator/install/make_files.py --image-registry $(IMAGE_REGISTRY)
+install-yaml: ## Generate the YAML, the kustomize bases and the chart (IMAGE_REGISTRY=registry.example.org/team SERVING_IMAGE=)
+	@$(PYTHON) operator/install/make_files.py --image-registry $(IMAGE_REGISTRY) $(if $(SERVING_IMAGE),--serving-image $(SERVING_IMAGE))
 reference: venv ## Generate parts of docs/: reference.md, the diagrams of rollouts.md and architecture.md
 	@$(BIN)/python docs/make_reference.py
 	@$(BIN)/python docs/make_rollouts.py

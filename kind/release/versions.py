@@ -10,7 +10,7 @@ PLACES = (
     ("operator/install/render.py", r'^RELEASE = "(.+)"$'),
     ("operator/install/chart/Chart.yaml", r"^version: (.+)$"),
     ("operator/install/chart/Chart.yaml", r"^appVersion: (.+)$"),
-    ("operator/install/kustomize/overlay/kustomization.yaml", r"^    newTag: (.+)$"),
+    ("operator/install/kustomize/overlay/kustomization.yaml", r"/operator:(.+)$"),
     ("operator/install/kustomize/overlay/kustomization.yaml", r"/gateway:(.+)$"),
 )
 CHANGELOG = "CHANGELOG.md"

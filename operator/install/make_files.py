@@ -8,6 +8,7 @@ They come from crds/, sources/ and dashboards/. It needs nothing but Python's st
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import argo_cd
@@ -81,9 +82,17 @@ def main() -> int:
         default=render.IMAGE_REGISTRY,
         help="registry and path of the operator's and gateway's images (default: %(default)s)",
     )
+    parser.add_argument(
+        "--serving-image",
+        default=render.SERVING_IMAGE,
+        help="the model server's image (default: %(default)s)",
+    )
     arguments = parser.parse_args()
     cluster, one_namespace = (
-        render.installation(one_namespace=one, image_registry=arguments.image_registry)
+        replace(
+            render.installation(one_namespace=one, image_registry=arguments.image_registry),
+            serving_image=arguments.serving_image,
+        )
         for one in (False, True)
     )
     texts = {render.HERE / path: text for path, text in files(cluster, one_namespace).items()}

@@ -47,9 +47,7 @@ def pinned_files(pins: Pins) -> dict[Path, str]:
     texts[VALUES] = values
     overlay = (render.HERE / OVERLAY).read_text(encoding="utf-8")
     for old, new in (
-        (f"name: {render.IMAGE_REGISTRY}/operator\n", f"name: {pins.image_registry}/operator\n"),
-        (f"newName: {_EXAMPLE_REGISTRY}/operator\n", f"newName: {pins.image_registry}/operator\n"),
-        (f"newTag: {render.RELEASE}\n", f"digest: {pins.operator_digest}\n"),
+        (f"image: {_EXAMPLE_REGISTRY}/operator:{render.RELEASE}\n", f"image: {cluster.operator_image}\n"),
         (f"value: {_EXAMPLE_REGISTRY}/gateway:{render.RELEASE}\n", f"value: {cluster.gateway_image}\n"),
     ):
         overlay = _replaced(overlay, old, new, OVERLAY)

@@ -47,8 +47,9 @@ POD = r"{name}-serving-v\d-\w+-\w+"
 FAILURES = {
     "unpulled": Failure(
         "ImagePullFailed",
-        rf"Container model-files of pod {POD} cannot pull image no-such-image:1.*\. Check the image name, "
-        r"that the image was pushed or loaded, and spec\.model\.source\.image\.pullSecrets\.",
+        rf"Container model-files of pod {POD} cannot pull image no-such-image:1.*\. Check that the "
+        r"nodes can reach its registry and that the image was pushed or loaded, or change "
+        r"spec\.model\.source\.image\.reference or spec\.model\.source\.image\.pullSecrets\.",
         model={"name": MODEL, "version": GOOD, "source": {"image": {"reference": "no-such-image:1"}}},
         mending={"model": {"source": {"image": {"reference": f"{MODEL}:{{version}}"}}}},
     ),

@@ -1,5 +1,6 @@
 """The kustomize bases: the same objects as the YAML, and overlays on them."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,21 @@ def test_the_example_of_an_overlay_changes_images_and_adds_settings() -> None:
     assert environment["IMAGECLASSIFIER_PROMETHEUS_NAMESPACE"] == "monitoring"
     changed = ("Deployment", "imageclassifier-operator")
     assert in_one_line({**objects, changed: None}) == in_one_line({**expected, changed: None})
+
+
+def test_the_overlay_names_the_images_also_if_the_bases_have_a_registry_already(tmp_path: Path) -> None:
+    """`make install-yaml IMAGE_REGISTRY=...` writes the registry into the bases."""
+    root = tmp_path / "root"
+    shutil.copytree(INSTALL, root / "operator/install")
+    shutil.copytree(INSTALL.parents[1] / "crds", root / "crds")
+    arguments = ["--image-registry", "other.example.org/x", "--serving-image", "other.example.org/serving:1"]
+    subprocess.run([sys.executable, root / "operator/install/make_files.py", *arguments], check=True)
+    objects = by_name(kustomize(root / "operator/install/kustomize/overlay"))
+    [container] = objects["Deployment", "imageclassifier-operator"]["spec"]["template"]["spec"]["containers"]
+    environment = {each["name"]: each.get("value") for each in container["env"]}
+    assert container["image"] == f"registry.example.org/team/operator:{RELEASE}"
+    assert environment["IMAGECLASSIFIER_GATEWAY_IMAGE"] == f"registry.example.org/team/gateway:{RELEASE}"
+    assert environment["IMAGECLASSIFIER_SERVING_IMAGE"] == "other.example.org/serving:1"
 
 
 def test_an_overlay_installs_for_another_namespace(tmp_path: Path) -> None:

@@ -91,7 +91,8 @@ def test_each_problem_names_its_pod_and_cause_and_whether_it_is_fatal(broken, re
 def test_every_reason_why_an_image_cannot_be_pulled_is_reported(word):
     problem = diagnose([pod(containers=[waiting(word, "rpc error: it is so")])])
     assert problem.reason is Reason.IMAGE_PULL_FAILED
-    assert "cannot pull image tf:1: rpc error: it is so. Check the image name" in problem.message
+    assert "cannot pull image tf:1: rpc error: it is so. Check that the nodes can reach" in problem.message
+    assert problem.message.endswith("or change spec.serving.image or spec.serving.imagePullSecrets.")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_an_image_that_cannot_be_pulled_names_the_field_with_its_pull_secrets(
     )
     failing = pod(containers=[{**waiting("ErrImagePull"), "name": container}])
     failing["spec"] = template["spec"]
-    assert diagnose([failing]).message.endswith(f"and {secrets}.")
+    assert diagnose([failing]).message.endswith(f" or {secrets}.")
 
 
 def test_the_worst_problem_is_reported_in_any_order_of_the_pods():

@@ -76,4 +76,4 @@ def test_the_image_of_the_download_names_the_pull_secrets_of_the_gateway() -> No
     spec = serving_children(version())["Deployment"]["spec"]["template"]["spec"]
     problem = diagnose([{**pod(inits=[waiting("ErrImagePull", name="model-files")]), "spec": spec}])
     assert problem is not None
-    assert problem.message.endswith("and spec.gateway.imagePullSecrets.")
+    assert problem.message.endswith(" or spec.gateway.imagePullSecrets.")

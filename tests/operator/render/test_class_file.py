@@ -100,4 +100,4 @@ def test_a_gateway_image_that_a_model_server_cannot_pull_names_the_gateways_secr
     problem = diagnose([broken])
     assert problem is not None
     assert "cannot pull image gateway:1" in problem.message
-    assert problem.message.endswith("and spec.gateway.imagePullSecrets.")
+    assert problem.message.endswith(" or spec.gateway.imagePullSecrets.")

@@ -98,11 +98,11 @@ def test_a_model_image_that_cannot_be_pulled_is_not_taken_for_the_servers() -> N
     said = 'failed to pull image "registry.example/pizza:3": not found'
     problem = problem_of(waiting("ErrImagePull", said, name="model-files", image="server:1"))
     assert "cannot pull image registry.example/pizza:3" in problem.message
-    assert problem.message.endswith("and spec.model.source.image.pullSecrets.")
+    assert problem.message.endswith(" or spec.model.source.image.pullSecrets.")
     said = 'failed to pull image "server:1": not found'
     problem = problem_of(waiting("ErrImagePull", said, name="model-files", image="server:1"))
     assert "cannot pull image server:1" in problem.message
-    assert problem.message.endswith("and spec.serving.imagePullSecrets.")
+    assert problem.message.endswith(" or spec.serving.imagePullSecrets.")
 
 
 def test_a_model_image_for_another_processor_is_not_taken_for_the_servers() -> None:

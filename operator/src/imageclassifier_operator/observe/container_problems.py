@@ -96,8 +96,9 @@ def _image_pull_problem(program: Program, pod: Json, status: Json, message: str)
     unsuitable = no_image_for_platform(program, message)
     return unsuitable or Problem(
         Reason.IMAGE_PULL_FAILED,
-        f"{program.where} cannot pull image {program.image}{why}. Check the image name, that the image was "
-        f"pushed or loaded, and {secrets}.",
+        f"{program.where} cannot pull image {program.image}{why}. Check that the nodes can reach its "
+        "registry and that the image was pushed or loaded, or change "
+        f"{program.image_field} or {secrets}.",
     )
 
 
