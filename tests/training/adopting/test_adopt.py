@@ -86,7 +86,7 @@ def test_the_scaling_the_classes_and_the_activation_are_found_out_and_the_reason
     assert "preprocess tf 100 %" in printed
     assert "logits: a softmax is added" in printed
     assert "It is right for 100.0 % of 24 labelled images." in printed
-    assert "Folded 1 batch normalisations" in printed
+    assert "Folded 1 batch normalisation into" in printed
 
 
 def test_an_adopted_model_describes_itself_and_gives_what_the_original_gives(

@@ -293,6 +293,7 @@ def test_a_killed_extraction_keeps_the_features_that_it_has_computed(
 
     with pytest.raises(KeyboardInterrupt):
         features.extract(network, pictures, 0, tmp_path, killed)
-    computed = []
-    features.extract(network, pictures, 0, tmp_path, lambda step, done, total: computed.append(total))
-    assert computed[0] == 8
+    shown = []
+    features.extract(network, pictures, 0, tmp_path, lambda step, done, total: shown.append((done, total)))
+    assert shown[0] == (8, 16)
+    assert shown[-1] == (16, 16)
