@@ -27,6 +27,7 @@ from imageclassifier_gateway.contract import (
     MAPS_TENSOR,
     PROBABILITIES_TENSOR,
     Contract,
+    Decoding,
     Explanation,
     Golden,
     ModelClass,
@@ -51,6 +52,7 @@ VARIANTS = {
     "wrong-signature": "names its input `images`",
     "corrupt": "cannot be loaded: its saved_model.pb is truncated",
     "bad-golden": "has golden images with wrong probabilities",
+    "srgb": "converts the colours of images that have a colour profile",
     "explained": "also says where in the image a prediction comes from, on a grid of 4 by 4 places",
     "legacy": "takes float32 pixels from -1 to 1, returns one sigmoid, has no contract",
 }
@@ -77,6 +79,8 @@ def make(
         backbone="mean brightness",
         created="2026-01-01T00:00:00Z",
     )
+    if variant == "srgb":
+        contract = replace(contract, input=replace(contract.input, decode=Decoding(profile="srgb")))
     answer: saved_model.Probabilities = {
         "inverted": lambda pixels: _brightness(pixels)[:, ::-1],
         "slow": lambda pixels: _slow(pixels, slow_steps),

@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import obstore
 from obstore.store import S3Store
 
 from cluster_testbed import Kubectl, create_namespace, forwarded_port
-from images import build, docker, load_into_nodes
-from images.recipes import Build
-from images.trees import File
-from laptop import golang, places
-from laptop.cluster_state import LAPTOP
+from laptop import golang
+from server_image import ensure_image
 
 BUCKET, PORT = "models", 9000
 KEYS = {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "secret-of-the-reader"}
 _NAME = "store"
-_DOCKERFILE = "ARG BASE\nFROM ${BASE}\nCOPY versitygw /usr/local/bin/versitygw\n"
 
 
 @dataclass(frozen=True)
@@ -65,16 +61,9 @@ def bucket_server(cluster_kubectl: Kubectl, namespace: str, region: str) -> Iter
 
 
 def _image() -> str:
-    """Build the image of the server if it is missing, and load it into the cluster; returns its name."""
+    """The image of the server."""
     golang.ensure([golang.VERSITYGW])
-    binary = golang.binary_path(golang.VERSITYGW)
-    base = build.build_base()
-    reference = f"imageclassifier/versitygw:{places.digest([base, _DOCKERFILE], [binary])}"
-    if docker.image_id(reference) is None:
-        program = File(PurePosixPath("versitygw"), binary.read_bytes(), executable=True)
-        docker.build(Build(reference, _DOCKERFILE, ("BASE", base), (program,)))
-    load_into_nodes.load(load_into_nodes.of_cluster(LAPTOP.name), reference, ())
-    return reference
+    return ensure_image(golang.binary_path(golang.VERSITYGW))
 
 
 def _objects(image: str, region: str) -> list[dict[str, Any]]:
