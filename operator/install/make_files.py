@@ -8,7 +8,6 @@ They come from crds/, sources/ and dashboards/. It needs nothing but Python's st
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import argo_cd
@@ -89,8 +88,9 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     cluster, one_namespace = (
-        replace(
-            render.installation(one_namespace=one, image_registry=arguments.image_registry),
+        render.installation(
+            one_namespace=one,
+            image_registry=arguments.image_registry,
             serving_image=arguments.serving_image,
         )
         for one in (False, True)

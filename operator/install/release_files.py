@@ -58,12 +58,15 @@ def pinned_files(pins: Pins) -> dict[Path, str]:
 
 
 def _installation(pins: Pins, *, one_namespace: bool) -> render.Installation:
-    chosen = render.installation(one_namespace=one_namespace, image_registry=pins.image_registry)
+    chosen = render.installation(
+        one_namespace=one_namespace,
+        image_registry=pins.image_registry,
+        serving_image=pins.serving_image,
+    )
     return replace(
         chosen,
         operator_image=f"{chosen.operator_image}@{pins.operator_digest}",
         gateway_image=f"{chosen.gateway_image}@{pins.gateway_digest}",
-        serving_image=pins.serving_image,
     )
 
 

@@ -12,7 +12,7 @@ The sources in sources/ are YAML with two kinds of marks, so that the Helm chart
 
 import argparse
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 
@@ -46,18 +46,23 @@ class Installation:
     one_namespace: bool
     operator_image: str
     gateway_image: str
-    serving_image: str = SERVING_IMAGE
+    serving_image: str
 
 
 def installation(
-    *, one_namespace: bool, namespace: str | None = None, image_registry: str = IMAGE_REGISTRY
+    *,
+    one_namespace: bool,
+    namespace: str | None = None,
+    image_registry: str = IMAGE_REGISTRY,
+    serving_image: str = SERVING_IMAGE,
 ) -> Installation:
-    """The installation with the images of this release in `image_registry`."""
+    """The installation with the operator's and gateway's images of this release in `image_registry`."""
     return Installation(
         namespace=namespace or (ONE_NAMESPACE if one_namespace else CLUSTER_NAMESPACE),
         one_namespace=one_namespace,
         operator_image=f"{image_registry}/operator:{RELEASE}",
         gateway_image=f"{image_registry}/gateway:{RELEASE}",
+        serving_image=serving_image,
     )
 
 
@@ -147,13 +152,12 @@ def main() -> None:
         one_namespace=arguments.one_namespace,
         namespace=arguments.namespace,
         image_registry=arguments.image_registry,
+        serving_image=arguments.serving_image,
     )
-    chosen = Installation(
-        namespace=chosen.namespace,
-        one_namespace=chosen.one_namespace,
+    chosen = replace(
+        chosen,
         operator_image=arguments.operator_image or chosen.operator_image,
         gateway_image=arguments.gateway_image or chosen.gateway_image,
-        serving_image=arguments.serving_image,
     )
     print(render(chosen), end="")
 

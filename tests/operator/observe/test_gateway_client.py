@@ -11,6 +11,7 @@ from waiting import wait_in_loop
 from imageclassifier_operator.observe import gateway_client
 from imageclassifier_operator.observe.gateway_client import HttpGatewayClient, parse_report
 from imageclassifier_operator.observe.types import AccessReport
+from loopback_server import answering
 
 
 def test_a_report_in_another_schema_is_refused():
@@ -43,26 +44,20 @@ def test_requests_that_follow_each_other_share_a_connection_which_then_does_not_
     connections: set[Any] = set()
 
     async def answer(request: web.Request) -> web.Response:
+        assert request.path == "/rollout"
         connections.add(request.transport)
         return web.Response(text=json.dumps(report))
 
     async def poll() -> None:
-        app = web.Application()
-        app.add_routes([web.get("/rollout", answer)])
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        assert site._server is not None
-        client = HttpGatewayClient(site._server.sockets[0].getsockname()[1])  # type: ignore[attr-defined]
         pods = [{"metadata": {"uid": "u"}, "status": {"podIP": "127.0.0.1"}}]
-        try:
-            for _ in range(3):
-                assert set(await client.fetch_reports(pods)) == {"u"}
-            (connection,) = connections
-            await wait_in_loop(connection.is_closing, "the end of the connection")
-        finally:
-            await client.close()
-            await runner.cleanup()
+        async with answering(answer) as port:
+            client = HttpGatewayClient(port)
+            try:
+                for _ in range(3):
+                    assert set(await client.fetch_reports(pods)) == {"u"}
+                (connection,) = connections
+                await wait_in_loop(connection.is_closing, "the end of the connection")
+            finally:
+                await client.close()
 
     asyncio.run(poll())

@@ -10,6 +10,7 @@ from aiohttp import web
 from imageclassifier_operator.api.kinds import CONFIG_MAPS, LEASES
 from imageclassifier_operator.runtime.client import KubernetesClient
 from imageclassifier_operator.runtime.transport import MAX_REQUESTS
+from loopback_server import answering
 
 
 def kubeconfig(directory: Path, port: int) -> Path:
@@ -43,23 +44,17 @@ def test_a_slow_api_server_gets_no_more_requests_at_once_and_the_lease_does_not_
                 under_way -= 1
             return web.json_response({"metadata": {"name": "x"}})
 
-        app = web.Application()
-        app.add_routes([web.get("/{path:.*}", answer)])
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path, runner.addresses[0][1])))
-        client = await KubernetesClient.connect(None)
-        try:
-            reads = [asyncio.create_task(client.read(CONFIG_MAPS, "n", f"c-{n}")) for n in range(50)]
-            await full.wait()
-            assert await client.read(LEASES, "n", "lease") is not None
-            go_on.set()
-            assert len(await asyncio.gather(*reads)) == 50
-            assert most == MAX_REQUESTS
-        finally:
-            await client.close()
-            await runner.cleanup()
+        async with answering(answer) as port:
+            monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path, port)))
+            client = await KubernetesClient.connect(None)
+            try:
+                reads = [asyncio.create_task(client.read(CONFIG_MAPS, "n", f"c-{n}")) for n in range(50)]
+                await full.wait()
+                assert await client.read(LEASES, "n", "lease") is not None
+                go_on.set()
+                assert len(await asyncio.gather(*reads)) == 50
+                assert most == MAX_REQUESTS
+            finally:
+                await client.close()
 
     asyncio.run(asyncio.wait_for(ask(), 60))
