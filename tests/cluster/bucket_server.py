@@ -11,9 +11,9 @@ from typing import Any
 import obstore
 from obstore.store import S3Store
 
-from cluster_testbed import Kubectl, create_namespace, forwarded_port
+from cluster_server import ensure_image, running_pod
+from cluster_testbed import Kubectl, forwarded_port
 from laptop import golang
-from server_image import ensure_image
 
 BUCKET, PORT = "models", 9000
 KEYS = {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "secret-of-the-reader"}
@@ -51,23 +51,13 @@ class BucketServer:
 @contextmanager
 def bucket_server(cluster_kubectl: Kubectl, namespace: str, region: str) -> Iterator[BucketServer]:
     """Run the server in a new namespace, which is deleted afterwards."""
-    kubectl = create_namespace(cluster_kubectl, namespace)
-    try:
-        kubectl.apply(*_objects(_image(), region))
-        kubectl("wait", "--for=condition=Ready", f"pod/{_NAME}", "--timeout=90s")
-        yield BucketServer(kubectl, region)
-    finally:
-        cluster_kubectl("delete", "namespace", namespace, "--wait=false")
-
-
-def _image() -> str:
-    """The image of the server."""
     golang.ensure([golang.VERSITYGW])
-    return ensure_image(golang.binary_path(golang.VERSITYGW))
+    spec = _pod_spec(ensure_image(golang.binary_path(golang.VERSITYGW)), region)
+    with running_pod(cluster_kubectl, namespace, _NAME, PORT, spec) as kubectl:
+        yield BucketServer(kubectl, region)
 
 
-def _objects(image: str, region: str) -> list[dict[str, Any]]:
-    labels = {"app": _NAME}
+def _pod_spec(image: str, region: str) -> dict[str, Any]:
     # A directory below /data is a bucket. The options of the server come before `posix`, the kind of storage.
     serve = f"versitygw --port :{PORT} --region {region} --health /health posix /data"
     container = {
@@ -82,20 +72,4 @@ def _objects(image: str, region: str) -> list[dict[str, Any]]:
         "readinessProbe": {"httpGet": {"path": "/health", "port": PORT}, "periodSeconds": 1},
         "volumeMounts": [{"name": "data", "mountPath": "/data"}],
     }
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": _NAME, "labels": labels},
-        "spec": {
-            "containers": [container],
-            "terminationGracePeriodSeconds": 0,
-            "volumes": [{"name": "data", "emptyDir": {}}],
-        },
-    }
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": _NAME},
-        "spec": {"selector": labels, "ports": [{"port": PORT}]},
-    }
-    return [pod, service]
+    return {"containers": [container], "volumes": [{"name": "data", "emptyDir": {}}]}

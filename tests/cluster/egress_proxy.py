@@ -11,9 +11,9 @@ from typing import Any
 
 from private_authority import PrivateAuthority
 
-from cluster_testbed import Kubectl, create_namespace
+from cluster_server import ensure_image, running_pod
+from cluster_testbed import Kubectl
 from forward_proxy import tinyproxy
-from server_image import ensure_image
 
 SITE = "pictures.example.org"
 """Only the pod of the proxy can resolve this name."""
@@ -57,20 +57,15 @@ def egress_proxy(
     """Run the proxy in a new namespace, which is deleted afterwards; the site has these files."""
     authority = PrivateAuthority(folder)
     chain, key = authority.certificate_for(SITE)
-    kubectl = create_namespace(cluster_kubectl, namespace)
-    try:
-        served = {**files, "tls.crt": chain.read_bytes(), "tls.key": key.read_bytes()}
-        kubectl.apply(*_objects(ensure_image(Path(tinyproxy())), served))
-        kubectl("wait", "--for=condition=Ready", f"pod/{_NAME}", "--timeout=90s")
+    served = {**files, "tls.crt": chain.read_bytes(), "tls.key": key.read_bytes()}
+    data = {name: base64.b64encode(content).decode() for name, content in served.items()}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": _NAME}, "data": data}
+    spec = _pod_spec(ensure_image(Path(tinyproxy())))
+    with running_pod(cluster_kubectl, namespace, _NAME, PORT, spec, secret) as kubectl:
         yield EgressProxy(kubectl, authority.ca_file.read_text())
-    finally:
-        cluster_kubectl("delete", "namespace", namespace, "--wait=false")
 
 
-def _objects(image: str, files: Mapping[str, bytes]) -> list[dict[str, Any]]:
-    labels = {"app": _NAME}
-    head = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": _NAME}}
-    data = {name: base64.b64encode(content).decode() for name, content in files.items()}
+def _pod_spec(image: str) -> dict[str, Any]:
     run = f"printf '{_CONFIG}' >/tmp/tinyproxy.conf && exec tinyproxy -d -c /tmp/tinyproxy.conf"
     proxy = {
         "name": _NAME,
@@ -87,21 +82,8 @@ def _objects(image: str, files: Mapping[str, bytes]) -> list[dict[str, Any]]:
         "securityContext": {"runAsUser": 0},  # for port 443
         "volumeMounts": [{"name": "files", "mountPath": "/files"}],
     }
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": _NAME, "labels": labels},
-        "spec": {
-            "containers": [proxy, site],
-            "hostAliases": [{"ip": "127.0.0.1", "hostnames": [SITE]}],
-            "terminationGracePeriodSeconds": 0,
-            "volumes": [{"name": "files", "secret": {"secretName": _NAME}}],
-        },
+    return {
+        "containers": [proxy, site],
+        "hostAliases": [{"ip": "127.0.0.1", "hostnames": [SITE]}],
+        "volumes": [{"name": "files", "secret": {"secretName": _NAME}}],
     }
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": _NAME},
-        "spec": {"selector": labels, "ports": [{"port": PORT}]},
-    }
-    return [{**head, "data": data}, pod, service]
