@@ -170,9 +170,14 @@ def read_pictures(root: Path, wanted: ModelInput, count: int) -> tuple[Pixels, l
     pixels, labels = [], []
     classes = sorted(path for path in root.iterdir() if path.is_dir())
     for label, folder in enumerate(classes):
-        for file in sorted(folder.iterdir())[:count]:
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+        if not files:
+            raise SystemExit(f"{folder} has no photographs. Name a folder with one for each class.")
+        for file in files[:count]:
             pixels.append(prepare(file.read_bytes(), wanted))
             labels.append(label)
+    if not pixels:
+        raise SystemExit(f"{root} has no folders. Name a folder with one of photographs for each class.")
     order = np.random.default_rng(0).permutation(len(pixels))  # so that any first ones are of all classes
     return np.stack([pixels[at] for at in order]), [labels[at] for at in order]
 
