@@ -64,7 +64,11 @@ def main() -> None:
                     for connections in CONNECTIONS:
                         result = measured(running, options.seconds, connections, picture)
                         results.setdefault((name, connections), []).append(result)
-    print(f"{usage.machine()}; {options.rounds} rounds of {options.seconds:g} s.\n")
+    machine = usage.machine()
+    print(
+        f"{machine['cores']} cores of {machine['cpu']}, Python {machine['python']}, {machine['date']}; the "
+        f"medians of {options.rounds} rounds of {options.seconds:g} s, with minimum and maximum.\n"
+    )
     print("| 512 px JPEG | connections | requests/s | p50 ms | p99 ms |\n|---|---|---|---|---|")
     for (name, connections), rounds in results.items():
         cells = " | ".join(of_rounds(rounds, key) for key in ("per_second", "p50_ms", "p99_ms"))

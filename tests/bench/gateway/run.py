@@ -46,9 +46,10 @@ def main() -> None:
     parser.add_argument(
         "--seconds",
         type=float,
-        default=8.0,
+        default=3.0,
         help="duration of each measurement in seconds (default: %(default)s)",
     )
+    parser.add_argument("--runs", type=int, default=3, help="runs of each row (default: %(default)s)")
     parser.add_argument(
         "--processes",
         type=int,
@@ -82,43 +83,50 @@ def measure(folder: Path, options: argparse.Namespace, stack: ExitStack) -> dict
         "processes": options.processes,
         "cores": options.cores,
         "seconds": options.seconds,
+        "runs": options.runs,
+        "floor": {name: [] for name, path in paths.items() if path.suffix == ".jpg"},
     }
-    figures["floor"] = {
-        name: floor(model_port, path, options) for name, path in paths.items() if path.suffix == ".jpg"
-    }
-    for start in (start_gateways, start_reference):
-        with start(folder, model_port, options) as running:
-            figures[running.name] = measure_one(running, paths, model_port, options)
+    with start_gateways(folder, model_port, options) as ours:
+        figures[ours.name] = at_rest(ours)
+        with start_reference(folder, model_port, options) as theirs:
+            figures[theirs.name] = at_rest(theirs)
+            for _ in range(options.runs):
+                # What a row compares is measured within seconds: the machine's speed changes in minutes.
+                for name, path in paths.items():
+                    if name in figures["floor"]:
+                        figures["floor"][name].append(floor(model_port, path, options))
+                    for connections in CONNECTIONS:
+                        row = f"{name}, {connections} connection{'s' if connections > 1 else ''}"
+                        for running in (ours, theirs):
+                            result = measure_one(running, path, connections, model_port, options.seconds)
+                            figures[running.name]["rows"].setdefault(row, []).append(result)
+                            print(running.name, row, result, file=sys.stderr)
+            figures[theirs.name]["after"] = usage.memory(theirs.pids)
+        figures[ours.name]["after"] = usage.memory(ours.pids)
     figures["load_after"] = os.getloadavg()[0]
     return figures
 
 
+def at_rest(running: Running) -> dict[str, Any]:
+    """The figures of one side before the load."""
+    return {"ready_seconds": running.ready_seconds, "rest": usage.memory(running.pids), "rows": {}}
+
+
 def measure_one(
-    running: Running, paths: dict[str, Path], model_port: int, options: argparse.Namespace
-) -> Any:
-    resting = usage.memory(running.pids)
-    rows = {}
-    for name, path in paths.items():
-        for connections in CONNECTIONS:
-            cpu = usage.cpu_seconds(running.pids)
-            sent = counts(model_port)
-            arguments = [str(options.seconds), str(connections), str(path), ",".join(map(str, running.ports))]
-            output = subprocess.run(
-                [sys.executable, HERE / "load.py", *arguments], check=True, capture_output=True, text=True
-            ).stdout
-            after = counts(model_port)
-            row = f"{name}, {connections} connection{'s' if connections > 1 else ''}"
-            rows[row] = {
-                **json.loads(output),
-                "cpu_ms": 1000 * (usage.cpu_seconds(running.pids) - cpu) / max(1, after[0] - sent[0]),
-                "model_bytes": (after[1] - sent[1]) / max(1, after[0] - sent[0]),
-            }
-            print(running.name, row, rows[row], file=sys.stderr)
+    running: Running, picture: Path, connections: int, model_port: int, seconds: float
+) -> dict[str, float]:
+    """The figures of the load generator, the CPU time of a request, and the bytes of its call."""
+    cpu = usage.cpu_seconds(running.pids)
+    sent = counts(model_port)
+    arguments = [str(seconds), str(connections), str(picture), ",".join(map(str, running.ports))]
+    output = subprocess.run(
+        [sys.executable, HERE / "load.py", *arguments], check=True, capture_output=True, text=True
+    ).stdout
+    after = counts(model_port)
     return {
-        "ready_seconds": running.ready_seconds,
-        "rest_megabytes": resting,
-        "after_megabytes": usage.memory(running.pids),
-        "rows": rows,
+        **json.loads(output),
+        "cpu_ms": 1000 * (usage.cpu_seconds(running.pids) - cpu) / max(1, after[0] - sent[0]),
+        "model_bytes": (after[1] - sent[1]) / max(1, after[0] - sent[0]),
     }
 
 
