@@ -13,7 +13,7 @@ from imageclassifier_gateway.fetching.allowed_addresses import address_is_allowe
 
 @functools.cache
 def private_address() -> str:
-    """The first one, or one that loopback gets until this process ends: a gateway never fetches from 127.0.0.1.
+    """The first one, or one that loopback gets until this process ends. No gateway fetches from 127.0.0.1.
 
     Skips the test where there is none and `ip` may not add one.
     """
