@@ -15,11 +15,13 @@ from drawn_images import smooth
 
 from imageclassifier_gateway.contract import Decision
 from imageclassifier_training.errors import DataError, TrainingError
+from imageclassifier_training.exporting import saved_model
 from imageclassifier_training.judging import contact_sheet, scoring
 from imageclassifier_training.judging.score_table import ScoreTable
 from imageclassifier_training.judging.scoring import Scored
 
 Run = Callable[..., int]
+Serve = Callable[[type[BaseHTTPRequestHandler]], str]
 
 
 def decided(image: str, red: float = 0.75) -> Scored:
@@ -56,12 +58,25 @@ class _Gateway(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def gateway() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Gateway)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+def serve() -> Iterator[Serve]:
+    """Starts a server with this handler, and returns its URL."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(handler: type[BaseHTTPRequestHandler]) -> str:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def gateway(serve: Serve) -> str:
+    return serve(_Gateway)
 
 
 def test_a_table_continues_where_a_killed_run_was(tmp_path: Path) -> None:
@@ -144,6 +159,37 @@ def test_a_model_beside_a_gateway_is_refused(
     arguments = ["--gateway", "http://127.0.0.1:9", tmp_path, data_dir, "--csv", tmp_path / "scores.csv"]
     assert run("score", *arguments) == 1
     assert f"the gateway classifies, and {tmp_path} is a model" in capsys.readouterr().err
+
+
+class _Web(BaseHTTPRequestHandler):
+    """Serves a picture at one path, and something that is not HTTP everywhere else."""
+
+    def do_GET(self) -> None:
+        if self.path == "/two%20words%20caf%C3%A9.png":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"\x89PNG")
+        else:
+            self.wfile.write(b"this is not HTTP\r\n\r\n")
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def test_a_url_with_spaces_and_letters_beyond_ascii_is_fetched(serve: Serve) -> None:
+    assert scoring.read(f"{serve(_Web)}/two words café.png") == b"\x89PNG"
+
+
+@pytest.mark.parametrize("address", ["/other.png", ":port/photo.png"])
+def test_a_url_that_cannot_be_fetched_is_an_error_of_its_image(
+    serve: Serve, exported: Path, tmp_path: Path, address: str
+) -> None:
+    url = f"{serve(_Web)}{address}" if address.startswith("/") else f"http://127.0.0.1{address}"
+    (found,) = scoring.with_model(saved_model.load(exported), [url])
+    assert "the URL cannot be fetched" in found.error
+    with ScoreTable(tmp_path / "scores.csv", "m 1") as table:
+        table.add(decided(url))
+    assert url.rpartition("/")[2] in contact_sheet.render(tmp_path / "scores.csv", "m 1")
 
 
 def test_a_gateway_that_does_not_answer_is_an_error_of_each_image(data_dir: Path) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import string
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.client import HTTPException
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -143,10 +146,15 @@ def read(image: str) -> bytes:
     """Read a file or fetch a URL. Of a URL it reads at most one byte more than a picture may have."""
     if not _is_url(image):
         return Path(image).read_bytes()
-    request = urllib.request.Request(image, headers={"User-Agent": "imageclassifier-training"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
-        # One byte more than allowed is enough for the error that says that the picture is too large.
-        return bytes(response.read(_LIMITS.max_bytes + 1))
+    # Browsers encode spaces and letters beyond ASCII too, and http.client refuses them.
+    url = urllib.parse.quote(image, safe=string.punctuation, errors="surrogateescape")
+    try:
+        request = urllib.request.Request(url, headers={"User-Agent": "imageclassifier-training"})  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
+            # One byte more than allowed is enough for the error that says that the picture is too large.
+            return bytes(response.read(_LIMITS.max_bytes + 1))
+    except HTTPException as error:  # urllib turns only errors of the operating system into its own
+        raise urllib.error.URLError(str(error) or type(error).__name__) from error
 
 
 def _sentence(error: Exception) -> str:
