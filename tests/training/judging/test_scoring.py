@@ -196,7 +196,37 @@ def test_a_gateway_that_does_not_answer_is_an_error_of_each_image(data_dir: Path
     image = str(data_dir / "red" / "0.png")
     (found,) = scoring.with_gateway("http://127.0.0.1:9", [image])
     assert found.decision is None
-    assert "cannot be fetched" in found.error
+    assert found.error.startswith("the gateway cannot be reached at http://127.0.0.1:9/predict (")
+
+
+class _Other(BaseHTTPRequestHandler):
+    """A server that is no gateway: it answers with JSON, HTML or something that is not HTTP."""
+
+    answer = b""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.wfile.write(self.answer)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'HTTP/1.0 200 OK\r\n\r\n{"status": "ok"}',
+        b"HTTP/1.0 200 OK\r\n\r\n[]",
+        b"HTTP/1.0 200 OK\r\n\r\n<html>",
+        b"this is not HTTP\r\n\r\n",
+    ],
+)
+def test_a_server_that_is_no_gateway_is_an_error_of_each_image(
+    data_dir: Path, serve: Serve, answer: bytes
+) -> None:
+    url = serve(type("Answers", (_Other,), {"answer": answer}))
+    (found,) = scoring.with_gateway(url, [str(data_dir / "red" / "0.png")])
+    assert found.error == f"{url}/predict returned no prediction. Check the URL of --gateway."
 
 
 def test_a_prediction_without_a_label_counts_for_the_class_that_the_gateway_chose(

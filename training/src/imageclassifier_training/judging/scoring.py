@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,20 +118,31 @@ def _asker(endpoint: str) -> Callable[[str], Scored]:
 
     def ask(image: str) -> Scored:
         try:
-            request = urllib.request.Request(endpoint, data=read(image), headers=headers)  # noqa: S310
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
-                answer = json.load(response)
-        except urllib.error.HTTPError as error:
-            return Scored(image, None, _problem(error))
+            body = read(image)
         except (OSError, ValueError) as error:
             return Scored(image, None, _sentence(error))
-        probabilities, probability = answer["probabilities"], answer["probability"]
-        # An unsure prediction, or one of an unfamiliar picture, has no label, but its class's probability.
-        # With a threshold, that is not always the highest one.
-        label = answer["label"] or min(probabilities, key=lambda name: abs(probabilities[name] - probability))
-        return Scored(image, Decision(label, answer["prediction"], probability, probabilities))
+        try:
+            request = urllib.request.Request(endpoint, data=body, headers=headers)  # noqa: S310
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
+                return Scored(image, _decision(json.load(response)))
+        except urllib.error.HTTPError as error:
+            return Scored(image, None, _problem(error))
+        except OSError as error:
+            reason = error.reason if isinstance(error, urllib.error.URLError) else error
+            return Scored(image, None, f"the gateway cannot be reached at {endpoint} ({reason}).")
+        except (HTTPException, ValueError, KeyError, TypeError):
+            return Scored(image, None, f"{endpoint} returned no prediction. Check the URL of --gateway.")
 
     return ask
+
+
+def _decision(answer: Any) -> Decision:
+    """The decision in a gateway's response. Raises KeyError or TypeError if it is none."""
+    probabilities, probability = answer["probabilities"], answer["probability"]
+    # An unsure prediction, or one of an unfamiliar picture, has no label, but its class's probability.
+    # With a threshold, that is not always the highest one.
+    label = answer["label"] or min(probabilities, key=lambda name: abs(probabilities[name] - probability))
+    return Decision(label, answer["prediction"], probability, probabilities)
 
 
 def _problem(error: urllib.error.HTTPError) -> str:
