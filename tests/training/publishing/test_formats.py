@@ -86,6 +86,15 @@ def test_training_images_that_moved_are_found_by_their_content(shared_data: Path
     assert len(images.find(kept, tmp_path / "moved")) == 15
 
 
+def test_a_comparison_on_few_of_the_training_images_is_noted(
+    trained: Path, shared_data: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(shared_data / "red", tmp_path / "some")
+    arguments = ["--name", "m", "--out", tmp_path, "--formats", "tflite", "--pictures", tmp_path / "some"]
+    assert run("export", trained, *arguments) == 0
+    assert "note: Only 8 of 16 training images were found" in capsys.readouterr().err
+
+
 def test_an_unknown_format_is_wrong_usage(trained: Path, run: Run, tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as ended:
         run("export", trained, "--name", "m", "--out", tmp_path, "--formats", "h5")

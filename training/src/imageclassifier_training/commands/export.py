@@ -12,6 +12,7 @@ from ..files import shown
 from ..progress import ProgressDisplay
 from ..publishing.version import FORMATS, Version
 from . import _arguments as arguments
+from . import _data as data_options
 
 if TYPE_CHECKING:
     from ..publishing.release import Released
@@ -84,6 +85,7 @@ def run(options: argparse.Namespace) -> None:
     )
     with ProgressDisplay(arguments.err) as progress:
         released = release.release(options.training, wanted, progress)
+    data_options.print_notes(released.notes)
     exported = released.exported
     arguments.out.print(
         f"Exported {shown(exported.folder)}: {exported.figures}. "

@@ -16,6 +16,7 @@ from ..fitting.cross_validation_results import OUT_OF_FOLD_FILE
 from ..networks import learned, weights_folder
 from ..networks.learned import Training
 from ..progress import Progress, no_progress
+from ..words import counted
 from . import figures, model_card, strangers
 from .formats import comparison, images
 from .formats.comparison import Compared
@@ -26,10 +27,11 @@ from .version import Version
 
 @dataclass(frozen=True)
 class Released:
-    """A published version: its folder and what its check measured, and its other formats."""
+    """A published version: its folder, what its check measured, its other formats, and notes about them."""
 
     exported: Exported
     formats: tuple[Compared, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -46,7 +48,7 @@ def release(training: Path, wanted: Version, progress: Progress = no_progress) -
     folder = _chosen(training)
     found = learned.load(folder)
     formats = [format_of(name) for name in wanted.formats]
-    files = _training_images(found, folder, wanted) if formats else []
+    files, notes = _training_images(found, folder, wanted) if formats else ([], ())
     out = Path(wanted.out)
     number = next_version(out / wanted.name) if wanted.number is None else wanted.number
     given = Path(wanted.weights) if wanted.weights else weights_folder.random_beside(folder)
@@ -63,7 +65,7 @@ def release(training: Path, wanted: Version, progress: Progress = no_progress) -
         (staging / CARD_FILE).write_text(card, encoding="utf-8")
 
     place = Place(out, number, wanted.replace, complete)
-    return Released(export_training(found, wanted.name, place, weights), tuple(compared))
+    return Released(export_training(found, wanted.name, place, weights), tuple(compared), notes)
 
 
 def _chosen(folder: Path) -> Path:
@@ -80,7 +82,7 @@ def _chosen(folder: Path) -> Path:
     return folder
 
 
-def _training_images(training: Training, folder: Path, wanted: Version) -> list[Path]:
+def _training_images(training: Training, folder: Path, wanted: Version) -> tuple[list[Path], tuple[str, ...]]:
     try:
         kept = cross_validation_results.kept_by(training, folder)
     except FileNotFoundError:
@@ -88,7 +90,15 @@ def _training_images(training: Training, folder: Path, wanted: Version) -> list[
             f"Other formats are compared with the SavedModel on the images of the cross-validation, but "
             f"{shown(folder)} has no {OUT_OF_FOLD_FILE}. Train with --folds 2 or more, or remove --formats."
         ) from None
-    return images.find(kept, Path(wanted.pictures) if wanted.pictures else None)
+    files = images.find(kept, Path(wanted.pictures) if wanted.pictures else None)
+    most = min(images.MOST, len(set(kept.digests)))
+    if len(files) == most:
+        return files, ()
+    note = (
+        f"Only {len(files):,} of {counted(most, 'training image')} were found, so the comparison of the "
+        "formats says less. Give the folder of all training images with --pictures."
+    )
+    return files, (note,)
 
 
 def _command(training: Path, wanted: Version, number: int) -> str:
