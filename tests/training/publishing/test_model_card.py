@@ -9,13 +9,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from imageclassifier_gateway.contract import ModelClass
 from imageclassifier_training.exporting.export import Exported
 from imageclassifier_training.networks import learned
-from imageclassifier_training.networks.learned import Training
+from imageclassifier_training.networks.distance import Distance
+from imageclassifier_training.networks.learned import MeasuredDistance, Training
 from imageclassifier_training.publishing import figures, model_card
 from imageclassifier_training.publishing.model_card import Made, Origin
 
@@ -115,6 +117,15 @@ def test_a_training_without_a_measurement_claims_nothing(trained: Path, tmp_path
     card = card_of(replace(learned.load(trained), metrics={}), tmp_path)
     assert "how often it is right is unknown" in section(card, "Limits")
     assert "%" not in section(card, "Figures")
+
+
+def test_the_limits_agree_with_the_section_on_unfamiliar_pictures(trained: Path) -> None:
+    training = replace(learned.load(trained), familiarity=None)
+    assert "- Every image gets one of the classes." in section(card_of(training, trained), "Limits")
+    distance = Distance(np.eye(2, dtype=np.float32))
+    training = replace(training, familiarity=MeasuredDistance(distance, ((1.0, 0.5),), 300))
+    limits = section(card_of(training, trained), "Limits")
+    assert "- Every image that is not found unfamiliar gets one of the classes." in limits
 
 
 def test_names_with_markup_stay_in_their_cell(trained: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def of(training: Training, figures: Figures) -> list[str]:
     return [
         *_measurement(figures),
         *_small_classes(training.record["pictures"]),
-        "Every image gets one of the classes. Images that show none of them, or several, were not tried.",
+        _other_images(training),
         *_probabilities(training),
         *_pixels(training),
         "Images that were made to mislead it, and differences between groups of people, were not examined.",
@@ -39,6 +39,17 @@ def _measurement(figures: Figures) -> list[str]:
             "The training kept no out-of-fold predictions, so the quality of each class is unknown."
         )
     return sentences
+
+
+def _other_images(training: Training) -> str:
+    if training.familiarity is None:
+        return (
+            "Every image gets one of the classes. Images that show none of them, or several, were not tried."
+        )
+    return (
+        "Every image that is not found unfamiliar gets one of the classes. Photographs that show none of "
+        "them, or several, were not tried."
+    )
 
 
 def _small_classes(counts: dict[str, int]) -> list[str]:
