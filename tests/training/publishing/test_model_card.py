@@ -119,6 +119,17 @@ def test_a_training_without_a_measurement_claims_nothing(trained: Path, tmp_path
     assert "%" not in section(card, "Figures")
 
 
+@pytest.mark.parametrize("worse", [True, False])
+def test_a_calibration_that_did_not_help_is_named(trained: Path, worse: bool) -> None:
+    training = learned.load(trained)
+    measured = training.metrics["cross_validation"]
+    raw = {"log_loss": measured["log_loss"] + (-0.01 if worse else 0.01), "calibration_error": 0.5}
+    metrics = {**training.metrics, "cross_validation": {**measured, "before_calibration": raw}}
+    card = section(card_of(replace(training, metrics=metrics), trained), "Threshold and calibration")
+    assert "Without it, the calibration error of the cross-validation is 0.5000" in card
+    assert ("It did not improve the log loss of these images." in card) == worse
+
+
 def test_the_limits_agree_with_the_section_on_unfamiliar_pictures(trained: Path) -> None:
     training = replace(learned.load(trained), familiarity=None)
     assert "- Every image gets one of the classes." in section(card_of(training, trained), "Limits")
