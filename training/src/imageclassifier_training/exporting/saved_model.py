@@ -247,6 +247,8 @@ class _Signatures:
 def _version_folder(folder: Path) -> Path:
     if (folder / "saved_model.pb").is_file():
         return folder
+    if not folder.exists():
+        raise ModelError(f"{folder}: no such folder. Give the folder of a model, or of one of its versions.")
     versions = numbered(folder)
     if not versions:
         raise ModelError(

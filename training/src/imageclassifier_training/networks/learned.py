@@ -177,6 +177,8 @@ def load(folder: Path) -> Training:
         with np.load(folder / LEARNED_FILE, allow_pickle=False) as arrays:
             stored = dict(arrays)
     except FileNotFoundError as error:
+        if not folder.exists():
+            raise TrainingError(f"{folder}: no such folder. Give the folder of a training.") from None
         raise TrainingError(
             f"{folder} does not hold a finished training: {Path(error.filename).name} is missing. "
             "Run `imageclassifier-training train` first."
