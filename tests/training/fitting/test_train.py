@@ -57,12 +57,13 @@ def test_out_of_fold_predictions_and_the_digests_of_the_images_are_kept(trained:
 
 
 def test_the_threshold_and_the_temperature_are_chosen_from_the_out_of_fold_predictions(
-    shared_data: Path, cache: Path, run: Run, tmp_path: Path
+    shared_data: Path, cache: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--backbone", "efficientnet_lite0@64", "--folds", "2", "--cache", cache]
     html = tmp_path / "report.html"
     rule = ["--threshold", "precision=0.9", "--html", html]
     assert run("train", shared_data, "--out", tmp_path / "run", *arguments, *rule) == 0
+    assert "each fold has a threshold that was chosen on the other folds" in capsys.readouterr().out
     assert run("train", shared_data, "--out", tmp_path / "raw", *arguments, "--no-calibration") == 0
     result, raw = learned.load(tmp_path / "run"), learned.load(tmp_path / "raw")
     assert 0 < result.threshold < 1

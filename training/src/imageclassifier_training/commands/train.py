@@ -132,6 +132,11 @@ def _operating_point(result: Training) -> str:
         return temperature
     chosen = result.record["threshold_rule"]
     how = "" if chosen == "fixed" else f", chosen by {chosen} on the out-of-fold predictions"
+    if chosen != "fixed" and "cross_validation" in result.metrics:
+        how += (
+            ". In the tables, each fold has a threshold that was chosen on the other folds, so their figures "
+            "can be lower"
+        )
     notes = "".join(f" {note}" for note in result.record["notes"])
     return f"{temperature} Threshold: {result.threshold:.3f}{how}.{notes}"
 
