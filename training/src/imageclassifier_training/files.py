@@ -22,8 +22,11 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            # The error of a full disk names no file, and that of the temporary file one that is gone.
+            error.filename, error.filename2 = str(path), None
         raise
 
 
