@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import resource
 import signal
 import subprocess
@@ -141,6 +142,8 @@ def test_a_full_disk_is_one_line_and_the_search_continues_afterwards(
     limited = subprocess.run(
         [sys.executable, "-m", "imageclassifier_training", *map(str, arguments)],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY)),
+        # Python would write half of a compiled module, which no later process can import.
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
