@@ -87,12 +87,21 @@ def test_training_images_that_moved_are_found_by_their_content(shared_data: Path
 
 
 def test_a_comparison_on_few_of_the_training_images_is_noted(
-    trained: Path, shared_data: Path, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path,
+    shared_data: Path,
+    run: Run,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shutil.copytree(shared_data / "red", tmp_path / "some")
     arguments = ["--name", "m", "--out", tmp_path, "--formats", "tflite", "--pictures", tmp_path / "some"]
     assert run("export", trained, *arguments) == 0
-    assert "note: Only 8 of 16 training images were found" in capsys.readouterr().err
+    note = "Only 8 of 16 training images could be found"
+    assert f"note: {note}" in capsys.readouterr().err
+    monkeypatch.setattr(comparison, "LEAST_AGREEMENT", 1.1)
+    assert run("export", trained, *arguments) == 5
+    assert f"Remove tflite from --formats. {note}" in capsys.readouterr().err
 
 
 def test_an_unknown_format_is_wrong_usage(trained: Path, run: Run, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..comparing.crowning import CHAMPION_FOLDER
-from ..errors import TrainingError
+from ..errors import ModelError, TrainingError
 from ..exporting import saved_model
 from ..exporting.export import Exported, Place, export_training, next_version
 from ..files import shown
@@ -65,7 +65,11 @@ def release(training: Path, wanted: Version, progress: Progress = no_progress) -
         (staging / CARD_FILE).write_text(card, encoding="utf-8")
 
     place = Place(out, number, wanted.replace, complete)
-    return Released(export_training(found, wanted.name, place, weights), tuple(compared), notes)
+    try:
+        exported = export_training(found, wanted.name, place, weights)
+    except ModelError as error:
+        raise ModelError(" ".join([str(error), *notes])) from error
+    return Released(exported, tuple(compared), notes)
 
 
 def _chosen(folder: Path) -> Path:
@@ -95,7 +99,7 @@ def _training_images(training: Training, folder: Path, wanted: Version) -> tuple
     if len(files) == most:
         return files, ()
     note = (
-        f"Only {len(files):,} of {counted(most, 'training image')} were found, so the comparison of the "
+        f"Only {len(files):,} of {counted(most, 'training image')} could be found, so the comparison of the "
         "formats says less. Give the folder of all training images with --pictures."
     )
     return files, (note,)
