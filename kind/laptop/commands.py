@@ -18,7 +18,7 @@ from laptop import (
     python_environment,
     train_demo,
 )
-from laptop.cluster_state import LAPTOP, TWO_WORKERS
+from laptop.cluster_state import LAPTOP, TWO_WORKERS, read_record
 from laptop.command_line import parse
 from laptop.kubernetes_programs import kind_program, kubectl_program
 from laptop.progress import duration_text, output, step
@@ -53,6 +53,8 @@ def _install_checkers() -> None:
 
 def _down() -> None:
     """Remove all containers, networks and processes of this project. The caches stay."""
+    if engine.ran_here() and any(read_record(one) for one in (LAPTOP, TWO_WORKERS)):
+        engine.ensure()  # a stopped engine keeps the containers of its clusters
     if engine.answers():
         with step("Remove the clusters") as current:
             for one in (LAPTOP, TWO_WORKERS):

@@ -4,6 +4,7 @@ Our own engine has its own settings file, data directory, pid file and log. It l
 socket, so `docker` works as usual. The Docker configuration of the host is not changed.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -65,6 +66,11 @@ def answers() -> bool:
 def is_ours() -> bool:
     """Whether our own engine runs."""
     return running_pid(Files.of_this_machine().pid, "dockerd") is not None
+
+
+def ran_here() -> bool:
+    """Whether our own engine has data on this machine and can be started again."""
+    return Files.of_this_machine().data.is_dir() and shutil.which("dockerd") is not None
 
 
 def ensure() -> None:
@@ -150,6 +156,8 @@ def stop(current: Step) -> None:
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + 60
     while name_of_process(pid) == "dockerd":
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)  # if this process started it, it keeps its name until then
         if time.monotonic() > deadline:
             raise StepFailed(f"dockerd (process {pid}) does not end. End it by hand and run this again.")
         time.sleep(0.2)

@@ -12,6 +12,7 @@ from laptop import (
     apt,
     base_image,
     cluster,
+    commands,
     engine,
     golang,
     node_image,
@@ -291,3 +292,17 @@ def test_a_training_is_exported_as_version_4_and_never_as_one_that_was_rolled_ou
 ) -> None:
     found = {} if asked is None else {"spec": {"model": {"version": asked}}}
     assert train_demo.next_version(found) == exported
+
+
+@pytest.mark.parametrize("record", [RECORD, None])
+def test_down_starts_our_stopped_engine_if_it_keeps_a_cluster(
+    monkeypatch: pytest.MonkeyPatch, record: Record | None
+) -> None:
+    started: list[bool] = []
+    monkeypatch.setattr(commands, "read_record", lambda _: record)
+    monkeypatch.setattr(engine, "ran_here", lambda: True)
+    monkeypatch.setattr(engine, "ensure", lambda: started.append(True))
+    monkeypatch.setattr(engine, "answers", lambda: False)
+    monkeypatch.setattr(engine, "stop", lambda _: None)
+    commands.WORK["down"]()
+    assert bool(started) is (record is not None)
