@@ -6,6 +6,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from pages import spread
+
 _REPOSITORY = Path(__file__).parents[3]
 PAGE = _REPOSITORY / "docs" / "performance.md"
 README = _REPOSITORY / "README.md"
@@ -49,11 +51,11 @@ def _row(name: str, row: str, results: list[dict[str, float]], stacks: dict[str,
     cells = [
         name,
         row.rpartition(", ")[2],
-        _spread([each["per_second"] for each in results]),
-        _spread([1000 / each["cpu_ms"] for each in results if "cpu_ms" in each]),
-        _spread([each["p50_ms"] for each in results], 1),
-        _spread([each["p99_ms"] for each in results], 1),
-        _spread([each["megabytes"] for each in results if "megabytes" in each]),
+        spread([each["per_second"] for each in results]),
+        spread([1000 / each["cpu_ms"] for each in results if "cpu_ms" in each]),
+        spread([each["p50_ms"] for each in results], ".1f"),
+        spread([each["p99_ms"] for each in results], ".1f"),
+        spread([each["megabytes"] for each in results if "megabytes" in each]),
         f"{sum(each['not_200'] for each in results):.0f}",
         f"{_median(own) / _median(results):.1f}" if own and _median(results) else "-",
     ]
@@ -62,15 +64,6 @@ def _row(name: str, row: str, results: list[dict[str, float]], stacks: dict[str,
 
 def _median(results: list[dict[str, float]]) -> float:
     return median(each["per_second"] for each in results)
-
-
-def _spread(values: list[float], digits: int = 0) -> str:
-    if not values:
-        return "-"
-    middle = f"{median(values):.{digits}f}"
-    if len(values) == 1:
-        return middle
-    return f"{middle} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 #: What the headline compares, and what it says about it: a server of models, and the tutorial's stack.

@@ -10,25 +10,20 @@ itself runs one process in each pod: for this benchmark, its processes share a p
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
-
-import grpc
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE)]
 
 import usage  # noqa: E402
 import workloads  # noqa: E402
-from servers import Running, free_port, start_gateways, started, use_bytecode  # noqa: E402
+from pages import spread  # noqa: E402
+from servers import Running, free_port, load, start_gateways, start_model_server, use_bytecode  # noqa: E402
 
 SHARE_PORTS = """
 import socket
@@ -46,23 +41,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="for each figure (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
     options = parser.parse_args()
-    results: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    results: dict[tuple[str, int], list[dict[str, float]]] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         use_bytecode(folder / "bytecode")
         (folder / "sitecustomize.py").write_text(SHARE_PORTS)
-        model_port = free_port()
-        started(
-            [sys.executable, HERE / "fixed_answer_server.py", str(model_port)], folder / "model.log", stack
-        )
-        grpc.channel_ready_future(grpc.insecure_channel(f"127.0.0.1:{model_port}")).result(60)
+        model_port = start_model_server(folder, stack)
         picture = next(iter(workloads.write(folder, stack).values()))
         # New processes for each round: which of them gets a connection depends on their ports.
         for _ in range(options.rounds):
             for name, start in (("one port", one_port), ("a port each", a_port_each)):
                 with start(folder, model_port) as running:
                     for connections in CONNECTIONS:
-                        result = measured(running, options.seconds, connections, picture)
+                        result = load(running, options.seconds, connections, picture)
                         results.setdefault((name, connections), []).append(result)
     machine = usage.machine()
     print(
@@ -71,24 +62,10 @@ def main() -> None:
     )
     print("| 512 px JPEG | connections | requests/s | p50 ms | p99 ms |\n|---|---|---|---|---|")
     for (name, connections), rounds in results.items():
-        cells = " | ".join(of_rounds(rounds, key) for key in ("per_second", "p50_ms", "p99_ms"))
+        cells = " | ".join(
+            spread([each[key] for each in rounds]) for key in ("per_second", "p50_ms", "p99_ms")
+        )
         print(f"| {name} | {connections} | {cells} |")
-
-
-def of_rounds(rounds: list[dict[str, Any]], key: str) -> str:
-    """The median, and the least and the most."""
-    values = [each[key] for each in rounds]
-    return f"{statistics.median(values):.0f} ({min(values):.0f} to {max(values):.0f})"
-
-
-def measured(running: Running, seconds: float, connections: int, picture: Path) -> dict[str, Any]:
-    """The figures of the load generator."""
-    arguments = [str(seconds), str(connections), str(picture), ",".join(map(str, running.ports))]
-    output = subprocess.run(
-        [sys.executable, HERE / "load.py", *arguments], check=True, stdout=subprocess.PIPE, text=True
-    ).stdout
-    figures: dict[str, Any] = json.loads(output)
-    return figures
 
 
 @contextmanager

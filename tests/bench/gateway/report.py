@@ -78,8 +78,7 @@ def _ratio(own: Runs, other: Runs, factor: float, form: str) -> str:
     rates = [(a["per_second"], b["per_second"]) for a, b in zip(own, other, strict=True)]
     if not all(b for _, b in rates):
         return "-"
-    ratios = [factor * a / b for a, b in rates]
-    return f"{median(ratios):{form}} ({min(ratios):{form}} to {max(ratios):{form}})"
+    return pages.spread([factor * a / b for a, b in rates], form)
 
 
 def _median(runs: Runs, key: str) -> float:

@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -28,13 +27,12 @@ import report
 import usage
 import workloads
 from servers import (
-    HERE,
     Running,
     floor,
-    free_port,
+    load,
     start_gateways,
+    start_model_server,
     start_reference,
-    started,
     use_bytecode,
 )
 
@@ -74,9 +72,7 @@ def main() -> None:
 
 def measure(folder: Path, options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
     """Measure everything; returns plain values."""
-    model_port = free_port()
-    started([sys.executable, HERE / "fixed_answer_server.py", str(model_port)], folder / "model.log", stack)
-    grpc.channel_ready_future(grpc.insecure_channel(f"127.0.0.1:{model_port}")).result(60)
+    model_port = start_model_server(folder, stack)
     paths = workloads.write(folder, stack)
     figures: dict[str, Any] = {
         "machine": usage.machine(),
@@ -118,13 +114,10 @@ def measure_one(
     """The figures of the load generator, the CPU time of a request, and the bytes of its call."""
     cpu = usage.cpu_seconds(running.pids)
     sent = counts(model_port)
-    arguments = [str(seconds), str(connections), str(picture), ",".join(map(str, running.ports))]
-    output = subprocess.run(
-        [sys.executable, HERE / "load.py", *arguments], check=True, capture_output=True, text=True
-    ).stdout
+    figures = load(running, seconds, connections, picture)
     after = counts(model_port)
     return {
-        **json.loads(output),
+        **figures,
         "cpu_ms": 1000 * (usage.cpu_seconds(running.pids) - cpu) / max(1, after[0] - sent[0]),
         "model_bytes": (after[1] - sent[1]) / max(1, after[0] - sent[0]),
     }

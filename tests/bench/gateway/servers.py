@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
+
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
 
@@ -103,6 +105,25 @@ def start_reference(folder: Path, model_port: int, options: argparse.Namespace) 
         process = started(command, folder / "reference.log", stack, environment)
         wait_for(port, "/ready")
         yield Running("reference", [port], [process.pid], time.monotonic() - began)
+
+
+def start_model_server(folder: Path, stack: ExitStack) -> int:
+    """Start the model server that returns the same bytes for every prediction; returns its port."""
+    port = free_port()
+    started([sys.executable, HERE / "fixed_answer_server.py", str(port)], folder / "model.log", stack)
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        grpc.channel_ready_future(channel).result(60)
+    return port
+
+
+def load(running: Running, seconds: float, connections: int, picture: Path) -> dict[str, float]:
+    """Send a picture again and again; returns the figures of the load generator."""
+    arguments = [str(seconds), str(connections), str(picture), ",".join(map(str, running.ports))]
+    output = subprocess.run(
+        [sys.executable, HERE / "load.py", *arguments], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    figures: dict[str, float] = json.loads(output)
+    return figures
 
 
 def floor(model_port: int, picture: Path, options: argparse.Namespace) -> Any:
